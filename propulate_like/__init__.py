@@ -1,0 +1,75 @@
+"""Asynchronous evolutionary search for hyperparameters, on every MPI rank, without a head node or a barrier."""
+
+from propulate_like.evaluation.objective import objective
+from propulate_like.individual import Id, Individual, Status
+from propulate_like.optimizer import Optimizer
+from propulate_like.propagators import (
+    Breeding,
+    Chain,
+    Choose,
+    GaussianMutation,
+    LatinHypercubeInitialization,
+    MultiParentCrossover,
+    PointMutation,
+    Propagator,
+    RandomPointMutation,
+    RandomRestart,
+    SelectBest,
+    SelectRandom,
+    SelectRanked,
+    SelectTournament,
+    SelectWorst,
+    SelfAdaptiveMutation,
+    SigmoidCrossover,
+    SobolInitialization,
+    Sometimes,
+    UniformCrossover,
+    UniformInitialization,
+    Variation,
+    Warmup,
+)
+from propulate_like.result import Result
+from propulate_like.search import SearchFailed, maximize, minimize
+from propulate_like.space import Choice, Float, Int, Ordinal, Space
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Breeding",
+    "Chain",
+    "Choice",
+    "Choose",
+    "Float",
+    "GaussianMutation",
+    "Id",
+    "Individual",
+    "Int",
+    "LatinHypercubeInitialization",
+    "MultiParentCrossover",
+    "Optimizer",
+    "Ordinal",
+    "PointMutation",
+    "Propagator",
+    "RandomPointMutation",
+    "RandomRestart",
+    "Result",
+    "SearchFailed",
+    "SelectBest",
+    "SelectRandom",
+    "SelectRanked",
+    "SelectTournament",
+    "SelectWorst",
+    "SelfAdaptiveMutation",
+    "SigmoidCrossover",
+    "SobolInitialization",
+    "Sometimes",
+    "Space",
+    "Status",
+    "UniformCrossover",
+    "UniformInitialization",
+    "Variation",
+    "Warmup",
+    "maximize",
+    "minimize",
+    "objective",
+]

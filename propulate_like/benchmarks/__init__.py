@@ -1,0 +1,1 @@
+"""Measurements beside other programs; each is run by `python -m`."""

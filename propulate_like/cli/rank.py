@@ -1,0 +1,120 @@
+"""One rank of a run: reads the configuration, searches, and rank 0 says what came of it.
+
+`propulate-like run` starts this module on every rank, so it loads neither typer nor rich.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from propulate_like.config import Config, ConfigError
+from propulate_like.result import Result
+from propulate_like.search import SearchFailed, maximize, minimize
+from propulate_like.transport import launched
+
+EXIT_FILE = "PROPULATE_LIKE_EXIT_FILE"
+"""Set by the launcher to a file for rank 0's exit status: what mpiexec exits with says too little."""
+BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
+
+
+class Order(msgspec.Struct, frozen=True):
+    """What a rank is told to run: a configuration's file, the changes to it, and the command that said so."""
+
+    source: str
+    changes: list[str] = []
+    run: str | None = None
+    command: str = ""
+
+
+def run(order: Order) -> int:
+    """Search, and give the exit status: 0, 1 where every evaluation failed, 2 for bad input, 130 where interrupted."""
+    first = (launched() or (0, 1))[0] == 0
+    try:
+        config = Config.read(order.source, order.changes, order.run)
+        loss = config.load_objective()
+        settings = config.settings
+        search = maximize if settings.maximize else minimize
+        result = search(
+            loss,
+            config.space,
+            evaluations=settings.budget.evaluations,
+            seconds=settings.budget.total_seconds,
+            target=settings.budget.target,
+            propagator=config.propagator,
+            seed=settings.seed,
+            run=config.run,
+            progress=first,
+        )
+    except SearchFailed as failure:
+        return _say(first, f"{failure}", FAILED)
+    except ConfigError as error:
+        return _say(first, str(error), BAD_INPUT)
+    except ValueError as error:
+        if not is_ours(error):
+            raise
+        return _say(first, f"{order.source}: {error}", BAD_INPUT)
+    if first:
+        print(summary(result, order.command), flush=True)
+    return INTERRUPTED if result.reason == "interrupted" else 0
+
+
+def summary(result: Result, command: str) -> str:
+    """Write what a search found, for a person."""
+    lines = []
+    if result.succeeded:
+        best = result.best
+        lines.append(f"best {result.value:.6g}")
+        pairs = [*best.params.items(), *((f"[{name}]", value) for name, value in best.metrics.items())]
+        width = max(len(name) for name, _ in pairs)
+        lines += [f"  {name:<{width}}  {_written(value)}" for name, value in pairs]
+    failures = {status: count for status, count in result.statuses.items() if status != "ok"}
+    failed = f" ({', '.join(f'{count} {status}' for status, count in failures.items())})" if failures else ""
+    lines.append(f"{result.evaluations} evaluations{failed} in {result.seconds:.1f} s, ended by {result.reason}")
+    if result.failure is not None:
+        lines.append(f"first failure: {result.failure.cause.splitlines()[-1]}")
+    if result.run is not None:
+        lines.append(f"run folder: {result.run}")
+        lines.append(f"see more:   propulate-like results {shlex.quote(str(result.run))}")
+    if result.reason == "interrupted" and command:
+        lines.append(f"continue:   {command}")
+    return "\n".join(lines)
+
+
+def _written(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _say(first: bool, message: str, status: int) -> int:  # noqa: FBT001
+    if first:
+        print(message, file=sys.stderr, flush=True)
+    return status
+
+
+def is_ours(error: BaseException) -> bool:
+    """Tell bad input, which this package finds, from an error inside the code that an objective's import runs."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    package = Path(__file__).parent.parent
+    return trace is None or package in Path(trace.tb_frame.f_code.co_filename).parents
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the order that the launcher gave, and leave the exit status where it looks for it."""
+    status = run(msgspec.json.decode(arguments[0], type=Order))
+    exit_file = os.environ.get(EXIT_FILE)
+    if exit_file is None:
+        return status
+    if (launched() or (0, 1))[0] == 0:
+        Path(exit_file).write_text(str(status), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,156 @@
+"""What `status` and `results` show of a run's folder."""
+
+from __future__ import annotations
+
+import csv
+import heapq
+import io
+import json
+import time
+from typing import Any
+
+from propulate_like.individual import Individual, Status
+from propulate_like.journal import Closed, Evaluated, Session, Started, read
+from propulate_like.report.progress import duration
+from propulate_like.result import row
+from propulate_like.run import Run
+
+_LIVE_SECONDS = 60.0
+
+
+def status(run: Run) -> dict[str, Any]:
+    """Give a run's state, as JSON can hold it."""
+    statuses: dict[Status, int] = {}
+    sessions: dict[int, Session] = {}
+    closed: dict[int, Closed] = {}
+    open_starts: dict[int, Started] = {}
+    best: Evaluated | None = None
+    latest = session_evaluations = 0.0
+    for rank, event in read(run.folder):
+        match event:
+            case Session():
+                sessions[rank] = event
+                closed.pop(rank, None)
+            case Started():
+                open_starts[rank] = event
+            case Closed():
+                closed[rank] = event
+            case Evaluated():
+                statuses[event.status] = statuses.get(event.status, 0) + 1
+                latest = max(latest, event.ended)
+                open_starts.pop(rank, None)
+                if event.loss is not None and (best is None or best.loss is None or event.loss < best.loss):
+                    best = event
+    newest = max((session.began for session in sessions.values()), default=0.0)
+    current = {rank: session for rank, session in sessions.items() if session.began > newest - _LIVE_SECONDS}
+    done = sum(statuses.values())
+    total = run.budget.get("evaluations")
+    ended = bool(current) and all(rank in closed for rank in current)
+    seconds = max((max(latest, newest) - session.began for session in current.values()), default=0.0)
+    idle = sum(closed[rank].idle for rank in current if rank in closed)
+    return {
+        "run": str(run.folder),
+        "state": _state(done, total, ended=ended, latest=max(latest, newest), running=len(open_starts)),
+        "evaluations": done,
+        "of": total,
+        "statuses": {str(status): count for status, count in sorted(statuses.items())},
+        "best": None if best is None or best.loss is None else -best.loss if run.maximize else best.loss,
+        "best_params": None if best is None else best.individual(run.space).params,
+        "ranks": len(current),
+        "running": sorted(str(event.id) for rank, event in open_starts.items() if rank in current),
+        "session_seconds": seconds,
+        "rate": _rate(run, newest, latest),
+        "idle_share": idle / (seconds * len(current)) if ended and seconds > 0 else None,
+        "islands": {"0": {"evaluations": done, "ranks": len(current)}},
+    }
+
+
+def status_text(known: dict[str, Any]) -> str:
+    """Write a run's state for a person."""
+    total = f" of {known['of']}" if known["of"] else ""
+    counts = ", ".join(f"{count} {name}" for name, count in known["statuses"].items()) or "none yet"
+    lines = [
+        f"run          {known['run']}, {known['state']}",
+        f"evaluations  {known['evaluations']}{total} ({counts})",
+        f"best         {'none yet' if known['best'] is None else format(known['best'], '.6g')}",
+    ]
+    lines += [f"  {name} = {value}" for name, value in (known["best_params"] or {}).items()]
+    lines.append(
+        f"ranks        {known['ranks']}, {known['rate']:.4g} evaluations/s, {duration(known['session_seconds'])}"
+    )
+    if known["running"]:
+        lines.append(f"under way    {', '.join(known['running'])}")
+    if known["idle_share"] is not None:
+        lines.append(f"idle         {100 * known['idle_share']:.2f} %")
+    return "\n".join(lines)
+
+
+def best_rows(run: Run, top: int) -> list[dict[str, Any]]:
+    """Give the best individuals of a run as rows, best first."""
+    succeeded = (individual for individual in run.individuals() if individual.status is Status.OK)
+    best: list[Individual] = heapq.nsmallest(top, succeeded, key=lambda individual: (individual.loss, individual.id))
+    rows = []
+    for individual in best:
+        shown = row(individual)
+        if run.maximize:
+            shown = {"id": shown.pop("id"), "value": -individual.loss, **shown}
+        rows.append({name: value for name, value in shown.items() if name != "cause"})
+    return rows
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Write rows as a table for a person."""
+    from rich.console import Console
+    from rich.table import Table
+
+    if not rows:
+        return "no evaluation has succeeded yet"
+    hidden = {"status", "ended", "origin", "parents"}
+    names = [name for name in _names(rows) if name not in hidden]
+    drawn = Table(*[name.removeprefix("params.").replace("metrics.", "") for name in names], box=None, pad_edge=False)
+    for each in rows:
+        drawn.add_row(*[_written(each.get(name)) for name in names])
+    console = Console(file=io.StringIO(), width=max(80, 14 * len(names)))
+    console.print(drawn)
+    output: Any = console.file
+    return "\n".join(line.rstrip() for line in output.getvalue().rstrip().splitlines())
+
+
+def as_json(rows: list[dict[str, Any]]) -> str:
+    """Write rows as JSON."""
+    return json.dumps(rows, indent=2)
+
+
+def as_csv(rows: list[dict[str, Any]]) -> str:
+    """Write rows as CSV with a header."""
+    output = io.StringIO()
+    writer = csv.DictWriter(output, _names(rows), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return output.getvalue()
+
+
+def _names(rows: list[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(name for each in rows for name in each))
+
+
+def _written(value: Any) -> str:
+    return "" if value is None else f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def _state(done: int, total: int | None, *, ended: bool, latest: float, running: int) -> str:
+    if total is not None and done >= total:
+        return "complete"
+    if ended:
+        return "ended before its budget was used up" if total is not None else "ended"
+    if time.time() - latest < _LIVE_SECONDS or running:
+        return "running, or cut off a moment ago"
+    return "cut off: the same command continues it"
+
+
+def _rate(run: Run, since: float, until: float) -> float:
+    """Give the evaluations a second of the newest session."""
+    if until <= since:
+        return 0.0
+    count = sum(1 for _, event in read(run.folder) if isinstance(event, Evaluated) and event.ended >= since)
+    return count / (until - since)

@@ -1,0 +1,46 @@
+"""What `init` writes: a configuration and an objective to begin with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_CONFIG = """\
+# Run with: propulate-like run search.yaml -n 2
+objective: objective.py:train    # file.py:function; its result is minimized
+space:
+  learning_rate: {float: [1.0e-5, 0.1], log: true}
+  layers: {int: [1, 8]}
+  width: {ordinal: [16, 32, 64, 128]}
+  optimizer: {choice: [adam, sgd]}
+  momentum: {float: [0.0, 0.99], when: {optimizer: sgd}}    # exists only with sgd
+budget: {evaluations: 200}       # or seconds, hours, target: the first that is reached
+propagator: auto                 # or a list of steps; see the README
+seed: 0
+run: runs/search                 # every evaluation is kept here; the same command continues it
+"""
+
+_OBJECTIVE = '''\
+"""An objective to begin with: replace the formula by your training and return what it reaches."""
+
+import math
+
+
+def train(learning_rate, layers, width, optimizer, momentum=0.0):
+    """Give the loss, or a mapping of "loss" and metrics to be recorded beside it."""
+    distance = (math.log10(learning_rate) + 3) ** 2 + (layers - 3) ** 2 / 4
+    penalty = 0.0 if optimizer == "adam" else 0.5 + (momentum - 0.9) ** 2
+    return {"loss": distance + penalty, "parameters": layers * width**2}
+'''
+
+
+def write(folder: Path) -> list[Path]:
+    """Write the two files, and give their paths; ValueError where one of them is there already."""
+    files = {folder / "search.yaml": _CONFIG, folder / "objective.py": _OBJECTIVE}
+    for path in files:
+        if path.exists():
+            message = f"{path} exists already: name another folder, as in propulate-like init my-search"
+            raise ValueError(message)
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, content in files.items():
+        path.write_text(content, encoding="utf-8")
+    return list(files)

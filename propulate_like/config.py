@@ -1,0 +1,260 @@
+"""Configuration: from a YAML file to settings that are known to be valid, and the JSON Schema of such files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from propulate_like import declarations, strict_yaml
+from propulate_like.declarations import nearest
+from propulate_like.evaluation import loading
+from propulate_like.optimizer import whole_propagator
+from propulate_like.parameters import KINDS
+from propulate_like.propagators import REGISTRY, Chain, Propagator
+from propulate_like.space import Space
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot work; the message is one line with the file, the place in it and what is valid."""
+
+
+class BudgetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When a search ends: at the first of these."""
+
+    evaluations: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    seconds: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    hours: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    target: float | None = None
+
+    @property
+    def total_seconds(self) -> float | None:
+        """The time given, in seconds: seconds and hours together."""
+        if self.seconds is None and self.hours is None:
+            return None
+        return (self.seconds or 0.0) + 3600.0 * (self.hours or 0.0)
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A search as a YAML file describes it.
+
+    `objective` is file.py:function, relative to the YAML file, or module:function. `space` is left out where the
+    function is decorated with `objective`. `run` is the run's folder, relative to the working directory.
+    """
+
+    objective: str
+    budget: BudgetSettings
+    space: dict[str, Any] | None = None
+    propagator: str | list[Any] | dict[str, Any] = "auto"
+    maximize: bool = False
+    seed: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    run: str | None = None
+
+
+class Config:
+    """Valid settings, and where they came from."""
+
+    def __init__(self, settings: Settings, source: str, folder: Path, default_run: str) -> None:
+        """ConfigError where the parts do not fit each other."""
+        self.settings, self.source, self.folder = settings, source, folder
+        self.run = Path(settings.run or f"runs/{default_run}")
+        budget = settings.budget
+        if budget == BudgetSettings():
+            raise self.error("budget", "empty: give evaluations, seconds, hours or target")
+        try:
+            self.space = None if settings.space is None else Space.from_declaration(settings.space)
+        except ValueError as error:
+            name, colon, rest = str(error).partition(": ")
+            inside = colon and name in (settings.space or {})
+            raise self.error(f"space.{name}" if inside else "space", rest if inside else str(error)) from None
+        self.propagator = self._propagator(settings.propagator)
+
+    @classmethod
+    def read(cls, source: str, changes: Sequence[str] = (), run: str | None = None) -> Config:
+        """Read a YAML file, or make settings of a reference such as train.py:train.
+
+        `changes` are texts such as budget.evaluations=500, `run` another run folder. ConfigError where anything is
+        wrong.
+        """
+        path = Path(source)
+        if loading.is_reference(source) and not path.exists():
+            data: Any = {"objective": source}
+            folder, default_run = Path(), source.rpartition(":")[2]
+        else:
+            data = _load(path)
+            folder, default_run = path.parent, path.stem
+        if not isinstance(data, dict):
+            message = (
+                f"{source}: a configuration must be a mapping such as `objective: train.py:train`, not {data!r:.60}"
+            )
+            raise ConfigError(message)
+        for change in changes:
+            _change(data, change)
+        if run is not None:
+            data["run"] = run
+        if loading.is_reference(source) and "budget" not in data:
+            message = f"{source}: no budget: add --set budget.evaluations=100"
+            raise ConfigError(message)
+        return cls(_settings(data, source), source, folder, default_run)
+
+    def check_objective(self) -> None:
+        """See that the objective exists, running nothing; ConfigError where it does not."""
+        try:
+            loading.check(self.settings.objective, self.folder)
+        except ValueError as error:
+            raise self.error("objective", str(error)) from None
+
+    def load_objective(self) -> Any:
+        """Import the objective; ConfigError where it does not exist."""
+        self.check_objective()
+        try:
+            return loading.load(self.settings.objective, self.folder)
+        except ValueError as error:
+            raise self.error("objective", str(error)) from None
+
+    def error(self, place: str, message: str) -> ConfigError:
+        """Give an error at a place inside the file."""
+        return ConfigError(f"{self.source}: {place}: {message}")
+
+    def _propagator(self, form: Any) -> Propagator | str:
+        if form == "auto":
+            return "auto"
+        try:
+            return whole_propagator(build_propagator(form))
+        except ValueError as error:
+            raise self.error("propagator", str(error)) from None
+
+
+def build_propagator(form: Any) -> Propagator:
+    """Read a propagator as it stands in YAML: a name, {name: arguments}, or a list of such steps, which is a chain."""
+    if isinstance(form, list):
+        return Chain(*[_numbered(number, step) for number, step in enumerate(form, 1)])
+    if isinstance(form, str):
+        form = {form: None}
+    if not isinstance(form, Mapping) or len(form) != 1:
+        message = f"{form!r} must be a step such as select_best: 64"
+        raise ValueError(message)
+    ((name, arguments),) = form.items()
+    if name not in REGISTRY:
+        message = f"unknown step {name!r}{nearest(name, sorted(REGISTRY))}"
+        raise ValueError(message)
+    keywords = arguments if isinstance(arguments, Mapping) else {}
+    if isinstance(arguments, Mapping) and len(arguments) == 1 and next(iter(arguments)) in REGISTRY:
+        positional, keywords = [arguments], {}
+    elif arguments is None or isinstance(arguments, Mapping):
+        positional = []
+    else:
+        positional = arguments if isinstance(arguments, list) else [arguments]
+    try:
+        return declarations.build(REGISTRY[name], positional, keywords, _convert)
+    except ValueError as error:
+        message = f"{name}: {error}"
+        raise ValueError(message) from None
+
+
+def schema() -> dict[str, Any]:
+    """Give the JSON Schema of a configuration, for editors."""
+    whole = msgspec.json.schema(Settings)
+    step = {"$ref": "#/$defs/step"}
+    options = [{"enum": sorted(REGISTRY)}]
+    for name, kind in sorted(REGISTRY.items()):
+        form = declarations.schema(kind, {Propagator: step})
+        options.append(
+            {"type": "object", "properties": {name: form}, "required": [name], "additionalProperties": False}
+        )
+    definitions = whole["$defs"]
+    definitions["step"] = {"anyOf": [*options, {"type": "array", "items": step}]}
+    definitions["parameter"] = {"anyOf": [_parameter_schema(name, kind) for name, kind in KINDS.items()]}
+    properties = definitions["Settings"]["properties"]
+    properties["propagator"] = {"anyOf": [{"const": "auto"}, step], "default": "auto"}
+    properties["space"] = {"type": "object", "minProperties": 1, "additionalProperties": {"$ref": "#/$defs/parameter"}}
+    return {"$schema": _DIALECT, "title": "propulate-like configuration", **whole}
+
+
+def _parameter_schema(name: str, kind: type) -> dict[str, Any]:
+    by_keyword = declarations.schema(kind, {})["anyOf"][0]["properties"]
+    options = {key: value for key, value in by_keyword.items() if key in ("log", "step", "when")}
+    return {
+        "type": "object",
+        "description": kind.__doc__,
+        "properties": {name: {"type": "array", "minItems": 1}, **options},
+        "required": [name],
+        "additionalProperties": False,
+    }
+
+
+def _numbered(number: int, step: Any) -> Propagator:
+    try:
+        return build_propagator(step)
+    except ValueError as error:
+        message = f"step {number}: {error}"
+        raise ValueError(message) from None
+
+
+def _convert(hint: Any, value: Any) -> Any:
+    """Read a nested form where a propagator is expected, and leave everything else as it is."""
+    if value is not None and (hint is Propagator or hint == Propagator | None):
+        return build_propagator(value)
+    return value
+
+
+def _load(path: Path) -> Any:
+    try:
+        return strict_yaml.load(path.read_bytes())
+    except FileNotFoundError:
+        neighbours = [str(other) for other in sorted(path.parent.glob("*.yaml"))] if path.parent.is_dir() else []
+        message = f"{path}: there is no such file{nearest(str(path), neighbours)}"
+        raise ConfigError(message) from None
+    except OSError as error:
+        message = f"{path}: cannot be read: {error.strerror}"
+        raise ConfigError(message) from None
+    except ValueError as error:
+        message = f"{path}: {error}"
+        raise ConfigError(message) from None
+
+
+def _change(data: dict[str, Any], change: str) -> None:
+    place, equals, text = change.partition("=")
+    if not equals:
+        message = f"--set {change}: must have the form budget.evaluations=500"
+        raise ConfigError(message)
+    *parents, key = place.strip().split(".")
+    target = data
+    for parent in parents:
+        target = target.setdefault(parent, {})
+        if not isinstance(target, dict):
+            message = f"--set {change}: {parent!r} is no mapping"
+            raise ConfigError(message)
+    try:
+        target[key] = strict_yaml.load(text.encode())
+    except ValueError as error:
+        message = f"--set {change}: {error}"
+        raise ConfigError(message) from None
+
+
+def _settings(data: dict[str, Any], source: str) -> Settings:
+    try:
+        return msgspec.convert(data, Settings)
+    except msgspec.ValidationError as error:
+        text, _, where = str(error).partition(" - at `$")
+        place = re.sub(r"^\.", "", where.rstrip("`"))
+    unknown = re.search(r"unknown field `(.*)`", text)
+    missing = re.search(r"missing required field `(.*)`", text)
+    prefix = f"{source}: {place}: " if place else f"{source}: "
+    if unknown:
+        kind = BudgetSettings if place == "budget" else Settings
+        text = f"unknown key {unknown[1]!r}{nearest(unknown[1], kind.__struct_fields__)}"
+    elif missing:
+        example = {"objective": "train.py:train", "budget": "{evaluations: 100}"}.get(missing[1], "...")
+        text = f"the key {missing[1]!r} is missing: add `{missing[1]}: {example}`"
+    else:
+        value: Any = data
+        for part in filter(None, place.split(".")):
+            value = value.get(part) if isinstance(value, dict) else value
+        text = f"{value!r:.60} is not valid: {text[:1].lower()}{text[1:].replace('`', '')}"
+    raise ConfigError(prefix + text) from None

@@ -1,0 +1,149 @@
+"""One declaration of each thing: from a class's signature come its form in Python, in YAML and in the JSON Schema."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any, TypeVar
+
+_Built = TypeVar("_Built")
+_SIMPLE = {int: "integer", float: "number", str: "string", bool: "boolean", type(None): "null"}
+
+
+def nearest(word: object, valid: Sequence[object]) -> str:
+    """Give "; did you mean 'x'?" or the list of what is valid, to end a message about an unknown word."""
+    names = [str(name) for name in valid]
+    close = difflib.get_close_matches(str(word), names, n=1)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; valid: {', '.join(names)}" if names else ""
+
+
+def whole(name: str, value: object, low: int) -> int:
+    """Give `value` if it is a whole number of at least `low`; ValueError otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        message = f"{name}={value!r} must be a whole number of at least {low}"
+        raise ValueError(message)
+    return value
+
+
+def number(name: str, value: object, low: float = 0.0, high: float = float("inf"), *, above: bool = False) -> float:
+    """Give `value` if it lies in [low, high], or in (low, high] with `above`; ValueError otherwise."""
+    valid = isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+    if not valid or (above and value == low):
+        upper = f" and at most {high:g}" if high < float("inf") else ""
+        message = f"{name}={value!r} must be a number {'above' if above else 'of at least'} {low:g}{upper}"
+        raise ValueError(message)
+    return float(typing.cast("float", value))
+
+
+def build(
+    kind: Callable[..., _Built],
+    positional: Sequence[Any],
+    keywords: Mapping[str, Any],
+    convert: Callable[[Any, Any], Any] = lambda _, value: value,
+) -> _Built:
+    """Call `kind` with the arguments that YAML gives for it.
+
+    `convert(annotation, value)` turns a nested form into what its parameter expects. ValueError where the arguments do
+    not fit the signature, or where `kind` refuses them.
+    """
+    signature, hints = _signature(kind)
+    parameters = signature.parameters
+    variadic = next((name for name, p in parameters.items() if p.kind is p.VAR_POSITIONAL), None)
+    for key in keywords:
+        if key not in parameters:
+            message = f"unknown key {key!r}{nearest(key, list(parameters))}"
+            raise ValueError(message)
+    if variadic is not None and variadic in keywords:
+        positional = keywords[variadic]
+        keywords = {key: value for key, value in keywords.items() if key != variadic}
+    names = [name for name, p in parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    if variadic is not None:
+        names = [variadic] * len(positional)
+    if len(positional) > len(names):
+        message = f"{list(positional)!r} has {len(positional)} values; expected {', '.join(names) or 'none'}"
+        raise ValueError(message)
+    arguments = [convert(hints.get(name), value) for name, value in zip(names, positional, strict=False)]
+    converted = {key: convert(hints.get(key), value) for key, value in keywords.items()}
+    try:
+        signature.bind(*arguments, **converted)
+    except TypeError as error:
+        message = f"{error}; expected {', '.join(parameters) or 'nothing'}"
+        raise ValueError(message) from None
+    return kind(*arguments, **converted)
+
+
+def dump(thing: Any) -> Any:
+    """Give the YAML form of a registered propagator: {name: {parameter: value}}."""
+    signature, _ = _signature(type(thing))
+    values = {}
+    for name, parameter in signature.parameters.items():
+        value = getattr(thing, name, None)
+        if value != parameter.default:
+            values[name] = _dump_value(value)
+    return {thing.name: values} if values else thing.name
+
+
+def shown(thing: Any) -> str:
+    """Write a propagator as it is written in Python, leaving out what has its default value."""
+    words = []
+    signature, _ = _signature(type(thing))
+    for name, parameter in signature.parameters.items():
+        value = getattr(thing, name, parameter.default)
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            words += [repr(member) for member in value]
+        elif parameter.default is parameter.empty:
+            words.append(repr(value))
+        elif value != parameter.default:
+            words.append(f"{name}={value!r}")
+    return f"{type(thing).__name__}({', '.join(words)})"
+
+
+def schema(kind: Callable[..., Any], nested: Mapping[type, Mapping[str, Any]]) -> dict[str, Any]:
+    """Give the JSON Schema of the YAML form of `kind`; `nested` has the schemas of the classes it may contain."""
+    signature, hints = _signature(kind)
+    properties: dict[str, Any] = {}
+    required = []
+    first: list[dict[str, Any]] = []
+    for name, parameter in signature.parameters.items():
+        member = _schema_of(hints.get(name), nested)
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            properties[name] = {"type": "array", "items": member}
+            first = [properties[name]]
+            continue
+        properties[name] = member
+        if parameter.default is parameter.empty:
+            required.append(name)
+        if parameter.kind is parameter.POSITIONAL_OR_KEYWORD and not first:
+            first = [member, {"type": "array"}]
+    by_name = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+    return {"description": inspect.getdoc(kind) or "", "anyOf": [by_name, *first]}
+
+
+def _schema_of(hint: Any, nested: Mapping[type, Mapping[str, Any]]) -> dict[str, Any]:
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        return {"anyOf": [_schema_of(member, nested) for member in typing.get_args(hint)]}
+    for kind, reference in nested.items():
+        if hint is kind:
+            return dict(reference)
+    if typing.get_origin(hint) in (list, tuple):
+        return {"type": "array"}
+    return {"type": _SIMPLE[hint]} if hint in _SIMPLE else {}
+
+
+def _dump_value(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_dump_value(member) for member in value]
+    return dump(value) if hasattr(value, "name") and hasattr(value, "takes") else value
+
+
+@cache
+def _signature(kind: Callable[..., Any]) -> tuple[inspect.Signature, dict[str, Any]]:
+    signature = inspect.signature(kind)
+    initializer = kind.__init__ if isinstance(kind, type) else kind  # type: ignore[misc]  # any class's will do
+    return signature, typing.get_type_hints(initializer)

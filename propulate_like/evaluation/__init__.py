@@ -1,0 +1,1 @@
+"""Evaluation: calling the loss, and what becomes of what it does."""

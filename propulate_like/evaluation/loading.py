@@ -1,0 +1,116 @@
+"""Finding an objective by the name that a configuration gives it: file.py:function or module:function."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from propulate_like.declarations import nearest
+
+
+def check(reference: str, folder: Path) -> None:
+    """See that the file or module exists and defines the function, without running any of it.
+
+    `folder` is what a file's path is relative to. ValueError where it does not.
+    """
+    place, name = _parts(reference)
+    path = folder / place if place.endswith(".py") else _module_file(place, folder)
+    if path is None:
+        return
+    if not path.is_file():
+        neighbours = sorted(str(other.relative_to(folder)) for other in path.parent.glob("*.py"))
+        message = f"{reference!r}: there is no file {path}{nearest(place, neighbours)}"
+        raise ValueError(message)
+    try:
+        tree = ast.parse(path.read_bytes(), str(path))
+    except (SyntaxError, ValueError) as error:
+        message = f"{reference!r}: {path} is not valid Python: {error}"
+        raise ValueError(message) from None
+    names = _defined(tree)
+    if name not in names and "*" not in names:
+        functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+        message = f"{reference!r}: {path} defines no {name!r}{nearest(name, functions or sorted(names))}"
+        raise ValueError(message)
+
+
+def load(reference: str, folder: Path) -> Any:
+    """Import the file or module and give the function; ValueError where it has none, else whatever importing raises.
+
+    The file's folder goes to the front of `sys.path`, as if Python had been started with the file.
+    """
+    place, name = _parts(reference)
+    if place.endswith(".py"):
+        path = (folder / place).resolve()
+        sys.path.insert(0, str(path.parent))
+        module = _import_file(path)
+    else:
+        sys.path.insert(0, str(folder.resolve()))
+        module = importlib.import_module(place)
+    loss = getattr(module, name, None)
+    if not callable(loss):
+        message = f"{reference!r}: {name!r} is {'no function' if hasattr(module, name) else 'not defined'} in {place}"
+        raise ValueError(message)
+    return loss
+
+
+def is_reference(text: str) -> bool:
+    """Say whether a text has the form of a reference, such as train.py:train."""
+    place, _, name = text.rpartition(":")
+    return bool(place) and name.isidentifier()
+
+
+def _parts(reference: str) -> tuple[str, str]:
+    if not is_reference(reference):
+        message = f"{reference!r} must have the form file.py:function or module:function"
+        raise ValueError(message)
+    place, _, name = reference.rpartition(":")
+    return place, name
+
+
+def _import_file(path: Path) -> ModuleType:
+    loaded = sys.modules.get(path.stem)
+    if loaded is not None and getattr(loaded, "__file__", None) == str(path):
+        return loaded
+    name = path.stem if loaded is None else f"propulate_like_objective_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        message = f"{path} cannot be imported"
+        raise ValueError(message)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _module_file(module: str, folder: Path) -> Path | None:
+    """Find a module's file without importing anything; None where it is not plain Python source."""
+    top, *rest = module.split(".")
+    for root in (folder, Path.cwd(), *map(Path, sys.path)):
+        base = root.joinpath(top, *rest)
+        for path in (base.with_suffix(".py"), base / "__init__.py"):
+            if path.is_file():
+                return path
+        if root.joinpath(top).is_dir() and not rest:
+            return None
+    if top in sys.builtin_module_names or (not rest and importlib.util.find_spec(top) is not None):
+        return None
+    message = f"there is no module {module!r}; for a file, write its name with .py, such as train.py:train"
+    raise ValueError(message)
+
+
+def _defined(tree: ast.Module) -> set[str]:
+    """Give the names a module defines at its top level, and "*" where it may define any."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+    return names

@@ -1,0 +1,84 @@
+"""The objective: an ordinary function with a search space, and the way its parameters reach it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from propulate_like.declarations import nearest
+from propulate_like.parameters import Parameter
+from propulate_like.space import Space
+
+Loss = Callable[..., Any]
+_Function = TypeVar("_Function", bound=Loss)
+_SPACE = "__propulate_like_space__"
+
+
+def objective(**parameters: Parameter) -> Callable[[_Function], _Function]:
+    """Declare the search space of a loss function, which stays an ordinary function.
+
+    ValueError where the space cannot work, or does not fit the function's signature.
+    """
+    space = Space(parameters)
+
+    def declare(function: _Function) -> _Function:
+        calling_convention(function, space)
+        setattr(function, _SPACE, space)
+        return function
+
+    return declare
+
+
+def space_of(loss: Loss, space: Space | Mapping[str, Any] | None) -> Space:
+    """Give the space that is given, or else the one the loss was decorated with."""
+    if not callable(loss):
+        message = f"the loss must be a function, not {loss!r}"
+        raise ValueError(message)  # noqa: TRY004 (bad input is always a ValueError)
+    if space is not None:
+        return Space.of(space)
+    declared = getattr(loss, _SPACE, None)
+    if isinstance(declared, Space):
+        return declared
+    message = f"{_name(loss)} has no search space: decorate it with @objective(...), or give space="
+    raise ValueError(message)
+
+
+def calling_convention(loss: Loss, space: Space) -> Callable[[dict[str, Any]], Any]:
+    """Give what calls the loss with params: as keyword arguments, or as one mapping.
+
+    A mapping where the function has one positional parameter that is no parameter of the space, keyword arguments
+    otherwise. ValueError where these do not fit its signature, conditional parameters without a default included.
+    """
+    try:
+        signature = inspect.signature(loss)
+    except (TypeError, ValueError):
+        return lambda params: loss(**params)
+    parameters = [p for p in signature.parameters.values() if p.kind is not p.VAR_POSITIONAL]
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    required = [p for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
+    if positional and positional[0].name not in space and all(p is positional[0] for p in required):
+        return loss
+    accepted = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    name = _name(loss)
+    for parameter in space:
+        if parameter not in accepted and not takes_any:
+            message = (
+                f"{name} has no parameter {parameter!r}, which the space has{nearest(parameter, sorted(accepted))}"
+            )
+            raise ValueError(message)
+    for expected in required:
+        if expected.name not in space:
+            message = (
+                f"{name} needs {expected.name!r}, which the space does not have{nearest(expected.name, space.names)}"
+            )
+            raise ValueError(message)
+        if space[expected.name].when:
+            message = f"{name} needs a default for {expected.name!r}, which exists only under a condition"
+            raise ValueError(message)
+    return lambda params: loss(**params)
+
+
+def _name(loss: Loss) -> str:
+    return f"{getattr(loss, '__name__', type(loss).__name__)}()"

@@ -1,0 +1,146 @@
+"""An individual: one candidate and, once it was evaluated, its outcome."""
+
+from __future__ import annotations
+
+import math
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from propulate_like.space import Genome, Space
+
+
+class Id(msgspec.Struct, frozen=True, order=True, array_like=True, gc=False):
+    """Identity: the island and rank that bred an individual, and that rank's count of individuals before it."""
+
+    island: int
+    rank: int
+    serial: int
+
+    def __str__(self) -> str:
+        return f"{self.island}-{self.rank}-{self.serial}"
+
+
+class Status(StrEnum):
+    """How far an individual got; all but BRED and OK are failures, which nothing is ever bred from."""
+
+    BRED = "bred"
+    OK = "ok"
+    ERROR = "error"
+    NAN = "nan"
+    INFINITE = "infinite"
+    INVALID = "invalid"
+
+
+class Individual(msgspec.Struct, frozen=True, gc=False):
+    """One candidate and its outcome.
+
+    `genome` is a point in the unit cube of `space`; `parents` are the ids of those it was bred from, `origin` names
+    the propagator that bred it, and `traits` are the strategy parameters (such as step sizes) that it inherits and
+    passes on. `loss` is NaN unless `status` is OK. `seconds` is how long its evaluation took, `ended` when that was
+    over (Unix time), `metrics` what the loss returned beside the loss, and `cause` why the evaluation failed.
+    """
+
+    id: Id
+    genome: Genome
+    space: Space
+    parents: tuple[Id, ...] = ()
+    origin: str = ""
+    traits: tuple[float, ...] = ()
+    status: Status = Status.BRED
+    loss: float = math.nan
+    seconds: float = 0.0
+    ended: float = 0.0
+    metrics: dict[str, Any] = {}
+    cause: str = ""
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """What the loss receives: a new dict at each call."""
+        return self.space.decode(self.genome)
+
+    @property
+    def failed(self) -> bool:
+        """Whether it was evaluated and came to nothing."""
+        return self.status is not Status.OK and self.status is not Status.BRED
+
+    def evaluated(self, outcome: Outcome, seconds: float = 0.0, ended: float = 0.0) -> Individual:
+        """Give the same individual with its outcome."""
+        return Individual(
+            self.id,
+            self.genome,
+            self.space,
+            self.parents,
+            self.origin,
+            self.traits,
+            outcome.status,
+            outcome.loss,
+            seconds,
+            ended,
+            outcome.metrics,
+            outcome.cause,
+        )
+
+    def __repr__(self) -> str:
+        return f"Individual({self.id}, {self.params}, {self.status}, loss={self.loss})"
+
+
+class Outcome(msgspec.Struct, frozen=True, gc=False):
+    """What an evaluation came to: a finite loss, or the status and cause of its failure."""
+
+    status: Status
+    loss: float = math.nan
+    metrics: dict[str, Any] = {}
+    cause: str = ""
+
+    @classmethod
+    def of(cls, value: object) -> Outcome:
+        """Judge what a loss returned: a number, or a mapping with a "loss" and metrics beside it.
+
+        Anything with `__float__` counts as a number (NumPy and PyTorch scalars too); strings and booleans do not.
+        """
+        if type(value) is not float:
+            if isinstance(value, dict):
+                return cls._of_mapping(value)
+            if isinstance(value, str | bytes | bool) or not hasattr(value, "__float__"):
+                return cls(Status.INVALID, cause=f"the loss returned {_shown(value)}, which is no number")
+            try:
+                value = float(value)
+            except (TypeError, ValueError, OverflowError) as error:
+                return cls(Status.INVALID, cause=f"the loss returned {_shown(value)}, which is no number: {error}")
+        if math.isfinite(value):
+            return cls(Status.OK, value)
+        if math.isnan(value):
+            return cls(Status.NAN, cause="the loss returned NaN")
+        return cls(Status.INFINITE, cause=f"the loss returned {value}")
+
+    @classmethod
+    def _of_mapping(cls, value: dict[Any, Any]) -> Outcome:
+        if "loss" not in value:
+            keys = ", ".join(map(repr, value))
+            return cls(Status.INVALID, cause=f"the loss returned a mapping without 'loss': its keys are {keys}")
+        if isinstance(value["loss"], dict):
+            return cls(Status.INVALID, cause="the loss returned a mapping whose 'loss' is a mapping again")
+        judged = cls.of(value["loss"])
+        metrics = {str(key): _plain(metric) for key, metric in value.items() if key != "loss"}
+        return cls(judged.status, judged.loss, metrics, judged.cause)
+
+
+def _shown(value: object) -> str:
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 (a loss may return anything, even what cannot be shown)
+        text = "something"
+    return f"{text[:80]} ({type(value).__name__})"
+
+
+def _plain(value: object) -> object:
+    """Turn a metric into what JSON can hold."""
+    if value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    try:
+        number = float(value)  # type: ignore[arg-type]  # whatever has __float__
+    except (TypeError, ValueError, OverflowError):
+        return str(value)
+    return number if math.isfinite(number) else str(number)

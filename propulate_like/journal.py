@@ -1,0 +1,252 @@
+"""The journal: one append-only file of JSON lines for each rank, which holds all that was ever evaluated."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from propulate_like.individual import Id, Individual, Status
+from propulate_like.space import Space
+
+FORMAT = 1
+FLUSH_SECONDS = 0.01
+"""How long an evaluation that has ended may wait in memory; one that took longer is written at once."""
+SYNC_SECONDS = 1.0
+"""An evaluation that took this long is forced to the disk itself (fsync), not only to the operating system."""
+
+
+class Session(msgspec.Struct, tag_field="type", tag="session", frozen=True):
+    """A rank began: the first line it writes whenever a run starts or continues."""
+
+    rank: int
+    ranks: int
+    began: float
+    host: str = ""
+    pid: int = 0
+    format: int = FORMAT
+
+
+class Started(msgspec.Struct, tag_field="type", tag="started", frozen=True, omit_defaults=True, gc=False):
+    """A long evaluation began at `began` (Unix time)."""
+
+    id: Id
+    began: float
+    genome: tuple[float, ...]
+    parents: tuple[Id, ...] = ()
+    origin: str = ""
+    traits: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, individual: Individual) -> Started:
+        """Note that the evaluation of an individual begins now."""
+        return cls(
+            individual.id, time.time(), individual.genome, individual.parents, individual.origin, individual.traits
+        )
+
+    def individual(self, space: Space) -> Individual:
+        """Give the individual back, not evaluated."""
+        return Individual(self.id, self.genome, space, self.parents, self.origin, self.traits)
+
+
+class Evaluated(msgspec.Struct, tag_field="type", tag="evaluated", frozen=True, omit_defaults=True, gc=False):
+    """An evaluation ended; the fields are the individual's. `loss` is left out where it failed."""
+
+    id: Id
+    loss: float | None
+    genome: tuple[float, ...]
+    parents: tuple[Id, ...]
+    origin: str
+    seconds: float
+    ended: float
+    traits: tuple[float, ...] = ()
+    status: Status = Status.OK
+    metrics: dict[str, Any] = {}
+    cause: str = ""
+
+    @classmethod
+    def of(cls, individual: Individual) -> Evaluated:
+        """Note an individual that was evaluated."""
+        return cls(
+            individual.id,
+            individual.loss if individual.status is Status.OK else None,
+            individual.genome,
+            individual.parents,
+            individual.origin,
+            individual.seconds,
+            individual.ended,
+            individual.traits,
+            individual.status,
+            individual.metrics,
+            individual.cause,
+        )
+
+    def individual(self, space: Space) -> Individual:
+        """Give the individual back."""
+        return Individual(
+            self.id,
+            self.genome,
+            space,
+            self.parents,
+            self.origin,
+            self.traits,
+            self.status,
+            math.nan if self.loss is None else self.loss,
+            self.seconds,
+            self.ended,
+            self.metrics,
+            self.cause,
+        )
+
+
+class Closed(msgspec.Struct, tag_field="type", tag="closed", frozen=True):
+    """A rank ended in good order, at `ended` (Unix time), having waited `idle` seconds for work."""
+
+    ended: float
+    idle: float
+    reason: str
+
+
+Event = Session | Started | Evaluated | Closed
+_decoder = msgspec.json.Decoder(Event)
+
+
+class Journal:
+    """One rank's events: appended to a file, or kept in memory where there is none."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Open the file for appending; a torn last line in it is closed off, and so ignored from then on."""
+        self.history: list[Evaluated] = []
+        self._path = path
+        self._lines: list[bytes] = []
+        self._encode = msgspec.json.Encoder().encode
+        self._flushed = time.monotonic()
+        self._file = -1
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+            size = os.fstat(self._file).st_size
+            if size and os.pread(self._file, 1, size - 1) != b"\n":
+                os.write(self._file, b"\n")
+
+    def start(self, individual: Individual) -> None:
+        """Write at once that an evaluation begins, so that a run that is cut off knows what was under way."""
+        if self._path is not None:
+            self.write(Started.of(individual))
+
+    def end(self, individual: Individual) -> None:
+        """Note an outcome; it is written within FLUSH_SECONDS, at once where it took longer than that."""
+        event = Evaluated.of(individual)
+        if self._path is None:
+            self.history.append(event)
+            return
+        self._lines.append(self._encode(event))
+        if individual.seconds >= FLUSH_SECONDS:
+            self.flush()
+            if individual.seconds >= SYNC_SECONDS:
+                os.fsync(self._file)
+
+    def flush_if_due(self) -> None:
+        """Write what has waited for FLUSH_SECONDS."""
+        if self._lines and time.monotonic() - self._flushed >= FLUSH_SECONDS:
+            self.flush()
+
+    def write(self, event: Event) -> None:
+        """Append an event and write at once."""
+        if self._path is not None:
+            self._lines.append(self._encode(event))
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand everything to the operating system, where it survives the end of this process."""
+        if self._lines:
+            block = memoryview(b"\n".join(self._lines) + b"\n")
+            self._lines.clear()
+            while block:
+                block = block[os.write(self._file, block) :]
+        self._flushed = time.monotonic()
+
+    def close(self) -> None:
+        """Write what is left and close the file."""
+        if self._file >= 0:
+            self.flush()
+            os.close(self._file)
+            self._file = -1
+
+
+def journal_path(folder: Path, rank: int) -> Path:
+    """Say where a rank's journal lies in a run's folder."""
+    return folder / "journal" / f"rank-{rank:05d}.jsonl"
+
+
+def read(folder: Path) -> Iterator[tuple[int, Event]]:
+    """Give every whole event of every rank as (rank, event), in the order written; torn lines are passed over."""
+    for path in sorted((folder / "journal").glob("rank-*.jsonl")):
+        digits = path.stem.removeprefix("rank-")
+        if digits.isdigit():
+            with path.open("rb") as lines:
+                for event in decode(lines):
+                    yield int(digits), event
+
+
+def decode(lines: Iterable[bytes]) -> Iterator[Event]:
+    """Give the events of those lines that are whole."""
+    for line in lines:
+        try:
+            yield _decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            continue
+
+
+class Recovery:
+    """What the journals of a run tell: every outcome so far, what had not ended, and where each rank's count stood."""
+
+    def __init__(self, folder: Path, space: Space) -> None:
+        """Read nothing yet: `individuals` does, and the rest is known once it has given them all."""
+        self.serials: dict[int, int] = {}
+        self.statuses: dict[Status, int] = {}
+        self._folder, self._space = folder, space
+        self._elapsed: dict[int, float] = {}
+        self._started: dict[Id, Started] = {}
+        self._ended: set[Id] = set()  # of those whose start was noted, or that another rank evaluated
+
+    def individuals(self) -> Iterator[Individual]:
+        """Read on, giving each individual that was evaluated, failures included."""
+        began: dict[int, float] = {}
+        dimension = len(self._space)
+        for rank, event in read(self._folder):
+            match event:
+                case Session():
+                    began[rank] = event.began
+                    self._elapsed[rank] = before = self._elapsed.get(rank, 0.0)
+                case Closed() if rank in began:
+                    self._elapsed[rank] = max(self._elapsed[rank], before + event.ended - began[rank])
+                case Started() if len(event.genome) == dimension:
+                    self._count(event.id)
+                    if event.id not in self._ended:
+                        self._started[event.id] = event
+                case Evaluated() if len(event.genome) == dimension:
+                    self._count(event.id)
+                    if self._started.pop(event.id, None) is not None or event.id.rank != rank:
+                        self._ended.add(event.id)
+                    self.statuses[event.status] = self.statuses.get(event.status, 0) + 1
+                    if rank in began:
+                        self._elapsed[rank] = max(self._elapsed[rank], before + event.ended - began[rank])
+                    yield event.individual(self._space)
+
+    def unfinished(self) -> list[Individual]:
+        """Give what had started and not ended."""
+        return [event.individual(self._space) for event in self._started.values()]
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has taken so far, over all its sessions."""
+        return max(self._elapsed.values(), default=0.0)
+
+    def _count(self, ident: Id) -> None:
+        self.serials[ident.rank] = max(self.serials.get(ident.rank, 0), ident.serial + 1)

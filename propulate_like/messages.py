@@ -1,0 +1,82 @@
+"""Messages between ranks: records of fixed size for individuals, a few numbers for the rest; nothing is pickled."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+import msgspec
+
+from propulate_like.individual import Id, Individual, Status
+from propulate_like.journal import Evaluated
+from propulate_like.space import Space
+
+RECORDS, COUNT, REQUEST, TICKETS, STOP, FAREWELL = (bytes([kind]) for kind in range(6))
+
+count = struct.Struct("<QQ")
+"""Evaluations that the sender finished, and how many of them failed."""
+request = struct.Struct("<QB")
+"""Tickets that the sender has left, and whether it is idle."""
+tickets = struct.Struct("<Q")
+"""Tickets that the sender hands over."""
+
+
+class Farewell(msgspec.Struct, frozen=True):
+    """A rank's last message. `idle` holds the intervals (Unix time) in which it waited for work."""
+
+    reason: str
+    statuses: dict[Status, int]
+    began: float
+    last_start: float
+    ended: float
+    idle: list[tuple[float, float]]
+    best: Evaluated | None
+    failure: Evaluated | None
+    history: list[Evaluated]
+
+
+farewell_decoder = msgspec.json.Decoder(Farewell)
+
+
+class Records:
+    """Individuals as binary records, all of the same length in one run."""
+
+    def __init__(self, space: Space, traits: int) -> None:
+        """Records of this space, with so many strategy parameters each."""
+        self._space = space
+        self._dimension, self._traits = len(space), traits
+        self._layout = struct.Struct(f"<IIQB{3 + self._dimension + traits}d")
+
+    def pack(self, individual: Individual) -> bytes:
+        """Give the record of a successfully evaluated individual."""
+        ident, traits = individual.id, individual.traits
+        padding = (0.0,) * (self._traits - len(traits))
+        return self._layout.pack(
+            ident.island,
+            ident.rank,
+            ident.serial,
+            len(traits),
+            individual.loss,
+            individual.seconds,
+            individual.ended,
+            *individual.genome,
+            *traits,
+            *padding,
+        )
+
+    def unpack(self, records: bytes) -> Iterator[Individual]:
+        """Give the individuals of records that lie one behind the other."""
+        first = 7
+        genes_end = first + self._dimension
+        for values in self._layout.iter_unpack(records):
+            island, rank, serial, traits, loss, seconds, ended = values[:first]
+            yield Individual(
+                Id(island, rank, serial),
+                values[first:genes_end],
+                self._space,
+                traits=values[genes_end : genes_end + traits],
+                status=Status.OK,
+                loss=loss,
+                seconds=seconds,
+                ended=ended,
+            )

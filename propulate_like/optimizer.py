@@ -1,0 +1,97 @@
+"""One rank's breeding, without input, output or messages: ask, tell, absorb."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from random import Random
+from typing import Any
+
+from propulate_like.declarations import nearest
+from propulate_like.individual import Id, Individual, Outcome, Status
+from propulate_like.population import Population, Reads
+from propulate_like.propagators import Breeding, Propagator, UniformInitialization, auto
+from propulate_like.space import Space
+
+
+class Optimizer:
+    """Breeds individuals for one rank, from what this rank knows at that moment.
+
+    `ask` gives the next individual to evaluate, `tell` takes its loss, and `absorb` takes an individual that was
+    evaluated elsewhere. `evaluations` and `workers` (how many ranks share the search) let "auto" fit its settings;
+    `rank` must differ among those that share it. The same `seed`, calls and losses give the same individuals.
+    """
+
+    def __init__(
+        self,
+        space: Space | Mapping[str, Any],
+        *,
+        propagator: Propagator | str = "auto",
+        evaluations: int | None = None,
+        workers: int = 1,
+        rank: int = 0,
+        seed: int | None = None,
+    ) -> None:
+        """ValueError where the space or the propagator cannot work."""
+        self.space = Space.of(space)
+        chosen = auto(self.space, evaluations, workers) if propagator == "auto" else propagator
+        self.propagator = whole_propagator(chosen)
+        self.population = Population(self.propagator.reads | Reads(best=self.propagator.wants))
+        self.best: Individual | None = None
+        self.rank = rank
+        self.workers = workers
+        self.seed = Random().getrandbits(32) if seed is None else seed
+        self.begin(0)
+
+    def begin(self, serial: int) -> None:
+        """Number the next individual `serial`, and draw from the stream of random numbers that begins there."""
+        self._serial = serial
+        self._generator = Random(f"{self.seed}/{self.rank}/{serial}")
+
+    def ask(self) -> Individual:
+        """Breed the next individual. Uniformly random ones come first, until there are enough to select from."""
+        breeding = Breeding(self.space, self._generator, Id(0, self.rank, self._serial), self.workers, self.seed)
+        self._serial += 1
+        propagator = self.propagator if len(self.population) >= self.propagator.wants else _RANDOM
+        (individual,) = propagator(self.population, breeding)
+        if individual.status is not Status.BRED:
+            return breeding.child(individual.genome, (individual.id,), "copy", individual.traits)
+        return individual
+
+    def tell(self, individual: Individual, loss: float | Mapping[str, Any]) -> Individual:
+        """Give the individual with its outcome: a loss, or a mapping of "loss" and metrics.
+
+        What is not finite or no number becomes a failure, and is not bred from.
+        """
+        evaluated = individual.evaluated(Outcome.of(loss))
+        self.absorb(evaluated)
+        return evaluated
+
+    def absorb(self, individual: Individual) -> bool:
+        """Learn of an evaluated individual, this rank's or another's; say whether others that search may need it."""
+        if individual.status is not Status.OK:
+            return False
+        if self.best is None or individual.loss < self.best.loss:
+            self.best = individual
+        return self.population.add(individual)
+
+
+_RANDOM = UniformInitialization()
+
+
+def whole_propagator(propagator: object) -> Propagator:
+    """Give `propagator` if it can breed on its own, from a population; ValueError otherwise."""
+    if not isinstance(propagator, Propagator):
+        hint = nearest(propagator, ["auto"]) if isinstance(propagator, str) else ""
+        message = f"propagator={propagator!r} must be 'auto' or a propagator, such as Chain(...){hint}"
+        raise ValueError(message)
+    if propagator.gives != 1:
+        message = (
+            f"{propagator!r} gives {propagator.gives} individuals, but one is evaluated at a time: add a crossover"
+        )
+        raise ValueError(message)
+    fewest, most = propagator.takes
+    if most is not None:
+        number = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+        message = f"{propagator!r} takes {number}, but is given the whole population: begin with a selection"
+        raise ValueError(message)
+    return propagator

@@ -1,0 +1,92 @@
+"""The population: what one rank knows and its propagator reads."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import overload
+
+import msgspec
+
+from propulate_like.individual import Individual
+
+_Key = tuple[float, int, int, int]
+
+
+class Reads(msgspec.Struct, frozen=True):
+    """What a propagator reads of the population: its best `best`, its newest `recent`, or (`everything`) all of it.
+
+    The population keeps no more than that, and a rank publishes no more than could enter it elsewhere.
+    """
+
+    best: int = 0
+    recent: int = 0
+    everything: bool = False
+
+    def __or__(self, other: Reads) -> Reads:
+        return Reads(max(self.best, other.best), max(self.recent, other.recent), self.everything or other.everything)
+
+
+class Population(Sequence[Individual]):
+    """The successfully evaluated individuals that a rank knows, as far as they are read: best first.
+
+    Individuals are ordered by loss, and among equal losses the later one comes first, so that a search may drift
+    over a plateau. The order is total: what a rank keeps does not depend on the order in which it learnt of it.
+    """
+
+    def __init__(self, reads: Reads) -> None:
+        self.reads = reads
+        self._capacity = max(reads.best, 1)
+        self._keys: list[_Key] = []
+        self._ranked: list[Individual] = []
+        self._recent: deque[Individual] = deque(maxlen=reads.recent)
+        self._limit = float("inf")
+
+    def add(self, individual: Individual) -> bool:
+        """Take in an evaluated individual; say whether it is kept, and so may matter to others.
+
+        It is not kept where it is known already, or where it comes after the best that are read.
+        """
+        if self._recent.maxlen:
+            self._recent.append(individual)
+        loss = individual.loss
+        if loss > self._limit:
+            return bool(self._recent.maxlen)
+        ident = individual.id
+        key = (loss, -ident.serial, ident.rank, ident.island)
+        keys = self._keys
+        position = bisect_right(keys, key)
+        if position and keys[position - 1] == key:
+            return False
+        keys.insert(position, key)
+        self._ranked.insert(position, individual)
+        if not self.reads.everything and len(keys) > self._capacity:
+            keys.pop()
+            if self._ranked.pop() is individual:
+                return bool(self._recent.maxlen)
+        if not self.reads.everything and len(keys) == self._capacity:
+            self._limit = keys[-1][0]
+        return True
+
+    def best(self, count: int) -> Sequence[Individual]:
+        """Give the `count` best, best first; fewer where fewer are known. The sequence is not to be changed."""
+        return self._ranked if count >= len(self._ranked) else self._ranked[:count]
+
+    def recent(self, count: int) -> Sequence[Individual]:
+        """Give the `count` newest, newest last; fewer where fewer are known."""
+        return list(islice(self._recent, max(len(self._recent) - count, 0), None))
+
+    @overload
+    def __getitem__(self, index: int) -> Individual: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Individual]: ...
+    def __getitem__(self, index: int | slice) -> Individual | Sequence[Individual]:
+        return self._ranked[index]
+
+    def __len__(self) -> int:
+        return len(self._ranked)
+
+    def __iter__(self) -> Iterator[Individual]:
+        return iter(self._ranked)

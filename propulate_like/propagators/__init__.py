@@ -1,0 +1,54 @@
+"""Propagators: the steps that breed the next individual from the population a rank knows."""
+
+from propulate_like.propagators.auto import auto
+from propulate_like.propagators.chain import Chain, Choose, Sometimes, Warmup
+from propulate_like.propagators.crossover import MultiParentCrossover, SigmoidCrossover, UniformCrossover
+from propulate_like.propagators.initialization import (
+    LatinHypercubeInitialization,
+    RandomRestart,
+    SobolInitialization,
+    UniformInitialization,
+)
+from propulate_like.propagators.mutation import (
+    GaussianMutation,
+    PointMutation,
+    RandomPointMutation,
+    SelfAdaptiveMutation,
+)
+from propulate_like.propagators.propagator import REGISTRY, Breeding, Propagator, Selection, Variation
+from propulate_like.propagators.selection import (
+    SelectBest,
+    SelectRandom,
+    SelectRanked,
+    SelectTournament,
+    SelectWorst,
+)
+
+__all__ = [
+    "REGISTRY",
+    "Breeding",
+    "Chain",
+    "Choose",
+    "GaussianMutation",
+    "LatinHypercubeInitialization",
+    "MultiParentCrossover",
+    "PointMutation",
+    "Propagator",
+    "RandomPointMutation",
+    "RandomRestart",
+    "SelectBest",
+    "SelectRandom",
+    "SelectRanked",
+    "SelectTournament",
+    "SelectWorst",
+    "Selection",
+    "SelfAdaptiveMutation",
+    "SigmoidCrossover",
+    "SobolInitialization",
+    "Sometimes",
+    "UniformCrossover",
+    "UniformInitialization",
+    "Variation",
+    "Warmup",
+    "auto",
+]

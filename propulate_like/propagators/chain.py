@@ -1,0 +1,151 @@
+"""Propagators made of propagators: in a row, while warming up, sometimes, and one of several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
+
+from propulate_like import declarations
+from propulate_like.individual import Individual
+from propulate_like.population import Reads
+from propulate_like.propagators.propagator import Breeding, Propagator
+
+
+class Chain(Propagator):
+    """Steps in a row: each is given what the one before it gave."""
+
+    def __init__(self, *steps: Propagator) -> None:
+        """ValueError where a step cannot work with what the one before it gives, naming the two."""
+        if not steps:
+            message = "a chain needs at least one step"
+            raise ValueError(message)
+        for step in steps:
+            _require_propagator(step)
+        for before, step in pairwise(steps):
+            fewest, most = step.takes
+            if before.gives < fewest or (most is not None and before.gives > most):
+                message = f"{step!r} takes {_range(step)}, but {before!r} before it gives {_count(before.gives)}"
+                raise ValueError(message)
+        self.steps = steps
+        self.takes, self.wants, self.reads = steps[0].takes, steps[0].wants, steps[0].reads
+        self.gives = steps[-1].gives
+        self.traits = max(step.traits for step in steps)
+
+    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+        for step in self.steps:
+            individuals = step(individuals, breeding)
+        return individuals
+
+
+class Warmup(Propagator):
+    """`initial` until the population holds `size` individuals, `then` from there on."""
+
+    def __init__(self, initial: Propagator, then: Propagator, size: int) -> None:
+        """ValueError where `size` is below 1 or below what `then` needs, or the two give different numbers."""
+        _require_propagator(initial)
+        _require_propagator(then)
+        _require_alike(initial, then)
+        self.initial, self.then = initial, then
+        self.size = declarations.whole("size", size, 1)
+        if size < then.wants:
+            message = f"size={size} is too small for {then!r}, which needs a population of {then.wants}"
+            raise ValueError(message)
+        self.takes, self.gives, self.wants = (0, None), then.gives, initial.wants
+        self.reads = initial.reads | then.reads | Reads(best=size)
+        self.traits = max(initial.traits, then.traits)
+
+    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+        return (self.initial if len(individuals) < self.size else self.then)(individuals, breeding)
+
+
+class Sometimes(Propagator):
+    """`step` with a probability; otherwise `otherwise`, or the individuals as they came."""
+
+    def __init__(self, probability: float, step: Propagator, otherwise: Propagator | None = None) -> None:
+        """ValueError where the probability is not in [0, 1], or the two ways take or give different numbers."""
+        self.probability = declarations.number("probability", probability, 0.0, 1.0)
+        _require_propagator(step)
+        self.step, self.otherwise = step, otherwise
+        self.takes, self.gives, self.wants = step.takes, step.gives, step.wants
+        self.reads, self.traits = step.reads, step.traits
+        if otherwise is not None:
+            _require_propagator(otherwise)
+            _require_alike(step, otherwise)
+            self.takes = _common(step, otherwise)
+            self.wants = max(step.wants, otherwise.wants)
+            self.reads |= otherwise.reads
+            self.traits = max(step.traits, otherwise.traits)
+        elif step.takes != (step.gives, step.gives):
+            message = f"{step!r} takes {_range(step)} and gives {_count(step.gives)}, so it needs an `otherwise`"
+            raise ValueError(message)
+
+    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+        if breeding.generator.random() < self.probability:
+            return self.step(individuals, breeding)
+        return individuals if self.otherwise is None else self.otherwise(individuals, breeding)
+
+
+class Choose(Propagator):
+    """One of several propagators, drawn anew each time, with probabilities in proportion to `weights`."""
+
+    def __init__(self, *options: Propagator, weights: list[float] | None = None) -> None:
+        """ValueError where there is no option, the weights do not fit them, or they give different numbers."""
+        if not options:
+            message = "Choose() needs at least one propagator"
+            raise ValueError(message)
+        for option in options:
+            _require_propagator(option)
+            _require_alike(options[0], option)
+        self.options = options
+        self.weights = None if weights is None else [declarations.number("weight", weight) for weight in weights]
+        shares = self.weights or [1.0] * len(options)
+        if len(shares) != len(options) or not sum(shares) > 0:
+            message = f"weights={weights!r} must hold {len(options)} numbers, not all 0"
+            raise ValueError(message)
+        self._thresholds = list(accumulate(share / sum(shares) for share in shares))
+        self.takes, self.gives = _common(*options), options[0].gives
+        self.wants = max(option.wants for option in options)
+        self.traits = max(option.traits for option in options)
+        for option in options:
+            self.reads |= option.reads
+
+    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+        draw = breeding.generator.random()
+        for option, threshold in zip(self.options, self._thresholds, strict=True):
+            if draw < threshold:
+                return option(individuals, breeding)
+        return self.options[-1](individuals, breeding)
+
+
+def _require_propagator(step: object) -> None:
+    if not isinstance(step, Propagator):
+        message = f"{step!r} is no propagator: give an instance, such as UniformCrossover(0.7)"
+        raise ValueError(message)  # noqa: TRY004 (bad input is always a ValueError)
+
+
+def _require_alike(one: Propagator, other: Propagator) -> None:
+    if one.gives != other.gives:
+        message = (
+            f"{one!r} gives {_count(one.gives)} but {other!r} gives {_count(other.gives)}: they must give the same"
+        )
+        raise ValueError(message)
+
+
+def _common(*options: Propagator) -> tuple[int, int | None]:
+    fewest = max(option.takes[0] for option in options)
+    upper = [option.takes[1] for option in options if option.takes[1] is not None]
+    if upper and min(upper) < fewest:
+        message = f"no number of individuals suits all of {', '.join(map(repr, options))}"
+        raise ValueError(message)
+    return fewest, min(upper) if upper else None
+
+
+def _count(number: int) -> str:
+    return f"{number} individual{'s' * (number != 1)}"
+
+
+def _range(step: Propagator) -> str:
+    fewest, most = step.takes
+    if most is None:
+        return f"at least {_count(fewest)}"
+    return f"exactly {_count(most)}" if fewest == most else f"{fewest} to {_count(most)}"

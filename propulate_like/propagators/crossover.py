@@ -1,0 +1,94 @@
+"""Crossover: one newborn out of several parents."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from propulate_like import declarations
+from propulate_like.individual import Id, Individual, Status
+from propulate_like.propagators.propagator import Breeding, Variation
+
+
+class _Crossover(Variation):
+    """What crossovers share: with `probability` parents are mixed, otherwise the first one is passed on."""
+
+    def __init__(self, probability: float) -> None:
+        """ValueError where a probability is not in [0, 1]."""
+        self.probability = declarations.number("probability", probability, 0.0, 1.0)
+
+    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+        probability = self.probability
+        if probability < 1.0 and breeding.generator.random() >= probability:
+            return [self.derive(individuals[0], individuals[0].genome, breeding)]
+        genome = self._mix(individuals, breeding)
+        parents: tuple[Id, ...] = ()
+        for individual in individuals:
+            parents += individual.parents if individual.status is Status.BRED else (individual.id,)
+        return [breeding.child(genome, parents, self.name, individuals[0].traits)]
+
+    def _mix(self, individuals: Sequence[Individual], breeding: Breeding) -> tuple[float, ...]:
+        raise NotImplementedError
+
+
+class UniformCrossover(_Crossover):
+    """With `probability`, each gene comes from the second of two parents with probability `share`, else the first.
+
+    Syswerda 1989, Uniform crossover in genetic algorithms.
+    """
+
+    takes = (2, 2)
+
+    def __init__(self, probability: float = 1.0, share: float = 0.5) -> None:
+        """ValueError where a probability is not in [0, 1]."""
+        super().__init__(probability)
+        self.share = declarations.number("share", share, 0.0, 1.0)
+
+    def _mix(self, individuals: Sequence[Individual], breeding: Breeding) -> tuple[float, ...]:
+        random, share = breeding.generator.random, self.share
+        first, second = individuals
+        return tuple([b if random() < share else a for a, b in zip(first.genome, second.genome, strict=True)])
+
+
+class MultiParentCrossover(_Crossover):
+    """With `probability`, each gene comes from one of any number of parents, each equally likely.
+
+    Eiben, Raue and Ruttkay 1994, Genetic algorithms with multi-parent recombination (gene scanning).
+    """
+
+    takes = (2, None)
+
+    def __init__(self, probability: float = 1.0) -> None:
+        """ValueError where a probability is not in [0, 1]."""
+        super().__init__(probability)
+
+    def _mix(self, individuals: Sequence[Individual], breeding: Breeding) -> tuple[float, ...]:
+        random, count = breeding.generator.random, len(individuals)
+        return tuple([genes[int(random() * count)] for genes in zip(*[i.genome for i in individuals], strict=True)])
+
+
+class SigmoidCrossover(_Crossover):
+    """Each gene comes from the second of two parents with probability 1 / (1 + exp((l2 - l1) / temperature)).
+
+    l1 and l2 are the parents' losses, so the better parent gives more genes, the more so the lower the temperature
+    (in units of the loss). This is the Boltzmann acceptance of Mahfoud and Goldberg 1995, Parallel recombinative
+    simulated annealing, for each gene by itself.
+    """
+
+    takes = (2, 2)
+
+    def __init__(self, temperature: float = 1.0, probability: float = 1.0) -> None:
+        """ValueError where the temperature is not above 0 or the probability not in [0, 1]."""
+        super().__init__(probability)
+        self.temperature = declarations.number("temperature", temperature, above=True)
+
+    def _mix(self, individuals: Sequence[Individual], breeding: Breeding) -> tuple[float, ...]:
+        random = breeding.generator.random
+        first, second = individuals
+        exponent = (second.loss - first.loss) / self.temperature
+        share = _logistic(-exponent) if math.isfinite(exponent) else 0.5
+        return tuple([b if random() < share else a for a, b in zip(first.genome, second.genome, strict=True)])
+
+
+def _logistic(x: float) -> float:
+    return 1.0 / (1.0 + math.exp(-x)) if x >= 0 else math.exp(x) / (1.0 + math.exp(x))

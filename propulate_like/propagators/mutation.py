@@ -1,0 +1,157 @@
+"""Mutation: one newborn out of one parent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from random import Random
+
+from propulate_like import declarations
+from propulate_like.individual import Individual
+from propulate_like.parameters import Parameter
+from propulate_like.propagators.propagator import Breeding, Variation
+from propulate_like.space import Genome
+
+
+class PointMutation(Variation):
+    """Draws `count` different genes anew, uniformly; all of them where there are fewer."""
+
+    def __init__(self, count: int = 1) -> None:
+        """ValueError where `count` is below 1."""
+        self.count = declarations.whole("count", count, 1)
+
+    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+        (individual,) = individuals
+        return [self.derive(individual, redrawn(individual.genome, self.count, breeding.generator), breeding)]
+
+
+class RandomPointMutation(Variation):
+    """Draws a random number of genes anew, uniformly: from `fewest` to `most` of them, each number equally likely."""
+
+    def __init__(self, fewest: int, most: int) -> None:
+        """ValueError where `fewest` is below 0 or above `most`."""
+        self.fewest = declarations.whole("fewest", fewest, 0)
+        self.most = declarations.whole("most", most, fewest)
+
+    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+        (individual,) = individuals
+        count = breeding.generator.randint(self.fewest, self.most)
+        return [self.derive(individual, redrawn(individual.genome, count, breeding.generator), breeding)]
+
+
+class GaussianMutation(Variation):
+    """Adds a normal step to each gene with a probability; steps beyond a bound end on it.
+
+    `sigma` is the step's standard deviation as a share of the parameter's range (on its own scale, so of the
+    logarithmic range where it is logarithmic). The gene of a Choice has no neighbours: it is drawn anew with
+    probability `sigma` instead.
+    """
+
+    def __init__(self, sigma: float = 0.05, probability: float = 1.0) -> None:
+        """ValueError where `sigma` is not above 0 or the probability not in [0, 1]."""
+        self.sigma = declarations.number("sigma", sigma, above=True)
+        self.probability = declarations.number("probability", probability, 0.0, 1.0)
+
+    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+        (individual,) = individuals
+        gauss, sigma = breeding.generator.gauss, self.sigma
+        if breeding.space.ordered and self.probability == 1.0:
+            genome = tuple(
+                [
+                    0.0 if (gene := old + gauss(0.0, sigma)) < 0.0 else min(gene, 1.0)
+                    for old in individual.genome
+                ]
+            )
+        else:
+            genome = self._partly(individual.genome, breeding)
+        return [self.derive(individual, genome, breeding)]
+
+    def _partly(self, genome: Genome, breeding: Breeding) -> Genome:
+        generator, genes = breeding.generator, list(genome)
+        for index, parameter in enumerate(breeding.space.parameters):
+            if self.probability < 1.0 and generator.random() >= self.probability:
+                continue
+            if parameter.ordered:
+                genes[index] = _clipped(genes[index] + generator.gauss(0.0, self.sigma))
+            elif generator.random() < self.sigma:
+                genes[index] = generator.random()
+        return tuple(genes)
+
+
+class SelfAdaptiveMutation(Variation):
+    """Changes a few genes by steps whose size is inherited and itself mutated.
+
+    Each individual carries a step size sigma (a share of the range, `initial` at first, never below `smallest`). A
+    newborn's is its parent's times exp(`learning_rate` N(0, 1)), and moves max(1, Exp(`genes`)) random genes, rounded,
+    by sigma N(0, 1): Beyer and Schwefel 2002, Evolution strategies, section 4, with few genes at a time. Each of these
+    genes is drawn anew instead with probability `redraw`, without which small steps win too early where there are
+    many local optima. An ordered discrete gene moves by a Cauchy step of scale 0.75 levels and at least one level; the
+    gene of a Choice becomes another option.
+    """
+
+    traits = 1
+
+    def __init__(
+        self,
+        initial: float = 0.2,
+        smallest: float = 1e-9,
+        genes: float = 1.5,
+        learning_rate: float = 0.5,
+        redraw: float = 0.2,
+    ) -> None:
+        """ValueError where a parameter is not above 0, `redraw` is above 1, or `initial` not in [`smallest`, 1]."""
+        self.smallest = declarations.number("smallest", smallest, 0.0, 1.0, above=True)
+        self.initial = declarations.number("initial", initial, self.smallest, 1.0)
+        self.genes = declarations.number("genes", genes, above=True)
+        self.learning_rate = declarations.number("learning_rate", learning_rate, above=True)
+        self.redraw = declarations.number("redraw", redraw, 0.0, 1.0)
+
+    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+        (individual,) = individuals
+        generator, parameters = breeding.generator, breeding.space.parameters
+        inherited = individual.traits[0] if individual.traits else self.initial
+        sigma = min(max(inherited * math.exp(generator.gauss(0.0, self.learning_rate)), self.smallest), 1.0)
+        genes = list(individual.genome)
+        count = min(max(1, round(generator.expovariate(1.0 / self.genes))), len(genes))
+        for index in chosen(len(genes), count, generator):
+            redraw = generator.random() < self.redraw
+            genes[index] = generator.random() if redraw else moved(parameters[index], genes[index], sigma, generator)
+        return [self.derive(individual, tuple(genes), breeding, (sigma,))]
+
+
+def moved(parameter: Parameter, gene: float, sigma: float, generator: Random) -> float:
+    """Give a gene near `gene`: a step of `sigma` where values are continuous, another value where they are not."""
+    levels = parameter.levels
+    if levels is None:
+        return _clipped(gene + generator.gauss(0.0, sigma))
+    if levels == 1:
+        return gene
+    index = min(int(gene * levels), levels - 1)
+    if not parameter.ordered:
+        other = int(generator.random() * (levels - 1))
+        return (other + (other >= index) + 0.5) / levels
+    jump = 0.75 * math.tan(math.pi * (generator.random() - 0.5))
+    steps = max(1, round(min(abs(jump), levels)))
+    target = index + steps if jump > 0 else index - steps
+    if not 0 <= target < levels:
+        target = index - steps if jump > 0 else index + steps
+    return (min(max(target, 0), levels - 1) + 0.5) / levels
+
+
+def redrawn(genome: Genome, count: int, generator: Random) -> Genome:
+    """Give the genome with `count` different genes drawn anew, uniformly."""
+    genes = list(genome)
+    for index in chosen(len(genes), min(count, len(genes)), generator):
+        genes[index] = generator.random()
+    return tuple(genes)
+
+
+def chosen(size: int, count: int, generator: Random) -> Sequence[int]:
+    """Draw `count` different indices below `size`."""
+    if count == 1:  # the usual case, and several times faster than sampling
+        return (int(generator.random() * size),)
+    return generator.sample(range(size), count)
+
+
+def _clipped(gene: float) -> float:
+    return 0.0 if gene < 0.0 else min(gene, 1.0)

@@ -1,0 +1,111 @@
+"""What a propagator is: a step that breeds, and says what it reads, takes and gives."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from random import Random
+from typing import Any, ClassVar
+
+import msgspec
+
+from propulate_like import declarations
+from propulate_like.individual import Id, Individual, Status
+from propulate_like.population import Reads
+from propulate_like.space import Genome, Space
+
+REGISTRY: dict[str, type[Propagator]] = {}
+
+
+class Breeding(msgspec.Struct, frozen=True):
+    """What a propagator may use while it breeds one individual.
+
+    `generator` is this rank's stream of random numbers, `id` the newborn's identity, `workers` the number of ranks
+    that search together, and `seed` the run's seed, the same on every rank.
+    """
+
+    space: Space
+    generator: Random
+    id: Id
+    workers: int = 1
+    seed: int = 0
+
+    def child(
+        self, genome: Genome, parents: tuple[Id, ...] = (), origin: str = "", traits: tuple[float, ...] = ()
+    ) -> Individual:
+        """Give the newborn with this genome, a tuple of floats in [0, 1]."""
+        return Individual(self.id, genome, self.space, parents, origin, traits)
+
+
+class Propagator:
+    """A step of a chain, from individuals to individuals.
+
+    The first step of a chain is given the population, best first; each other one what the step before it gave. What
+    leaves the chain's last step is evaluated next. A step of one's own names a subclass, sets `takes` and `gives`, and
+    defines `__call__`; its parameters are those of its `__init__`, under the same names as its attributes. In YAML
+    it goes by its class's name in snake case.
+    """
+
+    takes: tuple[int, int | None] = (1, 1)
+    """The fewest and the most individuals it can be given; None for no upper limit."""
+    gives: int = 1
+    """How many individuals it gives, where it is given enough."""
+    wants: int = 0
+    """How many individuals a population needs before this can be its chain's first step."""
+    reads: Reads = Reads()
+    """What it reads of the population as its chain's first step."""
+    traits: int = 0
+    """How many strategy parameters it keeps with each individual."""
+    name: ClassVar[str] = "propagator"
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+        if cls.__name__.startswith("_"):
+            return
+        taken = REGISTRY.get(cls.name)
+        if taken is not None and (taken.__module__, taken.__qualname__) != (cls.__module__, cls.__qualname__):
+            message = f"the propagator name {cls.name!r} is taken by {taken.__module__}.{taken.__qualname__}"
+            raise ValueError(message)
+        REGISTRY[cls.name] = cls
+
+    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+        """Breed: give new individuals, or a selection of those given, which are not to be changed."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return declarations.shown(self)
+
+
+class Selection(Propagator):
+    """A step that picks `count` of the individuals it is given."""
+
+    takes = (1, None)
+
+    def __init__(self, count: int) -> None:
+        """ValueError where `count` is below 1."""
+        self.count = declarations.whole("count", count, 1)
+        self.gives = self.wants = count
+        self.reads = Reads(everything=True)
+
+
+class Variation(Propagator):
+    """A step that changes one individual's genome, or makes one out of several."""
+
+    def derive(
+        self,
+        individual: Individual,
+        genome: Genome,
+        breeding: Breeding,
+        traits: tuple[float, ...] | None = None,
+    ) -> Individual:
+        """Give the newborn with this genome, descended from `individual` (evaluated, or being bred already)."""
+        newborn = individual.status is Status.BRED
+        return Individual(
+            breeding.id,
+            genome,
+            breeding.space,
+            individual.parents if newborn else (individual.id,),
+            f"{individual.origin}+{self.name}" if newborn and individual.origin else self.name,
+            individual.traits if traits is None else traits,
+        )

@@ -1,0 +1,133 @@
+"""Progress, shown by one rank: a bar where there is a terminal, a line every few seconds where there is none."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import deque
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from propulate_like.individual import Status
+from propulate_like.run import Beginning
+
+if TYPE_CHECKING:
+    from propulate_like.worker import Worker
+
+TERMINAL_WIDTH = "PROPULATE_LIKE_TERMINAL_WIDTH"
+"""Set by the launcher, whose terminal the ranks themselves do not see."""
+_BAR_SECONDS = 0.1
+_LINE_SECONDS = 5.0
+_RATE_SECONDS = 10.0  # the time over which the rate is averaged
+
+
+class Progress:
+    """Shows how far a search is: evaluations done, the best value, the rate, failures and the time left."""
+
+    def __init__(self, beginning: Beginning, evaluations: int | None, seconds: float | None, *, maximize: bool) -> None:
+        """Count on from `beginning`, towards `evaluations` or `seconds`, where given."""
+        self._done_before = beginning.evaluations
+        self._failed_before = self._done_before - beginning.statuses.get(Status.OK, 0)
+        self._seconds_before = beginning.seconds
+        self._evaluations, self._seconds, self._sign = evaluations, seconds, -1.0 if maximize else 1.0
+        width = os.environ.get(TERMINAL_WIDTH, "")
+        self._interval = _BAR_SECONDS if width or sys.stderr.isatty() else _LINE_SECONDS
+        self._bar = _Bar(int(width) if width.isdigit() else None, evaluations or seconds) if self._is_bar else None
+        self._due = 0.0
+        self._worker: Worker | None = None
+        self._recent: deque[tuple[float, int]] = deque()
+
+    @property
+    def _is_bar(self) -> bool:
+        return self._interval == _BAR_SECONDS
+
+    def __enter__(self) -> Self:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._worker is not None:
+            self._show(self._worker, time.perf_counter(), over=True)
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, worker: Worker) -> None:
+        """Show where the worker's search stands, if it is time to."""
+        now = time.perf_counter()
+        if now >= self._due:
+            self._due = now + self._interval
+            self._worker = worker
+            self._show(worker, now, over=False)
+
+    def _show(self, worker: Worker, now: float, *, over: bool) -> None:
+        tickets = worker.tickets
+        done = self._done_before + tickets.finished + sum(tickets.finished_by.values())
+        failed = self._failed_before + worker.failed + sum(worker.failed_by.values())
+        elapsed = self._seconds_before + now - worker.began
+        text = self._text(worker, done, failed, elapsed, now)
+        if self._bar is not None:
+            reached = done if self._evaluations is not None else elapsed
+            self._bar.show(reached, text)
+        elif done > self._done_before or over:
+            total = f" of {self._evaluations}" if self._evaluations is not None else ""
+            print(f"{done}{total} evaluations, {text}", file=sys.stderr, flush=True)
+
+    def _text(self, worker: Worker, done: int, failed: int, elapsed: float, now: float) -> str:
+        rate = self._rate(now, done)
+        best = worker.optimizer.best
+        words = [f"best {self._sign * best.loss:.6g}" if best is not None else "no result yet", f"{rate:.4g}/s"]
+        if failed:
+            words.append(f"{failed} failed")
+        left = []
+        if self._evaluations is not None and rate > 0:
+            left.append((self._evaluations - done) / rate)
+        if self._seconds is not None:
+            left.append(self._seconds - elapsed)
+        if left and worker.reason is None:
+            words.append(f"{duration(max(min(left), 0.0))} left")
+        return ", ".join(words)
+
+    def _rate(self, now: float, done: int) -> float:
+        """Give the evaluations a second over the last few seconds."""
+        self._recent.append((now, done))
+        while len(self._recent) > 2 and self._recent[0][0] < now - _RATE_SECONDS:  # noqa: PLR2004
+            self._recent.popleft()
+        then, before = self._recent[0]
+        return (done - before) / (now - then) if now > then else 0.0
+
+
+class _Bar:
+    """A rich progress bar; rich is loaded only where one is shown."""
+
+    def __init__(self, width: int | None, total: float | None) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        console = Console(file=sys.stderr, force_terminal=True, width=width)
+        columns = [BarColumn(bar_width=24), MofNCompleteColumn(), TextColumn("{task.description}")]
+        self._progress = Progress(*columns, console=console, refresh_per_second=4)
+        self._task = self._progress.add_task("starting", total=total)
+
+    def start(self) -> None:
+        self._progress.start()
+
+    def stop(self) -> None:
+        self._progress.stop()
+
+    def show(self, reached: float, text: str) -> None:
+        self._progress.update(self._task, completed=int(reached), description=text)
+
+
+def duration(seconds: float) -> str:
+    """Write a time as people do: 4.2 s, 3 min 20 s, 2 h 5 min."""
+    if seconds < 60:  # noqa: PLR2004
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"  # noqa: PLR2004
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:  # noqa: PLR2004
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"

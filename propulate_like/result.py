@@ -1,0 +1,128 @@
+"""The result of a search: the same on every rank."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from propulate_like.individual import Individual, Status
+from propulate_like.run import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Improvement(NamedTuple):
+    """A moment of a search at which its best loss fell: after so many evaluations, and so many seconds."""
+
+    evaluations: int
+    seconds: float
+    loss: float
+
+
+class Result:
+    """What a search found, over all ranks and over all the times it was continued.
+
+    `statuses` counts evaluations by status, `seconds` is how long the run took, `reason` is why it ended, and
+    `idle_share` is the part of the ranks' time (of this session, until its last evaluation began) in which they
+    waited for work. `run` is the run's folder, None where nothing was written to disk.
+    """
+
+    def __init__(
+        self,
+        *,
+        best: Individual | None,
+        failure: Individual | None,
+        statuses: dict[Status, int],
+        seconds: float,
+        idle_share: float,
+        reason: str,
+        maximize: bool,
+        run: Path | None,
+        history: list[Individual],
+    ) -> None:
+        self.failure = failure
+        self.statuses = statuses
+        self.seconds = seconds
+        self.idle_share = idle_share
+        self.reason = reason
+        self.maximize = maximize
+        self.run = run
+        self._best = best
+        self._history = history
+
+    @property
+    def best(self) -> Individual:
+        """The individual with the lowest loss; LookupError where no evaluation has succeeded."""
+        if self._best is None:
+            message = f"no evaluation has succeeded: {self.evaluations} evaluations, ended by {self.reason}"
+            raise LookupError(message)
+        return self._best
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether any evaluation did, so that there is a `best`."""
+        return self._best is not None
+
+    @property
+    def value(self) -> float:
+        """What the loss function returned for the best: its loss, or, where it was maximized, the loss negated."""
+        return -self.best.loss if self.maximize else self.best.loss
+
+    @property
+    def evaluations(self) -> int:
+        """How many evaluations have ended, failures included."""
+        return sum(self.statuses.values())
+
+    @cached_property
+    def individuals(self) -> list[Individual]:
+        """Every evaluated individual, failures included, in the order in which the evaluations ended."""
+        known: Iterable[Individual] = self._history if self.run is None else Run(self.run).individuals()
+        return sorted(known, key=lambda individual: (individual.ended, individual.id))
+
+    @property
+    def trace(self) -> list[Improvement]:
+        """Each improvement of the best loss, first to last; seconds count from the begin of the first evaluation."""
+        improvements: list[Improvement] = []
+        lowest = float("inf")
+        individuals = self.individuals
+        began = min((individual.ended - individual.seconds for individual in individuals), default=0.0)
+        for count, individual in enumerate(individuals, 1):
+            if individual.status is Status.OK and individual.loss < lowest:
+                lowest = individual.loss
+                improvements.append(Improvement(count, individual.ended - began, lowest))
+        return improvements
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Give a row for each individual: id, status, loss, its parameters, metrics and how it came about.
+
+        Needs pandas; ImportError where it is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError:
+            message = "to_dataframe() needs pandas: pip install pandas"
+            raise ImportError(message) from None
+        return pd.DataFrame([row(individual) for individual in self.individuals])
+
+    def __repr__(self) -> str:
+        best = f"{self.value} at {self.best.params}" if self.succeeded else "nothing"
+        return f"<Result: {best}, after {self.evaluations} evaluations in {self.seconds:.1f} s>"
+
+
+def row(individual: Individual) -> dict[str, Any]:
+    """Write an individual as one row of a table."""
+    return {
+        "id": str(individual.id),
+        "status": str(individual.status),
+        "loss": individual.loss if individual.status is Status.OK else None,
+        **{f"params.{name}": value for name, value in individual.params.items()},
+        **{f"metrics.{name}": value for name, value in individual.metrics.items()},
+        "seconds": individual.seconds,
+        "ended": individual.ended,
+        "origin": individual.origin,
+        "parents": " ".join(map(str, individual.parents)),
+        "cause": individual.cause,
+    }

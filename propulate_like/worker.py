@@ -1,0 +1,260 @@
+"""The worker: the one loop that every rank runs."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+from propulate_like import messages
+from propulate_like.evaluation.pulse import Pulse
+from propulate_like.individual import Individual, Status
+from propulate_like.journal import Closed, Evaluated, Journal
+from propulate_like.messages import Farewell, Records
+from propulate_like.optimizer import Optimizer
+from propulate_like.tickets import Tickets
+from propulate_like.transport import Transport
+
+EXCHANGE_SECONDS = 0.0002
+"""How often messages are exchanged while evaluations are shorter than that; after each one otherwise."""
+LONG_SECONDS = 0.01
+"""After an evaluation that took this long, the next one's start is noted in the journal before it begins."""
+FAILURES_BEFORE_GIVING_UP = 20
+"""A search ends when its ranks together have seen this many failures, and no success."""
+_REPORT_SECONDS = 0.2
+_LONGEST_PAUSE = 0.001
+_GOODBYE_SECONDS = 10.0
+
+Evaluator = Callable[[Individual], Individual]
+
+
+class Reason(StrEnum):
+    """Why a search ended."""
+
+    EVALUATIONS = "evaluations"
+    SECONDS = "seconds"
+    TARGET = "target"
+    INTERRUPTED = "interrupted"
+    FAILING = "failing"
+
+
+class Watcher(Protocol):
+    """Is shown the worker from time to time, on the one rank that reports progress."""
+
+    def __call__(self, worker: Worker) -> None: ...
+
+
+class Worker:
+    """Breeds, evaluates, records, publishes and absorbs, until the budget is used up. It waits for no other rank."""
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        transport: Transport,
+        evaluate: Evaluator,
+        journal: Journal,
+        tickets: Tickets,
+        *,
+        deadline: float = math.inf,
+        target: float = -math.inf,
+        unfinished: Iterable[Individual] = (),
+        watch: Watcher | None = None,
+    ) -> None:
+        """Search until the tickets are used up, `deadline` (of time.perf_counter) or a loss of at most `target`."""
+        self.optimizer, self.transport, self.tickets = optimizer, transport, tickets
+        self.reason: Reason | None = None
+        self.evaluating = False
+        self.statuses: Counter[Status] = Counter()
+        self.failed_by = dict.fromkeys(transport.peers, 0)
+        self.farewells: dict[int, Farewell] = {}
+        self.began = time.perf_counter()
+        self._evaluate, self._journal, self._watch = evaluate, journal, watch
+        self._deadline, self._target = deadline, target
+        self._unfinished = list(unfinished)
+        self._records = Records(optimizer.space, optimizer.propagator.traits)
+        self._pulse = Pulse(self.exchange, lambda: self._begun)
+        self._begun = 0
+        self._long = True
+        self._due = self._report_due = self._last_start = self.began
+        self._epoch = time.time() - self.began
+        self._idle: list[tuple[float, float]] = []
+        self._failure: Individual | None = None
+        self._best: Individual | None = None
+        self._give_up_after = -(-FAILURES_BEFORE_GIVING_UP // transport.size)
+
+    def run(self) -> None:
+        """Search to the end, and take leave of the other ranks; afterwards `farewells` has every rank's."""
+        with self._pulse:
+            while (individual := self._next()) is not None:
+                if self._long:
+                    self._journal.start(individual)
+                evaluated = self._call(individual)
+                if evaluated is None:
+                    self._journal.start(individual)
+                    self.stop(Reason.INTERRUPTED)
+                    break
+                self._record(evaluated)
+                if self.optimizer.absorb(evaluated):
+                    self._publish(evaluated)
+                if time.perf_counter() >= self._due:
+                    self.exchange()
+            self._take_leave()
+
+    def stop(self, reason: Reason) -> None:
+        """Begin no further evaluation, on any rank."""
+        if self.reason is None:
+            self.reason = reason
+            if reason is not Reason.SECONDS:  # every rank sees the clock itself
+                self._send_all(messages.STOP + reason.encode())
+
+    def exchange(self) -> None:
+        """Take in what has arrived, answer, and send what waits; waits for nobody."""
+        now = time.perf_counter()
+        self._due = now + EXCHANGE_SECONDS
+        for peer, message in self.transport.receive():
+            self._handle(peer, message)
+        tickets = self.tickets
+        if now >= self._deadline and self.reason is None:
+            self.stop(Reason.SECONDS)
+        if tickets.running_low(now - self.began):
+            tickets.ask(now, self._request, idle=False)
+        for peer, gift in tickets.gifts().items():
+            self.transport.send(peer, messages.TICKETS + messages.tickets.pack(gift))
+        if now >= self._report_due:
+            self._report_due = now + _REPORT_SECONDS
+            if self.transport.rank != 0:
+                self.transport.send(0, self._count())
+        if self._watch is not None:
+            self._watch(self)
+        self.transport.flush()
+        self._journal.flush_if_due()
+
+    @property
+    def failed(self) -> int:
+        """How many of this rank's evaluations failed."""
+        return sum(self.statuses.values()) - self.statuses[Status.OK]
+
+    def _next(self) -> Individual | None:
+        """Give what to evaluate next, once there is a ticket for it; None where the search is over."""
+        if self._pulse.failure is not None:
+            raise self._pulse.failure
+        while self.reason is None:
+            if self.tickets.left >= 1:
+                self.tickets.left -= 1
+                return self._unfinished.pop() if self._unfinished else self.optimizer.ask()
+            if self.tickets.all_finished:
+                self.reason = Reason.EVALUATIONS
+                break
+            self._wait_for_tickets()
+        return None
+
+    def _call(self, individual: Individual) -> Individual | None:
+        """Evaluate, while the pulse may exchange messages; None where the evaluation was interrupted."""
+        lock = self._pulse.lock
+        self._begun += 1
+        self._last_start = time.perf_counter()
+        lock.release()
+        try:
+            self.evaluating = True
+            return self._evaluate(individual)
+        except KeyboardInterrupt:
+            return None
+        finally:
+            self.evaluating = False
+            lock.acquire()
+
+    def _record(self, individual: Individual) -> None:
+        self._journal.end(individual)
+        self._long = individual.seconds >= LONG_SECONDS
+        self.tickets.finished += 1
+        self.statuses[individual.status] += 1
+        if individual.failed:
+            self._failure = self._failure or individual
+            if self.optimizer.best is None and self.failed >= self._give_up_after:
+                self.stop(Reason.FAILING)
+        else:
+            if self._best is None or individual.loss < self._best.loss:
+                self._best = individual
+            if individual.loss <= self._target:
+                self.stop(Reason.TARGET)
+
+    def _publish(self, individual: Individual) -> None:
+        if self.transport.size > 1:
+            self._send_all(messages.RECORDS + self._records.pack(individual))
+
+    def _handle(self, peer: int, message: bytes) -> None:
+        kind, content = message[:1], message[1:]
+        if kind == messages.RECORDS:
+            for individual in self._records.unpack(content):
+                self.optimizer.absorb(individual)
+        elif kind == messages.COUNT:
+            self.tickets.finished_by[peer], self.failed_by[peer] = messages.count.unpack(content)
+        elif kind == messages.REQUEST:
+            held, idle = messages.request.unpack(content)
+            self.tickets.requested(peer, held, bool(idle))
+        elif kind == messages.TICKETS:
+            self.tickets.receive(*messages.tickets.unpack(content))
+        elif kind == messages.STOP:
+            self.reason = self.reason or Reason(content.decode())
+        elif kind == messages.FAREWELL:
+            self.farewells[peer] = messages.farewell_decoder.decode(content)
+
+    def _wait_for_tickets(self) -> None:
+        """Idle until there is a ticket, or nothing is left to do anywhere."""
+        began = time.perf_counter()
+        pause = _LONGEST_PAUSE / 64
+        self._journal.flush()
+        while self.reason is None and self.tickets.left < 1 and not self.tickets.all_finished:
+            if self.tickets.news() is not None:
+                self._send_all(self._count())
+            self.tickets.ask(time.perf_counter(), self._request, idle=True)
+            self.exchange()
+            time.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+        self._idle.append((began, time.perf_counter()))
+
+    def _take_leave(self) -> None:
+        """Tell every rank the last, and wait until every rank has: nothing is under way between them afterwards."""
+        if self.tickets.news() is not None:
+            self._send_all(self._count())
+        farewell = self._farewell()
+        self._journal.write(Closed(farewell.ended, sum(end - begin for begin, end in self._idle), farewell.reason))
+        self._journal.close()
+        self._send_all(messages.FAREWELL + msgspec.json.encode(farewell))
+        self.farewells[self.transport.rank] = farewell
+        pause = _LONGEST_PAUSE / 64
+        patience = _GOODBYE_SECONDS if self.reason is Reason.INTERRUPTED else math.inf
+        while len(self.farewells) < self.transport.size and time.perf_counter() - self.began < patience:
+            self.exchange()
+            time.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+        self.transport.close(_GOODBYE_SECONDS)
+
+    def _farewell(self) -> Farewell:
+        epoch = self._epoch
+        return Farewell(
+            reason=self.reason or Reason.INTERRUPTED,
+            statuses=dict(self.statuses),
+            began=epoch + self.began,
+            last_start=epoch + self._last_start,
+            ended=epoch + time.perf_counter(),
+            idle=[(epoch + begin, epoch + end) for begin, end in self._idle],
+            best=None if self._best is None else Evaluated.of(self._best),
+            failure=None if self._failure is None else Evaluated.of(self._failure),
+            history=self._journal.history,
+        )
+
+    def _count(self) -> bytes:
+        return messages.COUNT + messages.count.pack(self.tickets.finished, self.failed)
+
+    def _request(self, peer: int, held: int, idle: bool) -> None:  # noqa: FBT001 (as tickets.ask calls it)
+        self.transport.send(peer, messages.REQUEST + messages.request.pack(held, idle))
+
+    def _send_all(self, message: bytes) -> None:
+        for peer in self.transport.peers:
+            self.transport.send(peer, message)
