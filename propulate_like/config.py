@@ -161,7 +161,7 @@ def schema() -> dict[str, Any]:
     """Give the JSON Schema of a configuration, for editors."""
     whole = msgspec.json.schema(Settings)
     step = {"$ref": "#/$defs/step"}
-    options = [{"enum": sorted(REGISTRY)}]
+    options: list[dict[str, Any]] = [{"enum": sorted(REGISTRY)}]
     for name, kind in sorted(REGISTRY.items()):
         form = declarations.schema(kind, {Propagator: step})
         options.append(

@@ -80,7 +80,7 @@ def build(
 
 def dump(thing: Any) -> Any:
     """Give the YAML form of a registered propagator: {name: {parameter: value}}."""
-    signature, _ = _signature(type(thing))
+    signature, _ = _signature(thing.__class__)
     values = {}
     for name, parameter in signature.parameters.items():
         value = getattr(thing, name, None)
@@ -92,7 +92,7 @@ def dump(thing: Any) -> Any:
 def shown(thing: Any) -> str:
     """Write a propagator as it is written in Python, leaving out what has its default value."""
     words = []
-    signature, _ = _signature(type(thing))
+    signature, _ = _signature(thing.__class__)
     for name, parameter in signature.parameters.items():
         value = getattr(thing, name, parameter.default)
         if parameter.kind is parameter.VAR_POSITIONAL:
@@ -143,7 +143,7 @@ def _dump_value(value: Any) -> Any:
 
 
 @cache
-def _signature(kind: Callable[..., Any]) -> tuple[inspect.Signature, dict[str, Any]]:
+def _signature(kind: Any) -> tuple[inspect.Signature, dict[str, Any]]:
     signature = inspect.signature(kind)
     initializer = kind.__init__ if isinstance(kind, type) else kind  # type: ignore[misc]  # any class's will do
     return signature, typing.get_type_hints(initializer)

@@ -42,7 +42,7 @@ class Records:
     """Individuals as binary records, all of the same length in one run."""
 
     def __init__(self, space: Space, traits: int) -> None:
-        """Records of this space, with so many strategy parameters each."""
+        """Lay out records of this space, with so many strategy parameters each."""
         self._space = space
         self._dimension, self._traits = len(space), traits
         self._layout = struct.Struct(f"<IIQB{3 + self._dimension + traits}d")

@@ -33,7 +33,7 @@ class Optimizer:
     ) -> None:
         """ValueError where the space or the propagator cannot work."""
         self.space = Space.of(space)
-        chosen = auto(self.space, evaluations, workers) if propagator == "auto" else propagator
+        chosen = auto(evaluations) if propagator == "auto" else propagator
         self.propagator = whole_propagator(chosen)
         self.population = Population(self.propagator.reads | Reads(best=self.propagator.wants))
         self.best: Individual | None = None
@@ -43,7 +43,7 @@ class Optimizer:
         self.begin(0)
 
     def begin(self, serial: int) -> None:
-        """Number the next individual `serial`, and draw from the stream of random numbers that begins there."""
+        """Go on with individual number `serial`, and the stream of random numbers that begins there."""
         self._serial = serial
         self._generator = Random(f"{self.seed}/{self.rank}/{serial}")
 

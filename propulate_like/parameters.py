@@ -10,6 +10,7 @@ from typing import Any
 Scalar = str | int | float | bool | None
 Conditions = Mapping[str, Any]
 
+_LARGEST_INT = 2**49
 _REPAIR_STEPS = 64  # units in the last place tried when a gene is to decode to exactly one float
 
 
@@ -103,7 +104,7 @@ class _Number(Parameter):
         start, end = self._log_edges()
 
         def decode(gene: float) -> Any:
-            index = round((math.exp(start + gene * (end - start)) - low) / step)
+            index = round((math.exp(start + gene * (end - start)) - low) / step) if gene < 1.0 else levels
             return value(min(max(index, 0), levels - 1))
 
         return decode
@@ -120,31 +121,28 @@ class _Number(Parameter):
         if not self.contains(value):
             message = f"{value!r} is not a value of {self!r}"
             raise ValueError(message)
-        if self.levels is None:
-            return self._exact_gene(value)
-        if self.log:
-            start, end = self._log_edges()
-            return min(max((math.log(value) - start) / (end - start), 0.0), 1.0)
-        return (round((value - self.low) / (self.step or 1)) + 0.5) / self.levels
-
-    def _exact_gene(self, value: float) -> float:
-        """Search the neighbouring floats for the gene that decodes to exactly `value`, if there is one."""
         if value == self.low:
             return 0.0
         if value == self.high:
             return 1.0
+        if self.levels is not None and not self.log:
+            return self._exact_gene((round((value - self.low) / (self.step or 1)) + 0.5) / self.levels, value)
+        if self.levels is None and self.log:
+            return self._exact_gene(math.log(value / self.low) / math.log(self.high / self.low), value)
         if self.log:
-            gene = math.log(value / self.low) / math.log(self.high / self.low)
-        else:
-            gene = (value - self.low) / (self.high - self.low)
-        gene = min(max(gene, 0.0), 1.0)
-        down = up = gene
+            start, end = self._log_edges()
+            return self._exact_gene((math.log(value) - start) / (end - start), value)
+        return self._exact_gene((value - self.low) / (self.high - self.low), value)
+
+    def _exact_gene(self, guess: float, value: float) -> float:
+        """Search the floats around `guess` for a gene that decodes to exactly `value`, if there is one."""
+        guess = down = up = min(max(guess, 0.0), 1.0)
         for _ in range(_REPAIR_STEPS):
             for candidate in (down, up):
                 if self.decode(candidate) == value:
                     return candidate
             down, up = max(math.nextafter(down, -1.0), 0.0), min(math.nextafter(up, 2.0), 1.0)
-        return gene
+        return guess
 
     def declaration(self) -> dict[str, Any]:
         log = {"log": True} if self.log else {}
@@ -203,8 +201,8 @@ class Int(_Number):
             if isinstance(number, bool) or not isinstance(number, int):
                 message = f"{name}={number!r} must be a whole number"
                 raise ValueError(message)
-        if max(abs(low), abs(high)) > 2**53:
-            message = f"bounds {low!r} and {high!r} must lie within 2**53, where every whole number has a gene"
+        if max(abs(low), abs(high)) > _LARGEST_INT:
+            message = f"bounds {low!r} and {high!r} must lie within 2**49, where every whole number has a gene"
             raise ValueError(message)
         super().__init__(low, high, log=log, step=step, when=when)
 

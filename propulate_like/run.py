@@ -16,7 +16,7 @@ from propulate_like.population import Population
 from propulate_like.space import Space
 
 _FILE = "config.yaml"
-_EXTENDABLE = ("budget", "evaluation")
+_MAY_CHANGE = ("budget", "objective")
 
 
 class Beginning(msgspec.Struct, frozen=True):
@@ -49,19 +49,24 @@ class Run:
         budget = self.config.get("budget")
         self.budget: dict[str, Any] = budget if isinstance(budget, dict) else {}
 
+    @staticmethod
+    def exists(folder: Path) -> bool:
+        """Say whether there is a run in the folder."""
+        return (folder / _FILE).exists()
+
     @classmethod
     def open(cls, folder: Path, config: Mapping[str, Any]) -> Run:
         """Begin a run, or go on with the one in the folder.
 
-        ValueError where the folder's search is another: only its budget may differ. The seed is the folder's where
-        `config` has none.
+        ValueError where the folder's search is another: only its budget may differ, and the name of its objective.
+        The seed is the folder's where `config` has none.
         """
         path = folder / _FILE
-        if path.exists():
+        if cls.exists(folder):
             before = cls(folder)
             merged = dict(before.config) | {key: value for key, value in config.items() if value is not None}
             for key in merged.keys() | before.config.keys():
-                if key not in _EXTENDABLE and merged.get(key) != before.config.get(key):
+                if key not in _MAY_CHANGE and merged.get(key) != before.config.get(key):
                     message = f"{folder} holds another search: {_difference(key, before.config.get(key), merged[key])}"
                     raise ValueError(message + "; name another run folder to begin anew")
         else:

@@ -73,10 +73,11 @@ class Space(Mapping[str, Parameter]):
             return space
         if not isinstance(space, Mapping):
             message = f"a space must map names to parameters, not {space!r}"
-            raise ValueError(message)  # noqa: TRY004 (bad input is always a ValueError)
-        if any(isinstance(limit, tuple | list) for limit in space.values()):
-            return cls.from_limits(space)
-        return cls(space)
+            raise ValueError(message)
+        limits: Mapping[str, Any] = space
+        if any(isinstance(limit, tuple | list) for limit in limits.values()):
+            return cls.from_limits(limits)
+        return cls(limits)
 
     def decode(self, genome: Sequence[float]) -> dict[str, Any]:
         """Give the params of a genome: the loss's keyword arguments, without inactive parameters."""
@@ -194,7 +195,7 @@ def _from_limit(name: str, limit: Sequence[Any]) -> Parameter:
 def _from_form(form: Any) -> Parameter:
     if not isinstance(form, Mapping):
         message = f"{form!r} must be a mapping such as {{float: [0.0, 1.0]}}"
-        raise ValueError(message)  # noqa: TRY004 (bad input is always a ValueError)
+        raise ValueError(message)
     kinds = [key for key in form if key in KINDS]
     if len(kinds) != 1:
         unknown = [key for key in form if key not in (*KINDS, "log", "step", "when")]
@@ -206,5 +207,5 @@ def _from_form(form: Any) -> Parameter:
     options = {key: value for key, value in form.items() if key != kind}
     if not isinstance(values, list):
         message = f"{kind}: {values!r} must be a list such as {'[0.0, 1.0]' if kind in ('float', 'int') else '[a, b]'}"
-        raise ValueError(message)  # noqa: TRY004
+        raise ValueError(message)
     return build(KINDS[kind], values, options)

@@ -56,7 +56,7 @@ class Tickets:
             send(peer, int(self.left), idle)
         self._next_asked = (self._next_asked + count) % max(len(self._peers), 1)
 
-    def requested(self, peer: int, held: int, idle: bool) -> None:  # noqa: FBT001 (as it came in the message)
+    def requested(self, peer: int, held: int, idle: bool) -> None:
         """Remember that a peer that holds `held` tickets asks for some."""
         self._standing[peer] = held, idle
 

@@ -252,7 +252,7 @@ class Worker:
     def _count(self) -> bytes:
         return messages.COUNT + messages.count.pack(self.tickets.finished, self.failed)
 
-    def _request(self, peer: int, held: int, idle: bool) -> None:  # noqa: FBT001 (as tickets.ask calls it)
+    def _request(self, peer: int, held: int, idle: bool) -> None:
         self.transport.send(peer, messages.REQUEST + messages.request.pack(held, idle))
 
     def _send_all(self, message: bytes) -> None:

@@ -78,7 +78,7 @@ def rank_environment(ranks: int) -> dict[str, str]:
 
 
 def _pass_signals_on(process: subprocess.Popen[bytes]) -> None:
-    def stop(number: int, frame: FrameType | None) -> None:
+    def stop(_number: int, _frame: FrameType | None) -> None:
         process.send_signal(signal.SIGUSR1)
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):

@@ -90,7 +90,7 @@ def _written(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _say(first: bool, message: str, status: int) -> int:  # noqa: FBT001
+def _say(first: bool, message: str, status: int) -> int:
     if first:
         print(message, file=sys.stderr, flush=True)
     return status

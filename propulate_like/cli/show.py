@@ -25,7 +25,7 @@ def status(run: Run) -> dict[str, Any]:
     closed: dict[int, Closed] = {}
     open_starts: dict[int, Started] = {}
     best: Evaluated | None = None
-    latest = session_evaluations = 0.0
+    latest = 0.0
     for rank, event in read(run.folder):
         match event:
             case Session():

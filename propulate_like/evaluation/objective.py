@@ -34,7 +34,7 @@ def space_of(loss: Loss, space: Space | Mapping[str, Any] | None) -> Space:
     """Give the space that is given, or else the one the loss was decorated with."""
     if not callable(loss):
         message = f"the loss must be a function, not {loss!r}"
-        raise ValueError(message)  # noqa: TRY004 (bad input is always a ValueError)
+        raise ValueError(message)
     if space is not None:
         return Space.of(space)
     declared = getattr(loss, _SPACE, None)

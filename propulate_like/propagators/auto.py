@@ -8,11 +8,10 @@ from propulate_like.propagators.initialization import RandomRestart, UniformInit
 from propulate_like.propagators.mutation import SelfAdaptiveMutation
 from propulate_like.propagators.propagator import Propagator
 from propulate_like.propagators.selection import SelectRanked
-from propulate_like.space import Space
 
 
-def auto(space: Space, evaluations: int | None = None, workers: int = 1) -> Propagator:
-    """Give a self-adaptive genetic chain whose population suits the space and the number of evaluations, if known."""
+def auto(evaluations: int | None = None) -> Propagator:
+    """Give a self-adaptive genetic chain whose population suits the number of evaluations, if that is known."""
     budget = evaluations if evaluations is not None else 40 * 64
     among = min(max(budget // 10, 4), 40)
     chain = Chain(

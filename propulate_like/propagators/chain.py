@@ -120,7 +120,7 @@ class Choose(Propagator):
 def _require_propagator(step: object) -> None:
     if not isinstance(step, Propagator):
         message = f"{step!r} is no propagator: give an instance, such as UniformCrossover(0.7)"
-        raise ValueError(message)  # noqa: TRY004 (bad input is always a ValueError)
+        raise ValueError(message)
 
 
 def _require_alike(one: Propagator, other: Propagator) -> None:

@@ -57,10 +57,7 @@ class GaussianMutation(Variation):
         gauss, sigma = breeding.generator.gauss, self.sigma
         if breeding.space.ordered and self.probability == 1.0:
             genome = tuple(
-                [
-                    0.0 if (gene := old + gauss(0.0, sigma)) < 0.0 else min(gene, 1.0)
-                    for old in individual.genome
-                ]
+                [0.0 if (gene := old + gauss(0.0, sigma)) < 0.0 else min(gene, 1.0) for old in individual.genome]
             )
         else:
             genome = self._partly(individual.genome, breeding)
@@ -132,10 +129,10 @@ def moved(parameter: Parameter, gene: float, sigma: float, generator: Random) ->
         return (other + (other >= index) + 0.5) / levels
     jump = 0.75 * math.tan(math.pi * (generator.random() - 0.5))
     steps = max(1, round(min(abs(jump), levels)))
-    target = index + steps if jump > 0 else index - steps
-    if not 0 <= target < levels:
-        target = index - steps if jump > 0 else index + steps
-    return (min(max(target, 0), levels - 1) + 0.5) / levels
+    target = min(index + steps, levels - 1) if jump > 0 else max(index - steps, 0)
+    if target == index:  # at the end of the range: the other way
+        target = max(index - steps, 0) if jump > 0 else min(index + steps, levels - 1)
+    return (target + 0.5) / levels
 
 
 def redrawn(genome: Genome, count: int, generator: Random) -> Genome:

@@ -9,6 +9,7 @@ from collections import deque
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from propulate_like.budget import Budget
 from propulate_like.individual import Status
 from propulate_like.run import Beginning
 
@@ -25,15 +26,20 @@ _RATE_SECONDS = 10.0  # the time over which the rate is averaged
 class Progress:
     """Shows how far a search is: evaluations done, the best value, the rate, failures and the time left."""
 
-    def __init__(self, beginning: Beginning, evaluations: int | None, seconds: float | None, *, maximize: bool) -> None:
-        """Count on from `beginning`, towards `evaluations` or `seconds`, where given."""
+    def __init__(self, beginning: Beginning, budget: Budget, *, maximize: bool) -> None:
+        """Count on from `beginning` towards the end of the budget."""
         self._done_before = beginning.evaluations
         self._failed_before = self._done_before - beginning.statuses.get(Status.OK, 0)
         self._seconds_before = beginning.seconds
-        self._evaluations, self._seconds, self._sign = evaluations, seconds, -1.0 if maximize else 1.0
+        self._evaluations, self._seconds = budget.evaluations, budget.seconds
+        self._sign = -1.0 if maximize else 1.0
         width = os.environ.get(TERMINAL_WIDTH, "")
         self._interval = _BAR_SECONDS if width or sys.stderr.isatty() else _LINE_SECONDS
-        self._bar = _Bar(int(width) if width.isdigit() else None, evaluations or seconds) if self._is_bar else None
+        self._bar = (
+            _Bar(int(width) if width.isdigit() else None, budget.evaluations or budget.seconds)
+            if self._is_bar
+            else None
+        )
         self._due = 0.0
         self._worker: Worker | None = None
         self._recent: deque[tuple[float, int]] = deque()

@@ -5,27 +5,27 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
+_Inbox = deque[tuple[int, bytes]]
+
 
 class LocalTransport:
     """One endpoint of a network inside a process; by default the only one."""
 
-    def __init__(self) -> None:
-        self.rank = 0
-        self.size = 1
-        self._inbox: deque[tuple[int, bytes]] = deque()
+    def __init__(
+        self, rank: int = 0, inboxes: Sequence[_Inbox] | None = None, announced: list[bytes] | None = None
+    ) -> None:
+        self.rank = rank
+        self._inboxes: Sequence[_Inbox] = [deque()] if inboxes is None else inboxes
+        self._announced: list[bytes] = [] if announced is None else announced
         self._waiting: list[tuple[int, bytes]] = []
-        self._network: list[LocalTransport] = [self]
-        self._announced: list[bytes] = []
+        self.size = len(self._inboxes)
 
     @classmethod
     def network(cls, size: int) -> list[LocalTransport]:
         """Give `size` endpoints that reach each other."""
-        endpoints = [cls() for _ in range(size)]
+        inboxes: list[_Inbox] = [deque() for _ in range(size)]
         announced: list[bytes] = []
-        for rank, endpoint in enumerate(endpoints):
-            endpoint.rank, endpoint.size = rank, size
-            endpoint._network, endpoint._announced = endpoints, announced
-        return endpoints
+        return [cls(rank, inboxes, announced) for rank in range(size)]
 
     @property
     def peers(self) -> Sequence[int]:
@@ -40,13 +40,12 @@ class LocalTransport:
 
     def flush(self) -> None:
         for peer, message in self._waiting:
-            self._network[peer]._inbox.append((self.rank, message))
+            self._inboxes[peer].append((self.rank, message))
         self._waiting.clear()
 
     def receive(self) -> list[tuple[int, bytes]]:
-        arrived = list(self._inbox)
-        self._inbox.clear()
-        return arrived
+        inbox = self._inboxes[self.rank]
+        return [inbox.popleft() for _ in range(len(inbox))]
 
     def broadcast(self, message: bytes | None) -> bytes:
         if message is not None:

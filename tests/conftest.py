@@ -1,0 +1,52 @@
+"""What the tests share: real processes, and real ranks under mpiexec."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from propulate_like.cli.launch import find_mpiexec, mpiexec_command, rank_environment
+
+ROOT = Path(__file__).parent.parent
+SECONDS = 120
+
+
+@pytest.fixture
+def script(tmp_path):
+    """Write a Python script and give its path."""
+
+    def write(text, name="script.py"):
+        path = tmp_path / name
+        path.write_text(textwrap.dedent(text), encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def python(tmp_path):
+    """Run Python in the test's folder, on several ranks where asked for, and give the ended process."""
+
+    def run(*arguments, ranks=1, check=True):
+        command = [sys.executable, *map(str, arguments)]
+        environment = dict(os.environ)
+        if ranks > 1:
+            command = [*mpiexec_command(find_mpiexec(), ranks), *command]
+            environment = rank_environment(ranks)
+        ended = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
+        )
+        if check:
+            assert ended.returncode == 0, ended.stdout + ended.stderr
+        return ended
+
+    return run
+
+
+@pytest.fixture
+def command(python):
+    """Run `propulate-like` in the test's folder, and give the ended process."""
+    return lambda *arguments, check=True: python("-m", "propulate_like", *arguments, check=check)

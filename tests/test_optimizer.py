@@ -1,0 +1,145 @@
+"""The optimizer: ask, tell and absorb, and what its default reaches."""
+
+import math
+
+import pytest
+
+from propulate_like import Choice, Float, Id, Int, Optimizer, Space, Status
+
+
+def sphere(params):
+    return sum(value * value for value in params.values())
+
+
+def rastrigin(params):
+    return sum(10 + v * v - 10 * math.cos(2 * math.pi * v) for v in params.values())
+
+
+def cube(dimension):
+    return Space({f"x{i}": Float(-5.12, 5.12) for i in range(dimension)})
+
+
+def search(space, loss, evaluations, seed):
+    optimizer = Optimizer(space, evaluations=evaluations, seed=seed)
+    for _ in range(evaluations):
+        individual = optimizer.ask()
+        optimizer.tell(individual, loss(individual.params))
+    return optimizer
+
+
+def test_auto_reaches_the_optimum_of_the_sphere():
+    reached = [search(cube(5), sphere, 4000, seed).best.loss for seed in range(10)]
+    assert sum(loss < 1e-6 for loss in reached) >= 9, reached
+
+
+def test_auto_finds_the_global_basin_of_rastrigin_in_20_dimensions():
+    reached = [search(cube(20), rastrigin, 40_000, seed).best.loss for seed in range(10)]
+    assert sum(loss < 1.0 for loss in reached) >= 8, reached
+
+
+def test_auto_finds_the_one_best_combination_of_a_mixed_conditional_space():
+    space = Space(
+        {
+            "kind": Choice("a", "b", "c"),
+            "n": Int(1, 50),
+            "x": Float(1e-6, 1, log=True, when={"kind": "b"}),
+        }
+    )
+
+    def loss(params):
+        return abs(params["n"] - 37) + (abs(math.log10(params["x"]) + 3) if params["kind"] == "b" else 5.0)
+
+    for seed in range(5):
+        best = search(space, loss, 1500, seed).best
+        assert (best.params["kind"], best.params["n"]) == ("b", 37)
+        assert best.loss < 0.05
+
+
+@pytest.mark.parametrize(
+    ("space", "loss"),
+    [
+        (Space({"c": Choice("only")}), lambda _: 1.0),
+        (cube(3), lambda _: 0.0),
+        (Space({"c": Choice("a", "b")}), lambda p: float(p["c"] == "a")),
+    ],
+)
+def test_degenerate_searches_go_on(space, loss):
+    assert search(space, loss, 300, 0).best.loss == min(loss(space.decode((g,) * len(space))) for g in (0, 1))
+
+
+def test_the_same_seed_gives_the_same_individuals_and_another_seed_others():
+    genomes = [[search(cube(3), sphere, 200, seed).best.genome for _ in range(2)] for seed in (1, 2)]
+    assert genomes[0][0] == genomes[0][1]
+    assert genomes[0][0] != genomes[1][0]
+
+
+def test_ranks_of_one_seed_draw_different_streams():
+    first = [Optimizer(cube(3), rank=rank, seed=4).ask().genome for rank in range(4)]
+    assert len(set(first)) == 4
+
+
+def test_identity_counts_up_on_each_rank():
+    optimizer = Optimizer(cube(2), rank=3, seed=0)
+    assert [optimizer.ask().id for _ in range(3)] == [Id(0, 3, 0), Id(0, 3, 1), Id(0, 3, 2)]
+
+
+@pytest.mark.parametrize(
+    ("loss", "status"),
+    [
+        (math.nan, Status.NAN),
+        (math.inf, Status.INFINITE),
+        (-math.inf, Status.INFINITE),
+        ("0.5", Status.INVALID),
+        (None, Status.INVALID),
+        (True, Status.INVALID),
+        ({"accuracy": 1}, Status.INVALID),
+        ([1.0], Status.INVALID),
+        (1j, Status.INVALID),
+        ((1.0, 2.0), Status.INVALID),
+    ],
+)
+def test_what_is_no_finite_number_is_a_failure_that_nothing_is_bred_from(loss, status):
+    optimizer = Optimizer(cube(2), seed=0)
+    failure = optimizer.tell(optimizer.ask(), loss)
+    assert (failure.status, failure.failed) == (status, True)
+    assert failure.cause
+    assert optimizer.best is None
+    assert len(optimizer.population) == 0
+
+
+def test_mapping_is_a_loss_with_metrics():
+    optimizer = Optimizer(cube(2), seed=0)
+    individual = optimizer.tell(optimizer.ask(), {"loss": 1, "accuracy": 0.5, "name": "x", "bad": math.nan, "o": [1]})
+    assert individual.loss == 1.0
+    assert individual.metrics == {"accuracy": 0.5, "name": "x", "bad": "nan", "o": "[1]"}
+
+
+def test_numbers_of_numpy_count_as_losses():
+    np = pytest.importorskip("numpy")
+    optimizer = Optimizer(cube(2), seed=0)
+    for loss in (np.float32(1.5), np.int64(2), np.array(0.25)):
+        assert optimizer.tell(optimizer.ask(), loss).status is Status.OK
+
+
+def test_absorbed_individuals_become_parents():
+    here, there = Optimizer(cube(2), rank=0, seed=0), Optimizer(cube(2), rank=1, seed=0)
+    for _ in range(100):
+        individual = there.ask()
+        here.absorb(there.tell(individual, sphere(individual.params)))
+    assert here.best == there.best
+    assert any(parent.rank == 1 for parent in here.ask().parents)
+
+
+def test_absorb_says_whether_an_individual_may_matter_to_others():
+    optimizer = Optimizer(cube(2), evaluations=100, seed=0)
+    size = optimizer.propagator.reads.best
+    individuals = [optimizer.ask() for _ in range(size + 2)]
+    assert all(optimizer.absorb(i.evaluated(outcome(n))) for n, i in enumerate(individuals[:size]))
+    assert not optimizer.absorb(individuals[size].evaluated(outcome(1000)))
+    assert optimizer.absorb(individuals[size + 1].evaluated(outcome(-1)))
+
+
+def outcome(loss):
+    from propulate_like.individual import Outcome
+
+    return Outcome(Status.OK, float(loss))
