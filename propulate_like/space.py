@@ -176,7 +176,7 @@ class Space(Mapping[str, Parameter]):
 def _from_limit(name: str, limit: Sequence[Any]) -> Parameter:
     if isinstance(limit, Parameter):
         return limit
-    kinds = {type(member) for member in limit}
+    kinds = {type(member) for member in limit} if isinstance(limit, tuple | list) else set()
     pair = len(limit) == 2  # noqa: PLR2004
     try:
         if kinds == {str}:

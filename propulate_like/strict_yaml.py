@@ -27,13 +27,14 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]  # PyYAML's stubs leave it out
+        mark = event.start_mark
         if isinstance(event, yaml.AliasEvent):
             message = f"the alias *{event.anchor} is not supported: write the value out"
-            raise yaml.MarkedYAMLError(problem=message, problem_mark=event.start_mark)
+            raise yaml.MarkedYAMLError(problem=message, problem_mark=mark)
         self.depth = getattr(self, "depth", 0) + 1
         if self.depth > _DEEPEST:
             message = f"nested more than {_DEEPEST} deep"
-            raise yaml.MarkedYAMLError(problem=message, problem_mark=event.start_mark)
+            raise yaml.MarkedYAMLError(problem=message, problem_mark=mark)
         try:
             return super().compose_node(parent, index)
         finally:

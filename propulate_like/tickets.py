@@ -60,13 +60,17 @@ class Tickets:
         """Remember that a peer that holds `held` tickets asks for some."""
         self._standing[peer] = held, idle
 
-    def gifts(self) -> dict[int, int]:
-        """Give up tickets to those who asked: to an idle peer half of what is left, rounded up, else half the lead."""
+    def gifts(self, *, busy: bool) -> dict[int, int]:
+        """Give up tickets to those who asked: to an idle peer half of what is left, rounded up, else half the lead.
+
+        A rank that is not `busy` evaluating keeps one for itself, or tickets would go round among idle ranks for ever.
+        """
         gifts: dict[int, int] = {}
         if not self._standing or self.left == math.inf:
             return gifts
         for peer, (held, idle) in sorted(self._standing.items(), key=lambda request: not request[1][1]):
-            count = int(self.left + 1) // 2 if idle else int(self.left - held) // 2
+            spare = int(self.left) - (not busy)
+            count = (spare + 1) // 2 if idle else (spare - held) // 2
             if count > 0:
                 self.left -= count
                 gifts[peer] = count

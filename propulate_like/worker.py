@@ -90,6 +90,7 @@ class Worker:
     def run(self) -> None:
         """Search to the end, and take leave of the other ranks; afterwards `farewells` has every rank's."""
         with self._pulse:
+            self.exchange()
             while (individual := self._next()) is not None:
                 if self._long:
                     self._journal.start(individual)
@@ -123,7 +124,7 @@ class Worker:
             self.stop(Reason.SECONDS)
         if tickets.running_low(now - self.began):
             tickets.ask(now, self._request, idle=False)
-        for peer, gift in tickets.gifts().items():
+        for peer, gift in tickets.gifts(busy=self.evaluating).items():
             self.transport.send(peer, messages.TICKETS + messages.tickets.pack(gift))
         if now >= self._report_due:
             self._report_due = now + _REPORT_SECONDS

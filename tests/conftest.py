@@ -12,18 +12,30 @@ from propulate_like.cli.launch import find_mpiexec, mpiexec_command, rank_enviro
 
 ROOT = Path(__file__).parent.parent
 SECONDS = 120
+REPORT = """
+import os
+def report(*words):
+    with open(f"report-{os.getpid()}.txt", "a", encoding="utf-8") as file:
+        print(*words, file=file)
+"""
 
 
 @pytest.fixture
 def script(tmp_path):
-    """Write a Python script and give its path."""
+    """Write a Python script, which may `report` words to the `reports` of the test, and give its path."""
 
     def write(text, name="script.py"):
         path = tmp_path / name
-        path.write_text(textwrap.dedent(text), encoding="utf-8")
+        path.write_text(REPORT + textwrap.dedent(text), encoding="utf-8")
         return path
 
     return write
+
+
+@pytest.fixture
+def reports(tmp_path):
+    """Give what the processes of a script reported: a list of words for each line."""
+    return lambda: [line.split() for file in tmp_path.glob("report-*") for line in file.read_text().splitlines()]
 
 
 @pytest.fixture
