@@ -176,8 +176,8 @@ class Space(Mapping[str, Parameter]):
 def _from_limit(name: str, limit: Sequence[Any]) -> Parameter:
     if isinstance(limit, Parameter):
         return limit
-    kinds = {type(member) for member in limit} if isinstance(limit, tuple | list) else set()
-    pair = len(limit) == 2  # noqa: PLR2004
+    members = limit if isinstance(limit, tuple | list) else ()
+    kinds, pair = {type(member) for member in members}, len(members) == 2  # noqa: PLR2004
     try:
         if kinds == {str}:
             return Choice(*limit)

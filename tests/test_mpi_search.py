@@ -44,7 +44,7 @@ def test_evaluations_are_exactly_so_many_over_all_ranks(evaluations, ranks, on_d
     assert len({tuple(line[5:]) for line in lines}) == 1, "every rank has the same result"
 
 
-def test_search_is_one_population(script, python, reports):
+def test_search_is_one_population(script, python):
     """Individuals descend from parents of other ranks, and every rank's best are the best of all."""
     path = script("""
         import propulate_like as pl
@@ -103,7 +103,7 @@ def test_ranks_are_hardly_idle_while_work_is_left(script, python, reports):
     assert float(shares.pop()) < 0.02
 
 
-def test_target_and_seconds_end_every_rank(script, python, reports):
+def test_target_and_seconds_end_every_rank(script, python):
     path = script("""
         import time, propulate_like as pl
         space = {"x": (0.0, 1.0)}

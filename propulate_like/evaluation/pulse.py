@@ -40,15 +40,14 @@ class Pulse:
         self._thread.join()
 
     def _run(self) -> None:
-        interval, seen = _SHORT, -1
+        interval, seen = _SHORT, 0
         while not self._ended.wait(interval):
             begun = self._begun()
-            if begun != seen:
-                seen, interval = begun, min(interval * 2, _LONG)
+            short = begun - seen > interval / _SHORT  # evaluations took less than _SHORT on average
+            seen = begun
+            interval = min(interval * 2, _LONG) if short else _SHORT
+            if short or not self.lock.acquire(blocking=False):
                 continue
-            if not self.lock.acquire(blocking=False):
-                continue
-            interval = _SHORT
             try:
                 if not self._ended.is_set():
                     self._beat()
