@@ -30,6 +30,7 @@ class Farewell(msgspec.Struct, frozen=True):
     last_start: float
     ended: float
     idle: list[tuple[float, float]]
+    batches: int
     best: Evaluated | None
     failure: Evaluated | None
     history: list[Evaluated]

@@ -27,7 +27,7 @@ class Result:
 
     `statuses` counts evaluations by status, `seconds` is how long the run took, `reason` is why it ended, and
     `idle_share` is the part of the ranks' time (of this session, until its last evaluation began) in which they
-    waited for work. `run` is the run's folder, None where nothing was written to disk.
+    waited for work. `batches` counts the batches of messages that this session's ranks sent. `run` is the run's folder, None where nothing was written to disk.
     """
 
     def __init__(
@@ -38,6 +38,7 @@ class Result:
         statuses: dict[Status, int],
         seconds: float,
         idle_share: float,
+        batches: int,
         reason: str,
         maximize: bool,
         run: Path | None,
@@ -47,6 +48,7 @@ class Result:
         self.statuses = statuses
         self.seconds = seconds
         self.idle_share = idle_share
+        self.batches = batches
         self.reason = reason
         self.maximize = maximize
         self.run = run

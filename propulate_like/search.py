@@ -218,6 +218,7 @@ class _Search:
             statuses={status: statuses[status] for status in Status if statuses[status]},
             seconds=beginning.seconds + max(word.ended for word in words) - min(word.began for word in words),
             idle_share=idle_share(words),
+            batches=sum(word.batches for word in words),
             reason=min(words, key=lambda word: word.ended).reason,
             maximize=self.maximize,
             run=self.folder,

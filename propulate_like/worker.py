@@ -245,6 +245,7 @@ class Worker:
             last_start=epoch + self._last_start,
             ended=epoch + time.perf_counter(),
             idle=[(epoch + begin, epoch + end) for begin, end in self._idle],
+            batches=self.transport.batches,
             best=None if self._best is None else Evaluated.of(self._best),
             failure=None if self._failure is None else Evaluated.of(self._failure),
             history=self._journal.history,

@@ -24,6 +24,8 @@ class Transport(Protocol):
 
     rank: int
     size: int
+    batches: int
+    """How many batches were sent so far, of whatever number of messages each."""
 
     @property
     def peers(self) -> Sequence[int]:

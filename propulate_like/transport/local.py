@@ -19,6 +19,7 @@ class LocalTransport:
         self._announced: list[bytes] = [] if announced is None else announced
         self._waiting: list[tuple[int, bytes]] = []
         self.size = len(self._inboxes)
+        self.batches = 0
 
     @classmethod
     def network(cls, size: int) -> list[LocalTransport]:
@@ -41,6 +42,7 @@ class LocalTransport:
     def flush(self) -> None:
         for peer, message in self._waiting:
             self._inboxes[peer].append((self.rank, message))
+        self.batches += len({peer for peer, _ in self._waiting})
         self._waiting.clear()
 
     def receive(self) -> list[tuple[int, bytes]]:

@@ -25,6 +25,7 @@ class MpiTransport:
         self.rank = self._communicator.Get_rank()
         self.size = self._communicator.Get_size()
         self.peers: Sequence[int] = [rank for rank in range(self.size) if rank != self.rank]
+        self.batches = 0
         self._outboxes = {peer: bytearray() for peer in self.peers}
         self._in_flight: dict[int, tuple[MPI.Request, bytes]] = {}
         self._frames = {peer: bytearray(_FRAME) for peer in self.peers}
@@ -50,6 +51,7 @@ class MpiTransport:
                 frame = bytes(outbox[:_FRAME])
                 del outbox[:_FRAME]
                 request = self._communicator.Issend([frame, MPI.BYTE], dest=peer)
+                self.batches += 1
                 self._in_flight[peer] = request, frame  # the frame must live as long as it is in flight
 
     def receive(self) -> list[tuple[int, bytes]]:
