@@ -1,0 +1,32 @@
+"""Every config and tutorial runs, at a small budget."""
+
+import re
+
+import pytest
+from conftest import ROOT
+
+CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+TUTORIALS = sorted((ROOT / "tutorials").glob("*.py"))
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_config_runs_on_two_ranks(config, command, tmp_path):
+    if config.stem == "digits":
+        pytest.importorskip("sklearn")
+    ended = command("run", config, "-n", "2", "--run", "run", "--set", "budget.evaluations=6")
+    assert "6 evaluations in" in ended.stdout
+    assert "run folder: run" in ended.stdout
+    assert "6 of 6 evaluations" in ended.stderr
+    assert (tmp_path / "run/journal/rank-00001.jsonl").exists()
+
+
+@pytest.mark.parametrize("tutorial", TUTORIALS, ids=lambda path: path.stem)
+def test_tutorial_runs_and_finds_a_low_loss(tutorial, python):
+    found = re.search(r"(?:loss|best) ([0-9.e+-]+)", python(tutorial).stdout)
+    assert float(found[1]) < 0.1
+
+
+@pytest.mark.mpi
+def test_tutorial_runs_on_several_ranks(python):
+    assert python(TUTORIALS[0], ranks=3).stdout.count("loss") == 3
