@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from propulate_like.individual import Id, Individual, Status
+from propulate_like.individual import OK, Id, Individual, Status
 from propulate_like.space import Space
 
 FORMAT = 1
@@ -74,7 +74,7 @@ class Evaluated(msgspec.Struct, tag_field="type", tag="evaluated", frozen=True, 
         """Note an individual that was evaluated."""
         return cls(
             individual.id,
-            individual.loss if individual.status is Status.OK else None,
+            individual.loss if individual.status is OK else None,
             individual.genome,
             individual.parents,
             individual.origin,
@@ -113,6 +113,7 @@ class Closed(msgspec.Struct, tag_field="type", tag="closed", frozen=True):
 
 
 Event = Session | Started | Evaluated | Closed
+_encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Event)
 
 
@@ -123,8 +124,7 @@ class Journal:
         """Open the file for appending; a torn last line in it is closed off, and so ignored from then on."""
         self.history: list[Evaluated] = []
         self._path = path
-        self._lines: list[bytes] = []
-        self._encode = msgspec.json.Encoder().encode
+        self._waiting: list[Event] = []
         self._flushed = time.monotonic()
         self._file = -1
         if path is not None:
@@ -145,7 +145,7 @@ class Journal:
         if self._path is None:
             self.history.append(event)
             return
-        self._lines.append(self._encode(event))
+        self._waiting.append(event)
         if individual.seconds >= FLUSH_SECONDS:
             self.flush()
             if individual.seconds >= SYNC_SECONDS:
@@ -153,20 +153,20 @@ class Journal:
 
     def flush_if_due(self) -> None:
         """Write what has waited for FLUSH_SECONDS."""
-        if self._lines and time.monotonic() - self._flushed >= FLUSH_SECONDS:
+        if self._waiting and time.monotonic() - self._flushed >= FLUSH_SECONDS:
             self.flush()
 
     def write(self, event: Event) -> None:
         """Append an event and write at once."""
         if self._path is not None:
-            self._lines.append(self._encode(event))
+            self._waiting.append(event)
             self.flush()
 
     def flush(self) -> None:
         """Hand everything to the operating system, where it survives the end of this process."""
-        if self._lines:
-            block = memoryview(b"\n".join(self._lines) + b"\n")
-            self._lines.clear()
+        if self._waiting:
+            block = memoryview(_encoder.encode_lines(self._waiting))
+            self._waiting.clear()
             while block:
                 block = block[os.write(self._file, block) :]
         self._flushed = time.monotonic()

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from propulate_like.declarations import nearest
-from propulate_like.individual import Id, Individual, Outcome, Status
+from propulate_like.individual import BRED, OK, Id, Individual, Outcome
 from propulate_like.population import Population, Reads
 from propulate_like.propagators import Breeding, Propagator, UniformInitialization, auto
 from propulate_like.space import Space
@@ -53,7 +53,7 @@ class Optimizer:
         self._serial += 1
         propagator = self.propagator if len(self.population) >= self.propagator.wants else _RANDOM
         (individual,) = propagator(self.population, breeding)
-        if individual.status is not Status.BRED:
+        if individual.status is not BRED:
             return breeding.child(individual.genome, (individual.id,), "copy", individual.traits)
         return individual
 
@@ -68,7 +68,7 @@ class Optimizer:
 
     def absorb(self, individual: Individual) -> bool:
         """Learn of an evaluated individual, this rank's or another's; say whether others that search may need it."""
-        if individual.status is not Status.OK:
+        if individual.status is not OK:
             return False
         if self.best is None or individual.loss < self.best.loss:
             self.best = individual

@@ -13,7 +13,7 @@ import msgspec
 
 from propulate_like import messages
 from propulate_like.evaluation.pulse import Pulse
-from propulate_like.individual import Individual, Status
+from propulate_like.individual import OK, Individual, Status
 from propulate_like.journal import Closed, Evaluated, Journal
 from propulate_like.messages import Farewell, Records
 from propulate_like.optimizer import Optimizer
@@ -69,7 +69,7 @@ class Worker:
         self.optimizer, self.transport, self.tickets = optimizer, transport, tickets
         self.reason: Reason | None = None
         self.evaluating = False
-        self.statuses: Counter[Status] = Counter()
+        self.failures: Counter[Status] = Counter()
         self.failed_by = dict.fromkeys(transport.peers, 0)
         self.farewells: dict[int, Farewell] = {}
         self.began = time.perf_counter()
@@ -138,7 +138,7 @@ class Worker:
     @property
     def failed(self) -> int:
         """How many of this rank's evaluations failed."""
-        return sum(self.statuses.values()) - self.statuses[Status.OK]
+        return self.failures.total()
 
     def _next(self) -> Individual | None:
         """Give what to evaluate next, once there is a ticket for it; None where the search is over."""
@@ -173,8 +173,8 @@ class Worker:
         self._journal.end(individual)
         self._long = individual.seconds >= LONG_SECONDS
         self.tickets.finished += 1
-        self.statuses[individual.status] += 1
-        if individual.failed:
+        if individual.status is not OK:
+            self.failures[individual.status] += 1
             self._failure = self._failure or individual
             if self.optimizer.best is None and self.failed >= self._give_up_after:
                 self.stop(Reason.FAILING)
@@ -240,7 +240,7 @@ class Worker:
         epoch = self._epoch
         return Farewell(
             reason=self.reason or Reason.INTERRUPTED,
-            statuses=dict(self.statuses),
+            statuses={OK: self.tickets.finished - self.failed, **self.failures},
             began=epoch + self.began,
             last_start=epoch + self._last_start,
             ended=epoch + time.perf_counter(),

@@ -5,8 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import propulate_like
 import pytest
+
+import propulate_like
 
 PACKAGE = Path(propulate_like.__file__).parent
 ORDER = [

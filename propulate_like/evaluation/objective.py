@@ -23,7 +23,7 @@ def objective(**parameters: Parameter) -> Callable[[_Function], _Function]:
     space = Space(parameters)
 
     def declare(function: _Function) -> _Function:
-        calling_convention(function, space)
+        takes_mapping(function, space)
         setattr(function, _SPACE, space)
         return function
 
@@ -44,8 +44,8 @@ def space_of(loss: Loss, space: Space | Mapping[str, Any] | None) -> Space:
     raise ValueError(message)
 
 
-def calling_convention(loss: Loss, space: Space) -> Callable[[dict[str, Any]], Any]:
-    """Give what calls the loss with params: as keyword arguments, or as one mapping.
+def takes_mapping(loss: Loss, space: Space) -> bool:
+    """Say whether the loss takes its params as one mapping; otherwise as keyword arguments.
 
     A mapping where the function has one positional parameter that is no parameter of the space, keyword arguments
     otherwise. ValueError where these do not fit its signature, conditional parameters without a default included.
@@ -53,12 +53,12 @@ def calling_convention(loss: Loss, space: Space) -> Callable[[dict[str, Any]], A
     try:
         signature = inspect.signature(loss)
     except (TypeError, ValueError):
-        return lambda params: loss(**params)
+        return False
     parameters = [p for p in signature.parameters.values() if p.kind is not p.VAR_POSITIONAL]
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     required = [p for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
     if positional and positional[0].name not in space and all(p is positional[0] for p in required):
-        return loss
+        return True
     accepted = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
     name = _name(loss)
@@ -77,7 +77,7 @@ def calling_convention(loss: Loss, space: Space) -> Callable[[dict[str, Any]], A
         if space[expected.name].when:
             message = f"{name} needs a default for {expected.name!r}, which exists only under a condition"
             raise ValueError(message)
-    return lambda params: loss(**params)
+    return False
 
 
 def _name(loss: Loss) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from propulate_like import declarations
-from propulate_like.individual import Id, Individual, Status
+from propulate_like.individual import BRED, Id, Individual
 from propulate_like.propagators.propagator import Breeding, Variation
 
 
@@ -22,10 +22,13 @@ class _Crossover(Variation):
         if probability < 1.0 and breeding.generator.random() >= probability:
             return [self.derive(individuals[0], individuals[0].genome, breeding)]
         genome = self._mix(individuals, breeding)
-        parents: tuple[Id, ...] = ()
+        parents: list[Id] = []
         for individual in individuals:
-            parents += individual.parents if individual.status is Status.BRED else (individual.id,)
-        return [breeding.child(genome, parents, self.name, individuals[0].traits)]
+            if individual.status is BRED:
+                parents += individual.parents
+            else:
+                parents.append(individual.id)
+        return [Individual(breeding.id, genome, breeding.space, tuple(parents), self.name, individuals[0].traits)]
 
     def _mix(self, individuals: Sequence[Individual], breeding: Breeding) -> tuple[float, ...]:
         raise NotImplementedError

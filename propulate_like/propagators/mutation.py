@@ -22,7 +22,12 @@ class PointMutation(Variation):
 
     def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
         (individual,) = individuals
-        return [self.derive(individual, redrawn(individual.genome, self.count, breeding.generator), breeding)]
+        generator, genome = breeding.generator, individual.genome
+        if self.count == 1:  # the usual case, and a good deal faster by itself
+            genes = list(genome)
+            genes[int(generator.random() * len(genes))] = generator.random()
+            return [self.derive(individual, tuple(genes), breeding)]
+        return [self.derive(individual, redrawn(genome, self.count, generator), breeding)]
 
 
 class RandomPointMutation(Variation):
@@ -138,16 +143,16 @@ def moved(parameter: Parameter, gene: float, sigma: float, generator: Random) ->
 def redrawn(genome: Genome, count: int, generator: Random) -> Genome:
     """Give the genome with `count` different genes drawn anew, uniformly."""
     genes = list(genome)
-    for index in chosen(len(genes), min(count, len(genes)), generator):
+    for index in chosen(len(genes), count, generator):
         genes[index] = generator.random()
     return tuple(genes)
 
 
 def chosen(size: int, count: int, generator: Random) -> Sequence[int]:
-    """Draw `count` different indices below `size`."""
+    """Draw `count` different indices below `size`; all of them where there are fewer."""
     if count == 1:  # the usual case, and several times faster than sampling
         return (int(generator.random() * size),)
-    return generator.sample(range(size), count)
+    return generator.sample(range(size), min(count, size))
 
 
 def _clipped(gene: float) -> float:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from propulate_like import declarations
-from propulate_like.individual import Id, Individual, Status
+from propulate_like.individual import BRED, Id, Individual
 from propulate_like.population import Reads
 from propulate_like.space import Genome, Space
 
@@ -57,9 +57,11 @@ class Propagator:
     traits: int = 0
     """How many strategy parameters it keeps with each individual."""
     name: ClassVar[str] = "propagator"
+    _origins: ClassVar[dict[str, str]] = {}
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        cls._origins = {}
         cls.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
         if cls.__name__.startswith("_"):
             return
@@ -100,12 +102,11 @@ class Variation(Propagator):
         traits: tuple[float, ...] | None = None,
     ) -> Individual:
         """Give the newborn with this genome, descended from `individual` (evaluated, or being bred already)."""
-        newborn = individual.status is Status.BRED
-        return Individual(
-            breeding.id,
-            genome,
-            breeding.space,
-            individual.parents if newborn else (individual.id,),
-            f"{individual.origin}+{self.name}" if newborn and individual.origin else self.name,
-            individual.traits if traits is None else traits,
-        )
+        traits = individual.traits if traits is None else traits
+        if individual.status is not BRED:
+            return Individual(breeding.id, genome, breeding.space, (individual.id,), self.name, traits)
+        before = individual.origin
+        origin = self._origins.get(before)
+        if origin is None:  # put together once only: looking it up is several times faster
+            origin = self._origins[before] = f"{before}+{self.name}" if before else self.name
+        return Individual(breeding.id, genome, breeding.space, individual.parents, origin, traits)

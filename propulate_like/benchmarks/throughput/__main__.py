@@ -71,8 +71,10 @@ def main() -> None:
         print(f"propulate_like / propulate at {at:,}: {ours[at] / rate:.0f}")
     if chosen.optuna:
         rate = show("optuna TPE", 1000, 1, [measure(chosen.optuna, "peer_optuna.py", 1000, 1)])
-        print(f"propulate_like at {min(ours):,} on {chosen.ranks} ranks / optuna at 1,000 in one process: "
-              f"{ours[min(ours)] / rate:.0f}")
+        print(
+            f"propulate_like at {min(ours):,} on {chosen.ranks} ranks / optuna at 1,000 in one process: "
+            f"{ours[min(ours)] / rate:.0f}"
+        )
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def sphere(x: float, y: float) -> float:
     return x * x + y * y
 
 
-def search(world: MPI.Intracomm, evaluations: int, folder: str) -> tuple[int, float]:  # noqa: C901, PLR0912, PLR0914, PLR0915
+def search(world: MPI.Intracomm, evaluations: int, folder: str) -> tuple[int, float]:  # noqa: C901, PLR0912, PLR0915
     """Run the loop, and give the number of batches sent and the best loss."""
     rank, size = world.rank, world.size
     generator = Random(f"0/{rank}")
