@@ -27,7 +27,8 @@ class Result:
 
     `statuses` counts evaluations by status, `seconds` is how long the run took, `reason` is why it ended, and
     `idle_share` is the part of the ranks' time (of this session, until its last evaluation began) in which they
-    waited for work. `batches` counts the batches of messages that this session's ranks sent. `run` is the run's folder, None where nothing was written to disk.
+    waited for work. `batches` counts the batches of messages that this session's ranks sent. `run` is the run's
+    folder, None where nothing was written to disk.
     """
 
     def __init__(

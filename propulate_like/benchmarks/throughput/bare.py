@@ -134,9 +134,9 @@ def main() -> None:
         batches, loss = search(world, evaluations, shared)
         seconds = time.perf_counter() - began
         memory = world.reduce(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, MPI.MAX)
-        batches, loss = world.reduce(batches), world.reduce(loss, MPI.MIN)
+        total, lowest = world.reduce(batches), world.reduce(loss, MPI.MIN)
         if world.rank == 0:
-            print(evaluations // world.size * world.size, seconds, batches, memory, loss, flush=True)
+            print(evaluations // world.size * world.size, seconds, total, memory, lowest, flush=True)
         world.Barrier()
 
 

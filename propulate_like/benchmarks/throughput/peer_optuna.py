@@ -9,7 +9,9 @@ import optuna
 
 def loss(trial: optuna.Trial) -> float:
     """Give the sum of squares."""
-    return trial.suggest_float("x", -5.12, 5.12) ** 2 + trial.suggest_float("y", -5.12, 5.12) ** 2
+    x: float = trial.suggest_float("x", -5.12, 5.12)
+    y: float = trial.suggest_float("y", -5.12, 5.12)
+    return x**2 + y**2
 
 
 def main() -> None:
