@@ -283,7 +283,7 @@ def _linear(low: float, high: float) -> Callable[[float], float]:
 
     def decode(gene: float) -> float:
         value = low + gene * span
-        return min(high, value)
+        return value if value < high else high
 
     return decode
 

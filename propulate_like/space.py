@@ -81,7 +81,7 @@ class Space(Mapping[str, Parameter]):
 
     def decode(self, genome: Sequence[float]) -> dict[str, Any]:
         """Give the params of a genome: the loss's keyword arguments, without inactive parameters."""
-        params = {name: decode(gene) for (name, decode), gene in zip(self._decoders, genome, strict=False)}
+        params = {name: decode(gene) for (name, decode), gene in zip(self._decoders, genome)}
         for name, conditions in self._conditional:
             for parent, values in conditions.items():
                 if parent not in params or params[parent] not in values:

@@ -50,7 +50,7 @@ class UniformCrossover(_Crossover):
     def _mix(self, individuals: Sequence[Individual], breeding: Breeding) -> tuple[float, ...]:
         random, share = breeding.generator.random, self.share
         first, second = individuals
-        return tuple([b if random() < share else a for a, b in zip(first.genome, second.genome, strict=True)])
+        return tuple([b if random() < share else a for a, b in zip(first.genome, second.genome)])
 
 
 class MultiParentCrossover(_Crossover):
@@ -90,7 +90,7 @@ class SigmoidCrossover(_Crossover):
         first, second = individuals
         exponent = (second.loss - first.loss) / self.temperature
         share = _logistic(-exponent) if math.isfinite(exponent) else 0.5
-        return tuple([b if random() < share else a for a, b in zip(first.genome, second.genome, strict=True)])
+        return tuple([b if random() < share else a for a, b in zip(first.genome, second.genome)])
 
 
 def _logistic(x: float) -> float:

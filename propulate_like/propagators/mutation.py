@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from random import Random
+from statistics import NormalDist
 
 from propulate_like import declarations
 from propulate_like.individual import Individual
@@ -55,14 +56,18 @@ class GaussianMutation(Variation):
     def __init__(self, sigma: float = 0.05, probability: float = 1.0) -> None:
         """ValueError where `sigma` is not above 0 or the probability not in [0, 1]."""
         self.sigma = declarations.number("sigma", sigma, above=True)
+        self._steps = NormalDist(0.0, self.sigma)
         self.probability = declarations.number("probability", probability, 0.0, 1.0)
 
     def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
         (individual,) = individuals
-        gauss, sigma = breeding.generator.gauss, self.sigma
         if breeding.space.ordered and self.probability == 1.0:
+            random, step = breeding.generator.random, self._steps.inv_cdf  # twice as fast as generator.gauss
             genome = tuple(
-                [0.0 if (gene := old + gauss(0.0, sigma)) < 0.0 else min(gene, 1.0) for old in individual.genome]
+                [
+                    0.0 if (gene := old + step(random() or 0.5)) < 0.0 else 1.0 if gene > 1.0 else gene
+                    for old in individual.genome
+                ]
             )
         else:
             genome = self._partly(individual.genome, breeding)
@@ -156,4 +161,4 @@ def chosen(size: int, count: int, generator: Random) -> Sequence[int]:
 
 
 def _clipped(gene: float) -> float:
-    return 0.0 if gene < 0.0 else min(gene, 1.0)
+    return 0.0 if gene < 0.0 else 1.0 if gene > 1.0 else gene
