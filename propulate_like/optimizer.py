@@ -37,6 +37,7 @@ class Optimizer:
         self.propagator = whole_propagator(chosen)
         self.population = Population(self.propagator.reads | Reads(best=self.propagator.wants))
         self.best: Individual | None = None
+        self._ready = False
         self.rank = rank
         self.workers = workers
         self.seed = Random().getrandbits(32) if seed is None else seed
@@ -51,8 +52,9 @@ class Optimizer:
         """Breed the next individual. Uniformly random ones come first, until there are enough to select from."""
         breeding = Breeding(self.space, self._generator, Id(0, self.rank, self._serial), self.workers, self.seed)
         self._serial += 1
-        propagator = self.propagator if len(self.population) >= self.propagator.wants else _RANDOM
-        (individual,) = propagator(self.population, breeding)
+        if not self._ready:
+            self._ready = len(self.population) >= self.propagator.wants
+        (individual,) = (self.propagator if self._ready else _RANDOM)(self.population, breeding)
         if individual.status is not BRED:
             return breeding.child(individual.genome, (individual.id,), "copy", individual.traits)
         return individual

@@ -145,10 +145,11 @@ class Worker:
         if self._pulse.failure is not None:
             raise self._pulse.failure
         while self.reason is None:
-            if self.tickets.left >= 1:
-                self.tickets.left -= 1
+            tickets = self.tickets
+            if tickets.left >= 1:
+                tickets.left -= 1
                 return self._unfinished.pop() if self._unfinished else self.optimizer.ask()
-            if self.tickets.all_finished:
+            if tickets.all_finished:
                 self.reason = Reason.EVALUATIONS
                 break
             self._wait_for_tickets()
