@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import msgspec
 
 from propulate_like import declarations, strict_yaml
+from propulate_like.budget import Budget
 from propulate_like.declarations import nearest
 from propulate_like.evaluation import loading
 from propulate_like.optimizer import whole_propagator
@@ -63,9 +64,13 @@ class Config:
         """ConfigError where the parts do not fit each other."""
         self.settings, self.source, self.folder = settings, source, folder
         self.run = Path(settings.run or f"runs/{default_run}")
-        budget = settings.budget
-        if budget == BudgetSettings():
+        given = settings.budget
+        if given == BudgetSettings():
             raise self.error("budget", "empty: give evaluations, seconds, hours or target")
+        try:
+            self.budget = Budget(given.evaluations, given.total_seconds, given.target)
+        except ValueError as error:
+            raise self.error("budget", str(error)) from None
         try:
             self.space = None if settings.space is None else Space.from_declaration(settings.space)
         except ValueError as error:

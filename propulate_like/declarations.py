@@ -36,7 +36,8 @@ def number(name: str, value: object, low: float = 0.0, high: float = float("inf"
     valid = isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
     if not valid or (above and value == low):
         upper = f" and at most {high:g}" if high < float("inf") else ""
-        message = f"{name}={value!r} must be a number {'above' if above else 'of at least'} {low:g}{upper}"
+        bounds = f" {'above' if above else 'of at least'} {low:g}{upper}" if low > -float("inf") else ""
+        message = f"{name}={value!r} must be a number{bounds}"
         raise ValueError(message)
     return float(typing.cast("float", value))
 

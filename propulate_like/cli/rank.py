@@ -43,9 +43,9 @@ def run(order: Order) -> int:
         result = search(
             loss,
             config.space,
-            evaluations=settings.budget.evaluations,
-            seconds=settings.budget.total_seconds,
-            target=settings.budget.target,
+            evaluations=config.budget.evaluations,
+            seconds=config.budget.seconds,
+            target=config.budget.target,
             propagator=config.propagator,
             seed=settings.seed,
             run=config.run,

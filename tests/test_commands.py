@@ -1,0 +1,131 @@
+"""The commands, as a person types them."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+CONFIG = """\
+objective: train.py:train
+space: {x: {float: [-1, 1]}, c: {choice: [a, b]}}
+budget: {evaluations: 40}
+seed: 0
+run: runs/it
+"""
+LOSS = """\
+import time
+def train(x, c):
+    time.sleep(SECONDS)
+    return {"loss": x * x + (c == "b"), "distance": abs(x)}
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    def write(seconds=0.0, loss=LOSS):
+        (tmp_path / "search.yaml").write_text(CONFIG, encoding="utf-8")
+        (tmp_path / "train.py").write_text(loss.replace("SECONDS", str(seconds)), encoding="utf-8")
+        return tmp_path
+
+    return write
+
+
+def test_starter_is_valid_and_runs(command, tmp_path):
+    said = command("init", "new").stdout
+    assert "propulate-like run new/search.yaml -n 2" in said
+    assert "is valid" in command("check", "new/search.yaml").stdout
+    ended = command("run", "new/search.yaml", "--run", "run", "--set", "budget.evaluations=50")
+    assert "50 evaluations in" in ended.stdout
+    assert "learning_rate" in ended.stdout
+    assert "exists already" in command("init", "new", check=False).stderr
+    assert (tmp_path / "run/config.yaml").exists()
+
+
+@pytest.mark.mpi
+def test_run_on_several_ranks_says_what_it_found_and_where_it_is(project, command):
+    project()
+    ended = command("run", "search.yaml", "-n", "3")
+    assert "40 evaluations in" in ended.stdout
+    assert "[distance]" in ended.stdout
+    assert "run folder: runs/it" in ended.stdout
+    assert "40 of 40 evaluations, best" in ended.stderr
+    known = json.loads(command("status", "runs/it", "--json").stdout)
+    assert (known["state"], known["evaluations"], known["statuses"], known["ranks"]) == ("complete", 40, {"ok": 40}, 3)
+
+
+def test_results_come_best_first_in_every_format(project, command):
+    project()
+    command("run", "search.yaml")
+    rows = json.loads(command("results", "runs/it", "--top", "7", "--format", "json").stdout)
+    assert [row["loss"] for row in rows] == sorted(row["loss"] for row in rows)
+    assert len(rows) == 7
+    assert rows[0]["metrics.distance"] == abs(rows[0]["params.x"])
+    table = list(csv.DictReader(io.StringIO(command("results", "runs/it", "--top", "7", "--format", "csv").stdout)))
+    assert [float(row["loss"]) for row in table] == [row["loss"] for row in rows]
+    lines = command("results", "runs/it").stdout.splitlines()
+    assert len(lines) == 6
+    assert "x" in lines[0].split()
+
+
+def test_finished_run_evaluates_nothing_more_until_its_budget_grows(project, command):
+    project()
+    command("run", "search.yaml")
+    assert "40 evaluations in" in command("run", "search.yaml").stdout
+    assert "60 evaluations in" in command("run", "search.yaml", "--set", "budget.evaluations=60").stdout
+
+
+def test_function_serves_in_place_of_a_config(tmp_path, command):
+    (tmp_path / "train.py").write_text(
+        "import propulate_like as pl\n@pl.objective(x=pl.Float(0, 1))\ndef train(x):\n    return x\n", encoding="utf-8"
+    )
+    ended = command("run", "train.py:train", "--set", "budget.evaluations=20")
+    assert "run folder: runs/train" in ended.stdout
+    refused = command("run", "train.py:train", check=False)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_search_in_which_everything_fails_exits_with_1_and_the_first_traceback(ranks, project, command):
+    project(loss="def train(x, c):\n    return {}['missing']\n")
+    ended = command("run", "search.yaml", "-n", ranks, "--set", "budget.evaluations=100000", check=False)
+    assert ended.returncode == 1
+    assert "KeyError: 'missing'" in ended.stderr
+    assert ended.stderr.count("Traceback") == 1
+    assert 'train.py", line 2' in ended.stderr
+
+
+def test_error_inside_the_objectives_file_shows_where(project, command):
+    project(loss="import no_such_package\ndef train(x, c):\n    return x\n")
+    ended = command("run", "search.yaml", check=False)
+    assert ended.returncode != 0
+    assert "No module named 'no_such_package'" in ended.stderr
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_interrupted_run_says_how_to_continue_and_does(ranks, project, command):
+    folder = project(seconds=0.2)
+    arguments = [sys.executable, "-m", "propulate_like", "run", "search.yaml", "-n", str(ranks)]
+    with (folder / "said").open("w", encoding="utf-8") as said:
+        process = subprocess.Popen(arguments, cwd=folder, stdout=said, stderr=subprocess.DEVNULL, env=dict(os.environ))
+        deadline = time.monotonic() + 60
+        while not any("evaluated" in file.read_text() for file in folder.glob("runs/it/journal/*")):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+    text = (folder / "said").read_text(encoding="utf-8")
+    assert f"continue:   propulate-like run search.yaml -n {ranks}" in text
+    assert "ended by interrupted" in text
+    assert "40 evaluations in" in command("run", "search.yaml", "-n", ranks).stdout
+
+
+def test_schema_is_json(command):
+    assert json.loads(command("schema").stdout)["title"] == "propulate-like configuration"
