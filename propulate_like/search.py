@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -142,9 +143,16 @@ class _Search:
                 from propulate_like.report.progress import Progress
 
                 watch = stack.enter_context(Progress(beginning, self.budget, maximize=self.maximize))
-            worker = self._worker(beginning, watch)
-            stack.enter_context(Interruption(worker))
-            worker.run()
+            try:
+                worker = self._worker(beginning, watch)
+                stack.enter_context(Interruption(worker))
+                worker.run()
+            except BaseException:
+                # Not the loss, but the search itself failed here (a full disk, say): the others would wait for ever.
+                if self.transport.size > 1:
+                    traceback.print_exc()
+                    self.transport.abort()
+                raise
         result = self._result(worker.farewells, beginning)
         if not result.succeeded and result.failure is not None:
             raise SearchFailed(result)

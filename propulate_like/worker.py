@@ -229,9 +229,11 @@ class Worker:
         self._journal.close()
         self._send_all(messages.FAREWELL + msgspec.json.encode(farewell))
         self.farewells[self.transport.rank] = farewell
-        pause = _LONGEST_PAUSE / 64
-        patience = _GOODBYE_SECONDS if self.reason is Reason.INTERRUPTED else math.inf
-        while len(self.farewells) < self.transport.size and time.perf_counter() - self.began < patience:
+        pause, deadline = _LONGEST_PAUSE / 64, math.inf
+        if self.reason is Reason.INTERRUPTED:  # perhaps this rank alone was: the others are told, and not waited for
+            self._send_all(messages.STOP + self.reason.encode())
+            deadline = time.perf_counter() + _GOODBYE_SECONDS
+        while len(self.farewells) < self.transport.size and time.perf_counter() < deadline:
             self.exchange()
             time.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)

@@ -4,6 +4,9 @@ import csv
 import io
 import json
 import os
+import pty
+import re
+import select
 import signal
 import subprocess
 import sys
@@ -129,3 +132,33 @@ def test_interrupted_run_says_how_to_continue_and_does(ranks, project, command):
 
 def test_schema_is_json(command):
     assert json.loads(command("schema").stdout)["title"] == "propulate-like configuration"
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_bar_is_drawn_while_a_search_runs_where_there_is_a_terminal(ranks, project):
+    folder = project(seconds=0.05)
+    terminal, inside = pty.openpty()
+    command = [sys.executable, "-m", "propulate_like", "run", "search.yaml", "-n", str(ranks)]
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=inside)
+    drawn = b""
+    while process.poll() is None or select.select([terminal], [], [], 0.1)[0]:
+        if select.select([terminal], [], [], 0.1)[0]:
+            drawn += os.read(terminal, 4096)
+    os.close(terminal)
+    os.close(inside)
+    done = {int(number) for number in re.findall(rb"(\d+)/40", drawn)}
+    assert 40 in done
+    assert len(done) > 3, "the bar moved"
+
+
+@pytest.mark.mpi
+def test_rank_that_cannot_write_its_journal_ends_the_search_instead_of_hanging_it(script, python, tmp_path):
+    (tmp_path / "run/journal/rank-00001.jsonl").mkdir(parents=True)
+    path = script("""
+        import propulate_like as pl
+        pl.minimize(lambda x: x, {"x": (0.0, 1.0)}, evaluations=1000, run="run")
+    """)
+    ended = python(path, ranks=3, check=False)
+    assert ended.returncode != 0
+    assert "rank-00001.jsonl" in ended.stderr

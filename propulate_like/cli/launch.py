@@ -14,7 +14,7 @@ from types import FrameType
 import msgspec
 
 from propulate_like.cli.rank import EXIT_FILE, Order
-from propulate_like.report.progress import TERMINAL_WIDTH
+from propulate_like.report.progress import TERMINAL
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -73,7 +73,7 @@ def rank_environment(ranks: int) -> dict[str, str]:
     if os.geteuid() == 0:
         environment |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
     if sys.stderr.isatty():
-        environment[TERMINAL_WIDTH] = str(shutil.get_terminal_size().columns)
+        environment[TERMINAL] = f"{os.ttyname(sys.stderr.fileno())}:{shutil.get_terminal_size().columns}"
     return environment
 
 

@@ -7,7 +7,7 @@ import sys
 import time
 from collections import deque
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TextIO
 
 from propulate_like.budget import Budget
 from propulate_like.individual import Status
@@ -16,8 +16,11 @@ from propulate_like.run import Beginning
 if TYPE_CHECKING:
     from propulate_like.worker import Worker
 
-TERMINAL_WIDTH = "PROPULATE_LIKE_TERMINAL_WIDTH"
-"""Set by the launcher, whose terminal the ranks themselves do not see."""
+TERMINAL = "PROPULATE_LIKE_TERMINAL"
+"""Set by the launcher to the path and width of its terminal, such as /dev/pts/1:80.
+
+Ranks write to it themselves: mpiexec passes whole lines on only, and a bar is none until it has ended.
+"""
 _BAR_SECONDS = 0.1
 _LINE_SECONDS = 5.0
 _RATE_SECONDS = 10.0  # the time over which the rate is averaged
@@ -33,20 +36,12 @@ class Progress:
         self._seconds_before = beginning.seconds
         self._evaluations, self._seconds = budget.evaluations, budget.seconds
         self._sign = -1.0 if maximize else 1.0
-        width = os.environ.get(TERMINAL_WIDTH, "")
-        self._interval = _BAR_SECONDS if width or sys.stderr.isatty() else _LINE_SECONDS
-        self._bar = (
-            _Bar(int(width) if width.isdigit() else None, budget.evaluations or budget.seconds)
-            if self._is_bar
-            else None
-        )
+        terminal, width = _terminal()
+        self._bar = None if terminal is None else _Bar(terminal, width, budget.evaluations or budget.seconds)
+        self._interval = _LINE_SECONDS if self._bar is None else _BAR_SECONDS
         self._due = 0.0
         self._worker: Worker | None = None
         self._recent: deque[tuple[float, int]] = deque()
-
-    @property
-    def _is_bar(self) -> bool:
-        return self._interval == _BAR_SECONDS
 
     def __enter__(self) -> Self:
         if self._bar is not None:
@@ -109,11 +104,11 @@ class Progress:
 class _Bar:
     """A rich progress bar; rich is loaded only where one is shown."""
 
-    def __init__(self, width: int | None, total: float | None) -> None:
+    def __init__(self, terminal: TextIO, width: int | None, total: float | None) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-        console = Console(file=sys.stderr, force_terminal=True, width=width)
+        console = Console(file=terminal, force_terminal=True, width=width)
         columns = [BarColumn(bar_width=24), MofNCompleteColumn(), TextColumn("{task.description}")]
         self._progress = Progress(*columns, console=console, refresh_per_second=4)
         self._task = self._progress.add_task("starting", total=total)
@@ -126,6 +121,17 @@ class _Bar:
 
     def show(self, reached: float, text: str) -> None:
         self._progress.update(self._task, completed=int(reached), description=text)
+
+
+def _terminal() -> tuple[TextIO | None, int | None]:
+    """Give the terminal to draw on, this process's own or the launcher's, and its width where that is to be set."""
+    path, _, width = os.environ.get(TERMINAL, "").rpartition(":")
+    if path:
+        try:
+            return os.fdopen(os.open(path, os.O_WRONLY | os.O_NOCTTY), "w", encoding="utf-8"), int(width)
+        except (OSError, ValueError):  # the terminal is on another host, say
+            return None, None
+    return (sys.stderr, None) if sys.stderr.isatty() else (None, None)
 
 
 def duration(seconds: float) -> str:

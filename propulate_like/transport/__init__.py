@@ -53,6 +53,10 @@ class Transport(Protocol):
         """Hand rank 0's message to all ranks, which wait for it: for before the search begins."""
         ...
 
+    def abort(self) -> None:
+        """End every rank at once, because this one cannot go on."""
+        ...
+
     def close(self, seconds: float) -> None:
         """Leave, giving unsent messages at most so long to be taken."""
         ...

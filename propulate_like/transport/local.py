@@ -54,5 +54,8 @@ class LocalTransport:
             self._announced.append(message)
         return self._announced[-1]
 
+    def abort(self) -> None:
+        """Do nothing: the error that ends this process is raised."""
+
     def close(self, seconds: float) -> None:
         self.flush()

@@ -72,6 +72,9 @@ class MpiTransport:
         self._communicator.Bcast([content, MPI.BYTE], root=0)
         return bytes(content)
 
+    def abort(self) -> None:
+        self._communicator.Abort(1)
+
     def close(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while self.unsent and time.monotonic() < deadline:
