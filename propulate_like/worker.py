@@ -25,7 +25,7 @@ EXCHANGE_SECONDS = 0.0002
 LONG_SECONDS = 0.01
 """After an evaluation that took this long, the next one's start is noted in the journal before it begins."""
 FAILURES_BEFORE_GIVING_UP = 20
-"""A search ends when its ranks together have seen this many failures, and no success."""
+"""A search ends when its ranks together have seen this many failures, at least two each, and no success."""
 _REPORT_SECONDS = 0.2
 _LONGEST_PAUSE = 0.001
 _GOODBYE_SECONDS = 10.0
@@ -85,7 +85,7 @@ class Worker:
         self._idle: list[tuple[float, float]] = []
         self._failure: Individual | None = None
         self._best: Individual | None = None
-        self._give_up_after = -(-FAILURES_BEFORE_GIVING_UP // transport.size)
+        self._give_up_after = max(FAILURES_BEFORE_GIVING_UP, 2 * transport.size)
 
     def run(self) -> None:
         """Search to the end, and take leave of the other ranks; afterwards `farewells` has every rank's."""
@@ -177,13 +177,23 @@ class Worker:
         if individual.status is not OK:
             self.failures[individual.status] += 1
             self._failure = self._failure or individual
-            if self.optimizer.best is None and self.failed >= self._give_up_after:
-                self.stop(Reason.FAILING)
+            if self.optimizer.best is None:
+                self._give_up_if_everything_fails()
         else:
             if self._best is None or individual.loss < self._best.loss:
                 self._best = individual
             if individual.loss <= self._target:
                 self.stop(Reason.TARGET)
+
+    def _give_up_if_everything_fails(self) -> None:
+        """Let rank 0, which every rank tells of failures as long as nothing has succeeded, end a hopeless search."""
+        if self.transport.rank != 0:
+            self.transport.send(0, self._count())
+            return
+        tickets = self.tickets
+        failed = self.failed + sum(self.failed_by.values())
+        if failed >= self._give_up_after and failed == tickets.finished + sum(tickets.finished_by.values()):
+            self.stop(Reason.FAILING)
 
     def _publish(self, individual: Individual) -> None:
         if self.transport.size > 1:
@@ -196,6 +206,8 @@ class Worker:
                 self.optimizer.absorb(individual)
         elif kind == messages.COUNT:
             self.tickets.finished_by[peer], self.failed_by[peer] = messages.count.unpack(content)
+            if self.failed_by[peer] and self.optimizer.best is None and self.transport.rank == 0:
+                self._give_up_if_everything_fails()
         elif kind == messages.REQUEST:
             held, idle = messages.request.unpack(content)
             self.tickets.requested(peer, held, bool(idle))

@@ -131,6 +131,23 @@ def test_search_in_which_everything_fails_ends_on_all_ranks(script, python, repo
     assert int(lines[0][1]) < 2000
 
 
+def test_failures_at_the_start_of_some_ranks_do_not_end_a_search_that_succeeds_on_others(script, python, reports):
+    path = script("""
+        import propulate_like as pl
+        from propulate_like.transport import launched
+        rank, calls = launched()[0], []
+        def loss(x):
+            calls.append(x)
+            if rank != 3 and len(calls) < 7:
+                raise RuntimeError("not yet")
+            return x
+        result = pl.minimize(loss, {"x": (0.0, 1.0)}, evaluations=400, seed=0)
+        report(result.evaluations, result.reason)
+    """)
+    python(path, ranks=4)
+    assert reports() == [["400", "evaluations"]] * 4
+
+
 def test_bad_folder_is_the_same_error_on_every_rank(script, python, reports, tmp_path):
     (tmp_path / "run").write_text("", encoding="utf-8")
     path = script("""
