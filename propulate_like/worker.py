@@ -117,8 +117,7 @@ class Worker:
         """Take in what has arrived, answer, and send what waits; waits for nobody."""
         now = time.perf_counter()
         self._due = now + EXCHANGE_SECONDS
-        for peer, message in self.transport.receive():
-            self._handle(peer, message)
+        self._receive()
         tickets = self.tickets
         if now >= self._deadline and self.reason is None:
             self.stop(Reason.SECONDS)
@@ -130,10 +129,14 @@ class Worker:
             self._report_due = now + _REPORT_SECONDS
             if self.transport.rank != 0:
                 self.transport.send(0, self._count())
-        if self._watch is not None:
-            self._watch(self)
         self.transport.flush()
         self._journal.flush_if_due()
+
+    def _receive(self) -> None:
+        for peer, message in self.transport.receive():
+            self._handle(peer, message)
+        if self._watch is not None:
+            self._watch(self)
 
     @property
     def failed(self) -> int:
@@ -234,6 +237,8 @@ class Worker:
 
     def _take_leave(self) -> None:
         """Tell every rank the last, and wait until every rank has: nothing is under way between them afterwards."""
+        if self.reason is Reason.INTERRUPTED:  # perhaps this rank alone was: the others are told, and not waited for
+            self._send_all(messages.STOP + self.reason.encode())
         if self.tickets.news() is not None:
             self._send_all(self._count())
         farewell = self._farewell()
@@ -241,12 +246,11 @@ class Worker:
         self._journal.close()
         self._send_all(messages.FAREWELL + msgspec.json.encode(farewell))
         self.farewells[self.transport.rank] = farewell
-        pause, deadline = _LONGEST_PAUSE / 64, math.inf
-        if self.reason is Reason.INTERRUPTED:  # perhaps this rank alone was: the others are told, and not waited for
-            self._send_all(messages.STOP + self.reason.encode())
-            deadline = time.perf_counter() + _GOODBYE_SECONDS
+        pause = _LONGEST_PAUSE / 64
+        deadline = time.perf_counter() + _GOODBYE_SECONDS if self.reason is Reason.INTERRUPTED else math.inf
         while len(self.farewells) < self.transport.size and time.perf_counter() < deadline:
-            self.exchange()
+            self._receive()  # and nothing is sent behind the farewell, as its receiver may have left by then
+            self.transport.flush()
             time.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
         self.transport.close(_GOODBYE_SECONDS)
