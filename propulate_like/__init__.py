@@ -1,6 +1,10 @@
 """Asynchronous evolutionary search for hyperparameters, on every MPI rank, without a head node or a barrier."""
 
+from propulate_like.evaluation.command import Command
+from propulate_like.evaluation.context import Evaluation
 from propulate_like.evaluation.objective import objective
+from propulate_like.evaluation.settings import EvaluationSettings
+from propulate_like.fidelity import Fidelity
 from propulate_like.individual import Id, Individual, Status
 from propulate_like.optimizer import Optimizer
 from propulate_like.propagators import (
@@ -28,6 +32,17 @@ from propulate_like.propagators import (
     Variation,
     Warmup,
 )
+from propulate_like.pruning import (
+    AnyPruner,
+    LearningCurvePruner,
+    MedianPruner,
+    OptunaPruner,
+    PatiencePruner,
+    PercentilePruner,
+    Pruner,
+    SuccessiveHalvingPruner,
+    ThresholdPruner,
+)
 from propulate_like.result import Result
 from propulate_like.search import SearchFailed, maximize, minimize
 from propulate_like.space import Choice, Float, Int, Ordinal, Space
@@ -35,21 +50,32 @@ from propulate_like.space import Choice, Float, Int, Ordinal, Space
 __version__ = "0.1.0"
 
 __all__ = [
+    "AnyPruner",
     "Breeding",
     "Chain",
     "Choice",
     "Choose",
+    "Command",
+    "Evaluation",
+    "EvaluationSettings",
+    "Fidelity",
     "Float",
     "GaussianMutation",
     "Id",
     "Individual",
     "Int",
     "LatinHypercubeInitialization",
+    "LearningCurvePruner",
+    "MedianPruner",
     "MultiParentCrossover",
     "Optimizer",
+    "OptunaPruner",
     "Ordinal",
+    "PatiencePruner",
+    "PercentilePruner",
     "PointMutation",
     "Propagator",
+    "Pruner",
     "RandomPointMutation",
     "RandomRestart",
     "Result",
@@ -65,6 +91,8 @@ __all__ = [
     "Sometimes",
     "Space",
     "Status",
+    "SuccessiveHalvingPruner",
+    "ThresholdPruner",
     "UniformCrossover",
     "UniformInitialization",
     "Variation",

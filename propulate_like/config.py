@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -13,11 +14,16 @@ from propulate_like import declarations, strict_yaml
 from propulate_like.budget import Budget
 from propulate_like.declarations import nearest
 from propulate_like.evaluation import loading
+from propulate_like.evaluation.command import Command
+from propulate_like.evaluation.settings import EvaluationSettings
+from propulate_like.fidelity import Fidelity
 from propulate_like.optimizer import whole_propagator
 from propulate_like.parameters import KINDS
 from propulate_like.propagators import REGISTRY, Chain, Propagator
+from propulate_like.pruning import PRUNERS, AnyPruner, Pruner
 from propulate_like.space import Space
 
+_Part = TypeVar("_Part")
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -44,14 +50,17 @@ class BudgetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A search as a YAML file describes it.
 
-    `objective` is file.py:function, relative to the YAML file, or module:function. `space` is left out where the
-    function is decorated with `objective`. `run` is the run's folder, relative to the working directory.
+    `objective` is file.py:function, relative to the YAML file, or module:function, or a command. `space` is left out
+    where the function is decorated with `objective`. `run` is the run's folder, relative to the working directory.
     """
 
-    objective: str
+    objective: str | Command
     budget: BudgetSettings
     space: dict[str, Any] | None = None
     propagator: str | list[Any] | dict[str, Any] = "auto"
+    pruner: str | list[Any] | dict[str, Any] | None = None
+    fidelity: dict[str, Any] | None = None
+    evaluation: EvaluationSettings = EvaluationSettings()
     maximize: bool = False
     seed: Annotated[int, msgspec.Meta(ge=0)] | None = None
     run: str | None = None
@@ -62,6 +71,10 @@ class Config:
 
     def __init__(self, settings: Settings, source: str, folder: Path, default_run: str) -> None:
         """ConfigError where the parts do not fit each other."""
+        objective = settings.objective
+        if isinstance(objective, Command):
+            objective = msgspec.structs.replace(objective, folder=str((folder / objective.folder).resolve()))
+        self.objective = objective
         self.settings, self.source, self.folder = settings, source, folder
         self.run = Path(settings.run or f"runs/{default_run}")
         given = settings.budget
@@ -78,6 +91,16 @@ class Config:
             inside = colon and name in (settings.space or {})
             raise self.error(f"space.{name}" if inside else "space", rest if inside else str(error)) from None
         self.propagator = self._propagator(settings.propagator)
+        self.pruner = self._part("pruner", build_pruner, settings.pruner)
+        self.fidelity = self._part("fidelity", Fidelity.of, settings.fidelity)
+        self._part("evaluation", settings.evaluation.check, objective)
+        if isinstance(objective, Command):
+            if self.space is None:
+                raise self.error("space", "missing: a command has none of its own")
+            try:
+                objective.check(self.space, "" if self.fidelity is None else self.fidelity.name)
+            except ValueError as error:
+                raise self.error("objective", str(error)) from None
 
     @classmethod
     def read(cls, source: str, changes: Sequence[str] = (), run: str | None = None) -> Config:
@@ -110,21 +133,28 @@ class Config:
     def check_objective(self) -> None:
         """See that the objective exists, running nothing; ConfigError where it does not."""
         try:
-            loading.check(self.settings.objective, self.folder)
+            if isinstance(self.objective, Command):
+                self.objective.find()
+            else:
+                loading.check(self.objective, self.folder)
         except ValueError as error:
             raise self.error("objective", str(error)) from None
 
-    def load_objective(self) -> Any:
-        """Import the objective; ConfigError where it does not exist."""
+    def located_objective(self) -> str | Command:
+        """Give the objective as it is found from anywhere, not imported; ConfigError where it does not exist."""
         self.check_objective()
-        try:
-            return loading.load(self.settings.objective, self.folder)
-        except ValueError as error:
-            raise self.error("objective", str(error)) from None
+        objective = self.objective
+        return objective if isinstance(objective, Command) else loading.located(objective, self.folder)
 
     def error(self, place: str, message: str) -> ConfigError:
         """Give an error at a place inside the file."""
         return ConfigError(f"{self.source}: {place}: {message}")
+
+    def _part(self, place: str, read: Callable[[Any], _Part], form: Any) -> _Part | None:
+        try:
+            return None if form is None else read(form)
+        except ValueError as error:
+            raise self.error(place, str(error)) from None
 
     def _propagator(self, form: Any) -> Propagator | str:
         if form == "auto":
@@ -139,24 +169,39 @@ def build_propagator(form: Any) -> Propagator:
     """Read a propagator as it stands in YAML: a name, {name: arguments}, or a list of such steps, which is a chain."""
     if isinstance(form, list):
         return Chain(*[_numbered(number, step) for number, step in enumerate(form, 1)])
+    return _build(form, REGISTRY, "a step such as select_best: 64", "step", _convert)
+
+
+def build_pruner(form: Any) -> Pruner:
+    """Read a pruner as it stands in YAML: a name, {name: arguments}, or a list of such, any of which stops."""
+    if isinstance(form, list):
+        return AnyPruner(*[build_pruner(rule) for rule in form])
+    return _build(form, PRUNERS, "a rule such as median, or {patience: 5}", "pruner", _convert)
+
+
+def _build(
+    form: Any, registry: Mapping[str, type[_Part]], example: str, what: str, convert: Callable[[Any, Any], Any]
+) -> _Part:
+    """Build one of the registered parts from its form in YAML: a name, or {name: arguments}."""
     if isinstance(form, str):
         form = {form: None}
     if not isinstance(form, Mapping) or len(form) != 1:
-        message = f"{form!r} must be a step such as select_best: 64"
+        message = f"{form!r} must be {example}"
         raise ValueError(message)
     ((name, arguments),) = form.items()
-    if name not in REGISTRY:
-        message = f"unknown step {name!r}{nearest(name, sorted(REGISTRY))}"
+    if name not in registry:
+        message = f"unknown {what} {name!r}{nearest(name, sorted(registry))}"
         raise ValueError(message)
     keywords = arguments if isinstance(arguments, Mapping) else {}
-    if isinstance(arguments, Mapping) and len(arguments) == 1 and next(iter(arguments)) in REGISTRY:
+    nested = set(registry) - set(inspect.signature(registry[name]).parameters)
+    if isinstance(arguments, Mapping) and len(arguments) == 1 and nested.issuperset(arguments):
         positional, keywords = [arguments], {}
     elif arguments is None or isinstance(arguments, Mapping):
         positional = []
     else:
         positional = arguments if isinstance(arguments, list) else [arguments]
     try:
-        return declarations.build(REGISTRY[name], positional, keywords, _convert)
+        return declarations.build(registry[name], positional, keywords, convert)
     except ValueError as error:
         message = f"{name}: {error}"
         raise ValueError(message) from None
@@ -168,17 +213,27 @@ def schema() -> dict[str, Any]:
     step = {"$ref": "#/$defs/step"}
     options: list[dict[str, Any]] = [{"enum": sorted(REGISTRY)}]
     for name, kind in sorted(REGISTRY.items()):
-        form = declarations.schema(kind, {Propagator: step})
-        options.append(
-            {"type": "object", "properties": {name: form}, "required": [name], "additionalProperties": False}
-        )
+        options.append(_named(name, declarations.schema(kind, {Propagator: step})))
     definitions = whole["$defs"]
     definitions["step"] = {"anyOf": [*options, {"type": "array", "items": step}]}
     definitions["parameter"] = {"anyOf": [_parameter_schema(name, kind) for name, kind in KINDS.items()]}
     properties = definitions["Settings"]["properties"]
+    rules: list[dict[str, Any]] = [{"enum": sorted(PRUNERS)}]
+    for name, rule in sorted(PRUNERS.items()):
+        rules.append(_named(name, declarations.schema(rule, {})))
+    definitions["rule"] = {"anyOf": [*rules, {"type": "array", "items": {"$ref": "#/$defs/rule"}}]}
+    properties["pruner"] = {"anyOf": [{"type": "null"}, {"$ref": "#/$defs/rule"}], "default": None}
+    properties["fidelity"] = {
+        "anyOf": [{"type": "null"}, declarations.schema(Fidelity, {})["anyOf"][0]],
+        "default": None,
+    }
     properties["propagator"] = {"anyOf": [{"const": "auto"}, step], "default": "auto"}
     properties["space"] = {"type": "object", "minProperties": 1, "additionalProperties": {"$ref": "#/$defs/parameter"}}
     return {"$schema": _DIALECT, "title": "propulate-like configuration", **whole}
+
+
+def _named(name: str, form: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": {name: form}, "required": [name], "additionalProperties": False}
 
 
 def _parameter_schema(name: str, kind: type) -> dict[str, Any]:
@@ -202,7 +257,9 @@ def _numbered(number: int, step: Any) -> Propagator:
 
 
 def _convert(hint: Any, value: Any) -> Any:
-    """Read a nested form where a propagator is expected, and leave everything else as it is."""
+    """Read a nested form where a propagator or a pruner is expected, and leave everything else as it is."""
+    if hint is Pruner:
+        return build_pruner(value)
     if value is not None and (hint is Propagator or hint == Propagator | None):
         return build_propagator(value)
     return value
@@ -252,7 +309,8 @@ def _settings(data: dict[str, Any], source: str) -> Settings:
     missing = re.search(r"missing required field `(.*)`", text)
     prefix = f"{source}: {place}: " if place else f"{source}: "
     if unknown:
-        kind = BudgetSettings if place == "budget" else Settings
+        kinds = {"budget": BudgetSettings, "evaluation": EvaluationSettings, "objective": Command}
+        kind = kinds.get(place, Settings)
         text = f"unknown key {unknown[1]!r}{nearest(unknown[1], kind.__struct_fields__)}"
     elif missing:
         example = {"objective": "train.py:train", "budget": "{evaluations: 100}"}.get(missing[1], "...")

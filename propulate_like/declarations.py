@@ -80,7 +80,7 @@ def build(
 
 
 def dump(thing: Any) -> Any:
-    """Give the YAML form of a registered propagator: {name: {parameter: value}}."""
+    """Give the YAML form of a registered part, such as a propagator: {name: {parameter: value}}."""
     signature, _ = _signature(thing.__class__)
     values = {}
     for name, parameter in signature.parameters.items():
@@ -91,7 +91,7 @@ def dump(thing: Any) -> Any:
 
 
 def shown(thing: Any) -> str:
-    """Write a propagator as it is written in Python, leaving out what has its default value."""
+    """Write a registered part as it is written in Python, leaving out what has its default value."""
     words = []
     signature, _ = _signature(thing.__class__)
     for name, parameter in signature.parameters.items():
@@ -140,7 +140,7 @@ def _schema_of(hint: Any, nested: Mapping[type, Mapping[str, Any]]) -> dict[str,
 def _dump_value(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_dump_value(member) for member in value]
-    return dump(value) if hasattr(value, "name") and hasattr(value, "takes") else value
+    return dump(value) if isinstance(getattr(type(value), "name", None), str) else value
 
 
 @cache

@@ -23,17 +23,22 @@ class Id(msgspec.Struct, frozen=True, order=True, array_like=True, gc=False):
 
 
 class Status(StrEnum):
-    """How far an individual got; all but BRED and OK are failures, which nothing is ever bred from."""
+    """How far an individual got; all but BRED, OK and STOPPED are failures, which nothing is ever bred from."""
 
     BRED = "bred"
     OK = "ok"
+    STOPPED = "stopped"
+    """A pruner ended it early: its loss is the last intermediate one, what its training had reached by then."""
     ERROR = "error"
     NAN = "nan"
     INFINITE = "infinite"
     INVALID = "invalid"
+    CRASHED = "crashed"
+    TIMEOUT = "timeout"
+    MEMORY = "memory"
 
 
-BRED, OK = Status.BRED, Status.OK  # looked up several times for each individual, and slow to find on an enum
+BRED, OK, STOPPED = Status.BRED, Status.OK, Status.STOPPED  # looked up often, and slow to find on an enum
 
 
 class Individual(msgspec.Struct, frozen=True, gc=False):
@@ -41,8 +46,10 @@ class Individual(msgspec.Struct, frozen=True, gc=False):
 
     `genome` is a point in the unit cube of `space`; `parents` are the ids of those it was bred from, `origin` names
     the propagator that bred it, and `traits` are the strategy parameters (such as step sizes) that it inherits and
-    passes on. `loss` is NaN unless `status` is OK. `seconds` is how long its evaluation took, `ended` when that was
-    over (Unix time), `metrics` what the loss returned beside the loss, and `cause` why the evaluation failed.
+    passes on. `loss` is NaN unless `status` is OK or STOPPED. `seconds` is how long its evaluation took, `ended` when
+    that was over (Unix time), `metrics` what the loss returned beside the loss, and `cause` why the evaluation failed.
+    `curve` holds its intermediate losses as (step, loss), and `attempts` how often it was tried. `rung` is its rung of
+    the fidelity; one above the lowest `continues` the individual that it was promoted from.
     """
 
     id: Id
@@ -57,6 +64,10 @@ class Individual(msgspec.Struct, frozen=True, gc=False):
     ended: float = 0.0
     metrics: dict[str, Any] = {}
     cause: str = ""
+    curve: tuple[tuple[int, float], ...] = ()
+    attempts: int = 1
+    rung: int = 0
+    continues: Id | None = None
 
     @property
     def params(self) -> dict[str, Any]:
@@ -66,7 +77,17 @@ class Individual(msgspec.Struct, frozen=True, gc=False):
     @property
     def failed(self) -> bool:
         """Whether it was evaluated and came to nothing."""
-        return self.status is not OK and self.status is not BRED
+        return not (self.has_loss or self.status is BRED)
+
+    @property
+    def has_loss(self) -> bool:
+        """Whether it was evaluated and may be bred from: to its end, or until it was stopped."""
+        return self.status is OK or self.status is STOPPED
+
+    @property
+    def order(self) -> tuple[int, float]:
+        """What individuals are compared by: the higher rung first, as its losses are more certain, then the loss."""
+        return -self.rung, self.loss
 
     def evaluated(self, outcome: Outcome, seconds: float = 0.0, ended: float = 0.0) -> Individual:
         """Give the same individual with its outcome."""
@@ -83,10 +104,14 @@ class Individual(msgspec.Struct, frozen=True, gc=False):
             ended,
             outcome.metrics,
             outcome.cause,
+            outcome.curve,
+            outcome.attempts,
+            self.rung,
+            self.continues,
         )
 
     def succeeded(self, loss: float, seconds: float, ended: float) -> Individual:
-        """Give the same individual with a finite loss, as `evaluated` does, and faster."""
+        """Give the same individual with a finite loss, as `evaluated` does, and faster; for the lowest rung only."""
         return Individual(
             self.id, self.genome, self.space, self.parents, self.origin, self.traits, OK, loss, seconds, ended
         )
@@ -102,6 +127,8 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     loss: float = math.nan
     metrics: dict[str, Any] = {}
     cause: str = ""
+    curve: tuple[tuple[int, float], ...] = ()
+    attempts: int = 1
 
     @classmethod
     def of(cls, value: object) -> Outcome:

@@ -5,13 +5,22 @@ from __future__ import annotations
 import signal
 import threading
 from types import FrameType, TracebackType
-from typing import Self
+from typing import Protocol, Self
 
-from propulate_like.worker import Reason, Worker
+from propulate_like.evaluation.context import Evaluator
+from propulate_like.worker import Reason
 
 _GRACE_SECONDS = {signal.SIGINT: 5.0, signal.SIGUSR1: 5.0, signal.SIGTERM: 0.2}
 """How long a running evaluation may go on. Open MPI kills 0.5 s after the SIGTERM that it sends."""
 _RETRY_SECONDS = 0.02
+
+
+class Interruptible(Protocol):
+    """What evaluates: a worker, or a member of its team. `reason` is why it begins no further evaluation."""
+
+    reason: Reason | None
+    evaluating: bool
+    evaluator: Evaluator
 
 
 class Interruption:
@@ -21,7 +30,7 @@ class Interruption:
     noted as unfinished. A second signal breaks it off at once. Does nothing outside the main thread.
     """
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Interruptible) -> None:
         self._worker = worker
         self._previous: dict[int, object] = {}
 
@@ -46,9 +55,5 @@ class Interruption:
         signal.setitimer(signal.ITIMER_REAL, 1e-3 if repeated else _GRACE_SECONDS[signal.Signals(number)])
 
     def _grace_over(self, number: int, frame: FrameType | None) -> None:
-        """Break the loss off, but never our own code: that could lose an outcome."""
-        if self._worker.evaluating:
-            if frame is not None and frame.f_globals.get("__name__", "").startswith("propulate_like."):
-                signal.setitimer(signal.ITIMER_REAL, _RETRY_SECONDS)
-                return
-            raise KeyboardInterrupt
+        if self._worker.evaluating and not self._worker.evaluator.interrupt(frame):
+            signal.setitimer(signal.ITIMER_REAL, _RETRY_SECONDS)

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from propulate_like.individual import OK, Id, Individual, Status
+from propulate_like.individual import Id, Individual, Status
 from propulate_like.space import Space
 
 FORMAT = 1
@@ -29,6 +29,7 @@ class Session(msgspec.Struct, tag_field="type", tag="session", frozen=True):
     began: float
     host: str = ""
     pid: int = 0
+    devices: tuple[str, ...] = ()
     format: int = FORMAT
 
 
@@ -41,17 +42,35 @@ class Started(msgspec.Struct, tag_field="type", tag="started", frozen=True, omit
     parents: tuple[Id, ...] = ()
     origin: str = ""
     traits: tuple[float, ...] = ()
+    rung: int = 0
+    continues: Id | None = None
 
     @classmethod
     def of(cls, individual: Individual) -> Started:
         """Note that the evaluation of an individual begins now."""
         return cls(
-            individual.id, time.time(), individual.genome, individual.parents, individual.origin, individual.traits
+            individual.id,
+            time.time(),
+            individual.genome,
+            individual.parents,
+            individual.origin,
+            individual.traits,
+            individual.rung,
+            individual.continues,
         )
 
     def individual(self, space: Space) -> Individual:
         """Give the individual back, not evaluated."""
-        return Individual(self.id, self.genome, space, self.parents, self.origin, self.traits)
+        return Individual(
+            self.id,
+            self.genome,
+            space,
+            self.parents,
+            self.origin,
+            self.traits,
+            rung=self.rung,
+            continues=self.continues,
+        )
 
 
 class Evaluated(msgspec.Struct, tag_field="type", tag="evaluated", frozen=True, omit_defaults=True, gc=False):
@@ -68,13 +87,17 @@ class Evaluated(msgspec.Struct, tag_field="type", tag="evaluated", frozen=True, 
     status: Status = Status.OK
     metrics: dict[str, Any] = {}
     cause: str = ""
+    curve: tuple[tuple[int, float], ...] = ()
+    attempts: int = 1
+    rung: int = 0
+    continues: Id | None = None
 
     @classmethod
     def of(cls, individual: Individual) -> Evaluated:
         """Note an individual that was evaluated."""
         return cls(
             individual.id,
-            individual.loss if individual.status is OK else None,
+            individual.loss if individual.has_loss else None,
             individual.genome,
             individual.parents,
             individual.origin,
@@ -84,6 +107,10 @@ class Evaluated(msgspec.Struct, tag_field="type", tag="evaluated", frozen=True, 
             individual.status,
             individual.metrics,
             individual.cause,
+            individual.curve,
+            individual.attempts,
+            individual.rung,
+            individual.continues,
         )
 
     def individual(self, space: Space) -> Individual:
@@ -101,6 +128,10 @@ class Evaluated(msgspec.Struct, tag_field="type", tag="evaluated", frozen=True, 
             self.ended,
             self.metrics,
             self.cause,
+            self.curve,
+            self.attempts,
+            self.rung,
+            self.continues,
         )
 
 

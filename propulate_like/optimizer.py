@@ -7,7 +7,8 @@ from random import Random
 from typing import Any
 
 from propulate_like.declarations import nearest
-from propulate_like.individual import BRED, OK, Id, Individual, Outcome
+from propulate_like.fidelity import Fidelity, Ladder
+from propulate_like.individual import BRED, OK, STOPPED, Id, Individual, Outcome
 from propulate_like.population import Population, Reads
 from propulate_like.propagators import Breeding, Propagator, UniformInitialization, auto
 from propulate_like.space import Space
@@ -18,7 +19,8 @@ class Optimizer:
 
     `ask` gives the next individual to evaluate, `tell` takes its loss, and `absorb` takes an individual that was
     evaluated elsewhere. `evaluations` and `workers` (how many ranks share the search) let "auto" fit its settings;
-    `rank` must differ among those that share it. The same `seed`, calls and losses give the same individuals.
+    `rank` must differ among those that share it. The same `seed`, calls and losses give the same individuals. With a
+    `fidelity`, individuals begin at its lowest rung, and the best of each rung are promoted to the next one.
     """
 
     def __init__(
@@ -30,12 +32,15 @@ class Optimizer:
         workers: int = 1,
         rank: int = 0,
         seed: int | None = None,
+        fidelity: Fidelity | None = None,
     ) -> None:
         """ValueError where the space or the propagator cannot work."""
         self.space = Space.of(space)
         chosen = auto(evaluations) if propagator == "auto" else propagator
         self.propagator = whole_propagator(chosen)
-        self.population = Population(self.propagator.reads | Reads(best=self.propagator.wants))
+        everything = Reads(everything=fidelity is not None)  # a rung's best are known by all that reached it
+        self.population = Population(self.propagator.reads | Reads(best=self.propagator.wants) | everything)
+        self._ladder = None if fidelity is None else Ladder(fidelity, rank, workers)
         self.best: Individual | None = None
         self._ready = False
         self.rank = rank
@@ -48,8 +53,20 @@ class Optimizer:
         self._serial = serial
         self._generator = Random(f"{self.seed}/{self.rank}/{serial}")
 
+    def begun(self, individual: Individual) -> None:
+        """Learn that an individual bred before this search continued is on its way again."""
+        if self._ladder is not None:
+            self._ladder.begun(individual)
+
     def ask(self) -> Individual:
-        """Breed the next individual. Uniformly random ones come first, until there are enough to select from."""
+        """Breed the next individual, or promote one where a fidelity is declared and one of this rank's deserves it.
+
+        Uniformly random ones come first, until there are enough to select from.
+        """
+        promoted = None if self._ladder is None else self._ladder.promote(Id(0, self.rank, self._serial))
+        if promoted is not None:
+            self._serial += 1
+            return promoted
         breeding = Breeding(self.space, self._generator, Id(0, self.rank, self._serial), self.workers, self.seed)
         self._serial += 1
         if not self._ready:
@@ -70,10 +87,16 @@ class Optimizer:
 
     def absorb(self, individual: Individual) -> bool:
         """Learn of an evaluated individual, this rank's or another's; say whether others that search may need it."""
-        if individual.status is not OK:
+        status = individual.status
+        if status is not OK and status is not STOPPED:
             return False
-        if self.best is None or individual.loss < self.best.loss:
+        best = self.best
+        if best is None or (
+            individual.loss < best.loss if individual.rung == best.rung else individual.rung > best.rung
+        ):
             self.best = individual
+        if self._ladder is not None:
+            self._ladder.add(individual)
         return self.population.add(individual)
 
 

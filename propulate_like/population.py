@@ -6,13 +6,14 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from math import inf
 from typing import overload
 
 import msgspec
 
-from propulate_like.individual import Individual
+from propulate_like.individual import Id, Individual
 
-_Key = tuple[float, int, int, int]
+_Key = tuple[int, float, int, int, int]
 
 
 class Reads(msgspec.Struct, frozen=True):
@@ -32,8 +33,9 @@ class Reads(msgspec.Struct, frozen=True):
 class Population(Sequence[Individual]):
     """The successfully evaluated individuals that a rank knows, as far as they are read: best first.
 
-    Individuals are ordered by loss, and among equal losses the later one comes first, so that a search may drift
-    over a plateau. The order is total: what a rank keeps does not depend on the order in which it learnt of it.
+    Individuals are ordered by rung, the higher one first, then by loss, and among equal losses the later one comes
+    first, so that a search may drift over a plateau. The order is total: what a rank keeps does not depend on the
+    order in which it learnt of it. One that was promoted takes the place of the one that it continues.
     """
 
     def __init__(self, reads: Reads) -> None:
@@ -42,7 +44,8 @@ class Population(Sequence[Individual]):
         self._keys: list[_Key] = []
         self._ranked: list[Individual] = []
         self._recent: deque[Individual] = deque(maxlen=reads.recent)
-        self._limit = float("inf")
+        self._limit = inf
+        self._superseded: set[Id] = set()
 
     def add(self, individual: Individual) -> bool:
         """Take in an evaluated individual; say whether it is kept, and so may matter to others.
@@ -52,23 +55,34 @@ class Population(Sequence[Individual]):
         if self._recent.maxlen:
             self._recent.append(individual)
         loss = individual.loss
-        if loss > self._limit:
+        if loss > self._limit and not individual.rung:
             return bool(self._recent.maxlen)
         ident = individual.id
-        key = (loss, -ident.serial, ident.rank, ident.island)
+        key = (-individual.rung, loss, -ident.serial, ident.rank, ident.island)
         keys = self._keys
+        if self._superseded and ident in self._superseded:
+            return False
         position = bisect_right(keys, key)
         if position and keys[position - 1] == key:
             return False
         keys.insert(position, key)
         self._ranked.insert(position, individual)
+        if individual.continues is not None:
+            self._supersede(individual.continues)
         if not self.reads.everything and len(keys) > self._capacity:
             keys.pop()
             if self._ranked.pop() is individual:
                 return bool(self._recent.maxlen)
         if not self.reads.everything and len(keys) == self._capacity:
-            self._limit = keys[-1][0]
+            self._limit = -inf if keys[-1][0] else keys[-1][1]
         return True
+
+    def _supersede(self, ident: Id) -> None:
+        self._superseded.add(ident)
+        for position, individual in enumerate(self._ranked):
+            if individual.id == ident:
+                del self._ranked[position], self._keys[position]
+                return
 
     def best(self, count: int) -> Sequence[Individual]:
         """Give the `count` best, best first; fewer where fewer are known. The sequence is not to be changed."""

@@ -89,13 +89,13 @@ class Result:
     def trace(self) -> list[Improvement]:
         """Each improvement of the best loss, first to last; seconds count from the begin of the first evaluation."""
         improvements: list[Improvement] = []
-        lowest = float("inf")
+        lowest = (0, float("inf"))
         individuals = self.individuals
         began = min((individual.ended - individual.seconds for individual in individuals), default=0.0)
         for count, individual in enumerate(individuals, 1):
-            if individual.status is Status.OK and individual.loss < lowest:
-                lowest = individual.loss
-                improvements.append(Improvement(count, individual.ended - began, lowest))
+            if individual.has_loss and individual.order < lowest:
+                lowest = individual.order
+                improvements.append(Improvement(count, individual.ended - began, individual.loss))
         return improvements
 
     def to_dataframe(self) -> pd.DataFrame:
@@ -120,7 +120,7 @@ def row(individual: Individual) -> dict[str, Any]:
     return {
         "id": str(individual.id),
         "status": str(individual.status),
-        "loss": individual.loss if individual.status is Status.OK else None,
+        "loss": individual.loss if individual.has_loss else None,
         **{f"params.{name}": value for name, value in individual.params.items()},
         **{f"metrics.{name}": value for name, value in individual.metrics.items()},
         "seconds": individual.seconds,

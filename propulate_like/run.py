@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from propulate_like.population import Population
 from propulate_like.space import Space
 
 _FILE = "config.yaml"
-_MAY_CHANGE = ("budget", "objective")
+_MAY_CHANGE = ("budget", "objective", "evaluation", "pruner")
+_CURVES = 1000  # of the newest evaluations, which a pruner learns of when a run continues
+_CURVES = 1000  # of the newest evaluations, which a pruner learns of when a run continues
 
 
 class Beginning(msgspec.Struct, frozen=True):
@@ -30,6 +33,7 @@ class Beginning(msgspec.Struct, frozen=True):
     best: Evaluated | None = None
     failure: Evaluated | None = None
     unfinished: list[Started] = []
+    curves: list[Evaluated] = []
 
     @property
     def evaluations(self) -> int:
@@ -64,7 +68,8 @@ class Run:
         path = folder / _FILE
         if cls.exists(folder):
             before = cls(folder)
-            merged = dict(before.config) | {key: value for key, value in config.items() if value is not None}
+            kept = {key: value for key, value in before.config.items() if key not in _MAY_CHANGE or key == "budget"}
+            merged = kept | {key: value for key, value in config.items() if value is not None}
             for key in merged.keys() | before.config.keys():
                 if key not in _MAY_CHANGE and merged.get(key) != before.config.get(key):
                     message = f"{folder} holds another search: {_difference(key, before.config.get(key), merged[key])}"
@@ -85,22 +90,29 @@ class Run:
         """Read all that is needed to go on; what the journals hold goes through `population`."""
         recovery = Recovery(self.folder, self.space)
         best = failure = None
+        everyone: list[Individual] = []  # a ladder counts those too whose place in the population one promoted took
+        curves: deque[Individual] = deque(maxlen=_CURVES)
         for individual in recovery.individuals():
             if individual.failed:
                 if failure is None or individual.ended < failure.ended:
                     failure = individual
                 continue
             population.add(individual)
-            if best is None or individual.loss < best.loss:
+            if self.config.get("fidelity"):
+                everyone.append(individual)
+            if individual.curve:
+                curves.append(individual)
+            if best is None or individual.order < best.order:
                 best = individual
         return Beginning(
             seed=self.config["seed"],
             statuses=recovery.statuses,
             seconds=recovery.seconds,
             serials=recovery.serials,
-            population=[Evaluated.of(individual) for individual in population],
+            population=[Evaluated.of(individual) for individual in everyone or population],
             best=None if best is None else Evaluated.of(best),
             failure=None if failure is None else Evaluated.of(failure),
+            curves=[Evaluated.of(individual) for individual in curves] if self.config.get("pruner") else [],
             unfinished=[Started.of(individual) for individual in recovery.unfinished()],
         )
 

@@ -4,32 +4,42 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import time
 import traceback
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from propulate_like import declarations
 from propulate_like.budget import Budget
-from propulate_like.evaluation.inline import InlineEvaluator
+from propulate_like.equipment import Equipment, equip
+from propulate_like.evaluation import loading
+from propulate_like.evaluation.command import Command
+from propulate_like.evaluation.context import Evaluator, Tasks
 from propulate_like.evaluation.objective import Loss, space_of
+from propulate_like.evaluation.settings import EvaluationSettings, Objective, settings_of
+from propulate_like.fidelity import Fidelity
 from propulate_like.individual import Status
 from propulate_like.interruption import Interruption
 from propulate_like.journal import Journal, Session, journal_path
 from propulate_like.messages import Farewell
 from propulate_like.optimizer import Optimizer
 from propulate_like.propagators import Propagator
+from propulate_like.pruning.pruner import Pruner
 from propulate_like.result import Result
 from propulate_like.run import Beginning, Run
 from propulate_like.space import Space
+from propulate_like.team import Follower, TeamEvaluator
 from propulate_like.tickets import Tickets
-from propulate_like.transport import connect
+from propulate_like.transport import Team, Transport, connect
 from propulate_like.worker import Watcher, Worker
+
+_GOODBYE_SECONDS = 10.0
 
 
 class SearchFailed(RuntimeError):  # noqa: N818 (it says what happened, as the standard library's names do)
@@ -44,18 +54,22 @@ class SearchFailed(RuntimeError):  # noqa: N818 (it says what happened, as the s
 class _Start(msgspec.Struct, frozen=True):
     """Rank 0's word to all ranks before the search: where to begin, or why not to."""
 
-    beginning: Beginning | None = None
+    beginning: Beginning
+    trials: str = ""
     error: str = ""
 
 
 def minimize(
-    loss: Loss,
+    loss: Loss | Command | str,
     space: Space | Mapping[str, Any] | None = None,
     *,
     evaluations: int | None = None,
     seconds: float | None = None,
     target: float | None = None,
     propagator: Propagator | str = "auto",
+    pruner: Pruner | None = None,
+    fidelity: Fidelity | Mapping[str, Any] | None = None,
+    evaluation: EvaluationSettings | Mapping[str, Any] | None = None,
     seed: int | None = None,
     run: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
@@ -67,22 +81,31 @@ def minimize(
     the same call continues where the last one ended: the budget counts from the run's first beginning. Without, all
     is kept in memory. `progress` shows a bar or lines on standard error; None does so where that is a terminal.
 
+    `loss` is a function, or a `Command`. A parameter of it that is named `evaluation` receives the context (see
+    `Evaluation`). It may yield intermediate losses, or report them: then `pruner` may stop it early, and its last one
+    stands for it. With a `fidelity`, cheap evaluations come first. `evaluation` says how an evaluation is carried out,
+    with the keys that YAML has: isolate, timeout, memory, retries, gpus, ranks_per_worker, energy and others.
+
     Every rank gets the same result. Ctrl-C ends the search in good order, and gives the result so far.
 
     ValueError where the input cannot work; SearchFailed where every evaluation failed.
     """
     budget = Budget(evaluations, seconds, target)
-    return _Search(loss, space, budget, propagator, seed, run, progress=progress, maximize=False).run()
+    how = _How(propagator, pruner, fidelity, evaluation, maximize=False)
+    return _Search(loss, space, budget, how, seed, run, progress=progress).run()
 
 
 def maximize(
-    loss: Loss,
+    loss: Loss | Command | str,
     space: Space | Mapping[str, Any] | None = None,
     *,
     evaluations: int | None = None,
     seconds: float | None = None,
     target: float | None = None,
     propagator: Propagator | str = "auto",
+    pruner: Pruner | None = None,
+    fidelity: Fidelity | Mapping[str, Any] | None = None,
+    evaluation: EvaluationSettings | Mapping[str, Any] | None = None,
     seed: int | None = None,
     run: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
@@ -92,7 +115,18 @@ def maximize(
     An individual's `loss` is the value negated; the result's `value` and `target` are as the function returns them.
     """
     budget = Budget(evaluations, seconds, target)
-    return _Search(loss, space, budget, propagator, seed, run, progress=progress, maximize=True).run()
+    how = _How(propagator, pruner, fidelity, evaluation, maximize=True)
+    return _Search(loss, space, budget, how, seed, run, progress=progress).run()
+
+
+class _How(msgspec.Struct, frozen=True):
+    """How to search and to evaluate, as the user said it."""
+
+    propagator: Propagator | str
+    pruner: Pruner | None
+    fidelity: Fidelity | Mapping[str, Any] | None
+    evaluation: EvaluationSettings | Mapping[str, Any] | None
+    maximize: bool
 
 
 class _Search:
@@ -100,80 +134,128 @@ class _Search:
 
     def __init__(
         self,
-        loss: Loss,
+        loss: Loss | Command | str,
         space: Space | Mapping[str, Any] | None,
         budget: Budget,
-        propagator: Propagator | str,
+        how: _How,
         seed: int | None,
         run: str | os.PathLike[str] | None,
         *,
         progress: bool | None,
-        maximize: bool,
     ) -> None:
+        if loading.in_child:
+            message = "the objective's file begins a search when it is imported: write `if __name__ == '__main__':`"
+            raise ValueError(message)
+        self.budget, self.maximize = budget, how.maximize
+        self.pruner = _checked(how.pruner)
+        self.fidelity = None if how.fidelity is None else Fidelity.of(how.fidelity)
+        self.settings = settings_of(how.evaluation)
+        self.world = connect()
+        self.equipment = Equipment()
+        if self.settings.gpus is not None or self.settings.energy:
+            self.equipment = equip(self.settings.shared_gpus(), self.world)
+        if isinstance(loss, str) and not (self.settings.isolated and space is not None):
+            loss = cast("Loss", loading.load(loss, Path()))  # with its GPUs set, which must come before PyTorch
         self.space = space_of(loss, space)
-        self.budget = budget
-        self.maximize = maximize
-        self.evaluate = InlineEvaluator(loss, self.space, maximize=maximize)
-        self.transport = connect()
+        self.objective = Objective(loss, self.space, self.settings, maximize=how.maximize, fidelity=self.fidelity)
+        self.devices = self.equipment.devices
+        self.transport: Transport | None = self.world
+        self.team: Team | None = None
+        if self.settings.ranks_per_worker > 1:
+            self.transport, self.team = self._form_teams()
         self.optimizer = Optimizer(
             self.space,
-            propagator=propagator,
+            propagator=how.propagator,
             evaluations=budget.evaluations,
-            workers=self.transport.size,
-            rank=self.transport.rank,
+            workers=self.world.size // self.settings.ranks_per_worker,
+            rank=self.world.rank // self.settings.ranks_per_worker,
             seed=seed,
+            fidelity=self.fidelity,
         )
         self.folder = None if run is None else Path(run)
         self.show_progress = sys.stderr.isatty() if progress is None else progress
         self.config = {
             "objective": _name(loss),
-            "maximize": maximize or None,
+            "maximize": how.maximize or None,
             "space": self.space.declaration(),
             "budget": budget.declaration(),
-            "propagator": "auto" if propagator == "auto" else declarations.dump(self.optimizer.propagator),
+            "propagator": "auto" if how.propagator == "auto" else declarations.dump(self.optimizer.propagator),
+            "pruner": None if self.pruner is None else declarations.dump(self.pruner),
+            "fidelity": None if self.fidelity is None else self.fidelity.declaration(),
+            "evaluation": msgspec.to_builtins(self.settings) or None,
             "seed": seed,
         }
 
     def run(self) -> Result:
-        beginning = self._begin_together()
-        self._restore(beginning)
-        with ExitStack() as stack:
-            watch = None
-            if self.show_progress and self.transport.rank == 0:
-                from propulate_like.report.progress import Progress
-
-                watch = stack.enter_context(Progress(beginning, self.budget, maximize=self.maximize))
-            try:
-                worker = self._worker(beginning, watch)
-                stack.enter_context(Interruption(worker))
-                worker.run()
-            except BaseException:
-                # Not the loss, but the search itself failed here (a full disk, say): the others would wait for ever.
-                if self.transport.size > 1:
-                    traceback.print_exc()
-                    self.transport.abort()
-                raise
-        result = self._result(worker.farewells, beginning)
+        start = self._begin_together()
+        try:
+            farewells = self._follow(start) if self.transport is None else self._lead(start, self.transport)
+        except BaseException:
+            # Not the loss, but the search itself failed here (a full disk, say): the others would wait for ever.
+            if self.world.size > 1:
+                traceback.print_exc()
+                self.world.abort()
+            raise
+        if self.team is not None:
+            self.world.close(_GOODBYE_SECONDS)
+        result = self._result(farewells, start.beginning)
         if not result.succeeded and result.failure is not None:
             raise SearchFailed(result)
         return result
 
-    def _begin_together(self) -> Beginning:
+    def _form_teams(self) -> tuple[Transport | None, Team]:
+        """Form the teams; a member that was given GPUs of its own sees no others, so that they are its first ones."""
+        transport, team = self.world.teams(self.settings.ranks_per_worker)
+        shared = team.transport.gather(msgspec.json.encode(self.equipment.devices))
+        self.devices = tuple(name for devices in shared for name in msgspec.json.decode(devices))
+        return transport, team if self.settings.gpus is None else msgspec.structs.replace(team, local_rank=0)
+
+    def _lead(self, start: _Start, transport: Transport) -> dict[int, Farewell]:
+        """Search on this rank, with its team where it has one, and give every worker's last words."""
+        beginning = start.beginning
+        self._restore(beginning)
+        with ExitStack() as stack:
+            evaluator = self._evaluator(start)
+            stack.callback(evaluator.close)
+            team = None if self.team is None else stack.enter_context(TeamEvaluator(self.team, evaluator))
+            watch = None
+            if self.show_progress and transport.rank == 0:
+                from propulate_like.report.progress import Progress
+
+                watch = stack.enter_context(Progress(beginning, self.budget, maximize=self.maximize))
+            worker = self._worker(beginning, transport, self.objective.whole(team or evaluator), watch)
+            stack.enter_context(Interruption(worker))
+            worker.run()
+        if team is not None:
+            team.disband(msgspec.json.encode(worker.farewells), _GOODBYE_SECONDS)
+        return worker.farewells
+
+    def _follow(self, start: _Start) -> dict[int, Farewell]:
+        """Evaluate with the leader of this rank's team, and give what that knows in the end."""
+        if self.team is None:
+            return {}
+        evaluator = self._evaluator(start)
+        follower = Follower(self.team, evaluator, self.space)
+        with Interruption(follower):
+            words = follower.run()
+        return msgspec.json.decode(words, type=dict[int, Farewell])
+
+    def _begin_together(self) -> _Start:
         """Let rank 0 read or create the run's folder, and hand what it found, or what is wrong, to every rank."""
         message = None
-        if self.transport.rank == 0:
+        if self.world.rank == 0:
             try:
-                start = _Start(self._begin())
+                start = _Start(self._begin(), self._trials())
             except ValueError as error:
-                start = _Start(error=str(error))
+                start = _Start(Beginning(0), error=str(error))
             except OSError as error:
-                start = _Start(error=f"the run's folder {self.folder} cannot be used: {error}")
+                start = _Start(Beginning(0), error=f"the run's folder {self.folder} cannot be used: {error}")
             message = msgspec.json.encode(start)
-        start = msgspec.json.decode(self.transport.broadcast(message), type=_Start)
-        if start.beginning is None:
-            self.transport.close(1.0)
+        start = msgspec.json.decode(self.world.broadcast(message), type=_Start)
+        if start.error:
+            self.world.close(1.0)
             raise ValueError(start.error)
-        return start.beginning
+        return start
 
     def _begin(self) -> Beginning:
         if self.folder is None:
@@ -182,6 +264,19 @@ class _Search:
             self.config["seed"] = self.optimizer.seed
         return Run.open(self.folder, self.config).recover(self.optimizer.population)
 
+    def _trials(self) -> str:
+        """Say where evaluations keep their files: in the run's folder, or in a temporary one that is left in place."""
+        if self.folder is not None:
+            return str((self.folder / "trials").resolve())
+        return tempfile.mkdtemp(prefix="propulate-like-") if self.objective.keeps_files else ""
+
+    def _evaluator(self, start: _Start) -> Evaluator:
+        """Give what evaluates on this rank, alone or as a member of its team."""
+        rungs = () if self.fidelity is None else self.fidelity.rungs
+        tasks = Tasks(start.beginning.seed, start.trials, self.equipment.devices, rungs)
+        meter = self.equipment.meter(says=self.world.rank == 0) if self.settings.energy else None
+        return self.objective.evaluator(tasks, self.world.rank, meter)
+
     def _restore(self, beginning: Beginning) -> None:
         """Go on where the run stood: its seed, this rank's count of individuals, and what it knew."""
         self.optimizer.seed = beginning.seed
@@ -189,10 +284,21 @@ class _Search:
         for evaluated in (*beginning.population, *([beginning.best] if beginning.best else [])):
             self.optimizer.absorb(evaluated.individual(self.space))
 
-    def _worker(self, beginning: Beginning, watch: Watcher | None) -> Worker:
-        rank, size = self.transport.rank, self.transport.size
+    def _worker(
+        self, beginning: Beginning, transport: Transport, evaluator: Evaluator, watch: Watcher | None
+    ) -> Worker:
+        rank, size = transport.rank, transport.size
         journal = Journal(None if self.folder is None else journal_path(self.folder, rank))
-        journal.write(Session(rank=rank, ranks=size, began=time.time(), host=os.uname().nodename, pid=os.getpid()))
+        journal.write(
+            Session(
+                rank=rank,
+                ranks=size,
+                began=time.time(),
+                host=os.uname().nodename,
+                pid=os.getpid(),
+                devices=self.devices,
+            )
+        )
         lowest = self.budget.lowest_loss(maximize=self.maximize)
         left = self.budget.evaluations_left(beginning.evaluations)
         if beginning.best is not None and beginning.best.loss is not None and beginning.best.loss <= lowest:
@@ -200,13 +306,15 @@ class _Search:
         unfinished = beginning.unfinished[rank::size]
         return Worker(
             self.optimizer,
-            self.transport,
-            self.evaluate,
+            transport,
+            evaluator,
             journal,
-            Tickets(left, rank, self.transport.peers),
+            Tickets(left, rank, transport.peers),
             deadline=time.perf_counter() + self.budget.seconds_left(beginning.seconds),
             target=lowest,
+            pruner=self.pruner,
             unfinished=[started.individual(self.space) for started in unfinished],
+            curves=[evaluated.individual(self.space) for evaluated in beginning.curves],
             watch=watch,
         )
 
@@ -218,7 +326,7 @@ class _Search:
             statuses.update(word.statuses)
         bests = [found for found in (beginning.best, *(word.best for word in words)) if found is not None]
         failures = [found for found in (beginning.failure, *(word.failure for word in words)) if found is not None]
-        best = min(bests, key=lambda found: (found.loss, found.ended, found.id), default=None)
+        best = min(bests, key=lambda found: (-found.rung, found.loss, found.ended, found.id), default=None)
         failure = min(failures, key=lambda found: (found.ended, found.id), default=None)
         return Result(
             best=None if best is None else best.individual(self.space),
@@ -241,7 +349,18 @@ def idle_share(farewells: list[Farewell]) -> float:
     return idle / (len(farewells) * (until - began)) if until > began else 0.0
 
 
-def _name(loss: Loss) -> str:
+def _checked(pruner: object) -> Pruner | None:
+    if pruner is None or isinstance(pruner, Pruner):
+        return pruner
+    message = f"pruner={pruner!r} must be a pruner, such as MedianPruner()"
+    raise ValueError(message)
+
+
+def _name(loss: Loss | Command | str) -> Any:
+    if isinstance(loss, Command):
+        return msgspec.to_builtins(loss)
+    if isinstance(loss, str):
+        return loss
     module = getattr(loss, "__module__", None)
     script = getattr(sys.modules.get("__main__"), "__file__", None)
     if module == "__main__" and script:

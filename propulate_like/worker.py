@@ -5,20 +5,24 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Protocol
 
 import msgspec
 
 from propulate_like import messages
+from propulate_like.evaluation.context import Evaluator
 from propulate_like.evaluation.pulse import Pulse
-from propulate_like.individual import OK, Individual, Status
+from propulate_like.individual import OK, STOPPED, Id, Individual, Status
 from propulate_like.journal import Closed, Evaluated, Journal
 from propulate_like.messages import Farewell, Records
 from propulate_like.optimizer import Optimizer
+from propulate_like.pruning.curves import Curves
+from propulate_like.pruning.pruner import Pruner
 from propulate_like.tickets import Tickets
 from propulate_like.transport import Transport
+from propulate_like.waiting import Pause
 
 EXCHANGE_SECONDS = 0.0002
 """How often messages are exchanged while evaluations are shorter than that; after each one otherwise."""
@@ -27,10 +31,7 @@ LONG_SECONDS = 0.01
 FAILURES_BEFORE_GIVING_UP = 20
 """A search ends when its ranks together have seen this many failures, at least two each, and no success."""
 _REPORT_SECONDS = 0.2
-_LONGEST_PAUSE = 0.001
 _GOODBYE_SECONDS = 10.0
-
-Evaluator = Callable[[Individual], Individual]
 
 
 class Reason(StrEnum):
@@ -56,26 +57,40 @@ class Worker:
         self,
         optimizer: Optimizer,
         transport: Transport,
-        evaluate: Evaluator,
+        evaluator: Evaluator,
         journal: Journal,
         tickets: Tickets,
         *,
         deadline: float = math.inf,
         target: float = -math.inf,
+        pruner: Pruner | None = None,
         unfinished: Iterable[Individual] = (),
+        curves: Iterable[Individual] = (),
         watch: Watcher | None = None,
     ) -> None:
         """Search until the tickets are used up, `deadline` (of time.perf_counter) or a loss of at most `target`."""
         self.optimizer, self.transport, self.tickets = optimizer, transport, tickets
+        self.evaluator = evaluator
+        self.curves = Curves()
         self.reason: Reason | None = None
         self.evaluating = False
-        self.failures: Counter[Status] = Counter()
+        self.statuses: Counter[Status] = Counter()
+        """How many evaluations of this rank came to each status but OK."""
+        self.failed = 0
         self.failed_by = dict.fromkeys(transport.peers, 0)
         self.farewells: dict[int, Farewell] = {}
         self.began = time.perf_counter()
-        self._evaluate, self._journal, self._watch = evaluate, journal, watch
+        self._journal, self._watch, self._pruner = journal, watch, pruner
+        self._curve: list[tuple[int, float]] = []
+        self._running: Id | None = None
         self._deadline, self._target = deadline, target
+        for individual in curves:
+            for step, loss in individual.curve:
+                self.curves.report(individual.id, step, loss)
+            self.curves.end(individual.id, completed=individual.status is OK)
         self._unfinished = list(unfinished)
+        for individual in self._unfinished:
+            optimizer.begun(individual)
         self._records = Records(optimizer.space, optimizer.propagator.traits)
         self._pulse = Pulse(self.exchange, lambda: self._begun)
         self._begun = 0
@@ -99,6 +114,8 @@ class Worker:
                     self._journal.start(individual)
                     self.stop(Reason.INTERRUPTED)
                     break
+                if self._curve:
+                    evaluated = self._with_curve(evaluated)
                 self._record(evaluated)
                 if self.optimizer.absorb(evaluated):
                     self._publish(evaluated)
@@ -138,10 +155,19 @@ class Worker:
         if self._watch is not None:
             self._watch(self)
 
-    @property
-    def failed(self) -> int:
-        """How many of this rank's evaluations failed."""
-        return self.failures.total()
+    def report(self, step: int, loss: float) -> bool:
+        """Take an intermediate loss of the running evaluation, while it runs; say whether it is to stop."""
+        if not math.isfinite(loss):
+            return self._pruner is not None
+        if self._curve and step <= self._curve[-1][0]:  # it is tried again
+            self._curve.clear()
+        self._curve.append((step, loss))
+        if self._pruner is None or self._running is None:
+            return False
+        with self._pulse.lock:
+            self.curves.report(self._running, step, loss)
+            self._publish_curve(step, loss, messages.RUNNING)
+            return self._pruner.stops(self._running, self.curves)
 
     def _next(self) -> Individual | None:
         """Give what to evaluate next, once there is a ticket for it; None where the search is over."""
@@ -161,12 +187,13 @@ class Worker:
     def _call(self, individual: Individual) -> Individual | None:
         """Evaluate, while the pulse may exchange messages; None where the evaluation was interrupted."""
         lock = self._pulse.lock
+        self._running = individual.id
         self._begun += 1
         self._last_start = time.perf_counter()
         lock.release()
         try:
             self.evaluating = True
-            return self._evaluate(individual)
+            return self.evaluator(individual, self.report)
         except KeyboardInterrupt:
             return None
         finally:
@@ -175,15 +202,19 @@ class Worker:
 
     def _record(self, individual: Individual) -> None:
         self._journal.end(individual)
+        status = individual.status
         self._long = individual.seconds >= LONG_SECONDS
         self.tickets.finished += 1
-        if individual.status is not OK:
-            self.failures[individual.status] += 1
+        if status is not OK:
+            self.statuses[status] += 1
+        if status is not OK and status is not STOPPED:
+            self.failed += 1
             self._failure = self._failure or individual
             if self.optimizer.best is None:
                 self._give_up_if_everything_fails()
         else:
-            if self._best is None or individual.loss < self._best.loss:
+            best = self._best
+            if best is None or (individual.order < best.order if individual.rung else individual.loss < best.loss):
                 self._best = individual
             if individual.loss <= self._target:
                 self.stop(Reason.TARGET)
@@ -197,6 +228,29 @@ class Worker:
         failed = self.failed + sum(self.failed_by.values())
         if failed >= self._give_up_after and failed == tickets.finished + sum(tickets.finished_by.values()):
             self.stop(Reason.FAILING)
+
+    def _with_curve(self, individual: Individual) -> Individual:
+        """Give the individual with what it reported, and tell the others that its curve has ended."""
+        curve, self._curve = tuple(self._curve), []
+        if self._pruner is not None:
+            completed = individual.status is OK
+            self.curves.end(individual.id, completed=completed)
+            self._publish_curve(*curve[-1], messages.COMPLETED if completed else messages.CUT)
+        return msgspec.structs.replace(individual, curve=curve)
+
+    def _publish_curve(self, step: int, loss: float, state: int) -> None:
+        if self.transport.size > 1 and self._running is not None:
+            ident = self._running
+            self._send_all(
+                messages.CURVE + messages.curve.pack(ident.island, ident.rank, ident.serial, step, loss, state)
+            )
+
+    def _learn_curve(self, content: bytes) -> None:
+        island, rank, serial, step, loss, state = messages.curve.unpack(content)
+        ident = Id(island, rank, serial)
+        self.curves.report(ident, step, loss)
+        if state != messages.RUNNING:
+            self.curves.end(ident, completed=state == messages.COMPLETED)
 
     def _publish(self, individual: Individual) -> None:
         if self.transport.size > 1:
@@ -216,6 +270,8 @@ class Worker:
             self.tickets.requested(peer, held, bool(idle))
         elif kind == messages.TICKETS:
             self.tickets.receive(*messages.tickets.unpack(content))
+        elif kind == messages.CURVE:
+            self._learn_curve(content)
         elif kind == messages.STOP:
             self.reason = self.reason or Reason(content.decode())
         elif kind == messages.FAREWELL:
@@ -224,15 +280,14 @@ class Worker:
     def _wait_for_tickets(self) -> None:
         """Idle until there is a ticket, or nothing is left to do anywhere."""
         began = time.perf_counter()
-        pause = _LONGEST_PAUSE / 64
+        pause = Pause()
         self._journal.flush()
         while self.reason is None and self.tickets.left < 1 and not self.tickets.all_finished:
             if self.tickets.news() is not None:
                 self._send_all(self._count())
             self.tickets.ask(time.perf_counter(), self._request, idle=True)
             self.exchange()
-            time.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            pause()
         self._idle.append((began, time.perf_counter()))
 
     def _take_leave(self) -> None:
@@ -246,20 +301,19 @@ class Worker:
         self._journal.close()
         self._send_all(messages.FAREWELL + msgspec.json.encode(farewell))
         self.farewells[self.transport.rank] = farewell
-        pause = _LONGEST_PAUSE / 64
+        pause = Pause()
         deadline = time.perf_counter() + _GOODBYE_SECONDS if self.reason is Reason.INTERRUPTED else math.inf
         while len(self.farewells) < self.transport.size and time.perf_counter() < deadline:
             self._receive()  # and nothing is sent behind the farewell, as its receiver may have left by then
             self.transport.flush()
-            time.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            pause()
         self.transport.close(_GOODBYE_SECONDS)
 
     def _farewell(self) -> Farewell:
         epoch = self._epoch
         return Farewell(
             reason=self.reason or Reason.INTERRUPTED,
-            statuses={OK: self.tickets.finished - self.failed, **self.failures},
+            statuses={OK: self.tickets.finished - self.statuses.total(), **self.statuses},
             began=epoch + self.began,
             last_start=epoch + self._last_start,
             ended=epoch + time.perf_counter(),

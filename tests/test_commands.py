@@ -117,10 +117,10 @@ def test_interrupted_run_says_how_to_continue_and_does(ranks, project, command):
     folder = project(seconds=0.2)
     arguments = [sys.executable, "-m", "propulate_like", "run", "search.yaml", "-n", str(ranks)]
     with (folder / "said").open("w", encoding="utf-8") as said:
-        process = subprocess.Popen(arguments, cwd=folder, stdout=said, stderr=subprocess.DEVNULL, env=dict(os.environ))
+        process = subprocess.Popen(arguments, cwd=folder, stdout=said, stderr=subprocess.STDOUT)
         deadline = time.monotonic() + 60
         while not any("evaluated" in file.read_text() for file in folder.glob("runs/it/journal/*")):
-            assert time.monotonic() < deadline
+            assert process.poll() is None and time.monotonic() < deadline, (folder / "said").read_text(encoding="utf-8")  # noqa: PT018
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130

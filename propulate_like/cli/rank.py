@@ -37,7 +37,7 @@ def run(order: Order) -> int:
     first = (launched() or (0, 1))[0] == 0
     try:
         config = Config.read(order.source, order.changes, order.run)
-        loss = config.load_objective()
+        loss = config.located_objective()
         settings = config.settings
         search = maximize if settings.maximize else minimize
         result = search(
@@ -47,6 +47,9 @@ def run(order: Order) -> int:
             seconds=config.budget.seconds,
             target=config.budget.target,
             propagator=config.propagator,
+            pruner=config.pruner,
+            fidelity=config.fidelity,
+            evaluation=settings.evaluation,
             seed=settings.seed,
             run=config.run,
             progress=first,

@@ -25,6 +25,7 @@ def status(run: Run) -> dict[str, Any]:
     closed: dict[int, Closed] = {}
     open_starts: dict[int, Started] = {}
     best: Evaluated | None = None
+    lowest: tuple[int, float] | None = None
     latest = 0.0
     for rank, event in read(run.folder):
         match event:
@@ -39,8 +40,8 @@ def status(run: Run) -> dict[str, Any]:
                 statuses[event.status] = statuses.get(event.status, 0) + 1
                 latest = max(latest, event.ended)
                 open_starts.pop(rank, None)
-                if event.loss is not None and (best is None or best.loss is None or event.loss < best.loss):
-                    best = event
+                if event.loss is not None and (lowest is None or (-event.rung, event.loss) < lowest):
+                    best, lowest = event, (-event.rung, event.loss)
     newest = max((session.began for session in sessions.values()), default=0.0)
     current = {rank: session for rank, session in sessions.items() if session.began > newest - _LIVE_SECONDS}
     done = sum(statuses.values())
@@ -57,6 +58,7 @@ def status(run: Run) -> dict[str, Any]:
         "best": None if best is None or best.loss is None else -best.loss if run.maximize else best.loss,
         "best_params": None if best is None else best.individual(run.space).params,
         "ranks": len(current),
+        "devices": {str(rank): list(session.devices) for rank, session in sorted(current.items()) if session.devices},
         "running": sorted(str(event.id) for rank, event in open_starts.items() if rank in current),
         "session_seconds": seconds,
         "rate": _rate(run, newest, latest),
@@ -78,6 +80,8 @@ def status_text(known: dict[str, Any]) -> str:
     lines.append(
         f"ranks        {known['ranks']}, {known['rate']:.4g} evaluations/s, {duration(known['session_seconds'])}"
     )
+    for rank, devices in known["devices"].items():
+        lines.append(f"{f'rank {rank}':<13}{', '.join(devices)}")
     if known["running"]:
         lines.append(f"under way    {', '.join(known['running'])}")
     if known["idle_share"] is not None:
@@ -87,8 +91,8 @@ def status_text(known: dict[str, Any]) -> str:
 
 def best_rows(run: Run, top: int) -> list[dict[str, Any]]:
     """Give the best individuals of a run as rows, best first."""
-    succeeded = (individual for individual in run.individuals() if individual.status is Status.OK)
-    best: list[Individual] = heapq.nsmallest(top, succeeded, key=lambda individual: (individual.loss, individual.id))
+    succeeded = (individual for individual in run.individuals() if individual.has_loss)
+    best: list[Individual] = heapq.nsmallest(top, succeeded, key=lambda individual: (individual.order, individual.id))
     rows = []
     for individual in best:
         shown = row(individual)

@@ -12,6 +12,9 @@ from typing import Any
 
 from propulate_like.declarations import nearest
 
+in_child = False
+"""Whether an isolated child is importing its objective, which must not begin a search."""
+
 
 def check(reference: str, folder: Path) -> None:
     """See that the file or module exists and defines the function, without running any of it.
@@ -56,6 +59,31 @@ def load(reference: str, folder: Path) -> Any:
         message = f"{reference!r}: {name!r} is {'no function' if hasattr(module, name) else 'not defined'} in {place}"
         raise ValueError(message)
     return loss
+
+
+def located(reference: str, folder: Path) -> str:
+    """Give a reference that holds in any folder; a module's folder goes to the front of `sys.path`."""
+    place, name = _parts(reference)
+    if place.endswith(".py"):
+        return f"{(folder / place).resolve()}:{name}"
+    sys.path.insert(0, str(folder.resolve()))
+    return reference
+
+
+def reference_of(loss: Any) -> str:
+    """Give the reference by which another process can import a loss; ValueError where none can."""
+    module, name = getattr(loss, "__module__", None), getattr(loss, "__qualname__", "")
+    found = getattr(sys.modules.get(str(module)), name, None)
+    if found is not loss or not name.isidentifier():
+        message = f"{name or loss!r} cannot be imported by a child process: define it with `def` at the top of a file"
+        raise ValueError(message)
+    if module != "__main__":
+        return f"{module}:{name}"
+    script = getattr(sys.modules["__main__"], "__file__", None)
+    if script is None:
+        message = f"{name}() is defined in no file, so a child process cannot import it: put it into one"
+        raise ValueError(message)
+    return f"{Path(script).resolve()}:{name}"
 
 
 def is_reference(text: str) -> bool:

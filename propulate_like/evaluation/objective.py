@@ -13,6 +13,8 @@ from propulate_like.space import Space
 Loss = Callable[..., Any]
 _Function = TypeVar("_Function", bound=Loss)
 _SPACE = "__propulate_like_space__"
+CONTEXT = "evaluation"
+"""The parameter by which a loss asks for its evaluation's context."""
 
 
 def objective(**parameters: Parameter) -> Callable[[_Function], _Function]:
@@ -30,31 +32,34 @@ def objective(**parameters: Parameter) -> Callable[[_Function], _Function]:
     return declare
 
 
-def space_of(loss: Loss, space: Space | Mapping[str, Any] | None) -> Space:
-    """Give the space that is given, or else the one the loss was decorated with."""
-    if not callable(loss):
-        message = f"the loss must be a function, not {loss!r}"
-        raise ValueError(message)
+def space_of(loss: object, space: Space | Mapping[str, Any] | None) -> Space:
+    """Give the space that is given, or else the one the loss was decorated with.
+
+    Only a function has that; a command or a function's reference does not.
+    """
     if space is not None:
         return Space.of(space)
     declared = getattr(loss, _SPACE, None)
     if isinstance(declared, Space):
         return declared
-    message = f"{_name(loss)} has no search space: decorate it with @objective(...), or give space="
+    name = _name(loss) if callable(loss) else repr(loss)
+    message = f"{name} has no search space: decorate it with @objective(...), or give space="
     raise ValueError(message)
 
 
-def takes_mapping(loss: Loss, space: Space) -> bool:
+def takes_mapping(loss: Loss, space: Space, fidelity: str = "") -> bool:
     """Say whether the loss takes its params as one mapping; otherwise as keyword arguments.
 
     A mapping where the function has one positional parameter that is no parameter of the space, keyword arguments
-    otherwise. ValueError where these do not fit its signature, conditional parameters without a default included.
+    otherwise; a parameter named `evaluation` does not count, nor one that is named as `fidelity` says. ValueError where
+    these do not fit its signature, conditional parameters without a default included.
     """
     try:
         signature = inspect.signature(loss)
     except (TypeError, ValueError):
         return False
-    parameters = [p for p in signature.parameters.values() if p.kind is not p.VAR_POSITIONAL]
+    others = {CONTEXT, fidelity} - set(space)
+    parameters = [p for p in signature.parameters.values() if p.kind is not p.VAR_POSITIONAL and p.name not in others]
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     required = [p for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
     if positional and positional[0].name not in space and all(p is positional[0] for p in required):
@@ -78,6 +83,15 @@ def takes_mapping(loss: Loss, space: Space) -> bool:
             message = f"{name} needs a default for {expected.name!r}, which exists only under a condition"
             raise ValueError(message)
     return False
+
+
+def takes(loss: Loss, name: str) -> bool:
+    """Say whether the loss has a parameter of this name."""
+    try:
+        parameter = inspect.signature(loss).parameters.get(name)
+    except (TypeError, ValueError):
+        return False
+    return parameter is not None and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
 
 
 def _name(loss: Loss) -> str:

@@ -32,7 +32,8 @@ class Progress:
     def __init__(self, beginning: Beginning, budget: Budget, *, maximize: bool) -> None:
         """Count on from `beginning` towards the end of the budget."""
         self._done_before = beginning.evaluations
-        self._failed_before = self._done_before - beginning.statuses.get(Status.OK, 0)
+        succeeded = beginning.statuses.get(Status.OK, 0) + beginning.statuses.get(Status.STOPPED, 0)
+        self._failed_before = self._done_before - succeeded
         self._seconds_before = beginning.seconds
         self._evaluations, self._seconds = budget.evaluations, budget.seconds
         self._sign = -1.0 if maximize else 1.0

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
 
 from propulate_like.transport.local import LocalTransport
 
@@ -53,6 +55,14 @@ class Transport(Protocol):
         """Hand rank 0's message to all ranks, which wait for it: for before the search begins."""
         ...
 
+    def gather(self, message: bytes) -> list[bytes]:
+        """Give every rank's message, in the order of ranks, which all wait for: for before the search begins."""
+        ...
+
+    def teams(self, size: int) -> tuple[Transport | None, Team]:
+        """Form teams of `size` neighbouring ranks: give the transport between leaders, on those, and the team."""
+        ...
+
     def abort(self) -> None:
         """End every rank at once, because this one cannot go on."""
         ...
@@ -60,6 +70,20 @@ class Transport(Protocol):
     def close(self, seconds: float) -> None:
         """Leave, giving unsent messages at most so long to be taken."""
         ...
+
+
+class Team(msgspec.Struct, frozen=True):
+    """Ranks that evaluate together; rank 0 of `transport`, which reaches them alone, is their leader.
+
+    `communicator` gives, where all members call it, a communicator of mpi4py for the loss, whose calls end by Abandoned
+    once its argument says that the evaluation is of no use. `one_host` says whether the members share a machine, and
+    `local_rank` is this member's place among those on its own.
+    """
+
+    transport: Transport
+    communicator: Callable[[Callable[[], bool]], Any]
+    one_host: bool
+    local_rank: int
 
 
 def launched(environment: Mapping[str, str] = os.environ) -> tuple[int, int] | None:

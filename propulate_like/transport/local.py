@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from typing import Any
 
 _Inbox = deque[tuple[int, bytes]]
 
@@ -53,6 +54,15 @@ class LocalTransport:
         if message is not None:
             self._announced.append(message)
         return self._announced[-1]
+
+    def gather(self, message: bytes) -> list[bytes]:
+        """Give the message of the only process there is."""
+        return [message]
+
+    def teams(self, size: int) -> tuple[None, Any]:
+        """Refuse: one process is one rank."""
+        message = f"teams of {size} ranks need several: start a multiple of {size} ranks, under mpiexec"
+        raise ValueError(message)
 
     def abort(self) -> None:
         """Do nothing: the error that ends this process is raised."""

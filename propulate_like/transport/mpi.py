@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import struct
 import time
+from array import array
 from collections.abc import Sequence
+from functools import partial
+from itertools import accumulate
 
 from mpi4py import MPI
+
+from propulate_like.transport import Team
+from propulate_like.transport.mpi_team import TeamCommunicator
 
 _FRAME = 1 << 16  # bytes of one MPI message at most; a longer batch goes as several
 _LENGTH = struct.Struct("<I")
@@ -19,7 +25,7 @@ class MpiTransport:
     the peer takes it) once the one before was taken. One receive per peer is posted at all times.
     """
 
-    def __init__(self, communicator: MPI.Intracomm = MPI.COMM_WORLD) -> None:
+    def __init__(self, communicator: MPI.Comm = MPI.COMM_WORLD) -> None:
         """All ranks of `communicator` take part; it is duplicated, so that no message of others is mistaken."""
         self._communicator = communicator.Dup()
         self.rank = self._communicator.Get_rank()
@@ -71,6 +77,26 @@ class MpiTransport:
         content = bytearray(message or b"") if self.rank == 0 else bytearray(_LENGTH.unpack(length)[0])
         self._communicator.Bcast([content, MPI.BYTE], root=0)
         return bytes(content)
+
+    def gather(self, message: bytes) -> list[bytes]:
+        lengths = array("q", bytes(8 * self.size))
+        self._communicator.Allgather(array("q", [len(message)]), lengths)
+        whole = bytearray(sum(lengths))
+        self._communicator.Allgatherv([message, MPI.BYTE], [whole, (list(lengths), None), MPI.BYTE])
+        ends = accumulate(lengths)
+        return [bytes(whole[end - length : end]) for end, length in zip(ends, lengths)]
+
+    def teams(self, size: int) -> tuple[MpiTransport | None, Team]:
+        if self.size % size:
+            message = f"{self.size} ranks cannot form teams of {size}: start a multiple of {size} ranks"
+            raise ValueError(message)
+        leads = self.rank % size == 0
+        leaders = self._communicator.Split(0 if leads else MPI.UNDEFINED)
+        members = self._communicator.Split(self.rank // size)
+        hosts = members.allgather(MPI.Get_processor_name())
+        local_rank = hosts[: members.rank].count(hosts[members.rank])
+        team = Team(MpiTransport(members), partial(TeamCommunicator.over, members), len(set(hosts)) == 1, local_rank)
+        return MpiTransport(leaders) if leads else None, team
 
     def abort(self) -> None:
         self._communicator.Abort(1)

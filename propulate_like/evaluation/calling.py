@@ -1,0 +1,108 @@
+"""Calling a loss: whatever it returns, yields, raises or reports becomes an outcome."""
+
+from __future__ import annotations
+
+import gc
+import math
+import sys
+import traceback
+from collections.abc import Generator
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+from propulate_like.evaluation.context import Evaluation, Report, Task
+from propulate_like.evaluation.objective import CONTEXT, Loss, takes, takes_mapping
+from propulate_like.individual import OK, STOPPED, Outcome, Status
+from propulate_like.space import Space
+
+_FULL_TRACEBACKS = 100  # of a process; later failures keep their last line alone, so that a journal stays small
+_LONGEST_CAUSE = 8000
+
+
+class Call:
+    """A loss function, ready to be called with what it takes. KeyboardInterrupt alone passes through it."""
+
+    def __init__(self, loss: Loss, space: Space, *, maximize: bool = False, fidelity: str = "") -> None:
+        """ValueError where the loss cannot be called with the params of the space.
+
+        `fidelity` is the name of the declared fidelity, which the loss is given where it has a parameter of that name.
+        """
+        self.loss = loss
+        self.as_mapping = takes_mapping(loss, space, fidelity)
+        self.maximize = maximize
+        self.plain = not takes(loss, CONTEXT) or CONTEXT in space
+        self._fidelity = fidelity if fidelity and (self.as_mapping or takes(loss, fidelity)) else ""
+        self._context = not self.plain
+        self._failures = 0
+        self.plain = self.plain and not self._fidelity
+
+    def __call__(self, params: dict[str, Any], task: Task, report: Report, comm: Any = None) -> Outcome:
+        """Call the loss with the params, the context if it takes that, and run it to its end if it is a generator."""
+        evaluation = Evaluation(task, report, maximize=self.maximize, comm=comm)
+        if self._fidelity:
+            params[self._fidelity] = task.fidelity
+        context = {CONTEXT: evaluation} if self._context else {}
+        try:
+            value = self.loss(params, **context) if self.as_mapping else self.loss(**params, **context)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 (a loss may raise anything)
+            outcome = self.failure(error)
+        else:
+            outcome = self.finish(value, evaluation)
+        if evaluation.size > 1:
+            _leave_process_group()
+        return outcome
+
+    def finish(self, value: object, evaluation: Evaluation) -> Outcome:
+        """Give the outcome that a returned value is; a generator is run to its end, or until it is to stop."""
+        if isinstance(value, Generator):
+            try:
+                value = _drive(value, evaluation)
+            except (Exception, SystemExit) as error:  # noqa: BLE001 (a loss may raise anything)
+                return self.failure(error)
+        if value is None and evaluation.reported is not None:
+            value = evaluation.reported
+        outcome = Outcome.of(value)
+        if outcome.status is OK:
+            loss = -outcome.loss if self.maximize else outcome.loss
+            return msgspec.structs.replace(outcome, loss=loss, status=STOPPED if evaluation.heard else OK)
+        return outcome
+
+    def failure(self, error: BaseException) -> Outcome:
+        """Give the outcome that an exception is, with its traceback."""
+        self._failures += 1
+        if self._failures > _FULL_TRACEBACKS:
+            lines = traceback.format_exception_only(error)
+        else:
+            lines = traceback.format_exception(type(error), error, _without_own_frames(error.__traceback__))
+        status = Status.MEMORY if isinstance(error, MemoryError) else Status.ERROR
+        return Outcome(status, cause="".join(lines).strip()[-_LONGEST_CAUSE:])
+
+
+def _drive(steps: Generator[Any, Any, Any], evaluation: Evaluation) -> Any:
+    """Take the intermediate losses that a generator yields, and give what it returns; close it where it is to stop."""
+    try:
+        while True:
+            if evaluation.report(next(steps)) or not math.isfinite(evaluation.reported or 0.0):
+                return None
+    except StopIteration as end:
+        return end.value
+    finally:
+        steps.close()
+
+
+def _leave_process_group() -> None:
+    """End what a loss left of torch.distributed: others in its team wait for it, and the next one begins it anew."""
+    distributed: Any = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
+    gc.collect()
+
+
+def _without_own_frames(trace: TracebackType | None) -> TracebackType | None:
+    """Leave out the frames from here to the loss, which say nothing about it."""
+    package = __name__.partition(".")[0]
+    while trace is not None and trace.tb_frame.f_globals.get("__name__", "").partition(".")[0] == package:
+        trace = trace.tb_next
+    return trace

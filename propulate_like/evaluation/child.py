@@ -1,0 +1,164 @@
+"""The child process in which an isolated loss runs: loads it once, then evaluates one task after the other."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import traceback
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from propulate_like.evaluation import loading
+from propulate_like.evaluation.calling import Call
+from propulate_like.evaluation.context import Task
+from propulate_like.evaluation.process import die_with_parent
+from propulate_like.individual import Outcome, Status
+from propulate_like.space import Space
+
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+class Load(msgspec.Struct, tag=True, frozen=True):
+    """The rank's first message: what to load, and how."""
+
+    reference: str
+    space: dict[str, Any]
+    maximize: bool
+    fidelity: str
+    path: list[str]
+    parent: int
+
+
+class Evaluate(msgspec.Struct, tag=True, frozen=True):
+    """The rank's order to evaluate; what is printed goes to the file `log` from now on, where one is named."""
+
+    task: Task
+    log: str = ""
+
+
+class Answer(msgspec.Struct, tag=True, frozen=True):
+    """The rank's answer to a report."""
+
+    stop: bool
+
+
+class Reported(msgspec.Struct, tag=True, frozen=True):
+    """An intermediate loss."""
+
+    step: int
+    loss: float
+
+
+class Done(msgspec.Struct, tag=True, frozen=True):
+    """The outcome; `left` says whether the evaluation left processes behind."""
+
+    outcome: Outcome
+    left: bool
+
+
+encode = msgspec.msgpack.Encoder().encode
+from_rank = msgspec.msgpack.Decoder(Load | Evaluate | Answer)
+from_child: msgspec.msgpack.Decoder[Reported | Done] = msgspec.msgpack.Decoder(Reported | Done)
+
+
+def main(descriptor: int) -> None:
+    """Serve the rank at the other end of a socket until it closes that."""
+    os.set_inheritable(descriptor, False)
+    connection = Connection(descriptor)
+    order = from_rank.decode(connection.recv_bytes())
+    if not isinstance(order, Load):
+        raise TypeError(order)
+    die_with_parent(order.parent)
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)  # so that what an evaluation leaves behind is seen
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a file's stream: nobody has replaced it
+    space = Space.from_declaration(order.space)
+    call = _load(order, space)
+    try:
+        while True:
+            _serve(connection, call, space)
+    except (EOFError, ConnectionError):
+        return
+
+
+def _serve(connection: Connection[bytes, bytes], call: Call | Outcome, space: Space) -> None:
+    order = from_rank.decode(connection.recv_bytes())
+    if not isinstance(order, Evaluate):
+        raise TypeError(order)
+    if order.log:
+        _print_to(order.log)
+
+    def report(step: int, loss: float) -> bool:
+        connection.send_bytes(encode(Reported(step, loss)))
+        answer = from_rank.decode(connection.recv_bytes())
+        return isinstance(answer, Answer) and answer.stop
+
+    if isinstance(call, Outcome):
+        outcome = call
+    else:
+        os.environ.update(order.task.environment)
+        outcome = call(space.decode(order.task.genome), order.task, report)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    connection.send_bytes(encode(Done(outcome, _left())))
+
+
+def _load(order: Load, space: Space) -> Call | Outcome:
+    """Import the loss; where that fails, every evaluation's outcome is why."""
+    sys.path[:] = order.path
+    loading.in_child = True
+    try:
+        loss = loading.load(order.reference, Path())
+        return Call(loss, space, maximize=order.maximize, fidelity=order.fidelity)
+    except (Exception, SystemExit):  # noqa: BLE001 (importing may raise anything)
+        return Outcome(
+            Status.ERROR, cause=f"the objective cannot be loaded in its child process:\n{traceback.format_exc()}"
+        )
+    finally:
+        loading.in_child = False
+
+
+def _print_to(log: str) -> None:
+    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+
+
+def _left() -> bool:
+    """Say whether there are processes that the evaluation started and did not wait for."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    import psutil
+
+    trackers = {
+        getattr(getattr(sys.modules.get(f"multiprocessing.{module}"), name, None), number, None)
+        for module, name, number in (
+            ("resource_tracker", "_resource_tracker", "_pid"),
+            ("forkserver", "_forkserver", "_forkserver_pid"),
+        )
+    }
+    seen: set[Any] | None = None
+    while seen != (descendants := set(psutil.Process().children(recursive=True))):  # a shell may end during a look
+        if any(child.pid not in trackers and _runs(child) for child in descendants):
+            return True
+        seen = descendants
+    return False
+
+
+def _runs(process: Any) -> bool:
+    import psutil
+
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

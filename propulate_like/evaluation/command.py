@@ -1,0 +1,264 @@
+"""Evaluation by a command in any language: its parameters on the command line, its loss in the last line it prints."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import msgspec
+
+from propulate_like.declarations import nearest
+from propulate_like.evaluation.context import Abandoned, Evaluation, Membership, Report, Task, Tasks, make_directory
+from propulate_like.evaluation.process import Broken, Limits, Supervised
+from propulate_like.individual import OK, STOPPED, Individual, Outcome, Status
+from propulate_like.space import Space
+
+_PLACEHOLDER = re.compile(r"\{([\w.]+)\}")
+_OWN = ("id", "directory", "parent_directory", "params", "seed", "devices")
+_LONGEST_TAIL = 2000
+_BLOCK = 1 << 16
+
+
+class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A program that evaluates: `command` is its words, with placeholders such as {learning_rate}.
+
+    Beside the parameters (and the fidelity) there are {id}, {directory} (the evaluation's own), {parent_directory} (the
+    first parent's), {params} (all of them, as JSON), {seed} and {devices}. A word that names a parameter which is not
+    active, or a parent where there is none, is left out, and with it the option (a word that begins with -) before it.
+    `shell` runs the command, then one text, in a shell, with the values quoted. The loss is the last line that it
+    prints, or the content of the file `result` in the evaluation's directory: a JSON number, or an object with a
+    "loss" and metrics. A line with an object of "step" and "loss" is an intermediate loss. It runs in `folder`, by
+    default the YAML file's, or the working directory where there is none.
+    """
+
+    command: list[str | int | float] | str
+    shell: bool = False
+    result: str | None = None
+    folder: str = ""
+
+    def check(self, space: Space, fidelity: str = "") -> None:
+        """ValueError where the command cannot work with the space."""
+        if isinstance(self.command, str) != self.shell:
+            want = "one text, as shell: true" if self.shell else "a list of words, or one text with shell: true"
+            message = f"command: {self.command!r:.60} must be {want}"
+            raise ValueError(message)
+        if not self.command:
+            message = "command: empty: give the words of a command, such as [python, train.py]"
+            raise ValueError(message)
+        known = [*space.names, *_OWN, *([fidelity] if fidelity else [])]
+        for word in self.words:
+            for name in _PLACEHOLDER.findall(word):
+                if name not in known:
+                    message = f"command: {word!r}: there is no parameter {name!r}{nearest(name, known)}"
+                    raise ValueError(message)
+
+    def find(self) -> None:
+        """ValueError where there is no such program, neither on PATH nor in the folder where the command runs."""
+        program = self.words[0]
+        if self.shell or "{" in program or shutil.which(program) or shutil.which(Path(self.folder, program)):
+            return
+        message = f"command: there is no program {program!r}"
+        raise ValueError(message)
+
+    @property
+    def words(self) -> list[str]:
+        """The words, or the one text."""
+        return [self.command] if isinstance(self.command, str) else [str(word) for word in self.command]
+
+    def filled(self, values: dict[str, str], optional: Sequence[str]) -> list[str]:
+        """Put the values in place of the placeholders; `optional` names parameters that may be missing."""
+        if isinstance(self.command, str):
+            missing = dict.fromkeys(optional, "")
+            return [_PLACEHOLDER.sub(lambda found: shlex.quote((missing | values)[found[1]]), self.command)]
+        filled: list[str] = []
+        for word in self.words:
+            if any(name not in values for name in _PLACEHOLDER.findall(word)):
+                if word.startswith("{") and filled and filled[-1].startswith("-"):
+                    filled.pop()
+                continue
+            filled.append(_PLACEHOLDER.sub(lambda found: values[found[1]], word))
+        return filled
+
+
+class CommandEvaluator:
+    """Runs the command once for each evaluation; what it prints goes to `output.log` in the evaluation's directory."""
+
+    def __init__(
+        self,
+        command: Command,
+        tasks: Tasks,
+        limits: Limits,
+        *,
+        maximize: bool = False,
+        fidelity: str = "",
+    ) -> None:
+        self._command, self._tasks, self._limits = command, tasks, limits
+        self._maximize, self._fidelity = maximize, fidelity
+        self._interrupted = False
+        self._epoch = time.time() - time.perf_counter()
+
+    def __call__(self, individual: Individual, report: Report, membership: Membership | None = None) -> Individual:
+        task = self._tasks.of(individual, membership.environment if membership else None)
+        began = time.perf_counter()
+        evaluation = Evaluation(task, report, maximize=self._maximize)
+        try:
+            outcome = self._run(individual, task, evaluation, began, membership)
+        except Broken as broken:
+            outcome = Outcome(broken.status, cause=broken.cause)
+        except Abandoned as abandoned:
+            outcome = Outcome(Status.ERROR, cause=str(abandoned))
+        except OSError as error:
+            outcome = Outcome(Status.ERROR, cause=f"the command cannot be run: {error}")
+        ended = time.perf_counter()
+        return individual.evaluated(outcome, ended - began, self._epoch + ended)
+
+    def interrupt(self, frame: FrameType | None) -> bool:
+        """Have the process ended within some hundredths of a second, and KeyboardInterrupt raised."""
+        self._interrupted = True
+        return True
+
+    def close(self) -> None:
+        """Nothing is left: each evaluation ends what it began."""
+
+    def _run(
+        self, individual: Individual, task: Task, evaluation: Evaluation, began: float, membership: Membership | None
+    ) -> Outcome:
+        make_directory(task)
+        words = self._words(individual.params, task)
+        log = task.directory / "output.log"
+        lines = _Lines(log)
+        output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        try:
+            process = Supervised(words, output, environment=self._environment(task), folder=Path(self._command.folder))
+        finally:
+            os.close(output)
+
+        def meanwhile() -> None:
+            if self._interrupted:
+                raise KeyboardInterrupt
+            if membership is not None and membership.abandoned():
+                raise Abandoned
+            for line in lines.new():
+                _take_report(line, evaluation)
+            if evaluation.heard:
+                raise _Stop
+
+        try:
+            process.wait(self._limits, began, meanwhile)
+            meanwhile()
+        except _Stop:
+            return self._judged(evaluation.reported, stopped=True)
+        finally:
+            status = process.end()
+        if status != 0:
+            cause = _how_it_ended(status) + "\n" + lines.tail
+            return Outcome(Status.CRASHED if status < 0 else Status.ERROR, cause=cause.strip())
+        return self._result(task, lines)
+
+    def _words(self, params: dict[str, Any], task: Task) -> list[str]:
+        values = {name: value if isinstance(value, str) else json.dumps(value) for name, value in params.items()}
+        values |= {
+            "id": str(task.id),
+            "directory": str(task.directory),
+            "params": json.dumps(params),
+            "seed": str(task.seed),
+            "devices": ",".join(task.devices),
+        }
+        if task.parents:
+            values["parent_directory"] = str(Path(task.trials, str(task.parents[0])))
+        if self._fidelity:
+            values[self._fidelity] = json.dumps(task.fidelity)
+        words = self._command.filled(values, [name for name in _OWN if name not in values] + list(params))
+        return ["/bin/sh", "-c", *words] if self._command.shell else words
+
+    @staticmethod
+    def _environment(task: Task) -> dict[str, str]:
+        own = {"PROPULATE_LIKE_ID": str(task.id), "PROPULATE_LIKE_DIRECTORY": str(task.directory)}
+        return {"PYTHONUNBUFFERED": "1", **own, **task.environment}
+
+    def _result(self, task: Task, lines: _Lines) -> Outcome:
+        where = "the last line that the command printed"
+        text = lines.last
+        if self._command.result is not None:
+            path = task.directory / self._command.result
+            where = f"the file {path}"
+            try:
+                text = path.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                return Outcome(Status.INVALID, cause=f"{where} cannot be read: {error}")
+        try:
+            value = json.loads(text)
+        except ValueError:
+            return Outcome(Status.INVALID, cause=f"{where} is no JSON number or object: {text[-200:]!r}")
+        if isinstance(value, dict):
+            value.pop("step", None)
+        return self._judged(value, stopped=False)
+
+    def _judged(self, value: object, *, stopped: bool) -> Outcome:
+        outcome = Outcome.of(value)
+        if outcome.status is not OK:
+            return outcome
+        loss = -outcome.loss if self._maximize else outcome.loss
+        return msgspec.structs.replace(outcome, loss=loss, status=STOPPED if stopped else OK)
+
+
+class _Stop(Exception):  # noqa: N818 (it says what happened)
+    """The evaluation is not worth going on with."""
+
+
+class _Lines:
+    """Follows the lines that are added to a file from now on."""
+
+    def __init__(self, path: Path) -> None:
+        self.last = ""
+        self._path = path
+        self._begin = self._position = path.stat().st_size if path.exists() else 0
+        self._partial = b""
+
+    def new(self) -> Iterator[str]:
+        """Give the whole lines added since the last call; an unfinished one may be the `last` as well."""
+        with self._path.open("rb") as file:
+            file.seek(self._position)
+            while added := file.read(_BLOCK):
+                self._position += len(added)
+                *whole, partial = (self._partial + added).split(b"\n")
+                self._partial = partial[-_BLOCK:]
+                for line in whole:
+                    text = line.decode(errors="replace").strip()
+                    self.last = text or self.last
+                    yield text
+                self.last = self._partial.decode(errors="replace").strip() or self.last
+
+    @property
+    def tail(self) -> str:
+        """The end of what was printed."""
+        with self._path.open("rb") as file:
+            end = file.seek(0, os.SEEK_END)
+            file.seek(max(end - _LONGEST_TAIL, self._begin))
+            return file.read().decode(errors="replace")
+
+
+def _take_report(line: str, evaluation: Evaluation) -> None:
+    if not line.startswith("{"):
+        return
+    try:
+        values = json.loads(line)
+        evaluation.report(values["loss"], values["step"])
+    except (ValueError, KeyError, TypeError):
+        return
+
+
+def _how_it_ended(status: int) -> str:
+    if status < 0:
+        import signal
+
+        return f"the command was killed by {signal.Signals(-status).name}"
+    return f"the command exited with status {status}"

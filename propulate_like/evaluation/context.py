@@ -1,0 +1,206 @@
+"""The context of an evaluation: what a loss may know and do beside its parameters."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from propulate_like.individual import Id, Individual
+from propulate_like.space import Genome
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Report = Callable[[int, float], bool]
+"""Takes a step and the intermediate loss there (lower is better); says whether the evaluation is to stop."""
+
+
+class Abandoned(Exception):  # noqa: N818 (it says what happened)
+    """Another member of the team failed, so that this one's part of the evaluation is of no use."""
+
+    def __init__(self) -> None:
+        super().__init__("another member of the team failed")
+
+
+class Membership(msgspec.Struct, frozen=True):
+    """A rank's part in the evaluation of a team of ranks.
+
+    `environment` is what torch.distributed needs, `comm` the team's communicator, and `abandoned` says whether another
+    member failed, so that this one's part is of no use any more.
+    """
+
+    environment: dict[str, str]
+    comm: Any
+    abandoned: Callable[[], bool]
+
+
+class Evaluator(Protocol):
+    """What a worker needs of the way a loss is evaluated."""
+
+    def __call__(self, individual: Individual, report: Report, membership: Membership | None = None) -> Individual:
+        """Give the individual with its outcome; KeyboardInterrupt where the evaluation was broken off."""
+        ...
+
+    def interrupt(self, frame: FrameType | None) -> bool:
+        """Break off the running evaluation, from a signal handler that runs in `frame`; False: ask again soon."""
+        ...
+
+    def close(self) -> None:
+        """Leave nothing running behind."""
+        ...
+
+
+class Task(msgspec.Struct, frozen=True):
+    """All that whoever evaluates an individual needs to know of it, as plain data that may be sent.
+
+    `trials` is the folder that holds the evaluations' directories, `seed` the run's, and `environment` what is set
+    in the process's environment for this evaluation.
+    """
+
+    id: Id
+    genome: Genome
+    parents: tuple[Id, ...] = ()
+    rung: int = 0
+    continues: Id | None = None
+    seed: int = 0
+    trials: str = ""
+    devices: tuple[str, ...] = ()
+    fidelity: float | int | None = None
+    environment: dict[str, str] = {}
+
+    @property
+    def directory(self) -> Path:
+        """The evaluation's own directory, which need not exist."""
+        return Path(self.trials, str(self.id))
+
+
+class Tasks(msgspec.Struct, frozen=True):
+    """Turns individuals into tasks: what is the same for all of a rank's evaluations."""
+
+    seed: int
+    trials: str
+    devices: tuple[str, ...] = ()
+    rungs: tuple[float | int, ...] = ()
+
+    def of(self, individual: Individual, environment: dict[str, str] | None = None) -> Task:
+        """Give the task of evaluating an individual."""
+        return Task(
+            individual.id,
+            individual.genome,
+            individual.parents,
+            individual.rung,
+            individual.continues,
+            self.seed,
+            self.trials,
+            self.devices,
+            self.rungs[individual.rung] if self.rungs else None,
+            environment or {},
+        )
+
+
+class Parent(msgspec.Struct, frozen=True):
+    """One that an individual was bred from; `directory` is where its evaluation may have left files."""
+
+    id: Id
+    directory: Path
+
+
+class Evaluation:
+    """What a loss that has a parameter named `evaluation` receives.
+
+    `id` is the individual's identity. `devices` names the GPUs that are this rank's. `fidelity` is the value to train
+    at, where one was declared. `rank` and `size` are this member's place in its team, 0 and 1 where it is alone.
+    """
+
+    def __init__(self, task: Task, report: Report, *, maximize: bool = False, comm: Any = None) -> None:
+        self.id = task.id
+        self.devices = task.devices
+        self.fidelity = task.fidelity
+        self.rank = int(task.environment.get("RANK", "0"))
+        self.size = int(task.environment.get("WORLD_SIZE", "1"))
+        self.reported: float | None = None
+        """The newest intermediate loss, as the loss function gave it."""
+        self.heard = False
+        """Whether the loss function was told to stop."""
+        self._task, self._report, self._comm = task, report, comm
+        self._sign = -1.0 if maximize else 1.0
+        self._step = 0
+        self._stop = False
+
+    @cached_property
+    def directory(self) -> Path:
+        """A directory of this evaluation's own, which is kept. One that was promoted has the one it began in."""
+        directory = self._task.directory
+        make_directory(self._task)
+        return directory
+
+    @property
+    def comm(self) -> Any:
+        """The team's communicator (mpi4py), None where the rank evaluates alone.
+
+        RuntimeError in the child process of a rank: only the rank itself is a member of MPI's team.
+        """
+        if self._comm is None and self.size > 1:
+            message = "evaluation.comm is the rank's own: set isolate: false, or use torch.distributed"
+            raise RuntimeError(message)
+        return self._comm
+
+    @property
+    def parents(self) -> tuple[Parent, ...]:
+        """Those it was bred from; the first one is the one whose strategy (such as step sizes) it inherited."""
+        return tuple(Parent(parent, Path(self._task.trials, str(parent))) for parent in self._task.parents)
+
+    @cached_property
+    def generator(self) -> np.random.Generator:
+        """Random numbers of this evaluation's own: the same for the same run's seed and individual."""
+        import numpy as np
+
+        ident = self._task.continues or self.id
+        return np.random.default_rng([self._task.seed, ident.island, ident.rank, ident.serial, self._task.rung])
+
+    def report(self, value: float, step: int | None = None) -> bool:
+        """Tell an intermediate loss, as the function would return it, at `step` (by default one after the last).
+
+        Says whether the evaluation should stop, as `should_stop` does from then on. ValueError where the value is no
+        number, or the step is not after the last one.
+        """
+        step = self._step + 1 if step is None else step
+        if isinstance(step, bool) or not isinstance(step, int) or step <= self._step:
+            message = f"step={step!r} must be a whole number above {self._step}, the last step reported"
+            raise ValueError(message)
+        try:
+            loss = float(value)
+        except (TypeError, ValueError):
+            message = f"the intermediate loss {value!r:.80} is no number"
+            raise ValueError(message) from None
+        self._step, self.reported = step, loss
+        self._stop = self._report(step, self._sign * loss) or self._stop
+        self.heard = self.heard or self._stop
+        return self._stop
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether the evaluation is not worth going on with: then return, what was reported last stands for it."""
+        return self._stop
+
+
+def make_directory(task: Task) -> None:
+    """Make the directory of an evaluation; for one that was promoted, the name leads to the one it began in."""
+    directory = task.directory
+    if task.continues is None:
+        directory.mkdir(parents=True, exist_ok=True)
+    elif not directory.exists():
+        Path(task.trials, str(task.continues)).mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):  # another member of the team was faster
+            directory.symlink_to(str(task.continues), target_is_directory=True)
+
+
+def never_stop(_step: int, _loss: float) -> bool:
+    """Take a report that nobody asks for."""
+    return False

@@ -1,0 +1,185 @@
+"""Evaluation in a child process of the rank, which may crash, hang or eat memory without hurting the rank."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import sys
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import msgspec
+
+from propulate_like.evaluation.child import Answer, Done, Evaluate, Load, Reported, encode, from_child
+from propulate_like.evaluation.context import Abandoned, Membership, Report, Task, Tasks, make_directory
+from propulate_like.evaluation.process import Broken, Limits, Supervised
+from propulate_like.individual import Individual, Outcome, Status
+
+_LOG_SECONDS = 0.1
+
+
+class IsolatedEvaluator:
+    """Calls the loss in a child process, which is started once, and anew where it has died or was ended.
+
+    What the child prints goes to `output.log` in the evaluation's directory, while it runs and after.
+    """
+
+    def __init__(self, load: Load, tasks: Tasks, limits: Limits, name: str) -> None:
+        """`name` tells this rank's files in the folder of trials from other ranks'."""
+        self._load, self._tasks, self._limits = load, tasks, limits
+        self._output = Output(Path(tasks.trials), name)
+        self._child: Supervised | None = None
+        self._connection: Connection[bytes, bytes] | None = None
+        self._interrupted = False
+        self._epoch = time.time() - time.perf_counter()
+
+    def __call__(self, individual: Individual, report: Report, membership: Membership | None = None) -> Individual:
+        task = self._tasks.of(individual, membership.environment if membership else None)
+        began = time.perf_counter()
+        try:
+            outcome = self._evaluate(task, report, began, membership)
+        except Broken as broken:
+            outcome = Outcome(broken.status, cause=broken.cause)
+        except Abandoned as abandoned:
+            self._break_off()
+            outcome = Outcome(Status.ERROR, cause=str(abandoned))
+        self._output.keep(task)
+        ended = time.perf_counter()
+        return individual.evaluated(outcome, ended - began, self._epoch + ended)
+
+    def interrupt(self, frame: FrameType | None) -> bool:
+        """Have the child ended within some hundredths of a second, and KeyboardInterrupt raised."""
+        self._interrupted = True
+        return True
+
+    def close(self) -> None:
+        """End the child and all that it started."""
+        if self._connection is not None:
+            self._connection.close()
+        if self._child is not None:
+            self._child.end()
+        self._child = self._connection = None
+        self._output.close()
+
+    def _evaluate(self, task: Task, report: Report, began: float, membership: Membership | None) -> Outcome:
+        child, connection = self._running_child()
+        log_due = began + _LOG_SECONDS
+
+        def meanwhile() -> None:
+            nonlocal log_due
+            if self._interrupted:
+                self._break_off()
+                raise KeyboardInterrupt
+            if membership is not None and membership.abandoned():
+                raise Abandoned
+            if time.perf_counter() >= log_due:
+                log_due = time.perf_counter() + _LOG_SECONDS
+                self._output.show(task)
+
+        with contextlib.suppress(ConnectionError):
+            connection.send_bytes(encode(Evaluate(task, self._output.renewed())))
+        while True:
+            try:
+                if connection.fileno() not in child.wait(self._limits, began, meanwhile):
+                    self._died(child)  # and the socket says nothing, where a grandchild holds it open
+                message: Reported | Done = from_child.decode(connection.recv_bytes())
+                if isinstance(message, Reported):
+                    meanwhile()
+                    connection.send_bytes(encode(Answer(report(message.step, message.loss))))
+                    continue
+            except (EOFError, ConnectionError):
+                self._died(child)
+            except msgspec.DecodeError as error:
+                self._break_off()
+                raise Broken(Status.CRASHED, f"the process answered in no known form: {error}") from None
+            if message.left:
+                self._break_off()
+            return message.outcome
+
+    def _running_child(self) -> tuple[Supervised, Connection[bytes, bytes]]:
+        """Give the child and the way to it, starting one where there is none."""
+        if self._child is not None and self._connection is not None and self._child.alive:
+            return self._child, self._connection
+        self._break_off()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            command = [sys.executable, "-m", "propulate_like.evaluation.child", str(theirs.fileno())]
+            child = Supervised(command, self._output.descriptor, pass_fds=[theirs.fileno()])
+        connection: Connection[bytes, bytes] = Connection(ours.detach())
+        child.register(connection.fileno())
+        with contextlib.suppress(ConnectionError):
+            connection.send_bytes(encode(self._load))
+        self._child, self._connection = child, connection
+        return child, connection
+
+    def _break_off(self) -> None:
+        if self._child is not None:
+            self._child.end()
+        if self._connection is not None:
+            self._connection.close()
+        self._child = self._connection = None
+
+    def _died(self, child: Supervised) -> NoReturn:
+        cause = child.ended()
+        self._break_off()
+        raise Broken(Status.CRASHED, cause)
+
+
+class Output:
+    """The file that a rank's processes print to: named after the evaluation once there is anything in it.
+
+    A file keeps its content when it is renamed while it is written to; so silent evaluations cost no file, and what a
+    long one prints can be read while it runs.
+    """
+
+    def __init__(self, trials: Path, name: str) -> None:
+        self._waiting = trials / f".{name}.log"
+        self._fresh = True
+        trials.mkdir(parents=True, exist_ok=True)
+        self.descriptor = self._open()
+
+    def renewed(self) -> str:
+        """Give the file for a process to open anew, where the one before was given to an evaluation; else nothing."""
+        if self._fresh:
+            return ""
+        os.close(self.descriptor)
+        self.descriptor = self._open()
+        return str(self._waiting)
+
+    def show(self, task: Task) -> None:
+        """Give what is there so far to the running evaluation, where there is anything."""
+        if self._fresh and os.fstat(self.descriptor).st_size:
+            target = _log_of(task)
+            if not target.exists():
+                self._waiting.rename(target)
+                self._fresh = False
+
+    def keep(self, task: Task) -> None:
+        """Give all that was printed to the evaluation that has ended."""
+        self.show(task)
+        if self._fresh and os.fstat(self.descriptor).st_size:
+            with self._waiting.open("rb") as printed, _log_of(task).open("ab") as log:
+                shutil.copyfileobj(printed, log)
+            self._waiting.unlink()
+            self._fresh = False
+
+    def close(self) -> None:
+        """Leave no empty file."""
+        os.close(self.descriptor)
+        if self._fresh:
+            self._waiting.unlink(missing_ok=True)
+
+    def _open(self) -> int:
+        self._fresh = True
+        return os.open(self._waiting, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC, 0o666)
+
+
+def _log_of(task: Task) -> Path:
+    make_directory(task)
+    member = task.environment.get("RANK", "0")
+    return task.directory / ("output.log" if member == "0" else f"output-{member}.log")

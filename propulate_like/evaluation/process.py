@@ -1,0 +1,194 @@
+"""A process that a rank supervises: within its limits of time and memory, and with nothing left behind when it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import itertools
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from propulate_like.individual import Status
+
+if TYPE_CHECKING:
+    from psutil import Process
+
+_MARK = "PROPULATE_LIKE_CHILD"
+_OF_THE_LAUNCHER = re.compile(
+    "(PMIX|PMI|PRTE|OPAL|HYDI|HYDRA|MPI|MPICH|MPIR|MV2|PALS)_|OMPI_(?!ALLOW_RUN_AS_ROOT)|"
+    "SLURM_(PROCID|LOCALID|NTASKS|NPROCS|TASK_PID|STEP_|MPI_TYPE|PMI)|FLUX_TASK_"
+)
+_SLICE_SECONDS = 0.02
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_numbers = itertools.count()
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What one evaluation may use: seconds, and bytes of memory, which it and the processes it starts share."""
+
+    seconds: float | None = None
+    memory: int | None = None
+
+
+class Broken(Exception):  # noqa: N818 (it says what happened)
+    """A supervised process was ended before it answered: what became of it, and why."""
+
+    def __init__(self, status: Status, cause: str) -> None:
+        super().__init__(cause)
+        self.status, self.cause = status, cause
+
+
+class Supervised:
+    """A process in a session of its own, without the launcher's variables, that dies with this rank at the latest.
+
+    Everything it starts is ended with it, whatever session that went to: this rank adopts what loses its parent.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        output: int,
+        *,
+        environment: Mapping[str, str] | None = None,
+        pass_fds: Sequence[int] = (),
+        errors: int | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        """Start it, its standard output and error going to the file `output`; OSError where that cannot be done."""
+        _adopt_orphans()
+        self._mark = f"{os.getpid()}-{next(_numbers)}"
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output if errors is None else errors,
+            env={**stripped(os.environ), **(environment or {}), _MARK: self._mark},
+            pass_fds=pass_fds,
+            start_new_session=True,
+            cwd=folder,
+        )
+        self.pid = self._process.pid
+        self._poll = select.poll()
+        self._pidfd = os.pidfd_open(self.pid)
+        self._poll.register(self._pidfd, select.POLLIN)
+
+    def register(self, descriptor: int) -> None:
+        """Have `wait` return when there is something to read here."""
+        self._poll.register(descriptor, select.POLLIN)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.returncode is None and not select.select([self._pidfd], [], [], 0)[0]
+
+    def wait(self, limits: Limits, began: float, meanwhile: Callable[[], object]) -> set[int]:
+        """Wait until it has written to a registered descriptor, or has ended; give the descriptors ready to read.
+
+        `meanwhile` is called every few hundredths of a second. Broken where a limit was passed since `began` (of
+        time.perf_counter); the process is then gone.
+        """
+        while True:
+            ready = {descriptor for descriptor, _ in self._poll.poll(self._patience(limits, began))}
+            if ready:
+                return ready - {self._pidfd}
+            seconds = time.perf_counter() - began
+            if limits.seconds is not None and seconds >= limits.seconds:
+                self.end()
+                raise Broken(Status.TIMEOUT, f"it took longer than {limits.seconds:g} s")
+            if limits.memory is not None and (used := self.memory()) > limits.memory:
+                self.end()
+                cause = f"it used {used / 2**20:,.0f} MiB of memory, and {limits.memory / 2**20:,.0f} MiB are allowed"
+                raise Broken(Status.MEMORY, cause)
+            meanwhile()
+
+    def memory(self) -> int:
+        """Give the bytes of memory that it and its descendants use now; what several share counts once."""
+        import psutil
+
+        try:
+            family = [psutil.Process(self.pid), *psutil.Process(self.pid).children(recursive=True)]
+            if len(family) == 1:
+                return int(family[0].memory_info().rss)
+            return sum(int(getattr(member.memory_full_info(), "pss", 0)) for member in family)
+        except psutil.Error:
+            return 0
+
+    def end(self) -> int:
+        """Kill it and all that it started, and give its status as Popen does; nothing happens where it is gone."""
+        if self._process.returncode is not None:
+            return self._process.returncode
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)  # before it is waited for: until then, the number is its own
+        status = self._process.wait()
+        self._end_orphans()
+        os.close(self._pidfd)
+        return status
+
+    def ended(self) -> str:
+        """Say in words how it ended by itself, having ended whatever it left."""
+        status = self.end()
+        if status >= 0:
+            return f"the process exited with status {status}"
+        name = signal.Signals(-status).name
+        hint = ": out of memory, perhaps" if name == "SIGKILL" else ""
+        return f"the process was killed by {name}{hint}"
+
+    def _end_orphans(self) -> None:
+        """Kill what it had started: all of that is this rank's child or grandchild by now."""
+        import psutil
+
+        for _ in range(100):
+            orphans = [child for child in psutil.Process().children(recursive=True) if self._started(child)]
+            if not orphans:
+                return
+            for orphan in orphans:
+                with contextlib.suppress(psutil.Error):
+                    orphan.kill()
+            for orphan in orphans:
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(orphan.pid, os.WNOHANG)
+            time.sleep(0.001)
+
+    def _started(self, process: Process) -> bool:
+        import psutil
+
+        try:
+            return os.getsid(process.pid) == self.pid or process.environ().get(_MARK) == self._mark
+        except (psutil.Error, OSError):
+            return False
+
+    @staticmethod
+    def _patience(limits: Limits, began: float) -> float:
+        """Give the milliseconds until the next look."""
+        if limits.seconds is None:
+            return 1000 * _SLICE_SECONDS
+        left = limits.seconds - (time.perf_counter() - began)
+        return 1000 * max(min(left, _SLICE_SECONDS), 0.0)
+
+
+def stripped(environment: Mapping[str, str]) -> dict[str, str]:
+    """Leave out what an MPI launcher tells its ranks, so that a process may use MPI or torch.distributed itself."""
+    return {name: value for name, value in environment.items() if not _OF_THE_LAUNCHER.match(name)}
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when its parent dies, and choose it first when memory runs out."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        sys.exit(1)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+
+
+def _adopt_orphans() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)

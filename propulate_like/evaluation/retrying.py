@@ -1,0 +1,37 @@
+"""Trying an evaluation again where it failed in a way that may have been bad luck."""
+
+from __future__ import annotations
+
+from types import FrameType
+
+import msgspec
+
+from propulate_like.energy import added
+from propulate_like.evaluation.context import Evaluator, Membership, Report
+from propulate_like.individual import Individual, Status
+
+
+class RetryingEvaluator:
+    """Evaluates up to `retries` times more, while the outcome's status is one of `statuses`."""
+
+    def __init__(self, evaluator: Evaluator, retries: int, statuses: frozenset[Status]) -> None:
+        self._evaluator, self._retries, self._statuses = evaluator, retries, statuses
+
+    def __call__(self, individual: Individual, report: Report, membership: Membership | None = None) -> Individual:
+        """Give the last attempt's outcome, with the seconds and joules of all of them together."""
+        evaluated = self._evaluator(individual, report, membership)
+        while evaluated.status in self._statuses and evaluated.attempts <= self._retries:
+            again = self._evaluator(individual, report, membership)
+            evaluated = msgspec.structs.replace(
+                again,
+                seconds=evaluated.seconds + again.seconds,
+                metrics=added(again.metrics, evaluated.metrics),
+                attempts=evaluated.attempts + 1,
+            )
+        return evaluated
+
+    def interrupt(self, frame: FrameType | None) -> bool:
+        return self._evaluator.interrupt(frame)
+
+    def close(self) -> None:
+        self._evaluator.close()

@@ -1,0 +1,187 @@
+"""How evaluations are carried out: the settings, and the evaluator that follows from them."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from propulate_like.declarations import nearest
+from propulate_like.devices import Gpus
+from propulate_like.energy import EnergyMeter
+from propulate_like.evaluation import loading
+from propulate_like.evaluation.calling import Call
+from propulate_like.evaluation.command import Command, CommandEvaluator
+from propulate_like.evaluation.context import Evaluator, Tasks
+from propulate_like.evaluation.inline import InlineEvaluator
+from propulate_like.evaluation.measuring import MeteredEvaluator, MetricEvaluator
+from propulate_like.evaluation.objective import Loss
+from propulate_like.evaluation.retrying import RetryingEvaluator
+from propulate_like.fidelity import Fidelity
+from propulate_like.individual import Status
+from propulate_like.space import Space
+
+_UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_UNITS |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+
+
+class EvaluationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How an individual is evaluated.
+
+    With `isolate` the loss runs in a child process of the rank, which is the default for teams. `timeout` (seconds) and
+    `memory` (bytes, or a text such as "8 GiB") are its limits. An evaluation that came to one of the statuses
+    `retry_on` is tried up to `retries` times more. `gpus` is auto, none or a list of which may be used, `gpus_per_rank`
+    and `ranks_per_gpu` how they are shared out; without `gpus` nothing is changed. `ranks_per_worker` ranks evaluate
+    together as a team. `energy` measures the joules of each evaluation. `metric` names the metric to be minimized in
+    place of the loss.
+    """
+
+    isolate: bool | None = None
+    timeout: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    memory: int | str | None = None
+    retries: Annotated[int, msgspec.Meta(ge=0)] = 0
+    retry_on: list[Literal["crashed", "timeout", "memory", "error", "nan", "infinite", "invalid"]] = msgspec.field(
+        default_factory=lambda: ["crashed"]
+    )
+    gpus: Literal["auto", "none"] | list[int | str] | None = None
+    gpus_per_rank: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    ranks_per_gpu: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    ranks_per_worker: Annotated[int, msgspec.Meta(ge=1)] = 1
+    energy: bool = False
+    metric: str | None = None
+
+    @property
+    def isolated(self) -> bool:
+        """Whether the loss runs in a child: said so, or in a team, where a collective call may never come back."""
+        return self.ranks_per_worker > 1 if self.isolate is None else self.isolate
+
+    def check(self, loss: Loss | Command | str) -> None:
+        """ValueError where the settings do not fit each other, or the loss."""
+        supervised = self.isolated or isinstance(loss, Command)
+        for name in ("timeout", "memory"):
+            if getattr(self, name) is not None and not supervised:
+                message = f"{name}: {getattr(self, name)!r} needs isolate: true, as a rank cannot end its own loss"
+                raise ValueError(message)
+        if self.gpus is None and (self.gpus_per_rank or self.ranks_per_gpu):
+            name = "gpus_per_rank" if self.gpus_per_rank else "ranks_per_gpu"
+            message = f"{name}: {getattr(self, name)} needs gpus: auto, or a list of GPUs"
+            raise ValueError(message)
+        bytes_of(self.memory)
+        self.shared_gpus()
+
+    def shared_gpus(self) -> Gpus | None:
+        """Give how GPUs are shared out; None where that is not set. ValueError where it cannot work."""
+        return None if self.gpus is None else Gpus(self.gpus, self.gpus_per_rank, self.ranks_per_gpu)
+
+
+def bytes_of(memory: float | str | None) -> int | None:
+    """Read a number of bytes, or a text such as "8 GiB"; ValueError where it is neither."""
+    if memory is None:
+        return None
+    if isinstance(memory, int) and not isinstance(memory, bool) and memory > 0:
+        return memory
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([A-Za-z]+)", str(memory))
+    if found is None or float(found[1]) <= 0:
+        message = f"memory: {memory!r} must be a number of bytes, or such as 8 GiB"
+        raise ValueError(message)
+    if found[2] not in _UNITS:
+        message = f"memory: {memory!r} has an unknown unit{nearest(found[2], list(_UNITS))}"
+        raise ValueError(message)
+    return int(float(found[1]) * _UNITS[found[2]])
+
+
+class Objective:
+    """The loss as it is to be evaluated: a function, a reference that only child processes import, or a command."""
+
+    def __init__(
+        self,
+        loss: Loss | Command | str,
+        space: Space,
+        settings: EvaluationSettings,
+        *,
+        maximize: bool,
+        fidelity: Fidelity | None,
+    ) -> None:
+        """ValueError where the loss does not fit the space or the settings."""
+        settings.check(loss)
+        self.space, self.settings, self.maximize = space, settings, maximize
+        self.fidelity = "" if fidelity is None else fidelity.name
+        if self.fidelity in space:
+            message = f"the fidelity {self.fidelity!r} has the name of a parameter"
+            raise ValueError(message)
+        self._loss = loss
+        self._call: Call | None = None
+        if isinstance(loss, Command):
+            loss.check(space, self.fidelity)
+        elif not isinstance(loss, str):
+            self._call = Call(loss, space, maximize=maximize, fidelity=self.fidelity)
+            self._reference = loading.reference_of(loss) if settings.isolated else ""
+        elif settings.isolated:
+            self._reference = loss
+        else:
+            message = f"the loss {loss!r} is a text: only a child process imports it, with isolate: true"
+            raise ValueError(message)
+
+    @property
+    def keeps_files(self) -> bool:
+        """Whether evaluations write files even where the loss asks for none."""
+        return self._call is None or self.settings.isolated or not self._call.plain
+
+    def evaluator(self, tasks: Tasks, rank: int, meter: EnergyMeter | None) -> Evaluator:
+        """Give what evaluates on this rank, whose number among all ranks is `rank`."""
+        evaluator = self._evaluator(tasks, rank)
+        return evaluator if meter is None else MeteredEvaluator(evaluator, meter)
+
+    def _evaluator(self, tasks: Tasks, rank: int) -> Evaluator:
+        from propulate_like.evaluation.process import Limits
+
+        limits = Limits(self.settings.timeout, bytes_of(self.settings.memory))
+        if isinstance(self._loss, Command):
+            return CommandEvaluator(self._loss, tasks, limits, maximize=self.maximize, fidelity=self.fidelity)
+        if self._call is not None and not self.settings.isolated:
+            return InlineEvaluator(self._call, tasks)
+        from propulate_like.evaluation.child import Load
+        from propulate_like.evaluation.isolated import IsolatedEvaluator
+
+        load = Load(
+            self._reference,
+            self.space.declaration(),
+            self.maximize,
+            self.fidelity,
+            [place or str(Path.cwd()) for place in sys.path],
+            os.getpid(),
+        )
+        return IsolatedEvaluator(load, tasks, limits, f"rank-{rank:05d}")
+
+    def whole(self, evaluator: Evaluator) -> Evaluator:
+        """Give what tries an evaluation again and takes a metric for the loss, where that is set."""
+        settings = self.settings
+        if settings.retries:
+            evaluator = RetryingEvaluator(evaluator, settings.retries, frozenset(map(Status, settings.retry_on)))
+        if settings.metric is not None:
+            evaluator = MetricEvaluator(evaluator, settings.metric, maximize=self.maximize)
+        return evaluator
+
+
+def settings_of(form: EvaluationSettings | Mapping[str, Any] | None) -> EvaluationSettings:
+    """Take settings, or read them as they stand in YAML; ValueError where they cannot work."""
+    if form is None:
+        return EvaluationSettings()
+    if isinstance(form, EvaluationSettings):
+        return form
+    for key in form:
+        if key not in EvaluationSettings.__struct_fields__:
+            message = f"unknown key {key!r}{nearest(key, EvaluationSettings.__struct_fields__)}"
+            raise ValueError(message)
+    try:
+        return msgspec.convert(form, EvaluationSettings)
+    except msgspec.ValidationError as error:
+        text, _, where = str(error).partition(" - at `$.")
+        key = where.rstrip("`")
+        message = f"{key}: {form.get(key)!r} is not valid: {text[:1].lower()}{text[1:].replace('`', '')}"
+        raise ValueError(message) from None

@@ -1,0 +1,103 @@
+"""Fidelity: cheap evaluations first, and dearer ones for those that deserve them."""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from propulate_like import declarations
+from propulate_like.individual import OK, Id, Individual
+
+
+class Fidelity:
+    """How thoroughly an individual is evaluated, such as the epochs of its training or the share of the data.
+
+    Individuals begin at the first of the `rungs`. Whenever a rank is free, it promotes the best of its own that are
+    among the best 1 / `reduction` of all that reached their rung, and breeds a new one where there is none: Li et al.
+    2020, A system for massively parallel hyperparameter tuning, algorithm 2. Which share is the best is decided by
+    what the rank knows at that moment. One promoted is evaluated as an individual of its own, in the same directory.
+    """
+
+    def __init__(self, name: str, rungs: Sequence[float], reduction: float = 3) -> None:
+        """ValueError where there are fewer than two rungs, they do not rise, or the reduction is not above 1."""
+        if not isinstance(name, str) or not name.isidentifier():
+            message = f"name={name!r} must be a name such as 'epochs'"
+            raise ValueError(message)
+        self.name = name
+        numbers = isinstance(rungs, list | tuple) and all(type(rung) in (int, float) for rung in rungs)
+        if not numbers or len(rungs) < 2 or any(low >= high for low, high in pairwise(rungs)):  # noqa: PLR2004
+            message = f"rungs={rungs!r} must be at least two rising numbers, such as [1, 3, 9]"
+            raise ValueError(message)
+        self.rungs = tuple(rungs)
+        self.reduction = declarations.number("reduction", reduction, 1.0, above=True)
+
+    @classmethod
+    def of(cls, form: Fidelity | Mapping[str, Any]) -> Fidelity:
+        """Take a fidelity, or read one as it stands in YAML; ValueError where that cannot work."""
+        if isinstance(form, Fidelity):
+            return form
+        if not isinstance(form, Mapping):
+            message = f"{form!r} must be a mapping such as {{name: epochs, rungs: [1, 3, 9]}}"
+            raise ValueError(message)
+        return declarations.build(cls, [], form)
+
+    def declaration(self) -> dict[str, Any]:
+        """Give its YAML form."""
+        return {"name": self.name, "rungs": list(self.rungs), "reduction": self.reduction}
+
+    def __repr__(self) -> str:
+        return declarations.shown(self)
+
+
+class Ladder:
+    """What one rank knows of the rungs: the losses on each, and which of its own may still be promoted."""
+
+    def __init__(self, fidelity: Fidelity, rank: int, workers: int) -> None:
+        self._reduction, self._rank, self._workers = fidelity.reduction, rank, workers
+        count = len(fidelity.rungs) - 1  # there is no promotion from the highest
+        self._losses: list[list[float]] = [[] for _ in range(count)]
+        self._waiting: list[dict[Id, Individual]] = [{} for _ in range(count)]
+        self._seen: set[Id] = set()
+        self._promoted: set[Id] = set()
+
+    def add(self, individual: Individual) -> None:
+        """Learn of an evaluated individual of this rank or another. Each rank promotes those that it bred itself."""
+        self.begun(individual)
+        if individual.rung >= len(self._losses) or individual.id in self._seen:
+            return
+        self._seen.add(individual.id)
+        insort(self._losses[individual.rung], individual.loss)
+        own = individual.id.rank % self._workers == self._rank  # a run may go on with fewer ranks than it began with
+        if own and individual.status is OK and individual.id not in self._promoted:
+            self._waiting[individual.rung][individual.id] = individual
+
+    def begun(self, individual: Individual) -> None:
+        """Learn that an individual is on its way: the one that it continues is not promoted again."""
+        before = individual.continues
+        if before is not None:
+            self._promoted.add(before)
+            self._waiting[individual.rung - 1].pop(before, None)
+
+    def promote(self, ident: Id) -> Individual | None:
+        """Give the best that deserves promotion, as a newborn with the identity `ident`; the highest rungs first."""
+        for rung in reversed(range(len(self._losses))):
+            losses, waiting = self._losses[rung], self._waiting[rung]
+            if not waiting:
+                continue
+            best = min(waiting.values(), key=lambda individual: (individual.loss, individual.id))
+            if bisect_right(losses, best.loss) <= len(losses) / self._reduction:
+                del waiting[best.id]
+                self._promoted.add(best.id)
+                return Individual(
+                    ident,
+                    best.genome,
+                    best.space,
+                    (best.id,),
+                    "promotion",
+                    best.traits,
+                    rung=rung + 1,
+                    continues=best.id,
+                )
+        return None

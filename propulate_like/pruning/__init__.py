@@ -1,0 +1,30 @@
+"""Pruning: stopping unpromising evaluations early, by what a rank knows at that moment."""
+
+from propulate_like.pruning.curves import Curve, Curves, Point
+from propulate_like.pruning.learning_curve import LearningCurvePruner
+from propulate_like.pruning.optuna_pruner import OptunaPruner
+from propulate_like.pruning.pruner import PRUNERS, Pruner
+from propulate_like.pruning.rules import (
+    AnyPruner,
+    MedianPruner,
+    PatiencePruner,
+    PercentilePruner,
+    SuccessiveHalvingPruner,
+    ThresholdPruner,
+)
+
+__all__ = [
+    "PRUNERS",
+    "AnyPruner",
+    "Curve",
+    "Curves",
+    "LearningCurvePruner",
+    "MedianPruner",
+    "OptunaPruner",
+    "PatiencePruner",
+    "PercentilePruner",
+    "Point",
+    "Pruner",
+    "SuccessiveHalvingPruner",
+    "ThresholdPruner",
+]

@@ -1,0 +1,36 @@
+"""What a pruner is: a rule that says, after each intermediate loss, whether the evaluation is worth going on with."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, ClassVar
+
+from propulate_like import declarations
+from propulate_like.individual import Id
+from propulate_like.pruning.curves import Curves
+
+PRUNERS: dict[str, type[Pruner]] = {}
+
+
+class Pruner:
+    """A rule for stopping unpromising evaluations early.
+
+    It uses what this rank knows at that moment: no barrier, no server. A rule of one's own names a subclass ending in
+    `Pruner` and defines `stops`; its parameters are those of its `__init__`, under the same names as its attributes.
+    In YAML it goes by its class's name in snake case, without `_pruner`.
+    """
+
+    name: ClassVar[str] = "pruner"
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__.removesuffix("Pruner")).lower()
+        if not cls.__name__.startswith("_"):
+            PRUNERS[cls.name] = cls
+
+    def stops(self, ident: Id, curves: Curves) -> bool:
+        """Say whether to stop the evaluation `ident`, whose newest intermediate loss is the last of `curves[ident]`."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return declarations.shown(self)
