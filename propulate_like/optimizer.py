@@ -90,10 +90,7 @@ class Optimizer:
         status = individual.status
         if status is not OK and status is not STOPPED:
             return False
-        best = self.best
-        if best is None or (
-            individual.loss < best.loss if individual.rung == best.rung else individual.rung > best.rung
-        ):
+        if individual.beats(self.best):
             self.best = individual
         if self._ladder is not None:
             self._ladder.add(individual)

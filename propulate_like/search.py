@@ -151,14 +151,18 @@ class _Search:
         self.fidelity = None if how.fidelity is None else Fidelity.of(how.fidelity)
         self.settings = settings_of(how.evaluation)
         self.world = connect()
-        self.equipment = Equipment()
+        self.equipment, self.problem = Equipment(), ""
         if self.settings.gpus is not None or self.settings.energy:
-            self.equipment = equip(self.settings.shared_gpus(), self.world)
+            try:
+                self.equipment = equip(self.settings.shared_gpus(), self.world)
+            except ValueError as error:
+                self.problem = str(error)
         if isinstance(loss, str) and not (self.settings.isolated and space is not None):
             loss = cast("Loss", loading.load(loss, Path()))  # with its GPUs set, which must come before PyTorch
         self.space = space_of(loss, space)
         self.objective = Objective(loss, self.space, self.settings, maximize=how.maximize, fidelity=self.fidelity)
         self.devices = self.equipment.devices
+        self.problem = self.problem or self.objective.problem_here()
         self.transport: Transport | None = self.world
         self.team: Team | None = None
         if self.settings.ranks_per_worker > 1:
@@ -241,7 +245,14 @@ class _Search:
         return msgspec.json.decode(words, type=dict[int, Farewell])
 
     def _begin_together(self) -> _Start:
-        """Let rank 0 read or create the run's folder, and hand what it found, or what is wrong, to every rank."""
+        """Let rank 0 read or create the run's folder, and hand what it found, or what is wrong, to every rank.
+
+        What is wrong on one rank's node alone ends the search on all.
+        """
+        problem = next(filter(None, self.world.gather(self.problem.encode())), b"")
+        if problem:
+            self.world.close(1.0)
+            raise ValueError(problem.decode())
         message = None
         if self.world.rank == 0:
             try:

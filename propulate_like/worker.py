@@ -213,8 +213,7 @@ class Worker:
             if self.optimizer.best is None:
                 self._give_up_if_everything_fails()
         else:
-            best = self._best
-            if best is None or (individual.order < best.order if individual.rung else individual.loss < best.loss):
+            if individual.beats(self._best):
                 self._best = individual
             if individual.loss <= self._target:
                 self.stop(Reason.TARGET)

@@ -127,6 +127,15 @@ class Objective:
             message = f"the loss {loss!r} is a text: only a child process imports it, with isolate: true"
             raise ValueError(message)
 
+    def problem_here(self) -> str:
+        """Say what is missing on this rank's node for the objective to run, or nothing."""
+        try:
+            if isinstance(self._loss, Command):
+                self._loss.find()
+        except ValueError as error:
+            return str(error)
+        return ""
+
     @property
     def keeps_files(self) -> bool:
         """Whether evaluations write files even where the loss asks for none."""

@@ -1,0 +1,134 @@
+"""Fidelity: cheap evaluations first; who is promoted continues from its own directory, and children from a parent's."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import propulate_like as pl
+
+SPACE = {"x": (0.0, 1.0)}
+RUNGS = [1, 3, 9]
+
+
+def train(x: float, epochs: int, evaluation: pl.Evaluation) -> dict[str, Any]:
+    """Train from where the directory stands to `epochs`; the loss falls with each."""
+    saved = Path(evaluation.directory, "epochs")
+    done = int(saved.read_text()) if saved.exists() else 0
+    saved.write_text(str(epochs))
+    return {"loss": x + 1 / epochs, "trained": epochs - done, "epochs": epochs}
+
+
+def search(evaluations: int = 120, **settings: Any) -> pl.Result:
+    fidelity = pl.Fidelity("epochs", RUNGS)
+    return pl.minimize(train, SPACE, evaluations=evaluations, fidelity=fidelity, **{"seed": 0, **settings})
+
+
+@pytest.mark.parametrize("isolate", [False, True])
+def test_the_best_third_of_each_rung_is_promoted_and_continues(isolate: bool, tmp_path: Path) -> None:
+    result = search(run=tmp_path / "run", evaluation={"isolate": isolate}, propagator=pl.UniformInitialization())
+    known = {individual.id: individual for individual in result.individuals}
+    rungs = Counter(individual.rung for individual in result.individuals)
+    assert sorted(rungs) == [0, 1, 2]
+    assert 0.2 < rungs[1] / rungs[0] < 0.45
+    assert 0.2 < rungs[2] / rungs[1] < 0.55
+    for individual in result.individuals:
+        assert individual.metrics["epochs"] == RUNGS[individual.rung]
+        if individual.rung:
+            before = known[individual.continues]
+            assert before.rung == individual.rung - 1
+            assert before.params == individual.params
+            assert individual.metrics["trained"] == RUNGS[individual.rung] - RUNGS[before.rung]
+        else:
+            assert individual.metrics["trained"] == 1
+    continued = [individual.continues for individual in result.individuals if individual.rung]
+    assert len(set(continued)) == len(continued), "nobody is promoted twice"
+    first = [individual.loss for individual in result.individuals if individual.rung == 0]
+    promoted = [known[ident].loss for ident in continued if known[ident].rung == 0]
+    assert max(promoted) < sorted(first)[len(first) // 2]
+
+
+def test_the_best_is_of_the_highest_rung() -> None:
+    def loss(x: float, epochs: int) -> float:
+        return x + epochs  # which rises, as losses on more data may
+
+    result = pl.minimize(loss, SPACE, evaluations=100, fidelity={"name": "epochs", "rungs": [1, 10]}, seed=0)
+    assert result.best.rung == 1
+    assert result.best.loss == min(i.loss for i in result.individuals if i.rung == 1)
+    assert any(i.loss < result.best.loss for i in result.individuals)
+
+
+def test_a_search_continues_with_its_rungs(tmp_path: Path) -> None:
+    for evaluations in (40, 41, 90):
+        result = search(evaluations, run=tmp_path / "run")
+    continued = [individual.continues for individual in result.individuals if individual.rung]
+    assert len(set(continued)) == len(continued)
+    known = {individual.id: individual for individual in result.individuals}
+    for individual in result.individuals:
+        before = RUNGS[known[individual.continues].rung] if individual.rung else 0
+        assert individual.metrics["trained"] == RUNGS[individual.rung] - before
+
+
+def test_children_may_start_from_their_parents_weights(tmp_path: Path) -> None:
+    """Population-based training: each evaluation is one step from the first parent's state, and they get far."""
+
+    def step(rate: float, evaluation: pl.Evaluation) -> float:
+        position = 10.0
+        if evaluation.parents:
+            position = float((evaluation.parents[0].directory / "state").read_text())
+        position -= rate * position
+        (evaluation.directory / "state").write_text(repr(position))
+        return abs(position)
+
+    result = pl.minimize(step, {"rate": (0.0, 0.5)}, evaluations=300, seed=0, run=tmp_path / "run")
+    assert result.best.loss < 10 * 0.5**8, "no single evaluation halves it more than once"
+
+
+def test_without_a_parameter_for_it_the_fidelity_is_in_the_context() -> None:
+    seen = []
+
+    def loss(x: float, evaluation: pl.Evaluation) -> float:
+        seen.append(evaluation.fidelity)
+        return x
+
+    pl.minimize(loss, SPACE, evaluations=60, fidelity={"name": "share", "rungs": [0.1, 0.5, 1.0]}, seed=0)
+    assert set(seen) == {0.1, 0.5, 1.0}
+
+
+@pytest.mark.parametrize(
+    ("fidelity", "message"),
+    [
+        ({"name": "epochs", "rungs": [3]}, r"rungs=\[3\] must be at least two rising numbers"),
+        ({"name": "epochs", "rungs": [3, 1]}, r"rungs=\[3, 1\] must be at least two rising numbers"),
+        ({"name": "epochs", "rung": [1, 3]}, "unknown key 'rung'; did you mean 'rungs'"),
+        ({"name": "x", "rungs": [1, 3]}, "the fidelity 'x' has the name of a parameter"),
+        ({"name": "epochs", "rungs": [1, 3], "reduction": 1}, "reduction=1 must be a number above 1"),
+        ("epochs", "'epochs' must be a mapping such as"),
+    ],
+)
+def test_what_cannot_work_is_refused(fidelity: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        pl.minimize(lambda x: x, SPACE, evaluations=1, fidelity=fidelity)
+
+
+@pytest.mark.mpi
+def test_each_rank_promotes_its_own_and_knows_of_all(script: Any, python: Any, reports: Any) -> None:
+    path = script("""
+        import propulate_like as pl
+        from collections import Counter
+        def loss(x, epochs):
+            return x + 1 / epochs
+        result = pl.minimize(
+            loss, {"x": (0.0, 1.0)}, evaluations=400, fidelity=pl.Fidelity("epochs", [1, 3, 9]), seed=0,
+            propagator=pl.UniformInitialization(),
+        )
+        rungs = Counter(i.rung for i in result.individuals)
+        own = all(i.continues.rank == i.id.rank for i in result.individuals if i.rung)
+        continued = [i.continues for i in result.individuals if i.rung]
+        report(own, len(set(continued)) == len(continued), 0.2 < rungs[1] / rungs[0] < 0.45, result.best.rung)
+    """)
+    python(path, ranks=3)
+    assert reports() == [["True", "True", "True", "2"]] * 3
