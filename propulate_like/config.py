@@ -15,7 +15,7 @@ from propulate_like.budget import Budget
 from propulate_like.declarations import nearest
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.command import Command
-from propulate_like.evaluation.settings import EvaluationSettings
+from propulate_like.evaluation.settings import EvaluationSettings, refusal
 from propulate_like.fidelity import Fidelity
 from propulate_like.optimizer import whole_propagator
 from propulate_like.parameters import KINDS
@@ -93,6 +93,8 @@ class Config:
         self.propagator = self._propagator(settings.propagator)
         self.pruner = self._part("pruner", build_pruner, settings.pruner)
         self.fidelity = self._part("fidelity", Fidelity.of, settings.fidelity)
+        if self.fidelity is not None and self.space is not None and self.fidelity.name in self.space:
+            raise self.error("fidelity", f"{self.fidelity.name!r} is the name of a parameter")
         self._part("evaluation", settings.evaluation.check, objective)
         if isinstance(objective, Command):
             if self.space is None:
@@ -317,7 +319,7 @@ def _settings(data: dict[str, Any], source: str) -> Settings:
         text = f"the key {missing[1]!r} is missing: add `{missing[1]}: {example}`"
     else:
         value: Any = data
-        for part in filter(None, place.split(".")):
+        for part in filter(None, re.sub(r"\[.*", "", place).split(".")):
             value = value.get(part) if isinstance(value, dict) else value
-        text = f"{value!r:.60} is not valid: {text[:1].lower()}{text[1:].replace('`', '')}"
+        text = refusal(re.sub(r"^evaluation\.|\[.*", "", place), value, text)
     raise ConfigError(prefix + text) from None

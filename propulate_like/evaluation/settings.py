@@ -27,6 +27,10 @@ from propulate_like.individual import Status
 from propulate_like.space import Space
 
 _UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_WORDS = {
+    "gpus": "auto, none or a list such as [0, 1]",
+    "retry_on": "a list of crashed, timeout, memory, error, nan, infinite, invalid",
+}
 _UNITS |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
 
@@ -191,6 +195,13 @@ def settings_of(form: EvaluationSettings | Mapping[str, Any] | None) -> Evaluati
         return msgspec.convert(form, EvaluationSettings)
     except msgspec.ValidationError as error:
         text, _, where = str(error).partition(" - at `$.")
-        key = where.rstrip("`")
-        message = f"{key}: {form.get(key)!r} is not valid: {text[:1].lower()}{text[1:].replace('`', '')}"
+        key = where.rstrip("`").partition("[")[0]
+        message = f"{key}: {refusal(key, form[key], text)}"
         raise ValueError(message) from None
+
+
+def refusal(key: str, value: object, text: str) -> str:
+    """Say what is not valid about a value, as msgspec's `text` does, or with the words that would be."""
+    if key in _WORDS:
+        return f"{value!r:.60} is not valid: expected {_WORDS[key]}"
+    return f"{value!r:.60} is not valid: {text[:1].lower()}{text[1:].replace('`', '')}"
