@@ -30,6 +30,7 @@ class Load(msgspec.Struct, tag=True, frozen=True):
     maximize: bool
     fidelity: str
     path: list[str]
+    arguments: list[str]
     parent: int
 
 
@@ -108,7 +109,7 @@ def _serve(connection: Connection[bytes, bytes], call: Call | Outcome, space: Sp
 
 def _load(order: Load, space: Space) -> Call | Outcome:
     """Import the loss; where that fails, every evaluation's outcome is why."""
-    sys.path[:] = order.path
+    sys.path[:], sys.argv[:] = order.path, order.arguments
     loading.in_child = True
     try:
         loss = loading.load(order.reference, Path())

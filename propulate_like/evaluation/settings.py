@@ -167,6 +167,7 @@ class Objective:
             self.maximize,
             self.fidelity,
             [place or str(Path.cwd()) for place in sys.path],
+            sys.argv,
             os.getpid(),
         )
         return IsolatedEvaluator(load, tasks, limits, f"rank-{rank:05d}")

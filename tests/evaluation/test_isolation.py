@@ -152,6 +152,20 @@ def test_a_script_without_its_guard_is_told_of_it(script: Any, python: Any) -> N
     assert "write `if __name__ == '__main__':`" in ended.stderr
 
 
+def test_the_command_line_reaches_the_child(script: Any, python: Any, reports: Any) -> None:
+    path = script("""
+        import sys, propulate_like as pl
+        FACTOR = int(sys.argv[1])
+        def loss(x):
+            return FACTOR * x
+        if __name__ == "__main__":
+            result = pl.minimize(loss, {"x": (1.0, 2.0)}, evaluations=2, evaluation={"isolate": True})
+            report(*(i.loss == 7 * i.params["x"] for i in result.individuals))
+    """)
+    python(path, "7")
+    assert reports() == [["True", "True"]]
+
+
 def test_interruption_ends_a_hanging_child_after_its_grace(script: Any, python: Any, reports: Any) -> None:
     path = script("""
         import os, signal, threading, time, propulate_like as pl
