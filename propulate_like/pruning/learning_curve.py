@@ -30,7 +30,7 @@ class LearningCurvePruner(Pruner):
     3.3; Gelman et al. 2013, section 14.2) as the model; a shift or a scaling of the losses changes nothing.
     """
 
-    def __init__(self, keep: int = 1, probability: float = 0.01, startup: int = 10, warmup: int = 3) -> None:
+    def __init__(self, keep: int = 1, probability: float = 0.05, startup: int = 10, warmup: int = 3) -> None:
         """ValueError where `probability` is outside 0 to 0.5, or a whole number is too low."""
         self.keep = declarations.whole("keep", keep, 1)
         self.probability = declarations.number("probability", probability, 0.0, 0.5, above=True)

@@ -14,16 +14,16 @@ from propulate_like.pruning.pruner import Pruner
 class SuccessiveHalvingPruner(Pruner):
     """Stop at a rung, unless among the best 1 / `reduction` of those known to have reached it.
 
-    Rungs are at the steps `first` * `reduction`**k; the first `minimum` (by default `reduction`) to reach a rung go on.
+    Rungs are at the steps `first` * `reduction`**k; the first `minimum` to reach a rung go on, and always the best.
     Compared are the lowest losses until then. Asynchronous successive halving after Li et al. 2020 (A system for
     massively parallel hyperparameter tuning), where whoever does not go on at once is stopped: nothing is paused.
     """
 
-    def __init__(self, reduction: int = 3, first: int = 1, minimum: int | None = None) -> None:
+    def __init__(self, reduction: int = 3, first: int = 1, minimum: int = 1) -> None:
         """ValueError where `reduction` is below 2, or `first` or `minimum` below 1."""
         self.reduction = declarations.whole("reduction", reduction, 2)
         self.first = declarations.whole("first", first, 1)
-        self.minimum = minimum if minimum is None else declarations.whole("minimum", minimum, 1)
+        self.minimum = declarations.whole("minimum", minimum, 1)
 
     def stops(self, ident: Id, curves: Curves) -> bool:
         """Judge at the first step on or after each rung."""
@@ -34,7 +34,7 @@ class SuccessiveHalvingPruner(Pruner):
         others = list(_rivals(ident, curves))
         known = len(others) + 1
         better = sum(other < curve.lowest for other in others)
-        return known >= (self.minimum or self.reduction) and better >= ceil(known / self.reduction)
+        return known > self.minimum and better >= max(1, known // self.reduction)
 
     def _rung(self, step: int) -> int | None:
         """Give the highest rung that this step has reached."""
