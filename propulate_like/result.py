@@ -28,7 +28,8 @@ class Result:
     `statuses` counts evaluations by status, `seconds` is how long the run took, `reason` is why it ended, and
     `idle_share` is the part of the ranks' time (of this session, until its last evaluation began) in which they
     waited for work. `batches` counts the batches of messages that this session's ranks sent. `run` is the run's
-    folder, None where nothing was written to disk.
+    folder, None where nothing was written to disk, and `trials` the one that has the evaluations' own directories, each
+    named after its individual's id: a temporary one, which is yours to remove, where there is no `run`.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Result:
         reason: str,
         maximize: bool,
         run: Path | None,
+        trials: Path | None,
         history: list[Individual],
     ) -> None:
         self.failure = failure
@@ -53,6 +55,7 @@ class Result:
         self.reason = reason
         self.maximize = maximize
         self.run = run
+        self.trials = trials
         self._best = best
         self._history = history
 

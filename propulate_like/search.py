@@ -202,7 +202,7 @@ class _Search:
             raise
         if self.team is not None:
             self.world.close(_GOODBYE_SECONDS)
-        result = self._result(farewells, start.beginning)
+        result = self._result(farewells, start)
         if not result.succeeded and result.failure is not None:
             raise SearchFailed(result)
         return result
@@ -329,8 +329,9 @@ class _Search:
             watch=watch,
         )
 
-    def _result(self, farewells: dict[int, Farewell], beginning: Beginning) -> Result:
+    def _result(self, farewells: dict[int, Farewell], start: _Start) -> Result:
         """Put the ranks' last words together; the same on every rank, whatever order they came in."""
+        beginning = start.beginning
         words = [farewells[rank] for rank in sorted(farewells)]
         statuses = Counter(beginning.statuses)
         for word in words:
@@ -349,6 +350,7 @@ class _Search:
             reason=min(words, key=lambda word: word.ended).reason,
             maximize=self.maximize,
             run=self.folder,
+            trials=Path(start.trials) if self.objective.keeps_files else None,
             history=[event.individual(self.space) for word in words for event in word.history],
         )
 

@@ -52,7 +52,9 @@ def test_the_generator_is_the_same_for_the_same_seed_and_differs_between_individ
 def test_without_a_run_directories_are_temporary_and_only_made_where_asked_for(isolate: bool) -> None:
     result = search(losses.describes, 3, isolate=isolate)
     for individual in result.individuals:
-        assert Path(str(individual.metrics["directory"])).is_dir()
+        assert Path(str(individual.metrics["directory"])) == result.trials / str(individual.id)
+        assert (result.trials / str(individual.id)).is_dir()
+    assert pl.minimize(lambda x: x, SPACE, evaluations=3, seed=0).trials is None
 
 
 @pytest.mark.parametrize("loss", [losses.falling, losses.yielding, losses.yielding_pairs])

@@ -1,0 +1,1 @@
+"""Isolation: what it withstands, what it costs, and whether messages flow meanwhile."""
