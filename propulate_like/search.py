@@ -178,11 +178,15 @@ class _Search:
         )
         self.folder = None if run is None else Path(run)
         self.show_progress = sys.stderr.isatty() if progress is None else progress
-        self.config = {
+        self.config = self._declaration(loss, how, seed)
+
+    def _declaration(self, loss: Loss | Command | str, how: _How, seed: int | None) -> dict[str, Any]:
+        """Give what the run's config.yaml says of this search."""
+        return {
             "objective": _name(loss),
             "maximize": how.maximize or None,
             "space": self.space.declaration(),
-            "budget": budget.declaration(),
+            "budget": self.budget.declaration(),
             "propagator": "auto" if how.propagator == "auto" else declarations.dump(self.optimizer.propagator),
             "pruner": None if self.pruner is None else declarations.dump(self.pruner),
             "fidelity": None if self.fidelity is None else self.fidelity.declaration(),

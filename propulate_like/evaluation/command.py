@@ -7,17 +7,16 @@ import os
 import re
 import shlex
 import shutil
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import msgspec
 
 from propulate_like.declarations import nearest
-from propulate_like.evaluation.context import Abandoned, Evaluation, Membership, Report, Task, Tasks, make_directory
-from propulate_like.evaluation.process import Broken, Limits, Supervised
+from propulate_like.evaluation.context import Evaluation, Membership, Report, Task, Tasks, make_directory
+from propulate_like.evaluation.process import Limits, Supervised
+from propulate_like.evaluation.supervising import SupervisedEvaluator
 from propulate_like.individual import OK, STOPPED, Individual, Outcome, Status
 from propulate_like.space import Space
 
@@ -88,7 +87,7 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return filled
 
 
-class CommandEvaluator:
+class CommandEvaluator(SupervisedEvaluator):
     """Runs the command once for each evaluation; what it prints goes to `output.log` in the evaluation's directory."""
 
     def __init__(
@@ -100,37 +99,16 @@ class CommandEvaluator:
         maximize: bool = False,
         fidelity: str = "",
     ) -> None:
-        self._command, self._tasks, self._limits = command, tasks, limits
-        self._maximize, self._fidelity = maximize, fidelity
-        self._interrupted = False
-        self._epoch = time.time() - time.perf_counter()
-
-    def __call__(self, individual: Individual, report: Report, membership: Membership | None = None) -> Individual:
-        task = self._tasks.of(individual, membership.environment if membership else None)
-        began = time.perf_counter()
-        evaluation = Evaluation(task, report, maximize=self._maximize)
-        try:
-            outcome = self._run(individual, task, evaluation, began, membership)
-        except Broken as broken:
-            outcome = Outcome(broken.status, cause=broken.cause)
-        except Abandoned as abandoned:
-            outcome = Outcome(Status.ERROR, cause=str(abandoned))
-        except OSError as error:
-            outcome = Outcome(Status.ERROR, cause=f"the command cannot be run: {error}")
-        ended = time.perf_counter()
-        return individual.evaluated(outcome, ended - began, self._epoch + ended)
-
-    def interrupt(self, frame: FrameType | None) -> bool:
-        """Have the process ended within some hundredths of a second, and KeyboardInterrupt raised."""
-        self._interrupted = True
-        return True
+        super().__init__(tasks, limits)
+        self._command, self._maximize, self._fidelity = command, maximize, fidelity
 
     def close(self) -> None:
         """Nothing is left: each evaluation ends what it began."""
 
-    def _run(
-        self, individual: Individual, task: Task, evaluation: Evaluation, began: float, membership: Membership | None
+    def _evaluate(
+        self, individual: Individual, task: Task, report: Report, began: float, membership: Membership | None
     ) -> Outcome:
+        evaluation = Evaluation(task, report, maximize=self._maximize)
         make_directory(task)
         words = self._words(individual.params, task)
         log = task.directory / "output.log"
@@ -142,10 +120,7 @@ class CommandEvaluator:
             os.close(output)
 
         def meanwhile() -> None:
-            if self._interrupted:
-                raise KeyboardInterrupt
-            if membership is not None and membership.abandoned():
-                raise Abandoned
+            self._heed(membership)
             for line in lines.new():
                 _take_report(line, evaluation)
             if evaluation.heard:

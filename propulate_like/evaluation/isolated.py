@@ -10,20 +10,20 @@ import sys
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn
 
 import msgspec
 
 from propulate_like.evaluation.child import Answer, Done, Evaluate, Load, Reported, encode, from_child
-from propulate_like.evaluation.context import Abandoned, Membership, Report, Task, Tasks, make_directory
+from propulate_like.evaluation.context import Membership, Report, Task, Tasks, make_directory
 from propulate_like.evaluation.process import Broken, Limits, Supervised
+from propulate_like.evaluation.supervising import SupervisedEvaluator
 from propulate_like.individual import Individual, Outcome, Status
 
 _LOG_SECONDS = 0.1
 
 
-class IsolatedEvaluator:
+class IsolatedEvaluator(SupervisedEvaluator):
     """Calls the loss in a child process, which is started once, and anew where it has died or was ended.
 
     What the child prints goes to `output.log` in the evaluation's directory, while it runs and after.
@@ -31,52 +31,33 @@ class IsolatedEvaluator:
 
     def __init__(self, load: Load, tasks: Tasks, limits: Limits, name: str) -> None:
         """`name` tells this rank's files in the folder of trials from other ranks'."""
-        self._load, self._tasks, self._limits = load, tasks, limits
+        super().__init__(tasks, limits)
+        self._load = load
         self._output = Output(Path(tasks.trials), name)
         self._child: Supervised | None = None
         self._connection: Connection[bytes, bytes] | None = None
-        self._interrupted = False
-        self._epoch = time.time() - time.perf_counter()
-
-    def __call__(self, individual: Individual, report: Report, membership: Membership | None = None) -> Individual:
-        task = self._tasks.of(individual, membership.environment if membership else None)
-        began = time.perf_counter()
-        try:
-            outcome = self._evaluate(task, report, began, membership)
-        except Broken as broken:
-            outcome = Outcome(broken.status, cause=broken.cause)
-        except Abandoned as abandoned:
-            self._break_off()
-            outcome = Outcome(Status.ERROR, cause=str(abandoned))
-        self._output.keep(task)
-        ended = time.perf_counter()
-        return individual.evaluated(outcome, ended - began, self._epoch + ended)
-
-    def interrupt(self, frame: FrameType | None) -> bool:
-        """Have the child ended within some hundredths of a second, and KeyboardInterrupt raised."""
-        self._interrupted = True
-        return True
 
     def close(self) -> None:
         """End the child and all that it started."""
-        if self._connection is not None:
-            self._connection.close()
-        if self._child is not None:
-            self._child.end()
-        self._child = self._connection = None
+        self._break_off()
         self._output.close()
 
-    def _evaluate(self, task: Task, report: Report, began: float, membership: Membership | None) -> Outcome:
+    def _evaluate(
+        self, individual: Individual, task: Task, report: Report, began: float, membership: Membership | None
+    ) -> Outcome:
+        try:
+            return self._answer(task, report, began, membership)
+        finally:
+            with contextlib.suppress(OSError):  # what was printed is no reason to lose what was computed
+                self._output.keep(task)
+
+    def _answer(self, task: Task, report: Report, began: float, membership: Membership | None) -> Outcome:
         child, connection = self._running_child()
         log_due = began + _LOG_SECONDS
 
         def meanwhile() -> None:
             nonlocal log_due
-            if self._interrupted:
-                self._break_off()
-                raise KeyboardInterrupt
-            if membership is not None and membership.abandoned():
-                raise Abandoned
+            self._heed(membership)
             if time.perf_counter() >= log_due:
                 log_due = time.perf_counter() + _LOG_SECONDS
                 self._output.show(task)
@@ -95,7 +76,6 @@ class IsolatedEvaluator:
             except (EOFError, ConnectionError):
                 self._died(child)
             except msgspec.DecodeError as error:
-                self._break_off()
                 raise Broken(Status.CRASHED, f"the process answered in no known form: {error}") from None
             if message.left:
                 self._break_off()
@@ -125,9 +105,7 @@ class IsolatedEvaluator:
         self._child = self._connection = None
 
     def _died(self, child: Supervised) -> NoReturn:
-        cause = child.ended()
-        self._break_off()
-        raise Broken(Status.CRASHED, cause)
+        raise Broken(Status.CRASHED, child.ended())
 
 
 class Output:

@@ -1,0 +1,62 @@
+"""What evaluation in another process has in common: limits, interruption, and what becomes of it as an outcome."""
+
+from __future__ import annotations
+
+import time
+from types import FrameType
+
+from propulate_like.evaluation.context import Abandoned, Membership, Report, Task, Tasks
+from propulate_like.evaluation.process import Broken, Limits
+from propulate_like.individual import Individual, Outcome, Status
+
+
+class SupervisedEvaluator:
+    """Evaluates in a process that this rank supervises."""
+
+    def __init__(self, tasks: Tasks, limits: Limits) -> None:
+        self._tasks, self._limits = tasks, limits
+        self._interrupted = False
+        self._epoch = time.time() - time.perf_counter()
+
+    def __call__(self, individual: Individual, report: Report, membership: Membership | None = None) -> Individual:
+        """Give the individual with its outcome, whatever the process does."""
+        task = self._tasks.of(individual, membership.environment if membership else None)
+        began = time.perf_counter()
+        try:
+            outcome = self._evaluate(individual, task, report, began, membership)
+        except KeyboardInterrupt:
+            self._break_off()
+            raise
+        except (Broken, Abandoned, OSError) as problem:
+            self._break_off()
+            outcome = _outcome_of(problem)
+        ended = time.perf_counter()
+        return individual.evaluated(outcome, ended - began, self._epoch + ended)
+
+    def interrupt(self, frame: FrameType | None) -> bool:
+        """Have the process ended within some hundredths of a second, and KeyboardInterrupt raised."""
+        self._interrupted = True
+        return True
+
+    def _heed(self, membership: Membership | None) -> None:
+        """Raise what says that the running evaluation is to be broken off, if it is."""
+        if self._interrupted:
+            raise KeyboardInterrupt
+        if membership is not None and membership.abandoned():
+            raise Abandoned
+
+    def _evaluate(
+        self, individual: Individual, task: Task, report: Report, began: float, membership: Membership | None
+    ) -> Outcome:
+        raise NotImplementedError
+
+    def _break_off(self) -> None:
+        """Leave nothing of an evaluation that did not come to its own end."""
+
+
+def _outcome_of(problem: Broken | Abandoned | OSError) -> Outcome:
+    if isinstance(problem, Broken):
+        return Outcome(problem.status, cause=problem.cause)
+    if isinstance(problem, Abandoned):
+        return Outcome(Status.ERROR, cause=str(problem))
+    return Outcome(Status.ERROR, cause=f"the process cannot be run: {problem}")
