@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -95,7 +96,7 @@ class Config:
         self.fidelity = self._part("fidelity", Fidelity.of, settings.fidelity)
         if self.fidelity is not None and self.space is not None and self.fidelity.name in self.space:
             raise self.error("fidelity", f"{self.fidelity.name!r} is the name of a parameter")
-        self._part("evaluation", settings.evaluation.check, objective)
+        self._part("evaluation", partial(settings.evaluation.check, pruned=self.pruner is not None), objective)
         if isinstance(objective, Command):
             if self.space is None:
                 raise self.error("space", "missing: a command has none of its own")

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+METRICS = ("energy", "energy_gpu", "energy_cpu")
+"""Joules of an evaluation: all, and by kind of sensor."""
 _WATTS = 1000.0  # more than any processor package draws
 
 
@@ -141,8 +143,7 @@ class EnergyMeter:
 
 def added(metrics: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
     """Give `metrics` with the joules of `others` added: of another attempt, or another member of a team."""
-    joules = {name: value for name, value in others.items() if name.startswith("energy") and name in metrics}
-    return metrics | {name: metrics[name] + value for name, value in joules.items()}
+    return metrics | {name: metrics[name] + others[name] for name in METRICS if name in metrics and name in others}
 
 
 def meters(devices: Sequence[str], gpu_shared_by: int, ranks_on_node: int, root: Path = Path("/")) -> list[Meter]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -61,10 +62,12 @@ class Ladder:
         self._waiting: list[dict[Id, Individual]] = [{} for _ in range(count)]
         self._seen: set[Id] = set()
         self._promoted: set[Id] = set()
+        self._equal: list[Counter[float]] = [Counter() for _ in range(count)]  # of the promoted, by their loss
 
     def add(self, individual: Individual) -> None:
         """Learn of an evaluated individual of this rank or another. Each rank promotes those that it bred itself."""
-        self.begun(individual)
+        if individual.continues is not None:
+            self.promoted(individual.continues)
         if individual.rung >= len(self._losses) or individual.id in self._seen:
             return
         self._seen.add(individual.id)
@@ -73,12 +76,14 @@ class Ladder:
         if own and individual.status is OK and individual.id not in self._promoted:
             self._waiting[individual.rung][individual.id] = individual
 
-    def begun(self, individual: Individual) -> None:
-        """Learn that an individual is on its way: the one that it continues is not promoted again."""
-        before = individual.continues
-        if before is not None:
-            self._promoted.add(before)
-            self._waiting[individual.rung - 1].pop(before, None)
+    def promoted(self, ident: Id) -> None:
+        """Learn that an individual has been promoted, whatever became of that: it is not promoted again."""
+        if ident not in self._promoted:
+            self._promoted.add(ident)
+            for waiting, equal in zip(self._waiting, self._equal, strict=True):
+                individual = waiting.pop(ident, None)
+                if individual is not None:
+                    equal[individual.loss] += self._workers  # others have as many, more or less
 
     def promote(self, ident: Id) -> Individual | None:
         """Give the best that deserves promotion, as a newborn with the identity `ident`; the highest rungs first."""
@@ -87,9 +92,9 @@ class Ladder:
             if not waiting:
                 continue
             best = min(waiting.values(), key=lambda individual: (individual.loss, individual.id))
-            if bisect_right(losses, best.loss) <= len(losses) / self._reduction:
-                del waiting[best.id]
-                self._promoted.add(best.id)
+            before = bisect_left(losses, best.loss) + self._equal[rung][best.loss]
+            if before + 1 <= len(losses) / self._reduction:
+                self.promoted(best.id)
                 return Individual(
                     ident,
                     best.genome,

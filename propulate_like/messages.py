@@ -20,8 +20,8 @@ request = struct.Struct("<QB")
 tickets = struct.Struct("<Q")
 """Tickets that the sender hands over."""
 
-curve = struct.Struct("<IIQQdB")
-"""An id, a step and the intermediate loss there, and one of RUNNING, COMPLETED and CUT (stopped, or failed)."""
+curve = struct.Struct("<IIQBQdB")
+"""An id, its rung, a step and the intermediate loss there, and one of RUNNING, COMPLETED and CUT (or failed)."""
 RUNNING, COMPLETED, CUT = range(3)
 
 

@@ -53,10 +53,10 @@ class Optimizer:
         self._serial = serial
         self._generator = Random(f"{self.seed}/{self.rank}/{serial}")
 
-    def begun(self, individual: Individual) -> None:
-        """Learn that an individual bred before this search continued is on its way again."""
+    def promoted(self, ident: Id) -> None:
+        """Learn that an individual was promoted before this search continued."""
         if self._ladder is not None:
-            self._ladder.begun(individual)
+            self._ladder.promoted(ident)
 
     def ask(self) -> Individual:
         """Breed the next individual, or promote one where a fidelity is declared and one of this rank's deserves it.

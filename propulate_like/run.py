@@ -11,14 +11,14 @@ from typing import Any
 import msgspec
 
 from propulate_like import strict_yaml
-from propulate_like.individual import Individual, Status
+from propulate_like.individual import Id, Individual, Status
 from propulate_like.journal import Evaluated, Recovery, Started
 from propulate_like.population import Population
 from propulate_like.space import Space
 
 _FILE = "config.yaml"
 _MAY_CHANGE = ("budget", "objective", "evaluation", "pruner")
-_CURVES = 1000  # of the newest evaluations, which a pruner learns of when a run continues
+_KEPT = ("budget", "seed")  # where nothing is said of them
 _CURVES = 1000  # of the newest evaluations, which a pruner learns of when a run continues
 
 
@@ -34,6 +34,7 @@ class Beginning(msgspec.Struct, frozen=True):
     failure: Evaluated | None = None
     unfinished: list[Started] = []
     curves: list[Evaluated] = []
+    promoted: list[Id] = []
 
     @property
     def evaluations(self) -> int:
@@ -63,16 +64,18 @@ class Run:
         """Begin a run, or go on with the one in the folder.
 
         ValueError where the folder's search is another: only its budget may differ, and the name of its objective.
-        The seed is the folder's where `config` has none.
+        The seed is the folder's where `config` has none, and so is the budget.
         """
         path = folder / _FILE
         if cls.exists(folder):
             before = cls(folder)
-            kept = {key: value for key, value in before.config.items() if key not in _MAY_CHANGE or key == "budget"}
+            kept = {key: value for key, value in before.config.items() if key in _KEPT}
             merged = kept | {key: value for key, value in config.items() if value is not None}
             for key in merged.keys() | before.config.keys():
                 if key not in _MAY_CHANGE and merged.get(key) != before.config.get(key):
-                    message = f"{folder} holds another search: {_difference(key, before.config.get(key), merged[key])}"
+                    message = (
+                        f"{folder} holds another search: {_difference(key, before.config.get(key), merged.get(key))}"
+                    )
                     raise ValueError(message + "; name another run folder to begin anew")
         else:
             merged = {key: value for key, value in config.items() if value is not None}
@@ -92,8 +95,11 @@ class Run:
         best = failure = None
         everyone: list[Individual] = []  # a ladder counts those too whose place in the population one promoted took
         curves: deque[Individual] = deque(maxlen=_CURVES)
+        promoted: list[Id] = []  # those too whose higher rung failed, or has not ended
         for individual in recovery.individuals():
             if individual.failed:
+                if individual.continues is not None:
+                    promoted.append(individual.continues)
                 if failure is None or individual.ended < failure.ended:
                     failure = individual
                 continue
@@ -104,6 +110,7 @@ class Run:
                 curves.append(individual)
             if best is None or individual.order < best.order:
                 best = individual
+        unfinished = [Started.of(individual) for individual in recovery.unfinished()]
         return Beginning(
             seed=self.config["seed"],
             statuses=recovery.statuses,
@@ -113,7 +120,8 @@ class Run:
             best=None if best is None else Evaluated.of(best),
             failure=None if failure is None else Evaluated.of(failure),
             curves=[Evaluated.of(individual) for individual in curves] if self.config.get("pruner") else [],
-            unfinished=[Started.of(individual) for individual in recovery.unfinished()],
+            unfinished=unfinished,
+            promoted=promoted + [started.continues for started in unfinished if started.continues is not None],
         )
 
 

@@ -30,7 +30,7 @@ from propulate_like.journal import Journal, Session, journal_path
 from propulate_like.messages import Farewell
 from propulate_like.optimizer import Optimizer
 from propulate_like.propagators import Propagator
-from propulate_like.pruning.pruner import Pruner
+from propulate_like.pruning.pruner import Judges, Pruner
 from propulate_like.result import Result
 from propulate_like.run import Beginning, Run
 from propulate_like.space import Space
@@ -160,6 +160,7 @@ class _Search:
         if isinstance(loss, str) and not (self.settings.isolated and space is not None):
             loss = cast("Loss", loading.load(loss, Path()))  # with its GPUs set, which must come before PyTorch
         self.space = space_of(loss, space)
+        self.settings.check(loss, pruned=self.pruner is not None)
         self.objective = Objective(loss, self.space, self.settings, maximize=how.maximize, fidelity=self.fidelity)
         self.devices = self.equipment.devices
         self.problem = self.problem or self.objective.problem_here()
@@ -296,6 +297,8 @@ class _Search:
         """Go on where the run stood: its seed, this rank's count of individuals, and what it knew."""
         self.optimizer.seed = beginning.seed
         self.optimizer.begin(beginning.serials.get(self.optimizer.rank, 0))
+        for ident in beginning.promoted:
+            self.optimizer.promoted(ident)
         for evaluated in (*beginning.population, *([beginning.best] if beginning.best else [])):
             self.optimizer.absorb(evaluated.individual(self.space))
 
@@ -327,11 +330,22 @@ class _Search:
             Tickets(left, rank, transport.peers),
             deadline=time.perf_counter() + self.budget.seconds_left(beginning.seconds),
             target=lowest,
-            pruner=self.pruner,
+            judges=self._judges(beginning),
             unfinished=[started.individual(self.space) for started in unfinished],
-            curves=[evaluated.individual(self.space) for evaluated in beginning.curves],
             watch=watch,
         )
+
+    def _judges(self, beginning: Beginning) -> Judges | None:
+        """Give the pruner, with the curves that there were before."""
+        if self.pruner is None:
+            return None
+        judges = Judges(self.pruner, 1 if self.fidelity is None else len(self.fidelity.rungs))
+        for evaluated in beginning.curves:
+            curves = judges.curves[evaluated.rung]
+            for step, loss in evaluated.curve:
+                curves.report(evaluated.id, step, loss)
+            curves.end(evaluated.id, completed=evaluated.status is Status.OK)
+        return judges
 
     def _result(self, farewells: dict[int, Farewell], start: _Start) -> Result:
         """Put the ranks' last words together; the same on every rank, whatever order they came in."""

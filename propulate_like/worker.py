@@ -18,8 +18,7 @@ from propulate_like.individual import OK, STOPPED, Id, Individual, Status
 from propulate_like.journal import Closed, Evaluated, Journal
 from propulate_like.messages import Farewell, Records
 from propulate_like.optimizer import Optimizer
-from propulate_like.pruning.curves import Curves
-from propulate_like.pruning.pruner import Pruner
+from propulate_like.pruning.pruner import Judges
 from propulate_like.tickets import Tickets
 from propulate_like.transport import Transport
 from propulate_like.waiting import Pause
@@ -63,15 +62,14 @@ class Worker:
         *,
         deadline: float = math.inf,
         target: float = -math.inf,
-        pruner: Pruner | None = None,
+        judges: Judges | None = None,
         unfinished: Iterable[Individual] = (),
-        curves: Iterable[Individual] = (),
         watch: Watcher | None = None,
     ) -> None:
         """Search until the tickets are used up, `deadline` (of time.perf_counter) or a loss of at most `target`."""
         self.optimizer, self.transport, self.tickets = optimizer, transport, tickets
         self.evaluator = evaluator
-        self.curves = Curves()
+        self.judges = judges
         self.reason: Reason | None = None
         self.evaluating = False
         self.statuses: Counter[Status] = Counter()
@@ -80,17 +78,11 @@ class Worker:
         self.failed_by = dict.fromkeys(transport.peers, 0)
         self.farewells: dict[int, Farewell] = {}
         self.began = time.perf_counter()
-        self._journal, self._watch, self._pruner = journal, watch, pruner
+        self._journal, self._watch = journal, watch
         self._curve: list[tuple[int, float]] = []
-        self._running: Id | None = None
+        self._running: Individual | None = None
         self._deadline, self._target = deadline, target
-        for individual in curves:
-            for step, loss in individual.curve:
-                self.curves.report(individual.id, step, loss)
-            self.curves.end(individual.id, completed=individual.status is OK)
         self._unfinished = list(unfinished)
-        for individual in self._unfinished:
-            optimizer.begun(individual)
         self._records = Records(optimizer.space, optimizer.propagator.traits)
         self._pulse = Pulse(self.exchange, lambda: self._begun)
         self._begun = 0
@@ -157,17 +149,22 @@ class Worker:
 
     def report(self, step: int, loss: float) -> bool:
         """Take an intermediate loss of the running evaluation, while it runs; say whether it is to stop."""
+        judges, running = self.judges, self._running
         if not math.isfinite(loss):
-            return self._pruner is not None
+            return judges is not None
         if self._curve and step <= self._curve[-1][0]:  # it is tried again
             self._curve.clear()
         self._curve.append((step, loss))
-        if self._pruner is None or self._running is None:
+        if judges is None or running is None:
             return False
         with self._pulse.lock:
-            self.curves.report(self._running, step, loss)
-            self._publish_curve(step, loss, messages.RUNNING)
-            return self._pruner.stops(self._running, self.curves)
+            judges.curves[running.rung].report(running.id, step, loss)
+            self._publish_curve(running, step, loss, messages.RUNNING)
+            try:
+                return judges.stops(running.id, running.rung)
+            except Exception as error:  # noqa: BLE001 (not the loss, but the rule is broken: the search ends)
+                self._pulse.failure = error
+                return True
 
     def _next(self) -> Individual | None:
         """Give what to evaluate next, once there is a ticket for it; None where the search is over."""
@@ -187,7 +184,7 @@ class Worker:
     def _call(self, individual: Individual) -> Individual | None:
         """Evaluate, while the pulse may exchange messages; None where the evaluation was interrupted."""
         lock = self._pulse.lock
-        self._running = individual.id
+        self._running = individual
         self._begun += 1
         self._last_start = time.perf_counter()
         lock.release()
@@ -231,25 +228,27 @@ class Worker:
     def _with_curve(self, individual: Individual) -> Individual:
         """Give the individual with what it reported, and tell the others that its curve has ended."""
         curve, self._curve = tuple(self._curve), []
-        if self._pruner is not None:
+        if self.judges is not None:
             completed = individual.status is OK
-            self.curves.end(individual.id, completed=completed)
-            self._publish_curve(*curve[-1], messages.COMPLETED if completed else messages.CUT)
+            self.judges.curves[individual.rung].end(individual.id, completed=completed)
+            self._publish_curve(individual, *curve[-1], messages.COMPLETED if completed else messages.CUT)
         return msgspec.structs.replace(individual, curve=curve)
 
-    def _publish_curve(self, step: int, loss: float, state: int) -> None:
-        if self.transport.size > 1 and self._running is not None:
-            ident = self._running
-            self._send_all(
-                messages.CURVE + messages.curve.pack(ident.island, ident.rank, ident.serial, step, loss, state)
-            )
+    def _publish_curve(self, individual: Individual, step: int, loss: float, state: int) -> None:
+        if self.transport.size > 1:
+            island, rank, serial = individual.id.island, individual.id.rank, individual.id.serial
+            point = messages.curve.pack(island, rank, serial, individual.rung, step, loss, state)
+            self._send_all(messages.CURVE + point)
 
     def _learn_curve(self, content: bytes) -> None:
-        island, rank, serial, step, loss, state = messages.curve.unpack(content)
-        ident = Id(island, rank, serial)
-        self.curves.report(ident, step, loss)
-        if state != messages.RUNNING:
-            self.curves.end(ident, completed=state == messages.COMPLETED)
+        if self.judges is None:
+            return
+        island, rank, serial, rung, step, loss, state = messages.curve.unpack(content)
+        ident, curves = Id(island, rank, serial), self.judges.curves[rung]
+        if state == messages.RUNNING:
+            curves.report(ident, step, loss)
+        else:
+            curves.end(ident, completed=state == messages.COMPLETED)
 
     def _publish(self, individual: Individual) -> None:
         if self.transport.size > 1:

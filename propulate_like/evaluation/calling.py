@@ -63,6 +63,8 @@ class Call:
                 return self.failure(error)
         if value is None and evaluation.reported is not None:
             value = evaluation.reported
+        if value is None and evaluation.rank > 0:
+            value = 0.0  # the first member's counts
         outcome = Outcome.of(value)
         if outcome.status is OK:
             loss = -outcome.loss if self.maximize else outcome.loss

@@ -16,7 +16,7 @@ import msgspec
 from propulate_like.declarations import nearest
 from propulate_like.evaluation.context import Evaluation, Membership, Report, Task, Tasks, make_directory
 from propulate_like.evaluation.process import Limits, Supervised
-from propulate_like.evaluation.supervising import SupervisedEvaluator
+from propulate_like.evaluation.supervising import SupervisedEvaluator, log_of
 from propulate_like.individual import OK, STOPPED, Individual, Outcome, Status
 from propulate_like.space import Space
 
@@ -60,11 +60,15 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                     raise ValueError(message)
 
     def find(self) -> None:
-        """ValueError where there is no such program, neither on PATH nor in the folder where the command runs."""
+        """ValueError where there is no such program: on PATH, or in the folder where the command runs, as ./program."""
         program = self.words[0]
-        if self.shell or "{" in program or shutil.which(program) or shutil.which(Path(self.folder, program)):
+        here = Path(self.folder, program)
+        if self.shell or "{" in program or shutil.which(here if "/" in program else program):
             return
-        message = f"command: there is no program {program!r}"
+        hint = f"; did you mean './{program}'?" if "/" not in program and here.exists() else ""
+        if "/" in program and here.exists():
+            hint = "; it may not be executed: chmod +x, or name the interpreter first"
+        message = f"command: there is no program {program!r}{hint}"
         raise ValueError(message)
 
     @property
@@ -77,14 +81,13 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if isinstance(self.command, str):
             missing = dict.fromkeys(optional, "")
             return [_PLACEHOLDER.sub(lambda found: shlex.quote((missing | values)[found[1]]), self.command)]
-        filled: list[str] = []
+        kept: list[str] = []
         for word in self.words:
-            if any(name not in values for name in _PLACEHOLDER.findall(word)):
-                if word.startswith("{") and filled and filled[-1].startswith("-"):
-                    filled.pop()
-                continue
-            filled.append(_PLACEHOLDER.sub(lambda found: values[found[1]], word))
-        return filled
+            if all(name in values for name in _PLACEHOLDER.findall(word)):
+                kept.append(word)
+            elif word.startswith("{") and kept and kept[-1].startswith("-"):
+                kept.pop()
+        return [_PLACEHOLDER.sub(lambda found: values[found[1]], word) for word in kept]
 
 
 class CommandEvaluator(SupervisedEvaluator):
@@ -111,8 +114,10 @@ class CommandEvaluator(SupervisedEvaluator):
         evaluation = Evaluation(task, report, maximize=self._maximize)
         make_directory(task)
         words = self._words(individual.params, task)
-        log = task.directory / "output.log"
+        log = log_of(task)
         lines = _Lines(log)
+        if self._command.result is not None and task.leads:
+            Path(task.directory, self._command.result).unlink(missing_ok=True)  # an attempt's before, or a lower rung's
         output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         try:
             process = Supervised(words, output, environment=self._environment(task), folder=Path(self._command.folder))
@@ -162,6 +167,8 @@ class CommandEvaluator(SupervisedEvaluator):
     def _result(self, task: Task, lines: _Lines) -> Outcome:
         where = "the last line that the command printed"
         text = lines.last
+        if not task.leads:
+            return Outcome(OK, 0.0)  # whatever it printed: the first member's loss counts
         if self._command.result is not None:
             path = task.directory / self._command.result
             where = f"the file {path}"

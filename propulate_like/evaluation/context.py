@@ -75,6 +75,16 @@ class Task(msgspec.Struct, frozen=True):
     environment: dict[str, str] = {}
 
     @property
+    def member(self) -> int:
+        """The rank's place in its team; 0 where it evaluates alone."""
+        return int(self.environment.get("RANK", "0"))
+
+    @property
+    def leads(self) -> bool:
+        """Whether this rank's loss counts: the team's first member's, or that of one alone."""
+        return self.member == 0
+
+    @property
     def directory(self) -> Path:
         """The evaluation's own directory, which need not exist."""
         return Path(self.trials, str(self.id))
@@ -122,7 +132,7 @@ class Evaluation:
         self.id = task.id
         self.devices = task.devices
         self.fidelity = task.fidelity
-        self.rank = int(task.environment.get("RANK", "0"))
+        self.rank = task.member
         self.size = int(task.environment.get("WORLD_SIZE", "1"))
         self.reported: float | None = None
         """The newest intermediate loss, as the loss function gave it."""

@@ -15,9 +15,9 @@ from typing import NoReturn
 import msgspec
 
 from propulate_like.evaluation.child import Answer, Done, Evaluate, Load, Reported, encode, from_child
-from propulate_like.evaluation.context import Membership, Report, Task, Tasks, make_directory
+from propulate_like.evaluation.context import Membership, Report, Task, Tasks
 from propulate_like.evaluation.process import Broken, Limits, Supervised
-from propulate_like.evaluation.supervising import SupervisedEvaluator
+from propulate_like.evaluation.supervising import SupervisedEvaluator, log_of
 from propulate_like.individual import Individual, Outcome, Status
 
 _LOG_SECONDS = 0.1
@@ -132,7 +132,7 @@ class Output:
     def show(self, task: Task) -> None:
         """Give what is there so far to the running evaluation, where there is anything."""
         if self._fresh and os.fstat(self.descriptor).st_size:
-            target = _log_of(task)
+            target = log_of(task)
             if not target.exists():
                 self._waiting.rename(target)
                 self._fresh = False
@@ -141,7 +141,7 @@ class Output:
         """Give all that was printed to the evaluation that has ended."""
         self.show(task)
         if self._fresh and os.fstat(self.descriptor).st_size:
-            with self._waiting.open("rb") as printed, _log_of(task).open("ab") as log:
+            with self._waiting.open("rb") as printed, log_of(task).open("ab") as log:
                 shutil.copyfileobj(printed, log)
             self._waiting.unlink()
             self._fresh = False
@@ -155,9 +155,3 @@ class Output:
     def _open(self) -> int:
         self._fresh = True
         return os.open(self._waiting, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC, 0o666)
-
-
-def _log_of(task: Task) -> Path:
-    make_directory(task)
-    member = task.environment.get("RANK", "0")
-    return task.directory / ("output.log" if member == "0" else f"output-{member}.log")

@@ -61,7 +61,6 @@ class Supervised:
         *,
         environment: Mapping[str, str] | None = None,
         pass_fds: Sequence[int] = (),
-        errors: int | None = None,
         folder: Path | None = None,
     ) -> None:
         """Start it, its standard output and error going to the file `output`; OSError where that cannot be done."""
@@ -71,13 +70,14 @@ class Supervised:
             command,
             stdin=subprocess.DEVNULL,
             stdout=output,
-            stderr=output if errors is None else errors,
+            stderr=output,
             env={**stripped(os.environ), **(environment or {}), _MARK: self._mark},
             pass_fds=pass_fds,
             start_new_session=True,
             cwd=folder,
         )
         self.pid = self._process.pid
+        self._look_due = 0.0
         self._poll = select.poll()
         self._pidfd = os.pidfd_open(self.pid)
         self._poll.register(self._pidfd, select.POLLIN)
@@ -99,16 +99,19 @@ class Supervised:
         """
         while True:
             ready = {descriptor for descriptor, _ in self._poll.poll(self._patience(limits, began))}
-            if ready:
+            now = time.perf_counter()
+            if ready and now < self._look_due:
                 return ready - {self._pidfd}
-            seconds = time.perf_counter() - began
-            if limits.seconds is not None and seconds >= limits.seconds:
+            self._look_due = now + _SLICE_SECONDS
+            if limits.seconds is not None and not ready and now - began >= limits.seconds:
                 self.end()
                 raise Broken(Status.TIMEOUT, f"it took longer than {limits.seconds:g} s")
             if limits.memory is not None and (used := self.memory()) > limits.memory:
                 self.end()
                 cause = f"it used {used / 2**20:,.0f} MiB of memory, and {limits.memory / 2**20:,.0f} MiB are allowed"
                 raise Broken(Status.MEMORY, cause)
+            if ready:
+                return ready - {self._pidfd}
             meanwhile()
 
     def memory(self) -> int:

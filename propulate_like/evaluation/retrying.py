@@ -14,7 +14,9 @@ from propulate_like.individual import Individual, Status
 class RetryingEvaluator:
     """Evaluates up to `retries` times more, while the outcome's status is one of `statuses`."""
 
-    def __init__(self, evaluator: Evaluator, retries: int, statuses: frozenset[Status]) -> None:
+    def __init__(self, evaluator: Evaluator, retries: int, statuses: frozenset[Status], *, metered: bool) -> None:
+        """`metered` says whether evaluations have metrics of their joules."""
+        self._metered = metered
         self._evaluator, self._retries, self._statuses = evaluator, retries, statuses
 
     def __call__(self, individual: Individual, report: Report, membership: Membership | None = None) -> Individual:
@@ -25,7 +27,7 @@ class RetryingEvaluator:
             evaluated = msgspec.structs.replace(
                 again,
                 seconds=evaluated.seconds + again.seconds,
-                metrics=added(again.metrics, evaluated.metrics),
+                metrics=added(again.metrics, evaluated.metrics) if self._metered else again.metrics,
                 attempts=evaluated.attempts + 1,
             )
         return evaluated

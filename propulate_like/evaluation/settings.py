@@ -64,8 +64,11 @@ class EvaluationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
         """Whether the loss runs in a child: said so, or in a team, where a collective call may never come back."""
         return self.ranks_per_worker > 1 if self.isolate is None else self.isolate
 
-    def check(self, loss: Loss | Command | str) -> None:
-        """ValueError where the settings do not fit each other, or the loss."""
+    def check(self, loss: Loss | Command | str, *, pruned: bool) -> None:
+        """ValueError where the settings do not fit each other, the loss, or that there is a pruner."""
+        if self.metric is not None and pruned:
+            message = f"metric: {self.metric!r} cannot be minimized with a pruner, which judges by the loss"
+            raise ValueError(message)
         supervised = self.isolated or isinstance(loss, Command)
         for name in ("timeout", "memory"):
             if getattr(self, name) is not None and not supervised:
@@ -111,8 +114,7 @@ class Objective:
         maximize: bool,
         fidelity: Fidelity | None,
     ) -> None:
-        """ValueError where the loss does not fit the space or the settings."""
-        settings.check(loss)
+        """ValueError where the loss does not fit the space or the settings, which have been checked."""
         self.space, self.settings, self.maximize = space, settings, maximize
         self.fidelity = "" if fidelity is None else fidelity.name
         if self.fidelity in space:
@@ -176,7 +178,9 @@ class Objective:
         """Give what tries an evaluation again and takes a metric for the loss, where that is set."""
         settings = self.settings
         if settings.retries:
-            evaluator = RetryingEvaluator(evaluator, settings.retries, frozenset(map(Status, settings.retry_on)))
+            evaluator = RetryingEvaluator(
+                evaluator, settings.retries, frozenset(map(Status, settings.retry_on)), metered=settings.energy
+            )
         if settings.metric is not None:
             evaluator = MetricEvaluator(evaluator, settings.metric, maximize=self.maximize)
         return evaluator

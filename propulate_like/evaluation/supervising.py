@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from types import FrameType
 
-from propulate_like.evaluation.context import Abandoned, Membership, Report, Task, Tasks
+from propulate_like.evaluation.context import Abandoned, Membership, Report, Task, Tasks, make_directory
 from propulate_like.evaluation.process import Broken, Limits
 from propulate_like.individual import Individual, Outcome, Status
 
@@ -52,6 +53,12 @@ class SupervisedEvaluator:
 
     def _break_off(self) -> None:
         """Leave nothing of an evaluation that did not come to its own end."""
+
+
+def log_of(task: Task) -> Path:
+    """Give the file for what this evaluation prints; each member of a team has its own."""
+    make_directory(task)
+    return task.directory / ("output.log" if task.leads else f"output-{task.member}.log")
 
 
 def _outcome_of(problem: Broken | Abandoned | OSError) -> Outcome:

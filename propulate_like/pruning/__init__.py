@@ -3,7 +3,7 @@
 from propulate_like.pruning.curves import Curve, Curves, Point
 from propulate_like.pruning.learning_curve import LearningCurvePruner
 from propulate_like.pruning.optuna_pruner import OptunaPruner
-from propulate_like.pruning.pruner import PRUNERS, Pruner
+from propulate_like.pruning.pruner import PRUNERS, Judges, Pruner
 from propulate_like.pruning.rules import (
     AnyPruner,
     MedianPruner,
@@ -18,6 +18,7 @@ __all__ = [
     "AnyPruner",
     "Curve",
     "Curves",
+    "Judges",
     "LearningCurvePruner",
     "MedianPruner",
     "OptunaPruner",

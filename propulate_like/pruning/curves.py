@@ -32,7 +32,10 @@ class Curve(Sequence[Point]):
         self._lowest: list[float] = []
 
     def add(self, point: Point) -> None:
-        """Append a point, whose step must be after the last one."""
+        """Append a point; where its step is not after the last one, the evaluation is tried again, from the start."""
+        if self.points and point.step <= self.points[-1].step:
+            self.points.clear()
+            self._lowest.clear()
         lowest = self._lowest
         lowest.append(min(lowest[-1], point.loss) if lowest else point.loss)
         self.points.append(point)
@@ -66,14 +69,13 @@ class Curves(Mapping[Id, Curve]):
         self._curves: dict[Id, Curve] = {}
 
     def report(self, ident: Id, step: int, loss: float) -> None:
-        """Add a finite intermediate loss; where the step is not after the last one, nothing happens."""
+        """Add a finite intermediate loss."""
         curve = self._curves.get(ident)
         if curve is None:
             if len(self._curves) >= self.capacity:
                 del self._curves[next(iter(self._curves))]
             curve = self._curves[ident] = Curve()
-        if not curve.points or step > curve.points[-1].step:
-            curve.add(Point(step, loss))
+        curve.add(Point(step, loss))
 
     def end(self, ident: Id, *, completed: bool) -> None:
         """Note that an evaluation ended: completed, or else stopped or failed. Nothing happens if it is not known."""

@@ -41,6 +41,9 @@ class OptunaPruner(Pruner):
     def stops(self, ident: Id, curves: Curves) -> bool:
         for other, curve in curves.items():
             mirror = self._mirrors.get(other)
+            if mirror is not None and mirror.reported > len(curve):  # it is tried again
+                mirror.end(completed=False)
+                mirror = None
             if mirror is None:
                 mirror = self._mirrors[other] = _Mirror(self._study)
             if mirror.reported < len(curve) or mirror.ended != curve.ended:

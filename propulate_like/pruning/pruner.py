@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from typing import Any, ClassVar
 
@@ -34,3 +35,15 @@ class Pruner:
 
     def __repr__(self) -> str:
         return declarations.shown(self)
+
+
+class Judges:
+    """A rule with the curves that this rank knows, for each rung of a fidelity apart: their losses do not compare."""
+
+    def __init__(self, pruner: Pruner, rungs: int = 1) -> None:
+        self.curves = [Curves() for _ in range(rungs)]
+        self._pruners = [pruner] + [copy.deepcopy(pruner) for _ in range(rungs - 1)]
+
+    def stops(self, ident: Id, rung: int) -> bool:
+        """Ask the rung's rule about the evaluation's newest intermediate loss."""
+        return self._pruners[rung].stops(ident, self.curves[rung])

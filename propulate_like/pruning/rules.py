@@ -142,5 +142,5 @@ def _rivals(ident: Id, curves: Curves) -> Iterator[float]:
     """Give the lowest loss until this evaluation's step of every other one that came as far."""
     now = curves[ident][-1].step
     for other, curve in curves.items():
-        if other != ident and curve[-1].step >= now:
+        if other != ident and curve[0].step <= now <= curve[-1].step:
             yield curve.lowest_until(now)

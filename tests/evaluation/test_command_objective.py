@@ -135,6 +135,36 @@ def test_what_is_printed_is_in_the_log(tmp_path: Path) -> None:
     assert log.read_text() == "out\nerr\n1\n"
 
 
+def test_a_result_file_of_before_is_none(tmp_path: Path) -> None:
+    path = program(tmp_path, '[ "$1" = 1 ] && echo $2 > "$3/out.json" || true')
+    command = pl.Command([path, "{epochs}", "{x}", "{directory}"], result="out.json")
+    result = search(command, 20, fidelity=pl.Fidelity("epochs", [1, 3]))
+    assert {str(individual.status) for individual in result.individuals if individual.rung} == {"invalid"}
+
+
+def test_a_negative_value_is_no_option() -> None:
+    command = pl.Command(["echo", "{x}", "{y}", "-v", "{y}", "end"])
+    assert command.filled({"x": "-1.5"}, ["x", "y"]) == ["echo", "-1.5", "end"]
+
+
+@pytest.mark.mpi
+def test_the_first_members_output_counts_in_a_team(script: Any, python: Any, reports: Any) -> None:
+    path = script("""
+        import propulate_like as pl
+        text = 'if [ $RANK = 1 ]; then sleep 0.1; echo -1000; else echo {x}; fi'
+        result = pl.minimize(
+            pl.Command(text, shell=True), {"x": (0.0, 1.0)}, evaluations=4, run="run",
+            evaluation={"ranks_per_worker": 2},
+        )
+        for i in result.individuals:
+            assert i.loss == i.params["x"], i
+            assert (result.trials / str(i.id) / "output-1.log").read_text() == "-1000\\n"
+        report(result.evaluations)
+    """)
+    python(path, ranks=2)
+    assert reports() == [["4"]] * 2
+
+
 @pytest.mark.parametrize(
     ("command", "message"),
     [

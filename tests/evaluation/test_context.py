@@ -156,6 +156,40 @@ def test_a_search_continues_with_its_curves_and_what_was_stopped(tmp_path: Path)
     assert [individual.curve for individual in again.individuals] == [i.curve for i in result.individuals]
 
 
+def test_an_attempt_begins_its_curve_anew_for_the_rule_as_well() -> None:
+    seen = []
+
+    class WatchingPruner(pl.Pruner):
+        def stops(self, ident: pl.Id, curves: Any) -> bool:
+            seen.append([point.loss for point in curves[ident]])
+            return False
+
+    attempts = []
+
+    def loss(x: float) -> Iterator[float]:
+        attempts.append(x)
+        for step in range(3):
+            yield step + 10.0 * len(attempts)
+            if len(attempts) == 1 and step == 1:
+                message = "the first attempt"
+                raise RuntimeError(message)
+
+    settings = {"retries": 1, "retry_on": ["error"]}
+    result = pl.minimize(loss, SPACE, evaluations=1, pruner=WatchingPruner(), evaluation=settings)
+    assert seen == [[10], [10, 11], [20], [20, 21], [20, 21, 22]]
+    assert result.best.curve == ((1, 20), (2, 21), (3, 22))
+
+
+@pytest.mark.parametrize("isolate", [False, True])
+def test_a_broken_rule_ends_the_search_with_its_error(isolate: bool) -> None:
+    class BrokenPruner(pl.Pruner):
+        def stops(self, *_: object) -> bool:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        search(losses.falling, isolate=isolate, pruner=BrokenPruner())
+
+
 @pytest.mark.mpi
 def test_ranks_know_each_others_curves(script: Any, python: Any, reports: Any) -> None:
     path = script("""
@@ -171,7 +205,7 @@ def test_ranks_know_each_others_curves(script: Any, python: Any, reports: Any) -
             for step in range(1, 21):
                 yield x + 1 / step
         result = pl.minimize(loss, {"x": (0.0, 1.0)}, evaluations=300, seed=0, pruner=pl.MedianPruner())
-        known = workers[0].curves
+        known = workers[0].judges.curves[0]
         ended = sum(curve.ended for curve in known.values())
         whole = all([tuple(p) for p in known[i.id].points] == list(i.curve) for i in result.individuals)
         report(len(known), ended, whole, result.statuses[pl.Status.STOPPED] > 50)
@@ -187,6 +221,8 @@ def test_a_metric_takes_the_losss_place() -> None:
     result = search(loss, 100, evaluation={"metric": "cost"})
     assert result.best.params["x"] > 0.9
     assert result.best.metrics["loss"] == result.best.params["x"]
+    with pytest.raises(ValueError, match="metric: 'cost' cannot be minimized with a pruner"):
+        search(loss, 1, evaluation={"metric": "cost"}, pruner=pl.MedianPruner())
     with pytest.raises(pl.SearchFailed, match="there is no metric 'price'; there are: cost"):
         search(loss, 1, evaluation={"metric": "price"})
 

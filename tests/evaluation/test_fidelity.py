@@ -72,6 +72,48 @@ def test_a_search_continues_with_its_rungs(tmp_path: Path) -> None:
         assert individual.metrics["trained"] == RUNGS[individual.rung] - before
 
 
+def test_nobody_is_promoted_again_after_a_promotion_failed_or_was_cut_off(tmp_path: Path) -> None:
+    def loss(x: float, epochs: int) -> float:
+        if epochs > 1:
+            message = "only the first epoch works"
+            raise RuntimeError(message)
+        return x
+
+    for evaluations in (20, 40, 60):
+        fidelity = pl.Fidelity("epochs", RUNGS)
+        result = pl.minimize(loss, SPACE, evaluations=evaluations, fidelity=fidelity, seed=0, run=tmp_path / "run")
+    continued = [individual.continues for individual in result.individuals if individual.rung]
+    assert len(continued) > 5
+    assert len(set(continued)) == len(continued)
+
+
+def test_equal_losses_are_promoted_by_the_share_as_well() -> None:
+    result = pl.minimize(lambda x, epochs: 1.0, SPACE, evaluations=120, fidelity=pl.Fidelity("epochs", [1, 9]), seed=0)
+    rungs = Counter(individual.rung for individual in result.individuals)
+    assert 0.2 < rungs[1] / rungs[0] < 0.4
+
+
+def test_a_pruner_compares_within_a_rung() -> None:
+    """Each rung's report begins at step 1 again, and is lower by far than the rungs' below."""
+
+    def loss(x: float, epochs: int) -> Any:
+        for step in range(1, 7):
+            yield x + 1000 / epochs + 1 / step
+
+    result = pl.minimize(
+        loss,
+        SPACE,
+        evaluations=200,
+        fidelity=pl.Fidelity("epochs", RUNGS),
+        seed=0,
+        pruner=pl.MedianPruner(),
+        propagator=pl.UniformInitialization(),
+    )
+    counts = Counter((individual.rung, individual.status) for individual in result.individuals)
+    for rung in (0, 1):
+        assert counts[rung, pl.Status.OK] > 0.25 * counts[rung, pl.Status.STOPPED] > 0, counts
+
+
 def test_children_may_start_from_their_parents_weights(tmp_path: Path) -> None:
     """Population-based training: each evaluation is one step from the first parent's state, and they get far."""
 
