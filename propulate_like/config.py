@@ -310,11 +310,15 @@ def _settings(data: dict[str, Any], source: str) -> Settings:
         place = re.sub(r"^\.", "", where.rstrip("`"))
     unknown = re.search(r"unknown field `(.*)`", text)
     missing = re.search(r"missing required field `(.*)`", text)
+    keys = re.search(r"at `key` in `\$\.?(.*)`", text)
+    place = keys[1] if keys else place
     prefix = f"{source}: {place}: " if place else f"{source}: "
     if unknown:
         kinds = {"budget": BudgetSettings, "evaluation": EvaluationSettings, "objective": Command}
         kind = kinds.get(place, Settings)
         text = f"unknown key {unknown[1]!r}{nearest(unknown[1], kind.__struct_fields__)}"
+    elif keys:
+        text = "every key must be a name"
     elif missing:
         example = {"objective": "train.py:train", "budget": "{evaluations: 100}"}.get(missing[1], "...")
         text = f"the key {missing[1]!r} is missing: add `{missing[1]}: {example}`"

@@ -6,6 +6,7 @@ from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from math import isfinite
 from typing import Any
 
 from propulate_like import declarations
@@ -23,11 +24,13 @@ class Fidelity:
 
     def __init__(self, name: str, rungs: Sequence[float], reduction: float = 3) -> None:
         """ValueError where there are fewer than two rungs, they do not rise, or the reduction is not above 1."""
-        if not isinstance(name, str) or not name.isidentifier():
-            message = f"name={name!r} must be a name such as 'epochs'"
+        if not isinstance(name, str) or not name.isidentifier() or name == "evaluation":
+            message = f"name={name!r} must be a name such as 'epochs', and not 'evaluation'"
             raise ValueError(message)
         self.name = name
-        numbers = isinstance(rungs, list | tuple) and all(type(rung) in (int, float) for rung in rungs)
+        numbers = isinstance(rungs, list | tuple) and all(
+            type(rung) in (int, float) and isfinite(rung) for rung in rungs
+        )
         if not numbers or len(rungs) < 2 or any(low >= high for low, high in pairwise(rungs)):  # noqa: PLR2004
             message = f"rungs={rungs!r} must be at least two rising numbers, such as [1, 3, 9]"
             raise ValueError(message)

@@ -136,6 +136,10 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     curve: tuple[tuple[int, float], ...] = ()
     attempts: int = 1
 
+    def __post_init__(self) -> None:
+        if not self.cause.isascii():
+            msgspec.structs.force_setattr(self, "cause", _writable(self.cause))
+
     @classmethod
     def of(cls, value: object) -> Outcome:
         """Judge what a loss returned: a number, or a mapping with a "loss" and metrics beside it.
@@ -149,8 +153,8 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
                 return cls(Status.INVALID, cause=f"the loss returned {_shown(value)}, which is no number")
             try:
                 value = float(value)
-            except (TypeError, ValueError, OverflowError) as error:
-                return cls(Status.INVALID, cause=f"the loss returned {_shown(value)}, which is no number: {error}")
+            except Exception as error:  # noqa: BLE001 (a class of the user's may raise anything)
+                return cls(Status.INVALID, cause=f"the loss returned {_shown(value)}, which is no number: {error!r}")
         if math.isfinite(value):
             return cls(OK, value)
         if math.isnan(value):
@@ -160,29 +164,38 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     @classmethod
     def _of_mapping(cls, value: dict[Any, Any]) -> Outcome:
         if "loss" not in value:
-            keys = ", ".join(map(repr, value))
+            keys = ", ".join(map(repr, value)) or "none"
             return cls(Status.INVALID, cause=f"the loss returned a mapping without 'loss': its keys are {keys}")
         if isinstance(value["loss"], dict):
             return cls(Status.INVALID, cause="the loss returned a mapping whose 'loss' is a mapping again")
         judged = cls.of(value["loss"])
-        metrics = {str(key): _plain(metric) for key, metric in value.items() if key != "loss"}
+        metrics = {_writable(str(key)): _plain(metric) for key, metric in value.items() if key != "loss"}
         return cls(judged.status, judged.loss, metrics, judged.cause)
+
+
+def _writable(text: str) -> str:
+    """Give the text as UTF-8 can hold it: undecodable bytes of file names, say, are written out."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _shown(value: object) -> str:
     try:
-        text = repr(value)
+        text = repr(value)[:80]
     except Exception:  # noqa: BLE001 (a loss may return anything, even what cannot be shown)
         text = "something"
-    return f"{text[:80]} ({type(value).__name__})"
+    return f"{text} ({type(value).__name__})"
 
 
 def _plain(value: object) -> object:
     """Turn a metric into what JSON can hold."""
-    if value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value)):
+    if value is None or isinstance(value, bool):
         return value
     try:
+        if isinstance(value, str):
+            return _writable(str(value))
+        if isinstance(value, int) and -(2**63) <= value < 2**63:
+            return int(value)
         number = float(value)  # type: ignore[arg-type]  # whatever has __float__
-    except (TypeError, ValueError, OverflowError):
-        return str(value)
+    except Exception:  # noqa: BLE001 (a class of the user's may raise anything)
+        return _writable(_shown(value))
     return number if math.isfinite(number) else str(number)

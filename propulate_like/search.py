@@ -226,7 +226,11 @@ class _Search:
         with ExitStack() as stack:
             evaluator = self._evaluator(start)
             stack.callback(evaluator.close)
-            team = None if self.team is None else stack.enter_context(TeamEvaluator(self.team, evaluator))
+            team = (
+                None
+                if self.team is None
+                else stack.enter_context(TeamEvaluator(self.team, evaluator, communicates=self.objective.in_rank))
+            )
             watch = None
             if self.show_progress and transport.rank == 0:
                 from propulate_like.report.progress import Progress
@@ -244,7 +248,7 @@ class _Search:
         if self.team is None:
             return {}
         evaluator = self._evaluator(start)
-        follower = Follower(self.team, evaluator, self.space)
+        follower = Follower(self.team, evaluator, self.space, communicates=self.objective.in_rank)
         with Interruption(follower):
             words = follower.run()
         return msgspec.json.decode(words, type=dict[int, Farewell])
@@ -341,10 +345,7 @@ class _Search:
             return None
         judges = Judges(self.pruner, 1 if self.fidelity is None else len(self.fidelity.rungs))
         for evaluated in beginning.curves:
-            curves = judges.curves[evaluated.rung]
-            for step, loss in evaluated.curve:
-                curves.report(evaluated.id, step, loss)
-            curves.end(evaluated.id, completed=evaluated.status is Status.OK)
+            judges.remember(evaluated.individual(self.space))
         return judges
 
     def _result(self, farewells: dict[int, Farewell], start: _Start) -> Result:

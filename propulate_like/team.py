@@ -51,12 +51,13 @@ class Abandon(msgspec.Struct, tag=True, frozen=True):
 
 
 class Ended(msgspec.Struct, tag=True, frozen=True):
-    """A member's outcome; the leader's says only that it will report no more."""
+    """A member's outcome, or that it was told to end; the leader's says only that it will report no more."""
 
     number: int
     status: Status
     cause: str = ""
     metrics: dict[str, Any] = {}
+    interrupted: bool = False
 
 
 class Disband(msgspec.Struct, tag=True, frozen=True):
@@ -76,8 +77,10 @@ _decoder: msgspec.msgpack.Decoder[Begin | Decision | Abandon | Ended | Disband] 
 class _Member:
     """What the leader and the members of a team share: messages within the team, and the parts of an evaluation."""
 
-    def __init__(self, team: Team, evaluator: Evaluator) -> None:
+    def __init__(self, team: Team, evaluator: Evaluator, *, communicates: bool) -> None:
+        """`communicates` says whether the evaluator's process is the rank, which can use the communicator."""
         self.evaluator = evaluator
+        self._communicates = communicates
         self._team, self._transport = team, team.transport
         self._number = 0
         self._last_abandoned = 0
@@ -105,6 +108,8 @@ class _Member:
         self._transport.flush()
 
     def _listen(self) -> None:
+        if self._pulse.failure is not None:
+            raise self._pulse.failure
         self._transport.flush()
         for peer, content in self._transport.receive():
             message = _decoder.decode(content)
@@ -119,7 +124,7 @@ class _Member:
     def _evaluate(
         self, individual: Individual, report: Report, environment: Mapping[str, str], *, renew: bool
     ) -> Individual:
-        if renew or self._comm is None:
+        if self._communicates and (renew or self._comm is None):
             pause = Pause()
             while self._transport.unsent:
                 self._listen()
@@ -137,15 +142,15 @@ class _Member:
 class TeamEvaluator(_Member):
     """Evaluates with the other members of this rank's team, as their leader."""
 
-    def __init__(self, team: Team, evaluator: Evaluator) -> None:
-        super().__init__(team, evaluator)
-        self._spoilt = False
+    def __init__(self, team: Team, evaluator: Evaluator, *, communicates: bool) -> None:
+        super().__init__(team, evaluator, communicates=communicates)
+        self._spoilt = self._waiting = self._interrupted = False
         self._failure: tuple[int, Ended] | None = None
         self._ended = 0
         self._metrics: list[dict[str, Any]] = []
 
     def __call__(self, individual: Individual, report: Report, membership: Membership | None = None) -> Individual:
-        """Evaluate together; where any member failed, that is the outcome."""
+        """Evaluate together; where any member failed, that is the outcome, and where one was told to end, all are."""
         self._number += 1
         self._failure, self._ended, self._metrics = None, 0, []
         renew, self._spoilt = self._spoilt, False
@@ -171,9 +176,17 @@ class TeamEvaluator(_Member):
             self._give_up()
         self._send_all(Ended(self._number, evaluated.status))
         self._gather()
+        if self._interrupted:
+            self._give_up()
+            self._gather(_LAST_SECONDS)
+            raise KeyboardInterrupt
         return self._joined(evaluated)
 
     def interrupt(self, frame: FrameType | None) -> bool:
+        """Break off this member's part, or the wait for the others'."""
+        if self._waiting:
+            self._interrupted = True
+            return True
         return self.evaluator.interrupt(frame)
 
     def close(self) -> None:
@@ -197,6 +210,7 @@ class TeamEvaluator(_Member):
             return
         self._ended += 1
         self._metrics.append(message.metrics)
+        self._interrupted = self._interrupted or message.interrupted
         if message.status not in {OK, STOPPED} and self._failure is None:
             self._failure = peer, message
             self._give_up()
@@ -206,12 +220,16 @@ class TeamEvaluator(_Member):
         self._send_all(Abandon(self._number))
 
     def _gather(self, seconds: float = math.inf) -> None:
-        """Wait until every member has ended its part, at most so long."""
+        """Wait until every member has ended its part, at most so long, or until interrupted where that is for ever."""
         pause = Pause()
         deadline = time.perf_counter() + seconds
+        self._waiting = True
         while self._ended < self._transport.size - 1 and time.perf_counter() < deadline:
+            if self._interrupted and seconds == math.inf:
+                break
             self._listen()
             pause()
+        self._waiting = False
 
     def _send_all(self, message: msgspec.Struct) -> None:
         for peer in self._transport.peers:
@@ -230,8 +248,8 @@ class TeamEvaluator(_Member):
 class Follower(_Member):
     """A member that does not search: evaluates what its leader says, until the search is over."""
 
-    def __init__(self, team: Team, evaluator: Evaluator, space: Space) -> None:
-        super().__init__(team, evaluator)
+    def __init__(self, team: Team, evaluator: Evaluator, space: Space, *, communicates: bool) -> None:
+        super().__init__(team, evaluator, communicates=communicates)
         self.evaluating = False
         self.reason: Any = None
         self._space = space
@@ -248,6 +266,10 @@ class Follower(_Member):
 
     def _follow(self, begin: Begin) -> None:
         self._number = begin.number
+        told = Ended(begin.number, Status.ERROR, "it was told to end", interrupted=True)
+        if self.reason is not None:
+            self._send(0, told)
+            return
         try:
             self.evaluating = True
             evaluated = self._evaluate(
@@ -255,7 +277,7 @@ class Follower(_Member):
             )
             ended = Ended(begin.number, evaluated.status, evaluated.cause, evaluated.metrics)
         except KeyboardInterrupt:
-            ended = Ended(begin.number, Status.ERROR, "it was interrupted")
+            ended = told
         finally:
             self.evaluating = False
         self._send(0, ended)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 CONFIG = """\
@@ -128,6 +129,22 @@ def test_interrupted_run_says_how_to_continue_and_does(ranks, project, command):
     assert f"continue:   propulate-like run search.yaml -n {ranks}" in text
     assert "ended by interrupted" in text
     assert "40 evaluations in" in command("run", "search.yaml", "-n", ranks).stdout
+
+
+@pytest.mark.mpi
+def test_killed_launcher_leaves_no_ranks_behind(project):
+    folder = project(seconds=0.2)
+    launcher = subprocess.Popen([sys.executable, "-m", "propulate_like", "run", "search.yaml", "-n", "2"], cwd=folder)
+    deadline = time.monotonic() + 60
+    while not any("evaluated" in file.read_text() for file in folder.glob("runs/it/journal/*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    ranks = [process for process in psutil.Process(launcher.pid).children(recursive=True) if process.is_running()]
+    assert len(ranks) >= 3
+    launcher.kill()
+    launcher.wait()
+    _, left = psutil.wait_procs(ranks, timeout=20)
+    assert not left
 
 
 def test_schema_is_json(command):

@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
 import msgspec
 
 from propulate_like.cli.rank import EXIT_FILE, Order
+from propulate_like.evaluation.process import signal_at_parents_death
 from propulate_like.report.progress import TERMINAL
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -37,7 +39,13 @@ def launch(order: Order, ranks: int) -> int:
         ]
         environment = rank_environment(ranks) | {EXIT_FILE: str(exit_file)}
         # A session of its own keeps Ctrl-C from reaching mpiexec, which would kill the ranks: they get SIGUSR1 instead.
-        process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=partial(signal_at_parents_death, signal.SIGTERM),  # noqa: PLW1509 (there is no other thread)
+        )
         _pass_signals_on(process)
         status = process.wait()
         if exit_file.exists():

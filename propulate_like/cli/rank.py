@@ -9,6 +9,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -18,6 +19,7 @@ from propulate_like.result import Result
 from propulate_like.search import SearchFailed, maximize, minimize
 from propulate_like.transport import launched
 
+_METRICS, _WIDTH = 20, 200  # how many metrics the summary shows, and how much of each value
 EXIT_FILE = "PROPULATE_LIKE_EXIT_FILE"
 """Set by the launcher to a file for rank 0's exit status: what mpiexec exits with says too little."""
 BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
@@ -73,14 +75,17 @@ def summary(result: Result, command: str) -> str:
     if result.succeeded:
         best = result.best
         lines.append(f"best {result.value:.6g}")
-        pairs = [*best.params.items(), *((f"[{name}]", value) for name, value in best.metrics.items())]
+        metrics = [(f"[{name[:_WIDTH]}]", value) for name, value in islice(best.metrics.items(), _METRICS)]
+        pairs = [*best.params.items(), *metrics]
         width = max(len(name) for name, _ in pairs)
         lines += [f"  {name:<{width}}  {_written(value)}" for name, value in pairs]
+        if len(best.metrics) > _METRICS:
+            lines.append(f"  and {len(best.metrics) - _METRICS} metrics more")
     failures = {status: count for status, count in result.statuses.items() if status != "ok"}
     failed = f" ({', '.join(f'{count} {status}' for status, count in failures.items())})" if failures else ""
     lines.append(f"{result.evaluations} evaluations{failed} in {result.seconds:.1f} s, ended by {result.reason}")
     if result.failure is not None:
-        lines.append(f"first failure: {result.failure.cause.splitlines()[-1]}")
+        lines.append(f"first failure: {_written(result.failure.cause.splitlines()[-1])}")
     if result.run is not None:
         lines.append(f"run folder: {result.run}")
         lines.append(f"see more:   propulate-like results {shlex.quote(str(result.run))}")
@@ -90,7 +95,8 @@ def summary(result: Result, command: str) -> str:
 
 
 def _written(value: object) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= _WIDTH else f"{text[:_WIDTH]}..."
 
 
 def _say(first: bool, message: str, status: int) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from propulate_like.evaluation import loading
 from propulate_like.evaluation.context import Evaluation, Report, Task
 from propulate_like.evaluation.objective import CONTEXT, Loss, takes, takes_mapping
 from propulate_like.individual import OK, STOPPED, Outcome, Status
@@ -36,6 +37,7 @@ class Call:
         self._fidelity = fidelity if fidelity and (self.as_mapping or takes(loss, fidelity)) else ""
         self._context = not self.plain
         self._failures = 0
+        self._in_child = loading.in_child
         self.plain = self.plain and not self._fidelity
 
     def __call__(self, params: dict[str, Any], task: Task, report: Report, comm: Any = None) -> Outcome:
@@ -46,7 +48,7 @@ class Call:
         context = {CONTEXT: evaluation} if self._context else {}
         try:
             value = self.loss(params, **context) if self.as_mapping else self.loss(**params, **context)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 (a loss may raise anything)
+        except BaseException as error:  # noqa: BLE001 (a loss may raise anything)
             outcome = self.failure(error)
         else:
             outcome = self.finish(value, evaluation)
@@ -59,7 +61,7 @@ class Call:
         if isinstance(value, Generator):
             try:
                 value = _drive(value, evaluation)
-            except (Exception, SystemExit) as error:  # noqa: BLE001 (a loss may raise anything)
+            except BaseException as error:  # noqa: BLE001 (a loss may raise anything)
                 return self.failure(error)
         if value is None and evaluation.reported is not None:
             value = evaluation.reported
@@ -72,7 +74,9 @@ class Call:
         return outcome
 
     def failure(self, error: BaseException) -> Outcome:
-        """Give the outcome that an exception is, with its traceback."""
+        """Give the outcome that an exception is, with its traceback; in the rank, KeyboardInterrupt passes."""
+        if isinstance(error, KeyboardInterrupt) and not self._in_child:
+            raise error
         self._failures += 1
         if self._failures > _FULL_TRACEBACKS:
             lines = traceback.format_exception_only(error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
+import contextlib
 import os
 import sys
 import traceback
@@ -15,11 +15,11 @@ import msgspec
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.calling import Call
 from propulate_like.evaluation.context import Task
-from propulate_like.evaluation.process import die_with_parent
+from propulate_like.evaluation.process import adopt_orphans, die_with_parent
 from propulate_like.individual import Outcome, Status
 from propulate_like.space import Space
 
-_PR_SET_CHILD_SUBREAPER = 36
+_MANY_ENDED = 100
 
 
 class Load(msgspec.Struct, tag=True, frozen=True):
@@ -74,7 +74,7 @@ def main(descriptor: int) -> None:
     if not isinstance(order, Load):
         raise TypeError(order)
     die_with_parent(order.parent)
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)  # so that what an evaluation leaves behind is seen
+    adopt_orphans()  # so that what an evaluation leaves behind is seen
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a file's stream: nobody has replaced it
     space = Space.from_declaration(order.space)
     call = _load(order, space)
@@ -102,8 +102,9 @@ def _serve(connection: Connection[bytes, bytes], call: Call | Outcome, space: Sp
     else:
         os.environ.update(order.task.environment)
         outcome = call(space.decode(order.task.genome), order.task, report)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # the loss may have closed or replaced it
+            stream.flush()
     connection.send_bytes(encode(Done(outcome, _left())))
 
 
@@ -130,7 +131,7 @@ def _print_to(log: str) -> None:
 
 
 def _left() -> bool:
-    """Say whether there are processes that the evaluation started and did not wait for."""
+    """Say whether there are processes that the evaluation started and did not end, or many that wait for that."""
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
@@ -149,7 +150,7 @@ def _left() -> bool:
         if any(child.pid not in trackers and _runs(child) for child in descendants):
             return True
         seen = descendants
-    return False
+    return len(descendants) > _MANY_ENDED
 
 
 def _runs(process: Any) -> bool:

@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import shutil
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,10 @@ from propulate_like.individual import OK, STOPPED, Individual, Outcome, Status
 from propulate_like.space import Space
 
 _PLACEHOLDER = re.compile(r"\{([\w.]+)\}")
+_FORMATTED = re.compile(r"\{([A-Za-z_]\w*)[:!][^{}]*\}")
 _OWN = ("id", "directory", "parent_directory", "params", "seed", "devices")
 _LONGEST_TAIL = 2000
+_LARGEST_RESULT = 1 << 24
 _BLOCK = 1 << 16
 
 
@@ -52,12 +55,22 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if not self.command:
             message = "command: empty: give the words of a command, such as [python, train.py]"
             raise ValueError(message)
+        if any("\0" in word for word in self.words):
+            message = f"command: {self.command!r:.60} has a NUL character"
+            raise ValueError(message)
+        if self.result is not None and Path(self.result).name in ("", ".."):
+            message = f"result: {self.result!r} must be the name of a file"
+            raise ValueError(message)
         known = [*space.names, *_OWN, *([fidelity] if fidelity else [])]
         for word in self.words:
             for name in _PLACEHOLDER.findall(word):
                 if name not in known:
                     message = f"command: {word!r}: there is no parameter {name!r}{nearest(name, known)}"
                     raise ValueError(message)
+            formatted = _FORMATTED.search(word)
+            if formatted and formatted[1] in known:
+                message = f"command: {word!r}: a placeholder has no format: write {{{formatted[1]}}}"
+                raise ValueError(message)
 
     def find(self) -> None:
         """ValueError where there is no such program: on PATH, or in the folder where the command runs, as ./program."""
@@ -173,8 +186,8 @@ class CommandEvaluator(SupervisedEvaluator):
             path = task.directory / self._command.result
             where = f"the file {path}"
             try:
-                text = path.read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
+                text = _small_text(path)
+            except (OSError, ValueError) as error:
                 return Outcome(Status.INVALID, cause=f"{where} cannot be read: {error}")
         try:
             value = json.loads(text)
@@ -190,6 +203,20 @@ class CommandEvaluator(SupervisedEvaluator):
             return outcome
         loss = -outcome.loss if self._maximize else outcome.loss
         return msgspec.structs.replace(outcome, loss=loss, status=STOPPED if stopped else OK)
+
+
+def _small_text(path: Path) -> str:
+    """Read a file; OSError or ValueError where it is none of moderate size, in UTF-8."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            message = "it is no regular file"
+            raise ValueError(message)
+        content = file.read(_LARGEST_RESULT + 1)
+    if len(content) > _LARGEST_RESULT:
+        message = f"it has more than {_LARGEST_RESULT:,} bytes"
+        raise ValueError(message)
+    return content.decode()
 
 
 class _Stop(Exception):  # noqa: N818 (it says what happened)

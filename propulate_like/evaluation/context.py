@@ -17,6 +17,7 @@ from propulate_like.space import Genome
 if TYPE_CHECKING:
     import numpy as np
 
+_STEPS = 2**63
 Report = Callable[[int, float], bool]
 """Takes a step and the intermediate loss there (lower is better); says whether the evaluation is to stop."""
 
@@ -181,12 +182,12 @@ class Evaluation:
         number, or the step is not after the last one.
         """
         step = self._step + 1 if step is None else step
-        if isinstance(step, bool) or not isinstance(step, int) or step <= self._step:
-            message = f"step={step!r} must be a whole number above {self._step}, the last step reported"
+        if isinstance(step, bool) or not isinstance(step, int) or not self._step < step < _STEPS:
+            message = f"step={step!r:.40} must be a whole number above {self._step}, the last step reported"
             raise ValueError(message)
         try:
             loss = float(value)
-        except (TypeError, ValueError):
+        except Exception:  # noqa: BLE001 (a class of the user's may raise anything)
             message = f"the intermediate loss {value!r:.80} is no number"
             raise ValueError(message) from None
         self._step, self.reported = step, loss

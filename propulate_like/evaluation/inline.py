@@ -13,7 +13,7 @@ from propulate_like.individual import Individual
 
 
 class InlineEvaluator:
-    """Calls the loss in this process. Exceptions, `sys.exit` included, become failures; KeyboardInterrupt passes."""
+    """Calls the loss in this process. What it raises, `sys.exit` too, becomes a failure; KeyboardInterrupt passes."""
 
     def __init__(self, call: Call, tasks: Tasks) -> None:
         self._call, self._tasks = call, tasks
@@ -27,7 +27,7 @@ class InlineEvaluator:
         if call.plain and membership is None:
             try:
                 value = call.loss(params) if call.as_mapping else call.loss(**params)
-            except (Exception, SystemExit) as error:  # noqa: BLE001 (a loss may raise anything)
+            except BaseException as error:  # noqa: BLE001 (a loss may raise anything)
                 outcome = call.failure(error)
             else:
                 if type(value) is float and not call.maximize and -math.inf < value < math.inf and not individual.rung:

@@ -40,7 +40,8 @@ class IsolatedEvaluator(SupervisedEvaluator):
     def close(self) -> None:
         """End the child and all that it started."""
         self._break_off()
-        self._output.close()
+        with contextlib.suppress(OSError):  # the folder may be gone
+            self._output.close()
 
     def _evaluate(
         self, individual: Individual, task: Task, report: Report, began: float, membership: Membership | None
@@ -52,6 +53,7 @@ class IsolatedEvaluator(SupervisedEvaluator):
                 self._output.keep(task)
 
     def _answer(self, task: Task, report: Report, began: float, membership: Membership | None) -> Outcome:
+        log = self._output.renewed()
         child, connection = self._running_child()
         log_due = began + _LOG_SECONDS
 
@@ -63,7 +65,7 @@ class IsolatedEvaluator(SupervisedEvaluator):
                 self._output.show(task)
 
         with contextlib.suppress(ConnectionError):
-            connection.send_bytes(encode(Evaluate(task, self._output.renewed())))
+            connection.send_bytes(encode(Evaluate(task, log)))
         while True:
             try:
                 if connection.fileno() not in child.wait(self._limits, began, meanwhile):

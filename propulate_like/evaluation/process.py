@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,10 +26,21 @@ if TYPE_CHECKING:
 
 _MARK = "PROPULATE_LIKE_CHILD"
 _OF_THE_LAUNCHER = re.compile(
-    "(PMIX|PMI|PRTE|OPAL|HYDI|HYDRA|MPI|MPICH|MPIR|MV2|PALS)_|OMPI_(?!ALLOW_RUN_AS_ROOT)|"
+    "(PMIX|PMI|PRTE|OPAL|HYDI|HYDRA|MPIR|MV2|PALS)_|MPI_LOCAL|OMPI_(?!ALLOW_RUN_AS_ROOT|MCA_)|"
+    "OMPI_MCA_(PREFIXES|num_procs|initial_wdir|cpu_type)|"
     "SLURM_(PROCID|LOCALID|NTASKS|NPROCS|TASK_PID|STEP_|MPI_TYPE|PMI)|FLUX_TASK_"
 )
+_WATCH = """
+read line
+for turn in 1 2 3; do
+    for file in $(grep -aFls "$0" /proc/[0-9]*/environ); do
+        process=${file#/proc/}
+        kill -9 "${process%/environ}"
+    done
+done
+"""
 _SLICE_SECONDS = 0.02
+_LAST_SECONDS = 1.0
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _numbers = itertools.count()
 
@@ -51,7 +63,8 @@ class Broken(Exception):  # noqa: N818 (it says what happened)
 class Supervised:
     """A process in a session of its own, without the launcher's variables, that dies with this rank at the latest.
 
-    Everything it starts is ended with it, whatever session that went to: this rank adopts what loses its parent.
+    Everything it starts is ended with it, whatever session that went to: this rank adopts what loses its parent. Where
+    the rank itself is killed, a shell that waits for that does the same.
     """
 
     def __init__(
@@ -64,7 +77,8 @@ class Supervised:
         folder: Path | None = None,
     ) -> None:
         """Start it, its standard output and error going to the file `output`; OSError where that cannot be done."""
-        _adopt_orphans()
+        adopt_orphans()
+        _set_watch()
         self._mark = f"{os.getpid()}-{next(_numbers)}"
         self._process = subprocess.Popen(
             command,
@@ -139,7 +153,10 @@ class Supervised:
 
     def ended(self) -> str:
         """Say in words how it ended by itself, having ended whatever it left."""
+        own = bool(select.select([self._pidfd], [], [], _LAST_SECONDS)[0])  # else it only closed its connection
         status = self.end()
+        if not own:
+            return "the process closed its connection to the rank"
         if status >= 0:
             return f"the process exited with status {status}"
         name = signal.Signals(-status).name
@@ -184,14 +201,29 @@ def stripped(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if not _OF_THE_LAUNCHER.match(name)}
 
 
+def signal_at_parents_death(number: int) -> None:
+    """Have the kernel send this process a signal when its parent dies."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
+
+
 def die_with_parent(parent: int) -> None:
     """Have the kernel kill this process when its parent dies, and choose it first when memory runs out."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal_at_parents_death(signal.SIGKILL)
     if os.getppid() != parent:
         sys.exit(1)
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
-def _adopt_orphans() -> None:
+@cache
+def _set_watch() -> subprocess.Popen[bytes]:
+    """Start the shell that reads from this rank until the end of it, and then kills what bears the rank's mark."""
+    command = ["/bin/sh", "-c", _WATCH, f"{_MARK}={os.getpid()}-"]
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every descendant that loses its own."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)

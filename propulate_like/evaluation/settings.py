@@ -13,7 +13,7 @@ import msgspec
 
 from propulate_like.declarations import nearest
 from propulate_like.devices import Gpus
-from propulate_like.energy import EnergyMeter
+from propulate_like.energy import METRICS, EnergyMeter
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.calling import Call
 from propulate_like.evaluation.command import Command, CommandEvaluator
@@ -57,7 +57,7 @@ class EvaluationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     ranks_per_gpu: Annotated[int, msgspec.Meta(ge=1)] | None = None
     ranks_per_worker: Annotated[int, msgspec.Meta(ge=1)] = 1
     energy: bool = False
-    metric: str | None = None
+    metric: Annotated[str, msgspec.Meta(min_length=1)] | None = None
 
     @property
     def isolated(self) -> bool:
@@ -69,6 +69,10 @@ class EvaluationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
         if self.metric is not None and pruned:
             message = f"metric: {self.metric!r} cannot be minimized with a pruner, which judges by the loss"
             raise ValueError(message)
+        if self.metric in METRICS and not self.energy:
+            message = f"metric: {self.metric!r} needs energy: true"
+            raise ValueError(message)
+        bytes_of(self.memory)
         supervised = self.isolated or isinstance(loss, Command)
         for name in ("timeout", "memory"):
             if getattr(self, name) is not None and not supervised:
@@ -78,7 +82,6 @@ class EvaluationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
             name = "gpus_per_rank" if self.gpus_per_rank else "ranks_per_gpu"
             message = f"{name}: {getattr(self, name)} needs gpus: auto, or a list of GPUs"
             raise ValueError(message)
-        bytes_of(self.memory)
         self.shared_gpus()
 
     def shared_gpus(self) -> Gpus | None:
@@ -91,7 +94,7 @@ def bytes_of(memory: float | str | None) -> int | None:
     if memory is None:
         return None
     if isinstance(memory, int) and not isinstance(memory, bool) and memory > 0:
-        return memory
+        return _enough(memory, memory)
     found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([A-Za-z]+)", str(memory))
     if found is None or float(found[1]) <= 0:
         message = f"memory: {memory!r} must be a number of bytes, or such as 8 GiB"
@@ -99,7 +102,14 @@ def bytes_of(memory: float | str | None) -> int | None:
     if found[2] not in _UNITS:
         message = f"memory: {memory!r} has an unknown unit{nearest(found[2], list(_UNITS))}"
         raise ValueError(message)
-    return int(float(found[1]) * _UNITS[found[2]])
+    return _enough(int(float(found[1]) * _UNITS[found[2]]), memory)
+
+
+def _enough(size: int, given: object) -> int:
+    if size < _UNITS["MiB"]:
+        message = f"memory: {given!r} is less than any process needs: write such as 8 GiB"
+        raise ValueError(message)
+    return size
 
 
 class Objective:
@@ -143,9 +153,14 @@ class Objective:
         return ""
 
     @property
+    def in_rank(self) -> bool:
+        """Whether the loss is called in the rank itself."""
+        return self._call is not None and not self.settings.isolated
+
+    @property
     def keeps_files(self) -> bool:
         """Whether evaluations write files even where the loss asks for none."""
-        return self._call is None or self.settings.isolated or not self._call.plain
+        return not self.in_rank or (self._call is not None and not self._call.plain)
 
     def evaluator(self, tasks: Tasks, rank: int, meter: EnergyMeter | None) -> Evaluator:
         """Give what evaluates on this rank, whose number among all ranks is `rank`."""
@@ -158,7 +173,7 @@ class Objective:
         limits = Limits(self.settings.timeout, bytes_of(self.settings.memory))
         if isinstance(self._loss, Command):
             return CommandEvaluator(self._loss, tasks, limits, maximize=self.maximize, fidelity=self.fidelity)
-        if self._call is not None and not self.settings.isolated:
+        if self._call is not None and self.in_rank:
             return InlineEvaluator(self._call, tasks)
         from propulate_like.evaluation.child import Load
         from propulate_like.evaluation.isolated import IsolatedEvaluator
@@ -192,16 +207,19 @@ def settings_of(form: EvaluationSettings | Mapping[str, Any] | None) -> Evaluati
         return EvaluationSettings()
     if isinstance(form, EvaluationSettings):
         return form
+    if not isinstance(form, Mapping):
+        message = f"evaluation={form!r:.60} must be a mapping such as {{'isolate': True, 'timeout': 600}}"
+        raise ValueError(message)
     for key in form:
         if key not in EvaluationSettings.__struct_fields__:
-            message = f"unknown key {key!r}{nearest(key, EvaluationSettings.__struct_fields__)}"
+            message = f"evaluation: unknown key {key!r}{nearest(key, EvaluationSettings.__struct_fields__)}"
             raise ValueError(message)
     try:
         return msgspec.convert(form, EvaluationSettings)
     except msgspec.ValidationError as error:
         text, _, where = str(error).partition(" - at `$.")
         key = where.rstrip("`").partition("[")[0]
-        message = f"{key}: {refusal(key, form[key], text)}"
+        message = f"evaluation.{key}: {refusal(key, form[key], text)}"
         raise ValueError(message) from None
 
 

@@ -28,7 +28,7 @@ class SupervisedEvaluator:
         except KeyboardInterrupt:
             self._break_off()
             raise
-        except (Broken, Abandoned, OSError) as problem:
+        except (Broken, Abandoned, OSError, ValueError) as problem:
             self._break_off()
             outcome = _outcome_of(problem)
         ended = time.perf_counter()
@@ -61,7 +61,7 @@ def log_of(task: Task) -> Path:
     return task.directory / ("output.log" if task.leads else f"output-{task.member}.log")
 
 
-def _outcome_of(problem: Broken | Abandoned | OSError) -> Outcome:
+def _outcome_of(problem: Broken | Abandoned | OSError | ValueError) -> Outcome:
     if isinstance(problem, Broken):
         return Outcome(problem.status, cause=problem.cause)
     if isinstance(problem, Abandoned):

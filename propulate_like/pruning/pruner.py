@@ -7,7 +7,7 @@ import re
 from typing import Any, ClassVar
 
 from propulate_like import declarations
-from propulate_like.individual import Id
+from propulate_like.individual import OK, Id, Individual
 from propulate_like.pruning.curves import Curves
 
 PRUNERS: dict[str, type[Pruner]] = {}
@@ -43,6 +43,13 @@ class Judges:
     def __init__(self, pruner: Pruner, rungs: int = 1) -> None:
         self.curves = [Curves() for _ in range(rungs)]
         self._pruners = [pruner] + [copy.deepcopy(pruner) for _ in range(rungs - 1)]
+
+    def remember(self, individual: Individual) -> None:
+        """Learn the curve of an evaluation that has ended."""
+        curves = self.curves[individual.rung]
+        for step, loss in individual.curve:
+            curves.report(individual.id, step, loss)
+        curves.end(individual.id, completed=individual.status is OK)
 
     def stops(self, ident: Id, rung: int) -> bool:
         """Ask the rung's rule about the evaluation's newest intermediate loss."""

@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Callable
 from functools import reduce
 from itertools import accumulate
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from mpi4py import MPI
 
@@ -17,6 +17,11 @@ _COLLECTIVE = (
     *("Barrier", "Bcast", "Gather", "Gatherv", "Scatter", "Scatterv", "Allgather", "Allgatherv", "Alltoall"),
     *("Alltoallv", "Reduce", "Allreduce", "Scan", "Exscan", "Reduce_scatter", "Reduce_scatter_block"),
 )
+_REFUSED = (
+    *("Alltoallw", "Bsend", "bsend", "Rsend", "Sendrecv_replace", "Mprobe", "mprobe", "Agree", "Shrink", "Disconnect"),
+    *("Clone", "Create", "Create_cart", "Create_graph", "Create_dist_graph", "Create_dist_graph_adjacent", "Dup"),
+    *("Dup_with_info", "Split", "Split_type", "Create_intercomm", "Spawn", "Spawn_multiple", "Accept", "Connect"),
+)
 _LOOKS_BEFORE_PAUSING = 2000
 _never_freed: list[Any] = []  # buffers of calls that were given up, which late messages may still be written to
 
@@ -24,7 +29,7 @@ _never_freed: list[Any] = []  # buffers of calls that were given up, which late 
 class TeamCommunicator(MPI.Intracomm):
     """An `MPI.Intracomm` whose blocking calls raise Abandoned where another member's part of the evaluation failed.
 
-    Each is its non-blocking form, and a wait that looks at the team as well.
+    Each is its non-blocking form, and a wait that looks at the team as well. RuntimeError for those that have none.
     """
 
     _abandoned: Callable[[], bool]
@@ -81,6 +86,48 @@ class TeamCommunicator(MPI.Intracomm):
         self._wait(message.Irecv([content, MPI.BYTE]), content)
         return MPI.pickle.loads(content)
 
+    def Sendrecv(  # noqa: N802
+        self,
+        sendbuf: Any,
+        dest: int,
+        sendtag: int = 0,
+        recvbuf: Any = None,
+        source: int = MPI.ANY_SOURCE,
+        recvtag: int = MPI.ANY_TAG,
+        status: MPI.Status | None = None,
+    ) -> None:
+        sent = self.Isend(sendbuf, dest, sendtag)
+        self.Recv(recvbuf, source, recvtag, status)
+        self._wait(sent, sendbuf)
+
+    def sendrecv(
+        self,
+        sendobj: Any,
+        dest: int,
+        sendtag: int = 0,
+        recvbuf: Any = None,
+        source: int = MPI.ANY_SOURCE,
+        recvtag: int = MPI.ANY_TAG,
+        status: MPI.Status | None = None,
+    ) -> Any:
+        content = MPI.pickle.dumps(sendobj)
+        sent = self.Isend([content, MPI.BYTE], dest, sendtag)
+        received = self.recv(recvbuf, source, recvtag, status)
+        self._wait(sent, content)
+        return received
+
+    def Probe(  # noqa: N802
+        self, source: int = MPI.ANY_SOURCE, tag: int = MPI.ANY_TAG, status: MPI.Status | None = None
+    ) -> Literal[True]:
+        pause = Pause()
+        while not self.Iprobe(source, tag, status):
+            if self._abandoned():
+                raise Abandoned
+            pause()
+        return True
+
+    probe = Probe
+
     def barrier(self) -> None:
         self._wait(self.Ibarrier(), None)
 
@@ -111,6 +158,13 @@ class TeamCommunicator(MPI.Intracomm):
     def alltoall(self, sendobj: Any) -> list[Any]:
         return [row[self.rank] for row in self.allgather(list(sendobj))]
 
+    def scan(self, sendobj: Any, op: MPI.Op | Callable[[Any, Any], Any] = MPI.SUM) -> Any:
+        return reduce(op, self.allgather(sendobj)[: self.rank + 1])
+
+    def exscan(self, sendobj: Any, op: MPI.Op | Callable[[Any, Any], Any] = MPI.SUM) -> Any:
+        before = self.allgather(sendobj)[: self.rank]
+        return reduce(op, before) if before else None
+
     def allreduce(self, sendobj: Any, op: MPI.Op | Callable[[Any, Any], Any] = MPI.SUM) -> Any:
         return reduce(op, self.allgather(sendobj))
 
@@ -129,5 +183,16 @@ def _watched(name: str) -> Callable[..., None]:
     return call
 
 
+def _refused(name: str) -> Callable[..., None]:
+    def call(*_arguments: Any, **_keywords: Any) -> None:
+        message = f"evaluation.comm.{name} could not be broken off where another member fails; use the calls that can"
+        raise RuntimeError(message)
+
+    call.__name__ = name
+    return call
+
+
+for _name in _REFUSED:
+    setattr(TeamCommunicator, _name, _refused(_name))
 for _name in _COLLECTIVE:
     setattr(TeamCommunicator, _name, _watched(_name))

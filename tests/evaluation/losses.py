@@ -102,3 +102,36 @@ def describes(x: float, evaluation: Any) -> dict[str, Any]:
 def draws(x: float, evaluation: Any) -> dict[str, float]:
     """Draw a random number."""
     return {"loss": x, "drawn": evaluation.generator.random()}
+
+
+class Evil(float):
+    """A number that is none."""
+
+    def __float__(self) -> float:
+        raise RuntimeError
+
+
+def odd(x: float, kind: str, evaluation: Any) -> Any:
+    """Do something odd, as `kind` says."""
+    match kind:
+        case "base exception":
+            raise BaseException("no Exception")  # noqa: TRY002
+        case "generator exit":
+            raise GeneratorExit
+        case "undecodable error":
+            raise ValueError("file \udcff")
+        case "undecodable metric":
+            return {"loss": x, "\udcff": "\udcff"}
+        case "huge metric":
+            return {"loss": x, "count": 10**30, "more": 10**400}
+        case "no float":
+            return Evil(x)
+        case "huge step":
+            evaluation.report(x, 10**30)
+        case "no stdout":
+            sys.stdout = None  # type: ignore[assignment]
+        case "closed stdout":
+            sys.stdout.close()
+        case "closed files":
+            os.closerange(3, 256)
+    return x

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -225,3 +227,66 @@ def test_the_rank_outlives_its_limits_on_time_while_waiting(tmp_path: Path) -> N
             run=tmp_path / "run",
         )
     assert time.perf_counter() - began >= 0.9
+
+
+ODD = {
+    "base exception": ("error", "BaseException: no Exception"),
+    "generator exit": ("error", "GeneratorExit"),
+    "undecodable error": ("error", "ValueError: file \\udcff"),
+    "undecodable metric": ("ok", ""),
+    "huge metric": ("ok", ""),
+    "no float": ("invalid", "which is no number: RuntimeError()"),
+    "huge step": ("error", "step=1000000000000000000000000000000 must be a whole number above 0"),
+}
+ODD_CHILD = {
+    **ODD,
+    "no stdout": ("ok", ""),
+    "closed stdout": ("ok", ""),
+    "closed files": ("crashed", "the process exited with status 1"),
+}
+
+
+@pytest.mark.parametrize(("expected", "isolate"), [(ODD, False), (ODD_CHILD, True)], ids=["in the rank", "isolated"])
+def test_odd_losses_are_outcomes_and_reach_the_journal(expected: Any, isolate: bool, tmp_path: Path) -> None:
+    result = pl.minimize(
+        losses.odd,
+        {"kind": pl.Choice(*expected), "x": (0.0, 1.0)},
+        evaluations=6 * len(expected),
+        propagator=pl.UniformInitialization(),
+        pruner=pl.MedianPruner(),
+        evaluation={"isolate": isolate},
+        seed=0,
+        run=tmp_path / "run",
+    )
+    assert {individual.params["kind"] for individual in result.individuals} == set(expected)
+    for individual in result.individuals:
+        status, cause = expected[individual.params["kind"]]
+        assert str(individual.status) == status, individual
+        assert cause in individual.cause
+        if individual.params["kind"] == "huge metric":
+            assert individual.metrics["count"] == 1e30
+
+
+@pytest.mark.parametrize("how", ["isolated", "command"])
+def test_when_a_rank_is_killed_nothing_that_it_started_stays(how: str, script: Any, tmp_path: Path) -> None:
+    path = script(f"""
+        import os, subprocess, sys, time, propulate_like as pl
+        SLEEP = [sys.executable, "-c", "import time; time.sleep(99)  # left-behind-by-a-test"]
+        def loss(x):
+            subprocess.Popen(SLEEP, start_new_session=True)
+            time.sleep(99)
+        if __name__ == "__main__":
+            isolated = {how!r} == "isolated"
+            objective = loss if isolated else pl.Command(SLEEP)
+            pl.minimize(objective, {{"x": (0.0, 1.0)}}, evaluations=1, evaluation={{"isolate": isolated}})
+    """)
+    rank = subprocess.Popen([sys.executable, str(path)], cwd=tmp_path)
+    deadline = time.monotonic() + 30
+    while not left_behind():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    rank.kill()
+    rank.wait()
+    while left_behind():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -101,6 +101,96 @@ def test_a_failure_of_one_member_fails_that_evaluation_only(how: str, script: An
     assert reports() == [["20", "True", status]] * 4
 
 
+@pytest.mark.parametrize("told", [0, 1])
+def test_a_team_of_which_one_member_is_told_to_end_ends_the_search(
+    told: int, script: Any, python: Any, reports: Any
+) -> None:
+    path = script(f"""
+        import os, signal, threading, time, propulate_like as pl
+        from propulate_like.transport import launched
+        def loss(x, evaluation):
+            time.sleep(0.05 if evaluation.rank == 0 else 0.15)
+            return x
+        if __name__ == "__main__":
+            if launched()[0] == {told}:
+                threading.Timer(2.0, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            result = pl.minimize(
+                loss, {{"x": (0.0, 1.0)}}, evaluations=1000, seed=0, run="run", evaluation={{"ranks_per_worker": 2}}
+            )
+            report(result.reason, set(map(str, result.statuses)) == {{"ok"}}, result.evaluations > 3)
+            again = pl.minimize(
+                loss, {{"x": (0.0, 1.0)}}, evaluations=result.evaluations + 3, seed=0, run="run",
+                evaluation={{"ranks_per_worker": 2}},
+            )
+            report(again.reason, again.evaluations - result.evaluations)
+    """)
+    python(path, ranks=2)
+    assert sorted(reports()) == [["evaluations", "3"]] * 2 + [["interrupted", "True", "True"]] * 2
+
+
+def test_a_leader_that_waits_for_a_hanging_member_can_be_interrupted(script: Any, python: Any, reports: Any) -> None:
+    path = script("""
+        import os, signal, threading, time, propulate_like as pl
+        from propulate_like.transport import launched
+        def loss(x, evaluation):
+            time.sleep(0 if evaluation.rank == 0 else 1000)
+            return x
+        if __name__ == "__main__":
+            if launched()[0] == 0:
+                threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            began = time.perf_counter()
+            result = pl.minimize(loss, {"x": (0.0, 1.0)}, evaluations=1000, evaluation={"ranks_per_worker": 2})
+            report(result.reason, result.evaluations, time.perf_counter() - began < 30)
+    """)
+    python(path, ranks=2)
+    assert reports() == [["interrupted", "0", "True"]] * 2
+
+
+def test_followers_may_return_nothing(script: Any, python: Any, reports: Any) -> None:
+    path = script("""
+        import propulate_like as pl
+        def loss(x, evaluation):
+            return x if evaluation.rank == 0 else None
+        if __name__ == "__main__":
+            result = pl.minimize(loss, {"x": (0.0, 1.0)}, evaluations=10, evaluation={"ranks_per_worker": 2})
+            report(*result.statuses.values())
+    """)
+    python(path, ranks=2)
+    assert reports() == [["10"]] * 2
+
+
+def test_calls_of_the_communicator_are_broken_off_or_refused(script: Any, python: Any, reports: Any) -> None:
+    path = script("""
+        import propulate_like as pl
+        from mpi4py import MPI
+        CALLS = {
+            "sendrecv": lambda comm, other: comm.sendrecv(comm.rank, other, source=other) == other,
+            "Sendrecv": lambda comm, other: not comm.Sendrecv(b"12", other, recvbuf=bytearray(2), source=other),
+            "scan": lambda comm, other: comm.scan(1) == comm.rank + 1,
+            "exscan": lambda comm, other: comm.exscan(1) == (comm.rank or None),
+            "allreduce": lambda comm, other: comm.allreduce(1) == 2,
+            "Split": lambda comm, other: comm.Split(0),
+        }
+        def loss(call, fails, evaluation):
+            comm = evaluation.comm
+            if fails and evaluation.rank == 1:
+                raise RuntimeError("as told")
+            return {"loss": float(not CALLS[call](comm, 1 - comm.rank))}
+        space = {"call": pl.Choice(*CALLS), "fails": pl.Choice(True, False)}
+        result = pl.minimize(
+            loss, space, evaluations=60, seed=0, propagator=pl.UniformInitialization(),
+            evaluation={"ranks_per_worker": 2, "isolate": False},
+        )
+        for i in result.individuals:
+            expected = i.params["fails"] or i.params["call"] == "Split"
+            assert i.failed == expected and (expected or i.loss == 0), i
+        causes = " ".join(i.cause for i in result.individuals if i.params["call"] == "Split")
+        report(result.evaluations, "Split could not be broken off" in causes)
+    """)
+    python(path, ranks=2)
+    assert reports() == [["60", "True"]] * 2
+
+
 def test_a_number_of_ranks_that_makes_no_teams_is_refused(script: Any, python: Any) -> None:
     path = script("""
         import propulate_like as pl
