@@ -20,12 +20,13 @@ import msgspec
 
 from propulate_like import declarations
 
-_PLACES = (  # the variables of a rank's place on its node and of the number of ranks there
-    ("OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE"),  # Open MPI's mpiexec
-    ("MPI_LOCALRANKID", "MPI_LOCALNRANKS"),  # MPICH's and Intel MPI's hydra
-    ("MV2_COMM_WORLD_LOCAL_RANK", "MV2_COMM_WORLD_LOCAL_SIZE"),  # MVAPICH's mpirun_rsh
-    ("PALS_LOCAL_RANKID", "PALS_LOCAL_SIZE"),  # HPE's mpiexec
-    ("PMI_LOCAL_RANK", "PMI_LOCAL_SIZE"),  # Cray PMI
+_LAUNCHERS = (  # what those tell a rank who place it on its node, unless Slurm itself does
+    "OMPI_COMM_WORLD_LOCAL_RANK",
+    "MPI_LOCALRANKID",
+    "MV2_COMM_WORLD_LOCAL_RANK",
+    "PALS_LOCAL_RANKID",
+    "PMI_LOCAL_RANK",
+    "FLUX_TASK_LOCAL_ID",
 )
 _VARIABLES = {  # the lists of devices, innermost first; where none is inherited, the last is written
     "nvidia": ("CUDA_VISIBLE_DEVICES",),
@@ -95,17 +96,6 @@ class Assignment(msgspec.Struct, frozen=True):
     devices: tuple[str, ...]
     shared_by: int
     reason: str
-
-
-def node_place(environment: Mapping[str, str]) -> tuple[int, int] | None:
-    """Give (this rank's place on its node, ranks on the node) as its launcher says; None where it does not."""
-    for place, ranks in _PLACES:
-        if place in environment and ranks in environment:
-            return _place(environment[place], environment[ranks])
-    if "FLUX_TASK_LOCAL_ID" in environment:  # Flux says only how many ranks there are on all nodes together
-        ranks = environment.get("FLUX_JOB_SIZE", "") if environment.get("FLUX_JOB_NNODES") == "1" else ""
-        return _place(environment["FLUX_TASK_LOCAL_ID"], ranks)
-    return _slurm_place(environment)
 
 
 def detect(root: Path = Path("/")) -> Found:
@@ -233,8 +223,7 @@ def _bound(
     """
     if len(set(map(tuple, neighbours))) > 1:
         return sum(seen.names[:1] == tuple(names[:1]) for names in neighbours)
-    others = (*(variable for variable, _ in _PLACES), "FLUX_TASK_LOCAL_ID")
-    if not seen.names or _slurm_place(environment) is None or any(name in environment for name in others):
+    if not seen.names or _slurm_place(environment) is None or any(name in environment for name in _LAUNCHERS):
         return 0  # an mpiexec inside a Slurm job: Slurm bound its daemon on the node, and the ranks share that
     return _bound_by_slurm(environment, place, ranks)
 

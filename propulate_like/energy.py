@@ -146,11 +146,6 @@ def added(metrics: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
     return metrics | {name: metrics[name] + others[name] for name in METRICS if name in metrics and name in others}
 
 
-def meters(devices: Sequence[str], gpu_shared_by: int, ranks_on_node: int, root: Path = Path("/")) -> list[Meter]:
-    """Give the meters of these GPUs (by index or UUID) and of the node's processors, as far as there are any."""
-    return _look(devices, gpu_shared_by, ranks_on_node, root)[0]
-
-
 def _look(devices: Sequence[str], gpu_shared_by: int, ranks: int, root: Path) -> tuple[list[Meter], list[str]]:
     found: list[Meter] = []
     absent: list[str] = []

@@ -110,7 +110,7 @@ class Individual(msgspec.Struct, frozen=True, gc=False):
             ended,
             outcome.metrics,
             outcome.cause,
-            outcome.curve,
+            self.curve,
             outcome.attempts,
             self.rung,
             self.continues,
@@ -133,7 +133,6 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     loss: float = math.nan
     metrics: dict[str, Any] = {}
     cause: str = ""
-    curve: tuple[tuple[int, float], ...] = ()
     attempts: int = 1
 
     def __post_init__(self) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from propulate_like.devices import Assignment, Found, Gpus, assign, detect, node_place, visible
+from propulate_like.devices import Assignment, Found, Gpus, assign, detect, visible
 
 NONE, FOUR, EIGHT = Found(), Found("nvidia", 4), Found("nvidia", 8)
 AMD, INTEL = Found("amd", 8), Found("intel", 6, tiles=2)
@@ -202,35 +202,6 @@ def test_explicit_numbers_hold_exactly_or_are_refused(gpus, ranks, per_rank, sha
 def test_what_does_not_fit_is_refused_in_one_line(message, make):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         make()
-
-
-SLURM = {"SLURM_STEP_TASKS_PER_NODE": "4(x2),3", "SLURM_LOCALID": "2"}
-
-
-@pytest.mark.parametrize(
-    ("environment", "place"),
-    [
-        ({}, None),
-        ({"OMPI_COMM_WORLD_LOCAL_RANK": "1", "OMPI_COMM_WORLD_LOCAL_SIZE": "4"}, (1, 4)),
-        ({"MPI_LOCALRANKID": "0", "MPI_LOCALNRANKS": "2"}, (0, 2)),
-        ({"PALS_LOCAL_RANKID": "11", "PALS_LOCAL_SIZE": "12"}, (11, 12)),
-        ({"PALS_LOCAL_RANKID": "11"}, None),
-        ({"PALS_LOCAL_RANKID": "3", "PMI_LOCAL_RANK": "3", "PMI_LOCAL_SIZE": "8"}, (3, 8)),
-        ({"MPI_LOCALRANKID": "2", "MPI_LOCALNRANKS": "2"}, None),
-        ({**SLURM, "SLURM_NODEID": "0"}, (2, 4)),
-        ({**SLURM, "SLURM_NODEID": "1"}, (2, 4)),
-        ({**SLURM, "SLURM_NODEID": "2"}, (2, 3)),
-        ({**SLURM, "SLURM_NODEID": "3"}, None),
-        (SLURM, None),
-        ({"SLURM_STEP_ID": "0", "SLURM_TASKS_PER_NODE": "4", "SLURM_LOCALID": "1"}, (1, 4)),
-        ({"SLURM_TASKS_PER_NODE": "4", "SLURM_LOCALID": "0", "SLURM_NODEID": "0"}, None),  # a batch script
-        ({**SLURM, "SLURM_NODEID": "0", "MPI_LOCALRANKID": "0", "MPI_LOCALNRANKS": "8"}, (0, 8)),
-        ({"FLUX_TASK_LOCAL_ID": "1", "FLUX_JOB_SIZE": "4", "FLUX_JOB_NNODES": "1"}, (1, 4)),
-        ({"FLUX_TASK_LOCAL_ID": "1", "FLUX_JOB_SIZE": "6", "FLUX_JOB_NNODES": "2"}, None),
-    ],
-)
-def test_launcher_tells_a_rank_its_place_on_the_node(environment, place):
-    assert node_place(environment) == place
 
 
 def tree(root, files):

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from propulate_like.energy import EnergyMeter, GpuMeter, meters
+from propulate_like.energy import EnergyMeter, GpuMeter
 
 RANGE = 262_143_328_850  # microjoules, as Intel's processors have it
 
@@ -119,7 +119,7 @@ def test_without_sensors_nothing_is_measured_and_it_is_said_why(tmp_path):
     meter.tick()
     assert meter.end() == {}
     assert meter.absent == [f"no CPU energy: {tmp_path}/sys/class/powercap has no intel-rapl zone of a package"]
-    assert meters([], 0, 1, tmp_path) == []
+    assert meter.meters == []
 
 
 def test_counter_for_root_alone_is_absent(tmp_path, monkeypatch):
