@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
@@ -178,11 +179,14 @@ def _writable(text: str) -> str:
 
 
 def _shown(value: object) -> str:
+    return f"{_text(value, repr)[:80]} ({type(value).__name__})"
+
+
+def _text(value: object, write: Callable[[object], str]) -> str:
     try:
-        text = repr(value)[:80]
+        return write(value)
     except Exception:  # noqa: BLE001 (a loss may return anything, even what cannot be shown)
-        text = "something"
-    return f"{text} ({type(value).__name__})"
+        return "something"
 
 
 def _plain(value: object) -> object:
@@ -196,5 +200,5 @@ def _plain(value: object) -> object:
             return int(value)
         number = float(value)  # type: ignore[arg-type]  # whatever has __float__
     except Exception:  # noqa: BLE001 (a class of the user's may raise anything)
-        return _writable(_shown(value))
+        return _writable(_text(value, str))
     return number if math.isfinite(number) else str(number)

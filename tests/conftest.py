@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import textwrap
 from pathlib import Path
 
@@ -18,6 +19,12 @@ def report(*words):
     with open(f"report-{os.getpid()}.txt", "a", encoding="utf-8") as file:
         print(*words, file=file)
 """
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path, monkeypatch):
+    """Let searches without a run keep their evaluations' files in the test's own folder."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import itertools
@@ -219,9 +220,11 @@ def die_with_parent(parent: int) -> None:
 def _set_watch() -> subprocess.Popen[bytes]:
     """Start the shell that reads from this rank until the end of it, and then kills what bears the rank's mark."""
     command = ["/bin/sh", "-c", _WATCH, f"{_MARK}={os.getpid()}-"]
-    return subprocess.Popen(
+    process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
+    atexit.register(process.communicate)  # where this rank ends by itself, that is waited for
+    return process
 
 
 def adopt_orphans() -> None:
