@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -21,7 +20,7 @@ from propulate_like.fidelity import Fidelity
 from propulate_like.optimizer import whole_propagator
 from propulate_like.parameters import KINDS
 from propulate_like.propagators import REGISTRY, Chain, Propagator
-from propulate_like.pruning import PRUNERS, AnyPruner, Pruner
+from propulate_like.pruning import PRUNERS, AnyPruner
 from propulate_like.space import Space
 
 _Part = TypeVar("_Part")
@@ -92,7 +91,7 @@ class Config:
             inside = colon and name in (settings.space or {})
             raise self.error(f"space.{name}" if inside else "space", rest if inside else str(error)) from None
         self.propagator = self._propagator(settings.propagator)
-        self.pruner = self._part("pruner", build_pruner, settings.pruner)
+        self.pruner = self._part("pruner", AnyPruner.of, settings.pruner)
         self.fidelity = self._part("fidelity", Fidelity.of, settings.fidelity)
         if self.fidelity is not None and self.space is not None and self.fidelity.name in self.space:
             raise self.error("fidelity", f"{self.fidelity.name!r} is the name of a parameter")
@@ -172,42 +171,7 @@ def build_propagator(form: Any) -> Propagator:
     """Read a propagator as it stands in YAML: a name, {name: arguments}, or a list of such steps, which is a chain."""
     if isinstance(form, list):
         return Chain(*[_numbered(number, step) for number, step in enumerate(form, 1)])
-    return _build(form, REGISTRY, "a step such as select_best: 64", "step", _convert)
-
-
-def build_pruner(form: Any) -> Pruner:
-    """Read a pruner as it stands in YAML: a name, {name: arguments}, or a list of such, any of which stops."""
-    if isinstance(form, list):
-        return AnyPruner(*[build_pruner(rule) for rule in form])
-    return _build(form, PRUNERS, "a rule such as median, or {patience: 5}", "pruner", _convert)
-
-
-def _build(
-    form: Any, registry: Mapping[str, type[_Part]], example: str, what: str, convert: Callable[[Any, Any], Any]
-) -> _Part:
-    """Build one of the registered parts from its form in YAML: a name, or {name: arguments}."""
-    if isinstance(form, str):
-        form = {form: None}
-    if not isinstance(form, Mapping) or len(form) != 1:
-        message = f"{form!r} must be {example}"
-        raise ValueError(message)
-    ((name, arguments),) = form.items()
-    if name not in registry:
-        message = f"unknown {what} {name!r}{nearest(name, sorted(registry))}"
-        raise ValueError(message)
-    keywords = arguments if isinstance(arguments, Mapping) else {}
-    nested = set(registry) - set(inspect.signature(registry[name]).parameters)
-    if isinstance(arguments, Mapping) and len(arguments) == 1 and nested.issuperset(arguments):
-        positional, keywords = [arguments], {}
-    elif arguments is None or isinstance(arguments, Mapping):
-        positional = []
-    else:
-        positional = arguments if isinstance(arguments, list) else [arguments]
-    try:
-        return declarations.build(registry[name], positional, keywords, convert)
-    except ValueError as error:
-        message = f"{name}: {error}"
-        raise ValueError(message) from None
+    return declarations.of_registry(form, REGISTRY, "a step such as select_best: 64", "step", _convert)
 
 
 def schema() -> dict[str, Any]:
@@ -260,9 +224,7 @@ def _numbered(number: int, step: Any) -> Propagator:
 
 
 def _convert(hint: Any, value: Any) -> Any:
-    """Read a nested form where a propagator or a pruner is expected, and leave everything else as it is."""
-    if hint is Pruner:
-        return build_pruner(value)
+    """Read a nested form where a propagator is expected, and leave everything else as it is."""
     if value is not None and (hint is Propagator or hint == Propagator | None):
         return build_propagator(value)
     return value

@@ -22,7 +22,7 @@ SYNC_SECONDS = 1.0
 
 
 class Session(msgspec.Struct, tag_field="type", tag="session", frozen=True):
-    """A rank began: the first line it writes whenever a run starts or continues."""
+    """A rank began: the first line it writes whenever a run starts or continues. It leads a team of `team` ranks."""
 
     rank: int
     ranks: int
@@ -30,6 +30,7 @@ class Session(msgspec.Struct, tag_field="type", tag="session", frozen=True):
     host: str = ""
     pid: int = 0
     devices: tuple[str, ...] = ()
+    team: int = 1
     format: int = FORMAT
 
 

@@ -101,6 +101,13 @@ class Result:
                 improvements.append(Improvement(count, individual.ended - began, individual.loss))
         return improvements
 
+    def directory(self, individual: Individual) -> Path:
+        """Give the folder that was an individual's `evaluation.directory`; LookupError where there are none."""
+        if self.trials is None:
+            message = "no evaluation of this search had a directory"
+            raise LookupError(message)
+        return self.trials / str(individual.id)
+
     def to_dataframe(self) -> pd.DataFrame:
         """Give a row for each individual: id, status, loss, its parameters, metrics and how it came about.
 
@@ -124,6 +131,7 @@ def row(individual: Individual) -> dict[str, Any]:
         "id": str(individual.id),
         "status": str(individual.status),
         "loss": individual.loss if individual.has_loss else None,
+        "rung": individual.rung,
         **{f"params.{name}": value for name, value in individual.params.items()},
         **{f"metrics.{name}": value for name, value in individual.metrics.items()},
         "seconds": individual.seconds,

@@ -30,7 +30,7 @@ from propulate_like.journal import Journal, Session, journal_path
 from propulate_like.messages import Farewell
 from propulate_like.optimizer import Optimizer
 from propulate_like.propagators import Propagator
-from propulate_like.pruning.pruner import Judges, Pruner
+from propulate_like.pruning import AnyPruner, Judges, Pruner
 from propulate_like.result import Result
 from propulate_like.run import Beginning, Run
 from propulate_like.space import Space
@@ -67,7 +67,7 @@ def minimize(
     seconds: float | None = None,
     target: float | None = None,
     propagator: Propagator | str = "auto",
-    pruner: Pruner | None = None,
+    pruner: Pruner | str | Mapping[str, Any] | list[Any] | None = None,
     fidelity: Fidelity | Mapping[str, Any] | None = None,
     evaluation: EvaluationSettings | Mapping[str, Any] | None = None,
     seed: int | None = None,
@@ -103,7 +103,7 @@ def maximize(
     seconds: float | None = None,
     target: float | None = None,
     propagator: Propagator | str = "auto",
-    pruner: Pruner | None = None,
+    pruner: Pruner | str | Mapping[str, Any] | list[Any] | None = None,
     fidelity: Fidelity | Mapping[str, Any] | None = None,
     evaluation: EvaluationSettings | Mapping[str, Any] | None = None,
     seed: int | None = None,
@@ -123,7 +123,7 @@ class _How(msgspec.Struct, frozen=True):
     """How to search and to evaluate, as the user said it."""
 
     propagator: Propagator | str
-    pruner: Pruner | None
+    pruner: Pruner | str | Mapping[str, Any] | list[Any] | None
     fidelity: Fidelity | Mapping[str, Any] | None
     evaluation: EvaluationSettings | Mapping[str, Any] | None
     maximize: bool
@@ -147,7 +147,7 @@ class _Search:
             message = "the objective's file begins a search when it is imported: write `if __name__ == '__main__':`"
             raise ValueError(message)
         self.budget, self.maximize = budget, how.maximize
-        self.pruner = _checked(how.pruner)
+        self.pruner = None if how.pruner is None else AnyPruner.of(how.pruner)
         self.fidelity = None if how.fidelity is None else Fidelity.of(how.fidelity)
         self.settings = settings_of(how.evaluation)
         self.world = connect()
@@ -319,6 +319,7 @@ class _Search:
                 host=os.uname().nodename,
                 pid=os.getpid(),
                 devices=self.devices,
+                team=self.settings.ranks_per_worker,
             )
         )
         lowest = self.budget.lowest_loss(maximize=self.maximize)
@@ -379,13 +380,6 @@ def idle_share(farewells: list[Farewell]) -> float:
     began, until = min(word.began for word in farewells), max(word.last_start for word in farewells)
     idle = sum(max(min(end, until) - begin, 0.0) for word in farewells for begin, end in word.idle)
     return idle / (len(farewells) * (until - began)) if until > began else 0.0
-
-
-def _checked(pruner: object) -> Pruner | None:
-    if pruner is None or isinstance(pruner, Pruner):
-        return pruner
-    message = f"pruner={pruner!r} must be a pruner, such as MedianPruner()"
-    raise ValueError(message)
 
 
 def _name(loss: Loss | Command | str) -> Any:

@@ -127,7 +127,7 @@ def test_interrupted_run_says_how_to_continue_and_does(ranks, project, command):
         assert process.wait(20) == 130
     text = (folder / "said").read_text(encoding="utf-8")
     assert f"continue:   propulate-like run search.yaml -n {ranks}" in text
-    assert "ended by interrupted" in text
+    assert "ended by interruption" in text
     assert "40 evaluations in" in command("run", "search.yaml", "-n", ranks).stdout
 
 
@@ -145,6 +145,16 @@ def test_killed_launcher_leaves_no_ranks_behind(project):
     launcher.wait()
     _, left = psutil.wait_procs(ranks, timeout=20)
     assert not left
+
+
+def test_failures_can_be_looked_up(project, command):
+    project(loss="def train(x, c):\n    if c == 'a':\n        raise ValueError('no a')\n    return x\n")
+    command("run", "search.yaml")
+    rows = json.loads(command("results", "runs/it", "--failed", "--top", "3", "--format", "json").stdout)
+    assert len(rows) == 3
+    assert all(row["status"] == "error" and "ValueError: no a" in row["cause"] for row in rows)
+    assert "ValueError: no a" in command("results", "runs/it", "--failed").stdout
+    assert "a failure" in command("status", "runs/it").stdout
 
 
 def test_schema_is_json(command):

@@ -93,9 +93,12 @@ def results(
     folder: RunArgument,
     top: Annotated[int, typer.Option(min=1, help="How many to show.")] = 5,
     form: Annotated[Format, typer.Option("--format", help="How to write them.")] = Format.TABLE,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Show the latest failures and their causes instead.")
+    ] = False,
 ) -> None:
-    """Show the best individuals of a run."""
-    rows = show.best_rows(Run(folder), top)
+    """Show the best individuals of a run, or the latest failures."""
+    rows = (show.failed_rows if failed else show.best_rows)(Run(folder), top)
     writers = {Format.TABLE: show.table, Format.JSON: show.as_json, Format.CSV: show.as_csv}
     typer.echo(writers[form](rows), nl=form is not Format.CSV)
 

@@ -86,7 +86,9 @@ def rank_environment(ranks: int) -> dict[str, str]:
 
 
 def _pass_signals_on(process: subprocess.Popen[bytes]) -> None:
-    def stop(_number: int, _frame: FrameType | None) -> None:
+    def stop(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGINT:
+            os.write(2, b"\nending: evaluations under way have 5 s to finish; Ctrl-C again breaks them off\n")
         process.send_signal(signal.SIGUSR1)
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):

@@ -83,15 +83,19 @@ def summary(result: Result, command: str) -> str:
             lines.append(f"  and {len(best.metrics) - _METRICS} metrics more")
     failures = {status: count for status, count in result.statuses.items() if status != "ok"}
     failed = f" ({', '.join(f'{count} {status}' for status, count in failures.items())})" if failures else ""
-    lines.append(f"{result.evaluations} evaluations{failed} in {result.seconds:.1f} s, ended by {result.reason}")
+    lines.append(f"{result.evaluations} evaluations{failed} in {result.seconds:.1f} s, ended by {_why(result.reason)}")
     if result.failure is not None:
-        lines.append(f"first failure: {_written(result.failure.cause.splitlines()[-1])}")
+        lines.append(f"first failure: {result.failure.id}: {_written(result.failure.cause.strip().splitlines()[-1])}")
     if result.run is not None:
         lines.append(f"run folder: {result.run}")
         lines.append(f"see more:   propulate-like results {shlex.quote(str(result.run))}")
     if result.reason == "interrupted" and command:
         lines.append(f"continue:   {command}")
     return "\n".join(lines)
+
+
+def _why(reason: str) -> str:
+    return "interruption" if reason == "interrupted" else reason
 
 
 def _written(value: object) -> str:

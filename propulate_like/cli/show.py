@@ -25,6 +25,7 @@ def status(run: Run) -> dict[str, Any]:
     closed: dict[int, Closed] = {}
     open_starts: dict[int, Started] = {}
     best: Evaluated | None = None
+    failure: Evaluated | None = None
     lowest: tuple[int, float] | None = None
     latest = 0.0
     for rank, event in read(run.folder):
@@ -36,10 +37,13 @@ def status(run: Run) -> dict[str, Any]:
                 open_starts[rank] = event
             case Closed():
                 closed[rank] = event
+                latest = max(latest, event.ended)
             case Evaluated():
                 statuses[event.status] = statuses.get(event.status, 0) + 1
                 latest = max(latest, event.ended)
                 open_starts.pop(rank, None)
+                if event.loss is None and failure is None:
+                    failure = event
                 if event.loss is not None and (lowest is None or (-event.rung, event.loss) < lowest):
                     best, lowest = event, (-event.rung, event.loss)
     newest = max((session.began for session in sessions.values()), default=0.0)
@@ -57,9 +61,11 @@ def status(run: Run) -> dict[str, Any]:
         "statuses": {str(status): count for status, count in sorted(statuses.items())},
         "best": None if best is None or best.loss is None else -best.loss if run.maximize else best.loss,
         "best_params": None if best is None else best.individual(run.space).params,
-        "ranks": len(current),
+        "ranks": sum(session.team for session in current.values()),
+        "teams": len(current) if any(session.team > 1 for session in current.values()) else None,
         "devices": {str(rank): list(session.devices) for rank, session in sorted(current.items()) if session.devices},
         "running": sorted(str(event.id) for rank, event in open_starts.items() if rank in current),
+        "failure": None if failure is None else {"id": str(failure.id), "cause": failure.cause},
         "session_seconds": seconds,
         "rate": _rate(run, newest, latest),
         "idle_share": idle / (seconds * len(current)) if ended and seconds > 0 else None,
@@ -77,13 +83,17 @@ def status_text(known: dict[str, Any]) -> str:
         f"best         {'none yet' if known['best'] is None else format(known['best'], '.6g')}",
     ]
     lines += [f"  {name} = {value}" for name, value in (known["best_params"] or {}).items()]
-    lines.append(
-        f"ranks        {known['ranks']}, {known['rate']:.4g} evaluations/s, {duration(known['session_seconds'])}"
-    )
+    ranks = f"{known['ranks']} in {known['teams']} teams" if known["teams"] else known["ranks"]
+    lines.append(f"ranks        {ranks}, {known['rate']:.4g} evaluations/s, {duration(known['session_seconds'])}")
     for rank, devices in known["devices"].items():
         lines.append(f"{f'rank {rank}':<13}{', '.join(devices)}")
     if known["running"]:
-        lines.append(f"under way    {', '.join(known['running'])}")
+        what = "under way" if known["state"].startswith("running") else "unfinished"
+        lines.append(f"{what:<13}{', '.join(known['running'])}")
+    if known["failure"]:
+        lines.append(
+            f"a failure    {known['failure']['id']}: {known['failure']['cause'].strip().splitlines()[-1]:.200}"
+        )
     if known["idle_share"] is not None:
         lines.append(f"idle         {100 * known['idle_share']:.2f} %")
     return "\n".join(lines)
@@ -95,11 +105,26 @@ def best_rows(run: Run, top: int) -> list[dict[str, Any]]:
     best: list[Individual] = heapq.nsmallest(top, succeeded, key=lambda individual: (individual.order, individual.id))
     rows = []
     for individual in best:
-        shown = row(individual)
+        shown = _row(individual, run)
         if run.maximize:
             shown = {"id": shown.pop("id"), "value": -individual.loss, **shown}
         rows.append({name: value for name, value in shown.items() if name != "cause"})
     return rows
+
+
+def failed_rows(run: Run, top: int) -> list[dict[str, Any]]:
+    """Give the latest failures of a run as rows, the last one first."""
+    failed = (individual for individual in run.individuals() if individual.failed)
+    latest = heapq.nlargest(top, failed, key=lambda individual: (individual.ended, individual.id))
+    return [{name: value for name, value in _row(each, run).items() if name != "loss"} for each in latest]
+
+
+def _row(individual: Individual, run: Run) -> dict[str, Any]:
+    shown = row(individual)
+    if not run.config.get("fidelity"):
+        del shown["rung"]
+    directory = run.folder / "trials" / str(individual.id)
+    return {**shown, "directory": str(directory)} if directory.exists() else shown
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -108,8 +133,8 @@ def table(rows: list[dict[str, Any]]) -> str:
     from rich.table import Table
 
     if not rows:
-        return "no evaluation has succeeded yet"
-    hidden = {"status", "ended", "origin", "parents"}
+        return "there is none yet"
+    hidden = {"ended", "origin", "parents", "directory"} | ({"status"} if "cause" not in rows[0] else set())
     names = [name for name in _names(rows) if name not in hidden]
     drawn = Table(*[name.removeprefix("params.").replace("metrics.", "") for name in names], box=None, pad_edge=False)
     for each in rows:
@@ -139,7 +164,9 @@ def _names(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _written(value: Any) -> str:
-    return "" if value is None else f"{value:.5g}" if isinstance(value, float) else str(value)
+    if value is None or value == "":
+        return ""
+    return f"{value:.5g}" if isinstance(value, float) else str(value).strip().splitlines()[-1][:200]
 
 
 def _state(done: int, total: int | None, *, ended: bool, latest: float, running: int) -> str:

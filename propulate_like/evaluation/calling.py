@@ -90,7 +90,7 @@ def _drive(steps: Generator[Any, Any, Any], evaluation: Evaluation) -> Any:
     """Take the intermediate losses that a generator yields, and give what it returns; close it where it is to stop."""
     try:
         while True:
-            if evaluation.report(next(steps)) or not math.isfinite(evaluation.reported or 0.0):
+            if evaluation.report(next(steps)) or not math.isfinite(evaluation.last):
                 return None
     except StopIteration as end:
         return end.value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import os
 import sys
 import traceback
@@ -15,7 +16,7 @@ import msgspec
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.calling import Call
 from propulate_like.evaluation.context import Task
-from propulate_like.evaluation.process import adopt_orphans, die_with_parent
+from propulate_like.evaluation.process import LAST_WORDS, adopt_orphans, die_with_parent
 from propulate_like.individual import Outcome, Status
 from propulate_like.space import Space
 
@@ -74,6 +75,8 @@ def main(descriptor: int) -> None:
     if not isinstance(order, Load):
         raise TypeError(order)
     die_with_parent(order.parent)
+    faulthandler.enable()
+    faulthandler.register(LAST_WORDS)
     adopt_orphans()  # so that what an evaluation leaves behind is seen
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a file's stream: nobody has replaced it
     space = Space.from_declaration(order.space)

@@ -16,15 +16,14 @@ import msgspec
 
 from propulate_like.declarations import nearest
 from propulate_like.evaluation.context import Evaluation, Membership, Report, Task, Tasks, make_directory
-from propulate_like.evaluation.process import Limits, Supervised
-from propulate_like.evaluation.supervising import SupervisedEvaluator, log_of
+from propulate_like.evaluation.process import Broken, Limits, Supervised
+from propulate_like.evaluation.supervising import SupervisedEvaluator, errors_of, log_of
 from propulate_like.individual import OK, STOPPED, Individual, Outcome, Status
 from propulate_like.space import Space
 
 _PLACEHOLDER = re.compile(r"\{([\w.]+)\}")
 _FORMATTED = re.compile(r"\{([A-Za-z_]\w*)[:!][^{}]*\}")
 _OWN = ("id", "directory", "parent_directory", "params", "seed", "devices")
-_LONGEST_TAIL = 2000
 _LARGEST_RESULT = 1 << 24
 _BLOCK = 1 << 16
 
@@ -104,7 +103,10 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CommandEvaluator(SupervisedEvaluator):
-    """Runs the command once for each evaluation; what it prints goes to `output.log` in the evaluation's directory."""
+    """Runs the command once for each evaluation.
+
+    What it prints goes to `output.log` in the evaluation's directory, and what to standard error to `errors.log`.
+    """
 
     def __init__(
         self,
@@ -132,10 +134,13 @@ class CommandEvaluator(SupervisedEvaluator):
         if self._command.result is not None and task.leads:
             Path(task.directory, self._command.result).unlink(missing_ok=True)  # an attempt's before, or a lower rung's
         output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        errors = os.open(errors_of(log), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        environment, folder = self._environment(task), Path(self._command.folder)
         try:
-            process = Supervised(words, output, environment=self._environment(task), folder=Path(self._command.folder))
+            process = Supervised(words, output, errors=errors, environment=environment, folder=folder)
         finally:
             os.close(output)
+            os.close(errors)
 
         def meanwhile() -> None:
             self._heed(membership)
@@ -151,9 +156,10 @@ class CommandEvaluator(SupervisedEvaluator):
             return self._judged(evaluation.reported, stopped=True)
         finally:
             status = process.end()
+            if not errors_of(log).stat().st_size:
+                errors_of(log).unlink()
         if status != 0:
-            cause = _how_it_ended(status) + "\n" + lines.tail
-            return Outcome(Status.CRASHED if status < 0 else Status.ERROR, cause=cause.strip())
+            raise Broken(Status.CRASHED if status < 0 else Status.ERROR, _how_it_ended(status))
         return self._result(task, lines)
 
     def _words(self, params: dict[str, Any], task: Task) -> list[str]:
@@ -229,7 +235,7 @@ class _Lines:
     def __init__(self, path: Path) -> None:
         self.last = ""
         self._path = path
-        self._begin = self._position = path.stat().st_size if path.exists() else 0
+        self._position = path.stat().st_size if path.exists() else 0
         self._partial = b""
 
     def new(self) -> Iterator[str]:
@@ -246,21 +252,13 @@ class _Lines:
                     yield text
                 self.last = self._partial.decode(errors="replace").strip() or self.last
 
-    @property
-    def tail(self) -> str:
-        """The end of what was printed."""
-        with self._path.open("rb") as file:
-            end = file.seek(0, os.SEEK_END)
-            file.seek(max(end - _LONGEST_TAIL, self._begin))
-            return file.read().decode(errors="replace")
-
 
 def _take_report(line: str, evaluation: Evaluation) -> None:
     if not line.startswith("{"):
         return
     try:
         values = json.loads(line)
-        evaluation.report(values["loss"], values["step"])
+        evaluation.report(values, values.pop("step"))
     except (ValueError, KeyError, TypeError):
         return
 

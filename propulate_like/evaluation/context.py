@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import FrameType
@@ -135,8 +135,9 @@ class Evaluation:
         self.fidelity = task.fidelity
         self.rank = task.member
         self.size = int(task.environment.get("WORLD_SIZE", "1"))
-        self.reported: float | None = None
-        """The newest intermediate loss, as the loss function gave it."""
+        self.reported: float | Mapping[str, Any] | None = None
+        """What the loss function reported last, as it gave it; `last` is the loss of that."""
+        self.last = 0.0
         self.heard = False
         """Whether the loss function was told to stop."""
         self._task, self._report, self._comm = task, report, comm
@@ -175,8 +176,10 @@ class Evaluation:
         ident = self._task.continues or self.id
         return np.random.default_rng([self._task.seed, ident.island, ident.rank, ident.serial, self._task.rung])
 
-    def report(self, value: float, step: int | None = None) -> bool:
+    def report(self, value: float | Mapping[str, Any], step: int | None = None) -> bool:
         """Tell an intermediate loss, as the function would return it, at `step` (by default one after the last).
+
+        A mapping has a "loss" and metrics beside it, which stand for the evaluation where it is stopped here.
 
         Says whether the evaluation should stop, as `should_stop` does from then on. ValueError where the value is no
         number, or the step is not after the last one.
@@ -186,11 +189,11 @@ class Evaluation:
             message = f"step={step!r:.40} must be a whole number above {self._step}, the last step reported"
             raise ValueError(message)
         try:
-            loss = float(value)
+            loss = float(value["loss"] if isinstance(value, Mapping) else value)
         except Exception:  # noqa: BLE001 (a class of the user's may raise anything)
             message = f"the intermediate loss {value!r:.80} is no number"
             raise ValueError(message) from None
-        self._step, self.reported = step, loss
+        self._step, self.reported, self.last = step, value, loss
         self._stop = self._report(step, self._sign * loss) or self._stop
         self.heard = self.heard or self._stop
         return self._stop

@@ -91,7 +91,7 @@ class IsolatedEvaluator(SupervisedEvaluator):
         ours, theirs = socket.socketpair()
         with theirs:
             command = [sys.executable, "-m", "propulate_like.evaluation.child", str(theirs.fileno())]
-            child = Supervised(command, self._output.descriptor, pass_fds=[theirs.fileno()])
+            child = Supervised(command, self._output.descriptor, pass_fds=[theirs.fileno()], last_words=True)
         connection: Connection[bytes, bytes] = Connection(ours.detach())
         child.register(connection.fileno())
         with contextlib.suppress(ConnectionError):

@@ -25,7 +25,7 @@ def objective(**parameters: Parameter) -> Callable[[_Function], _Function]:
     space = Space(parameters)
 
     def declare(function: _Function) -> _Function:
-        takes_mapping(function, space)
+        takes_mapping(function, space, whole=False)
         setattr(function, _SPACE, space)
         return function
 
@@ -47,12 +47,13 @@ def space_of(loss: object, space: Space | Mapping[str, Any] | None) -> Space:
     raise ValueError(message)
 
 
-def takes_mapping(loss: Loss, space: Space, fidelity: str = "") -> bool:
+def takes_mapping(loss: Loss, space: Space, fidelity: str = "", *, whole: bool = True) -> bool:
     """Say whether the loss takes its params as one mapping; otherwise as keyword arguments.
 
     A mapping where the function has one positional parameter that is no parameter of the space, keyword arguments
     otherwise; a parameter named `evaluation` does not count, nor one that is named as `fidelity` says. ValueError where
-    these do not fit its signature, conditional parameters without a default included.
+    these do not fit its signature, conditional parameters without a default included. Where they are not `whole` yet,
+    one that is missing may be the fidelity.
     """
     try:
         signature = inspect.signature(loss)
@@ -73,8 +74,11 @@ def takes_mapping(loss: Loss, space: Space, fidelity: str = "") -> bool:
                 f"{name} has no parameter {parameter!r}, which the space has{nearest(parameter, sorted(accepted))}"
             )
             raise ValueError(message)
+    missing = [expected for expected in required if expected.name not in space]
     for expected in required:
-        if expected.name not in space:
+        if expected in missing:
+            if not whole and len(missing) == 1:
+                continue
             message = (
                 f"{name} needs {expected.name!r}, which the space does not have{nearest(expected.name, space.names)}"
             )

@@ -42,6 +42,9 @@ done
 """
 _SLICE_SECONDS = 0.02
 _LAST_SECONDS = 1.0
+_LAST_WORDS_SECONDS = 0.1
+LAST_WORDS = signal.SIGXCPU
+"""On this signal, a child prints its stack."""
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _numbers = itertools.count()
 
@@ -73,11 +76,16 @@ class Supervised:
         command: Sequence[str],
         output: int,
         *,
+        errors: int | None = None,
         environment: Mapping[str, str] | None = None,
         pass_fds: Sequence[int] = (),
         folder: Path | None = None,
+        last_words: bool = False,
     ) -> None:
-        """Start it, its standard output and error going to the file `output`; OSError where that cannot be done."""
+        """Start it, its standard output going to the file `output`, its standard error to `errors`, or there as well.
+
+        With `last_words` it is sent that signal before it is ended for its time. OSError where it cannot be started.
+        """
         adopt_orphans()
         _set_watch()
         self._mark = f"{os.getpid()}-{next(_numbers)}"
@@ -85,7 +93,7 @@ class Supervised:
             command,
             stdin=subprocess.DEVNULL,
             stdout=output,
-            stderr=output,
+            stderr=output if errors is None else errors,
             env={**stripped(os.environ), **(environment or {}), _MARK: self._mark},
             pass_fds=pass_fds,
             start_new_session=True,
@@ -93,6 +101,7 @@ class Supervised:
         )
         self.pid = self._process.pid
         self._look_due = 0.0
+        self._has_last_words = last_words
         self._poll = select.poll()
         self._pidfd = os.pidfd_open(self.pid)
         self._poll.register(self._pidfd, select.POLLIN)
@@ -119,6 +128,7 @@ class Supervised:
                 return ready - {self._pidfd}
             self._look_due = now + _SLICE_SECONDS
             if limits.seconds is not None and not ready and now - began >= limits.seconds:
+                self._ask_for_last_words()
                 self.end()
                 raise Broken(Status.TIMEOUT, f"it took longer than {limits.seconds:g} s")
             if limits.memory is not None and (used := self.memory()) > limits.memory:
@@ -163,6 +173,13 @@ class Supervised:
         name = signal.Signals(-status).name
         hint = ": out of memory, perhaps" if name == "SIGKILL" else ""
         return f"the process was killed by {name}{hint}"
+
+    def _ask_for_last_words(self) -> None:
+        """Have it print where it hangs, if it is one that can."""
+        if self._has_last_words:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, LAST_WORDS)
+            select.select([self._pidfd], [], [], _LAST_WORDS_SECONDS)
 
     def _end_orphans(self) -> None:
         """Kill what it had started: all of that is this rank's child or grandchild by now."""

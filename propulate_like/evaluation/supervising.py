@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
 from pathlib import Path
 from types import FrameType
@@ -9,6 +11,8 @@ from types import FrameType
 from propulate_like.evaluation.context import Abandoned, Membership, Report, Task, Tasks, make_directory
 from propulate_like.evaluation.process import Broken, Limits
 from propulate_like.individual import Individual, Outcome, Status
+
+_LONGEST_TAIL = 2000
 
 
 class SupervisedEvaluator:
@@ -30,7 +34,7 @@ class SupervisedEvaluator:
             raise
         except (Broken, Abandoned, OSError, ValueError) as problem:
             self._break_off()
-            outcome = _outcome_of(problem)
+            outcome = _outcome_of(problem, task)
         ended = time.perf_counter()
         return individual.evaluated(outcome, ended - began, self._epoch + ended)
 
@@ -61,9 +65,26 @@ def log_of(task: Task) -> Path:
     return task.directory / ("output.log" if task.leads else f"output-{task.member}.log")
 
 
-def _outcome_of(problem: Broken | Abandoned | OSError | ValueError) -> Outcome:
+def errors_of(log: Path) -> Path:
+    """Give the file for what a command prints to standard error."""
+    return log.with_name(log.name.replace("output", "errors"))
+
+
+def _outcome_of(problem: Broken | Abandoned | OSError | ValueError, task: Task) -> Outcome:
     if isinstance(problem, Broken):
-        return Outcome(problem.status, cause=problem.cause)
+        words = [_tail(task), problem.cause]
+        if problem.status is Status.ERROR:
+            words.reverse()  # what it printed says more
+        return Outcome(problem.status, cause="\n".join(words).strip())
     if isinstance(problem, Abandoned):
         return Outcome(Status.ERROR, cause=str(problem))
     return Outcome(Status.ERROR, cause=f"the process cannot be run: {problem}")
+
+
+def _tail(task: Task) -> str:
+    """Give the end of what the evaluation printed last, to standard error where it has a file of its own."""
+    for path in (errors_of(log_of(task)), log_of(task)):
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            file.seek(max(file.seek(0, os.SEEK_END) - _LONGEST_TAIL, 0))
+            return file.read().decode(errors="replace").strip()
+    return ""

@@ -51,7 +51,7 @@ class OptunaPruner(Pruner):
         if len(self._mirrors) > len(curves):
             for forgotten in self._mirrors.keys() - curves.keys():
                 self._mirrors.pop(forgotten).end(completed=False)
-        return self._mirrors[ident].trial.should_prune()
+        return bool(self._mirrors[ident].trial.should_prune())
 
 
 class _Mirror:

@@ -53,4 +53,4 @@ class Judges:
 
     def stops(self, ident: Id, rung: int) -> bool:
         """Ask the rung's rule about the evaluation's newest intermediate loss."""
-        return self._pruners[rung].stops(ident, self.curves[rung])
+        return bool(self._pruners[rung].stops(ident, self.curves[rung]))  # NumPy's too

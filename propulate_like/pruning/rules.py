@@ -8,7 +8,7 @@ from math import ceil
 from propulate_like import declarations
 from propulate_like.individual import Id
 from propulate_like.pruning.curves import Curve, Curves
-from propulate_like.pruning.pruner import Pruner
+from propulate_like.pruning.pruner import PRUNERS, Pruner
 
 
 class SuccessiveHalvingPruner(Pruner):
@@ -132,10 +132,27 @@ class AnyPruner(Pruner):
             raise ValueError(message)
         self.pruners = pruners
 
+    @classmethod
+    def of(cls, form: object) -> Pruner:
+        """Take a pruner, or read one as it stands in YAML: a name, {name: arguments}, or a list of those.
+
+        ValueError where that is nothing valid.
+        """
+        if isinstance(form, Pruner):
+            return form
+        if isinstance(form, list):
+            return cls(*[cls.of(rule) for rule in form])
+        example = "a rule such as median, or {patience: 5}"
+        return declarations.of_registry(form, PRUNERS, example, "pruner", _nested)
+
     def stops(self, ident: Id, curves: Curves) -> bool:
         """Ask every rule: some keep what they were asked about."""
         verdicts = [pruner.stops(ident, curves) for pruner in self.pruners]
         return any(verdicts)
+
+
+def _nested(annotation: object, value: object) -> object:
+    return AnyPruner.of(value) if annotation is Pruner else value
 
 
 def _rivals(ident: Id, curves: Curves) -> Iterator[float]:

@@ -77,6 +77,7 @@ def test_a_shell_is_used_only_where_asked_for_and_values_are_quoted(tmp_path: Pa
         ("echo 0.5", "ok", ""),
         ('echo \'{"loss": 0.5, "accuracy": 0.9}\'; echo', "ok", ""),
         ("printf 0.5", "ok", ""),
+        ("echo 0.5; sleep 0.1; echo bye >&2", "ok", ""),
         ("echo done", "invalid", "the last line that the command printed is no JSON number or object: 'done'"),
         ("true", "invalid", "the last line that the command printed is no JSON number or object: ''"),
         ("echo NaN", "nan", ""),
@@ -132,7 +133,8 @@ sleeper.kill()
 def test_what_is_printed_is_in_the_log(tmp_path: Path) -> None:
     result = search([program(tmp_path, "echo out; echo err >&2; echo 1")], 1, run=tmp_path / "run")
     log = tmp_path / "run/trials" / str(result.best.id) / "output.log"
-    assert log.read_text() == "out\nerr\n1\n"
+    assert log.read_text() == "out\n1\n"
+    assert log.with_name("errors.log").read_text() == "err\n"
 
 
 def test_a_result_file_of_before_is_none(tmp_path: Path) -> None:

@@ -98,6 +98,25 @@ def test_stopped_ones_are_bred_from_by_what_they_had_reached() -> None:
     assert parents == {OK, STOPPED}
 
 
+def test_metrics_may_be_yielded_and_stand_for_what_is_stopped() -> None:
+    def loss(x: float) -> Iterator[dict[str, float]]:
+        for step in range(1, 21):
+            yield {"loss": x + 1 / step, "epochs": step}
+
+    result = search(loss, pruner="median")
+    assert result.statuses[STOPPED] > 5
+    for individual in result.individuals:
+        assert individual.metrics == {"epochs": len(individual.curve)}
+        assert individual.loss == individual.curve[-1][1]
+
+
+def test_each_of_optunas_rules_may_stop_an_isolated_loss() -> None:
+    for name in ("MedianPruner", "SuccessiveHalvingPruner", "PercentilePruner"):
+        arguments = {"percentile": 25.0} if name == "PercentilePruner" else {}
+        rule = {"optuna": {"pruner": name, "arguments": arguments}}
+        assert search(losses.falling, 30, isolate=True, pruner=rule).statuses[STOPPED] > 0
+
+
 @pytest.mark.parametrize(("value", "status"), [(math.nan, "nan"), (math.inf, "infinite"), (-math.inf, "infinite")])
 def test_an_intermediate_loss_that_is_not_finite_ends_a_generator_as_such(value: float, status: str) -> None:
     steps = []

@@ -129,6 +129,16 @@ def test_children_may_start_from_their_parents_weights(tmp_path: Path) -> None:
     assert result.best.loss < 10 * 0.5**8, "no single evaluation halves it more than once"
 
 
+def test_a_decorated_loss_may_name_the_fidelity() -> None:
+    @pl.objective(x=pl.Float(0, 1))
+    def loss(x: float, epochs: int) -> float:
+        return x + 1 / epochs
+
+    assert pl.minimize(loss, evaluations=30, fidelity=pl.Fidelity("epochs", RUNGS), seed=0).best.rung == 2
+    with pytest.raises(ValueError, match="needs 'epochs', which the space does not have"):
+        pl.minimize(loss, evaluations=30)
+
+
 def test_without_a_parameter_for_it_the_fidelity_is_in_the_context() -> None:
     seen = []
 

@@ -52,7 +52,9 @@ def test_no_loss_hurts_the_rank_and_each_outcome_is_known(tmp_path: Path) -> Non
     assert set(kinds) == set(KINDS)
     for individual in result.individuals:
         assert str(individual.status) == EXPECTED[individual.params["kind"]], individual.cause
-    causes = {individual.params["kind"]: individual.cause for individual in result.individuals}
+    causes = {i.params["kind"]: i.cause.strip().splitlines()[-1] for i in result.individuals if i.failed}
+    whole = "".join(individual.cause for individual in result.individuals)
+    assert 'losses.py", line' in whole, "where it crashed and where it hung is known"
     assert causes["segfault"] == "the process was killed by SIGSEGV"
     assert causes["exit"] == "the process exited with status 3"
     assert causes["hang"] == "it took longer than 1 s"
@@ -62,7 +64,9 @@ def test_no_loss_hurts_the_rank_and_each_outcome_is_known(tmp_path: Path) -> Non
     for individual in result.individuals:
         log = tmp_path / "run/trials" / str(individual.id) / "output.log"
         size = log.stat().st_size if log.exists() else 0
-        assert (size == 100 * 1_000_001) is (individual.params["kind"] == "chatter"), (individual.params, size)
+        kind = individual.params["kind"]
+        assert (size == 100 * 1_000_001) is (kind == "chatter"), (individual.params, size)
+        assert (0 < size < 20_000) is (kind in {"segfault", "hang"}), "their stack alone"
 
 
 def test_one_child_serves_all_evaluations_in_a_session_of_its_own() -> None:
