@@ -53,8 +53,10 @@ def check(config: ConfigArgument, changes: SetOption = None) -> None:
     """Validate a configuration, running nothing."""
     read = Config.read(config, changes or [])
     read.check_objective()
-    space = "of the decorated function" if read.space is None else f"of {len(read.space)} parameters"
-    typer.echo(f"{config} is valid: {read.settings.objective}, a space {space}, run folder {read.run}")
+    space = "of the decorated function" if read.space is None else f"of {', '.join(read.space.names)}"
+    objective = read.settings.objective
+    what = objective if isinstance(objective, str) else f"the command {shlex.join(objective.words)}"
+    typer.echo(f"{config} is valid: {what}, a space {space}, run folder {read.run}")
 
 
 @app.command("schema")
