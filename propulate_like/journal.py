@@ -98,7 +98,7 @@ class Evaluated(msgspec.Struct, tag_field="type", tag="evaluated", frozen=True, 
         """Note an individual that was evaluated."""
         return cls(
             individual.id,
-            individual.loss if individual.has_loss else None,
+            individual.loss if individual.loss == individual.loss else None,
             individual.genome,
             individual.parents,
             individual.origin,

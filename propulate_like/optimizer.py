@@ -63,10 +63,11 @@ class Optimizer:
 
         Uniformly random ones come first, until there are enough to select from.
         """
-        promoted = None if self._ladder is None else self._ladder.promote(Id(0, self.rank, self._serial))
-        if promoted is not None:
-            self._serial += 1
-            return promoted
+        if self._ladder is not None:
+            promoted = self._ladder.promote(Id(0, self.rank, self._serial))
+            if promoted is not None:
+                self._serial += 1
+                return promoted
         breeding = Breeding(self.space, self._generator, Id(0, self.rank, self._serial), self.workers, self.seed)
         self._serial += 1
         if not self._ready:
@@ -90,7 +91,8 @@ class Optimizer:
         status = individual.status
         if status is not OK and status is not STOPPED:
             return False
-        if individual.beats(self.best):
+        best = self.best
+        if best is None or ((individual.loss < best.loss or individual.rung) and individual.beats(best)):
             self.best = individual
         if self._ladder is not None:
             self._ladder.add(individual)

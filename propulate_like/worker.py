@@ -80,6 +80,7 @@ class Worker:
         self.began = time.perf_counter()
         self._journal, self._watch = journal, watch
         self._curve: list[tuple[int, float]] = []
+        self._report = self.report
         self._running: Individual | None = None
         self._deadline, self._target = deadline, target
         self._unfinished = list(unfinished)
@@ -190,7 +191,7 @@ class Worker:
         lock.release()
         try:
             self.evaluating = True
-            return self.evaluator(individual, self.report)
+            return self.evaluator(individual, self._report)
         except KeyboardInterrupt:
             return None
         finally:
@@ -204,16 +205,17 @@ class Worker:
         self.tickets.finished += 1
         if status is not OK:
             self.statuses[status] += 1
-        if status is not OK and status is not STOPPED:
+        if status is OK or status is STOPPED:
+            best = self._best
+            if best is None or ((individual.loss < best.loss or individual.rung) and individual.beats(best)):
+                self._best = individual
+            if individual.loss <= self._target:
+                self.stop(Reason.TARGET)
+        else:
             self.failed += 1
             self._failure = self._failure or individual
             if self.optimizer.best is None:
                 self._give_up_if_everything_fails()
-        else:
-            if individual.beats(self._best):
-                self._best = individual
-            if individual.loss <= self._target:
-                self.stop(Reason.TARGET)
 
     def _give_up_if_everything_fails(self) -> None:
         """Let rank 0, which every rank tells of failures as long as nothing has succeeded, end a hopeless search."""

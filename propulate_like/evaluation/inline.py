@@ -17,20 +17,22 @@ class InlineEvaluator:
 
     def __init__(self, call: Call, tasks: Tasks) -> None:
         self._call, self._tasks = call, tasks
+        self._loss, self._plain, self._as_mapping = call.loss, call.plain, call.as_mapping
+        self._fast = not call.maximize
         self._epoch = time.time() - time.perf_counter()
 
     def __call__(self, individual: Individual, report: Report, membership: Membership | None = None) -> Individual:
         """Evaluate, and give the individual with its outcome, the seconds it took and the time it ended."""
-        call = self._call
+        loss, call = self._loss, self._call
         params = individual.space.decode(individual.genome)
         began = time.perf_counter()
-        if call.plain and membership is None:
+        if self._plain and membership is None:
             try:
-                value = call.loss(params) if call.as_mapping else call.loss(**params)
+                value = loss(params) if self._as_mapping else loss(**params)
             except BaseException as error:  # noqa: BLE001 (a loss may raise anything)
                 outcome = call.failure(error)
             else:
-                if type(value) is float and not call.maximize and -math.inf < value < math.inf and not individual.rung:
+                if type(value) is float and self._fast and -math.inf < value < math.inf and not individual.rung:
                     ended = time.perf_counter()  # the usual case, without an Outcome in between
                     return individual.succeeded(value, ended - began, self._epoch + ended)
                 context = Evaluation(self._tasks.of(individual), report, maximize=call.maximize)
