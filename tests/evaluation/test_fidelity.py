@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import propulate_like as pl
+from propulate_like.run import Run
 
 SPACE = {"x": (0.0, 1.0)}
 RUNGS = [1, 3, 9]
@@ -184,3 +185,30 @@ def test_each_rank_promotes_its_own_and_knows_of_all(script: Any, python: Any, r
     """)
     python(path, ranks=3)
     assert reports() == [["True", "True", "True", "2"]] * 3
+
+
+@pytest.mark.mpi
+def test_a_promotion_that_was_cut_off_is_evaluated_once_whichever_rank_goes_on_with_it(
+    script: Any, python: Any, tmp_path: Path
+) -> None:
+    path = script("""
+        import sys, time, propulate_like as pl
+        def loss(x, epochs, evaluation):
+            time.sleep(0.03)
+            return x
+        pl.minimize(
+            loss, {"x": (0.0, 1.0)}, evaluations=int(sys.argv[1]), seed=0, run="run",
+            propagator=pl.UniformInitialization(), fidelity={"name": "epochs", "rungs": [1, 3, 9]},
+        )
+    """)
+    python(path, 24, ranks=2)
+    journal = tmp_path / "run/journal/rank-00001.jsonl"
+    lines = journal.read_text().splitlines(keepends=True)
+    last = max(number for number, line in enumerate(lines) if '"started"' in line and "continues" in line)
+    journal.write_text("".join(lines[: last + 1]))
+    for evaluations, ranks in ((50, 2), (60, 1), (90, 3)):
+        python(path, evaluations, ranks=ranks)
+        individuals = list(Run(tmp_path / "run").individuals())
+        assert len(individuals) == evaluations
+        continued = [individual.continues for individual in individuals if individual.rung]
+        assert len(set(continued)) == len(continued)
