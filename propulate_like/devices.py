@@ -223,7 +223,7 @@ def _bound(
     """
     if len(set(map(tuple, neighbours))) > 1:
         return sum(seen.names[:1] == tuple(names[:1]) for names in neighbours)
-    if not seen.names or _slurm_place(environment) is None or any(name in environment for name in _LAUNCHERS):
+    if not seen.names or not _placed_by_slurm(environment) or any(name in environment for name in _LAUNCHERS):
         return 0  # an mpiexec inside a Slurm job: Slurm bound its daemon on the node, and the ranks share that
     return _bound_by_slurm(environment, place, ranks)
 
@@ -244,22 +244,19 @@ def _bound_by_slurm(environment: Mapping[str, str], place: int, ranks: int) -> i
     return int(per_task or kind == "per_task")
 
 
-def _slurm_place(environment: Mapping[str, str]) -> tuple[int, int] | None:
+def _placed_by_slurm(environment: Mapping[str, str]) -> bool:
+    """Say whether Slurm itself started this rank, and says which of a node's ranks it is."""
     tasks = environment.get("SLURM_STEP_TASKS_PER_NODE", "")
     if not tasks and "SLURM_STEP_ID" in environment:  # outside a step, a batch script's variables describe the job
         tasks = environment.get("SLURM_TASKS_PER_NODE", "")
-    counts = []
+    counts: list[int] = []
     for count, times in re.findall(r"([0-9]+)(?:\(x([0-9]+)\))?", tasks):
-        counts += [count] * int(times or 1)
+        counts += [int(count)] * int(times or 1)
     node = environment.get("SLURM_NODEID", "0" if len(counts) == 1 else "")
-    if not node.isdecimal() or int(node) >= len(counts):
-        return None
-    return _place(environment.get("SLURM_LOCALID", ""), counts[int(node)])
-
-
-def _place(place: str, ranks: str) -> tuple[int, int] | None:
-    valid = place.isdecimal() and ranks.isdecimal() and int(place) < int(ranks)
-    return (int(place), int(ranks)) if valid else None
+    place = environment.get("SLURM_LOCALID", "")
+    if not (node.isdecimal() and place.isdecimal()):
+        return False
+    return int(node) < len(counts) and int(place) < counts[int(node)]
 
 
 def _entries(inherited: str, count: int) -> tuple[str, ...]:

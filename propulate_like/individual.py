@@ -90,10 +90,6 @@ class Individual(msgspec.Struct, frozen=True, gc=False):
         """What individuals are compared by: the higher rung first, as its losses are more certain, then the loss."""
         return -self.rung, self.loss
 
-    def beats(self, other: Individual) -> bool:
-        """Whether it comes before another evaluated one in that order."""
-        return self.loss < other.loss if self.rung == other.rung else self.rung > other.rung
-
     def evaluated(self, outcome: Outcome, seconds: float = 0.0, ended: float = 0.0) -> Individual:
         """Give the same individual with its outcome."""
         return Individual(

@@ -10,7 +10,7 @@ from typing import Protocol, Self
 from propulate_like.evaluation.context import Evaluator
 from propulate_like.worker import Reason
 
-_GRACE_SECONDS = {signal.SIGINT: 5.0, signal.SIGUSR1: 5.0, signal.SIGTERM: 0.2}
+GRACE_SECONDS = {signal.SIGINT: 5.0, signal.SIGUSR1: 5.0, signal.SIGTERM: 0.2}
 """How long a running evaluation may go on. Open MPI kills 0.5 s after the SIGTERM that it sends."""
 _RETRY_SECONDS = 0.02
 
@@ -36,7 +36,7 @@ class Interruption:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in _GRACE_SECONDS:
+            for number in GRACE_SECONDS:
                 self._previous[number] = signal.signal(number, self._requested)
             self._previous[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._grace_over)
         return self
@@ -52,7 +52,7 @@ class Interruption:
     def _requested(self, number: int, frame: FrameType | None) -> None:
         repeated = self._worker.reason is Reason.INTERRUPTED
         self._worker.reason = self._worker.reason or Reason.INTERRUPTED
-        signal.setitimer(signal.ITIMER_REAL, 1e-3 if repeated else _GRACE_SECONDS[signal.Signals(number)])
+        signal.setitimer(signal.ITIMER_REAL, 1e-3 if repeated else GRACE_SECONDS[signal.Signals(number)])
 
     def _grace_over(self, number: int, frame: FrameType | None) -> None:
         if self._worker.evaluating and not self._worker.evaluator.interrupt(frame):

@@ -93,6 +93,11 @@ class Evaluated(msgspec.Struct, tag_field="type", tag="evaluated", frozen=True, 
     rung: int = 0
     continues: Id | None = None
 
+    @property
+    def order(self) -> tuple[int, float]:
+        """What those with a loss are compared by, as individuals are; without one, the last of its rung."""
+        return -self.rung, math.inf if self.loss is None else self.loss
+
     @classmethod
     def of(cls, individual: Individual) -> Evaluated:
         """Note an individual that was evaluated."""

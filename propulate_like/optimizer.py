@@ -92,7 +92,7 @@ class Optimizer:
         if status is not OK and status is not STOPPED:
             return False
         best = self.best
-        if best is None or ((individual.loss < best.loss or individual.rung) and individual.beats(best)):
+        if best is None or ((individual.loss < best.loss or individual.rung) and individual.order < best.order):
             self.best = individual
         if self._ladder is not None:
             self._ladder.add(individual)

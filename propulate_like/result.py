@@ -125,6 +125,11 @@ class Result:
         return f"<Result: {best}, after {self.evaluations} evaluations in {self.seconds:.1f} s>"
 
 
+def last_line(text: str) -> str:
+    """Give the last line of a cause or a metric that has any words, for a table or a summary."""
+    return text.strip().rpartition("\n")[2].strip()[:200]
+
+
 def row(individual: Individual) -> dict[str, Any]:
     """Write an individual as one row of a table."""
     return {

@@ -358,7 +358,7 @@ class _Search:
             statuses.update(word.statuses)
         bests = [found for found in (beginning.best, *(word.best for word in words)) if found is not None]
         failures = [found for found in (beginning.failure, *(word.failure for word in words)) if found is not None]
-        best = min(bests, key=lambda found: (-found.rung, found.loss, found.ended, found.id), default=None)
+        best = min(bests, key=lambda found: (found.order, found.ended, found.id), default=None)
         failure = min(failures, key=lambda found: (found.ended, found.id), default=None)
         return Result(
             best=None if best is None else best.individual(self.space),

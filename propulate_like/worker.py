@@ -18,6 +18,7 @@ from propulate_like.individual import OK, STOPPED, Id, Individual, Status
 from propulate_like.journal import Closed, Evaluated, Journal
 from propulate_like.messages import Farewell, Records
 from propulate_like.optimizer import Optimizer
+from propulate_like.pruning.curves import Curve, Point
 from propulate_like.pruning.pruner import Judges
 from propulate_like.tickets import Tickets
 from propulate_like.transport import Transport
@@ -74,12 +75,11 @@ class Worker:
         self.evaluating = False
         self.statuses: Counter[Status] = Counter()
         """How many evaluations of this rank came to each status but OK."""
-        self.failed = 0
         self.failed_by = dict.fromkeys(transport.peers, 0)
         self.farewells: dict[int, Farewell] = {}
         self.began = time.perf_counter()
         self._journal, self._watch = journal, watch
-        self._curve: list[tuple[int, float]] = []
+        self._curve: Curve | None = None
         self._report = self.report
         self._running: Individual | None = None
         self._deadline, self._target = deadline, target
@@ -107,8 +107,8 @@ class Worker:
                     self._journal.start(individual)
                     self.stop(Reason.INTERRUPTED)
                     break
-                if self._curve:
-                    evaluated = self._with_curve(evaluated)
+                if self._curve is not None:
+                    evaluated = self._with_curve(evaluated, self._curve)
                 self._record(evaluated)
                 if self.optimizer.absorb(evaluated):
                     self._publish(evaluated)
@@ -148,14 +148,18 @@ class Worker:
         if self._watch is not None:
             self._watch(self)
 
+    @property
+    def failed(self) -> int:
+        """How many of this rank's evaluations failed."""
+        return self.statuses.total() - self.statuses[STOPPED]
+
     def report(self, step: int, loss: float) -> bool:
         """Take an intermediate loss of the running evaluation, while it runs; say whether it is to stop."""
         judges, running = self.judges, self._running
         if not math.isfinite(loss):
             return judges is not None
-        if self._curve and step <= self._curve[-1][0]:  # it is tried again
-            self._curve.clear()
-        self._curve.append((step, loss))
+        self._curve = self._curve or Curve()
+        self._curve.add(Point(step, loss))
         if judges is None or running is None:
             return False
         with self._pulse.lock:
@@ -207,12 +211,11 @@ class Worker:
             self.statuses[status] += 1
         if status is OK or status is STOPPED:
             best = self._best
-            if best is None or ((individual.loss < best.loss or individual.rung) and individual.beats(best)):
+            if best is None or ((individual.loss < best.loss or individual.rung) and individual.order < best.order):
                 self._best = individual
             if individual.loss <= self._target:
                 self.stop(Reason.TARGET)
         else:
-            self.failed += 1
             self._failure = self._failure or individual
             if self.optimizer.best is None:
                 self._give_up_if_everything_fails()
@@ -227,14 +230,14 @@ class Worker:
         if failed >= self._give_up_after and failed == tickets.finished + sum(tickets.finished_by.values()):
             self.stop(Reason.FAILING)
 
-    def _with_curve(self, individual: Individual) -> Individual:
+    def _with_curve(self, individual: Individual, curve: Curve) -> Individual:
         """Give the individual with what it reported, and tell the others that its curve has ended."""
-        curve, self._curve = tuple(self._curve), []
+        self._curve = None
         if self.judges is not None:
             completed = individual.status is OK
             self.judges.curves[individual.rung].end(individual.id, completed=completed)
             self._publish_curve(individual, *curve[-1], messages.COMPLETED if completed else messages.CUT)
-        return msgspec.structs.replace(individual, curve=curve)
+        return msgspec.structs.replace(individual, curve=tuple(curve.points))
 
     def _publish_curve(self, individual: Individual, step: int, loss: float, state: int) -> None:
         if self.transport.size > 1:

@@ -131,6 +131,12 @@ def test_interrupted_run_says_how_to_continue_and_does(ranks, project, command):
     assert "40 evaluations in" in command("run", "search.yaml", "-n", ranks).stdout
 
 
+def test_a_metric_without_words_is_shown(project, command):
+    project(loss="def train(x, c):\n    return {'loss': x, 'note': ' \\n'}\n")
+    assert "[note]" in command("run", "search.yaml").stdout
+    assert "note" in command("results", "runs/it").stdout
+
+
 @pytest.mark.mpi
 def test_killed_launcher_leaves_no_ranks_behind(project):
     folder = project(seconds=0.2)

@@ -16,6 +16,7 @@ import msgspec
 
 from propulate_like.cli.rank import EXIT_FILE, Order
 from propulate_like.evaluation.process import signal_at_parents_death
+from propulate_like.interruption import GRACE_SECONDS
 from propulate_like.report.progress import TERMINAL
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -86,9 +87,12 @@ def rank_environment(ranks: int) -> dict[str, str]:
 
 
 def _pass_signals_on(process: subprocess.Popen[bytes]) -> None:
+    seconds = GRACE_SECONDS[signal.SIGUSR1]
+    said = f"\nending: evaluations under way have {seconds:g} s to finish; Ctrl-C again breaks them off\n".encode()
+
     def stop(number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGINT:
-            os.write(2, b"\nending: evaluations under way have 5 s to finish; Ctrl-C again breaks them off\n")
+            os.write(2, said)
         process.send_signal(signal.SIGUSR1)
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from propulate_like.config import Config, ConfigError
-from propulate_like.result import Result
+from propulate_like.result import Result, last_line
 from propulate_like.search import SearchFailed, maximize, minimize
 from propulate_like.transport import launched
 
@@ -85,7 +85,7 @@ def summary(result: Result, command: str) -> str:
     failed = f" ({', '.join(f'{count} {status}' for status, count in failures.items())})" if failures else ""
     lines.append(f"{result.evaluations} evaluations{failed} in {result.seconds:.1f} s, ended by {_why(result.reason)}")
     if result.failure is not None:
-        lines.append(f"first failure: {result.failure.id}: {_written(result.failure.cause.strip().splitlines()[-1])}")
+        lines.append(f"first failure: {result.failure.id}: {last_line(result.failure.cause)}")
     if result.run is not None:
         lines.append(f"run folder: {result.run}")
         lines.append(f"see more:   propulate-like results {shlex.quote(str(result.run))}")

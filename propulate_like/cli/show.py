@@ -12,7 +12,7 @@ from typing import Any
 from propulate_like.individual import Individual, Status
 from propulate_like.journal import Closed, Evaluated, Session, Started, read
 from propulate_like.report.progress import duration
-from propulate_like.result import row
+from propulate_like.result import last_line, row
 from propulate_like.run import Run
 
 _LIVE_SECONDS = 60.0
@@ -26,7 +26,6 @@ def status(run: Run) -> dict[str, Any]:
     open_starts: dict[int, Started] = {}
     best: Evaluated | None = None
     failure: Evaluated | None = None
-    lowest: tuple[int, float] | None = None
     latest = 0.0
     for rank, event in read(run.folder):
         match event:
@@ -44,8 +43,8 @@ def status(run: Run) -> dict[str, Any]:
                 open_starts.pop(rank, None)
                 if event.loss is None and failure is None:
                     failure = event
-                if event.loss is not None and (lowest is None or (-event.rung, event.loss) < lowest):
-                    best, lowest = event, (-event.rung, event.loss)
+                if event.loss is not None and (best is None or event.order < best.order):
+                    best = event
     newest = max((session.began for session in sessions.values()), default=0.0)
     current = {rank: session for rank, session in sessions.items() if session.began > newest - _LIVE_SECONDS}
     done = sum(statuses.values())
@@ -91,9 +90,7 @@ def status_text(known: dict[str, Any]) -> str:
         what = "under way" if known["state"].startswith("running") else "unfinished"
         lines.append(f"{what:<13}{', '.join(known['running'])}")
     if known["failure"]:
-        lines.append(
-            f"a failure    {known['failure']['id']}: {known['failure']['cause'].strip().splitlines()[-1]:.200}"
-        )
+        lines.append(f"a failure    {known['failure']['id']}: {last_line(known['failure']['cause'])}")
     if known["idle_share"] is not None:
         lines.append(f"idle         {100 * known['idle_share']:.2f} %")
     return "\n".join(lines)
@@ -164,9 +161,7 @@ def _names(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _written(value: Any) -> str:
-    if value is None or value == "":
-        return ""
-    return f"{value:.5g}" if isinstance(value, float) else str(value).strip().splitlines()[-1][:200]
+    return "" if value is None else f"{value:.5g}" if isinstance(value, float) else last_line(str(value))
 
 
 def _state(done: int, total: int | None, *, ended: bool, latest: float, running: int) -> str:

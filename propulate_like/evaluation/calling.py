@@ -10,12 +10,10 @@ from collections.abc import Generator
 from types import TracebackType
 from typing import Any
 
-import msgspec
-
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.context import Evaluation, Report, Task
 from propulate_like.evaluation.objective import CONTEXT, Loss, takes, takes_mapping
-from propulate_like.individual import OK, STOPPED, Outcome, Status
+from propulate_like.individual import Outcome, Status
 from propulate_like.space import Space
 
 _FULL_TRACEBACKS = 100  # of a process; later failures keep their last line alone, so that a journal stays small
@@ -67,11 +65,7 @@ class Call:
             value = evaluation.reported
         if value is None and evaluation.rank > 0:
             value = 0.0  # the first member's counts
-        outcome = Outcome.of(value)
-        if outcome.status is OK:
-            loss = -outcome.loss if self.maximize else outcome.loss
-            return msgspec.structs.replace(outcome, loss=loss, status=STOPPED if evaluation.heard else OK)
-        return outcome
+        return evaluation.outcome(value)
 
     def failure(self, error: BaseException) -> Outcome:
         """Give the outcome that an exception is, with its traceback; in the rank, KeyboardInterrupt passes."""

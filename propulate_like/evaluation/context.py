@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from propulate_like.individual import Id, Individual
+from propulate_like.individual import OK, STOPPED, Id, Individual, Outcome
 from propulate_like.space import Genome
 
 if TYPE_CHECKING:
@@ -55,6 +55,19 @@ class Evaluator(Protocol):
     def close(self) -> None:
         """Leave nothing running behind."""
         ...
+
+
+class WrappingEvaluator:
+    """An evaluator around another one, which is what is interrupted and closed."""
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self._evaluator = evaluator
+
+    def interrupt(self, frame: FrameType | None) -> bool:
+        return self._evaluator.interrupt(frame)
+
+    def close(self) -> None:
+        self._evaluator.close()
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -138,8 +151,6 @@ class Evaluation:
         self.reported: float | Mapping[str, Any] | None = None
         """What the loss function reported last, as it gave it; `last` is the loss of that."""
         self.last = 0.0
-        self.heard = False
-        """Whether the loss function was told to stop."""
         self._task, self._report, self._comm = task, report, comm
         self._sign = -1.0 if maximize else 1.0
         self._step = 0
@@ -195,13 +206,20 @@ class Evaluation:
             raise ValueError(message) from None
         self._step, self.reported, self.last = step, value, loss
         self._stop = self._report(step, self._sign * loss) or self._stop
-        self.heard = self.heard or self._stop
         return self._stop
 
     @property
     def should_stop(self) -> bool:
         """Whether the evaluation is not worth going on with: then return, what was reported last stands for it."""
         return self._stop
+
+    def outcome(self, value: object) -> Outcome:
+        """Judge what the loss function returned, or reported last where it was stopped."""
+        outcome = Outcome.of(value)
+        if outcome.status is not OK:
+            return outcome
+        status = STOPPED if self._stop else OK
+        return msgspec.structs.replace(outcome, loss=self._sign * outcome.loss, status=status)
 
 
 def make_directory(task: Task) -> None:

@@ -6,33 +6,27 @@ import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 from typing import Any
 
 import msgspec
 
 from propulate_like.energy import EnergyMeter
-from propulate_like.evaluation.context import Evaluator, Membership, Report
+from propulate_like.evaluation.context import Evaluator, Membership, Report, WrappingEvaluator
 from propulate_like.individual import Individual, Outcome, Status
 
 
-class MeteredEvaluator:
+class MeteredEvaluator(WrappingEvaluator):
     """Adds the joules of each evaluation to its metrics, as far as there are sensors."""
 
     def __init__(self, evaluator: Evaluator, meter: EnergyMeter) -> None:
-        self._evaluator, self._meter = evaluator, meter
+        super().__init__(evaluator)
+        self._meter = meter
 
     def __call__(self, individual: Individual, report: Report, membership: Membership | None = None) -> Individual:
         self._meter.begin()
         with self._ticking():
             evaluated = self._evaluator(individual, report, membership)
         return msgspec.structs.replace(evaluated, metrics=evaluated.metrics | self._meter.end())
-
-    def interrupt(self, frame: FrameType | None) -> bool:
-        return self._evaluator.interrupt(frame)
-
-    def close(self) -> None:
-        self._evaluator.close()
 
     @contextmanager
     def _ticking(self) -> Iterator[None]:
@@ -56,11 +50,12 @@ class MeteredEvaluator:
             thread.join()
 
 
-class MetricEvaluator:
+class MetricEvaluator(WrappingEvaluator):
     """Minimizes (or maximizes) a metric in place of the loss, which becomes the metric "loss"."""
 
     def __init__(self, evaluator: Evaluator, metric: str, *, maximize: bool) -> None:
-        self._evaluator, self._metric, self._sign = evaluator, metric, -1.0 if maximize else 1.0
+        super().__init__(evaluator)
+        self._metric, self._sign = metric, -1.0 if maximize else 1.0
 
     def __call__(self, individual: Individual, report: Report, membership: Membership | None = None) -> Individual:
         evaluated = self._evaluator(individual, report, membership)
@@ -76,9 +71,3 @@ class MetricEvaluator:
             loss, status = self._sign * outcome.loss, evaluated.status
             outcome = Outcome(status, loss, metrics, attempts=evaluated.attempts)
         return evaluated.evaluated(outcome, evaluated.seconds, evaluated.ended)
-
-    def interrupt(self, frame: FrameType | None) -> bool:
-        return self._evaluator.interrupt(frame)
-
-    def close(self) -> None:
-        self._evaluator.close()

@@ -168,11 +168,8 @@ class Supervised:
         status = self.end()
         if not own:
             return "the process closed its connection to the rank"
-        if status >= 0:
-            return f"the process exited with status {status}"
-        name = signal.Signals(-status).name
-        hint = ": out of memory, perhaps" if name == "SIGKILL" else ""
-        return f"the process was killed by {name}{hint}"
+        hint = ": out of memory, perhaps" if status == -signal.SIGKILL else ""
+        return how_it_ended("process", status) + hint
 
     def _ask_for_last_words(self) -> None:
         """Have it print where it hangs, if it is one that can."""
@@ -212,6 +209,13 @@ class Supervised:
             return 1000 * _SLICE_SECONDS
         left = limits.seconds - (time.perf_counter() - began)
         return 1000 * max(min(left, _SLICE_SECONDS), 0.0)
+
+
+def how_it_ended(what: str, status: int) -> str:
+    """Say in words what a process's status, as Popen gives it, means."""
+    if status < 0:
+        return f"the {what} was killed by {signal.Signals(-status).name}"
+    return f"the {what} exited with status {status}"
 
 
 def stripped(environment: Mapping[str, str]) -> dict[str, str]:

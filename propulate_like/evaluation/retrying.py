@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from types import FrameType
-
 import msgspec
 
 from propulate_like.energy import added
-from propulate_like.evaluation.context import Evaluator, Membership, Report
+from propulate_like.evaluation.context import Evaluator, Membership, Report, WrappingEvaluator
 from propulate_like.individual import Individual, Status
 
 
-class RetryingEvaluator:
+class RetryingEvaluator(WrappingEvaluator):
     """Evaluates up to `retries` times more, while the outcome's status is one of `statuses`."""
 
     def __init__(self, evaluator: Evaluator, retries: int, statuses: frozenset[Status], *, metered: bool) -> None:
         """`metered` says whether evaluations have metrics of their joules."""
-        self._metered = metered
-        self._evaluator, self._retries, self._statuses = evaluator, retries, statuses
+        super().__init__(evaluator)
+        self._retries, self._statuses, self._metered = retries, statuses, metered
 
     def __call__(self, individual: Individual, report: Report, membership: Membership | None = None) -> Individual:
         """Give the last attempt's outcome, with the seconds and joules of all of them together."""
@@ -31,9 +29,3 @@ class RetryingEvaluator:
                 attempts=evaluated.attempts + 1,
             )
         return evaluated
-
-    def interrupt(self, frame: FrameType | None) -> bool:
-        return self._evaluator.interrupt(frame)
-
-    def close(self) -> None:
-        self._evaluator.close()

@@ -16,7 +16,7 @@ from propulate_like.devices import Gpus
 from propulate_like.energy import METRICS, EnergyMeter
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.calling import Call
-from propulate_like.evaluation.command import Command, CommandEvaluator
+from propulate_like.evaluation.command import Command
 from propulate_like.evaluation.context import Evaluator, Tasks
 from propulate_like.evaluation.inline import InlineEvaluator
 from propulate_like.evaluation.measuring import MeteredEvaluator, MetricEvaluator
@@ -168,13 +168,15 @@ class Objective:
         return evaluator if meter is None else MeteredEvaluator(evaluator, meter)
 
     def _evaluator(self, tasks: Tasks, rank: int) -> Evaluator:
+        if self._call is not None and self.in_rank:
+            return InlineEvaluator(self._call, tasks)
         from propulate_like.evaluation.process import Limits
 
         limits = Limits(self.settings.timeout, bytes_of(self.settings.memory))
         if isinstance(self._loss, Command):
+            from propulate_like.evaluation.commanding import CommandEvaluator
+
             return CommandEvaluator(self._loss, tasks, limits, maximize=self.maximize, fidelity=self.fidelity)
-        if self._call is not None and self.in_rank:
-            return InlineEvaluator(self._call, tasks)
         from propulate_like.evaluation.child import Load
         from propulate_like.evaluation.isolated import IsolatedEvaluator
 

@@ -51,6 +51,15 @@ class TeamCommunicator(MPI.Intracomm):
                 _never_freed.append((request, buffers, self))
                 raise Abandoned
 
+    def _look(self, probe: Callable[[], Any]) -> Any:
+        """Probe until there is something, and give that."""
+        pause = Pause()
+        while (found := probe()) is None or found is False:
+            if self._abandoned():
+                raise Abandoned
+            pause()
+        return found
+
     def Send(self, *arguments: Any, **keywords: Any) -> None:  # noqa: N802
         self._wait(self.Isend(*arguments, **keywords), (arguments, keywords))
 
@@ -77,11 +86,7 @@ class TeamCommunicator(MPI.Intracomm):
         status: MPI.Status | None = None,
     ) -> Any:
         found = MPI.Status() if status is None else status
-        pause = Pause()
-        while (message := self.Improbe(source, tag, found)) is None:
-            if self._abandoned():
-                raise Abandoned
-            pause()
+        message = self._look(lambda: self.Improbe(source, tag, found))
         content = bytearray(found.Get_count(MPI.BYTE))
         self._wait(message.Irecv([content, MPI.BYTE]), content)
         return MPI.pickle.loads(content)
@@ -119,11 +124,7 @@ class TeamCommunicator(MPI.Intracomm):
     def Probe(  # noqa: N802
         self, source: int = MPI.ANY_SOURCE, tag: int = MPI.ANY_TAG, status: MPI.Status | None = None
     ) -> Literal[True]:
-        pause = Pause()
-        while not self.Iprobe(source, tag, status):
-            if self._abandoned():
-                raise Abandoned
-            pause()
+        self._look(lambda: self.Iprobe(source, tag, status))
         return True
 
     probe = Probe

@@ -107,18 +107,18 @@ def _optuna(pruner: str, **arguments: Any) -> Callable[[int, int], Course]:
 
 
 def _distributions() -> dict[str, Any]:
-    import optuna
+    """Give the same space as Optuna has it; it has no ordinal one."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-    d = optuna.distributions
-    return {
-        "learning_rate": d.FloatDistribution(1e-4, 2.0, log=True),
-        "momentum": d.FloatDistribution(0.0, 0.99),
-        "weight_decay": d.FloatDistribution(1e-6, 1e-1, log=True),
-        "dropout": d.FloatDistribution(0.0, 0.7),
-        "width": d.CategoricalDistribution((16, 32, 64, 128)),
-        "layers": d.IntDistribution(1, 3),
-        "batch": d.CategoricalDistribution((32, 64, 128, 256)),
-    }
+    optunas: dict[str, Any] = {}
+    for name, parameter in SPACE.items():
+        if isinstance(parameter, pl.Ordinal):
+            optunas[name] = CategoricalDistribution(parameter.options)
+        elif isinstance(parameter, pl.Int):
+            optunas[name] = IntDistribution(int(parameter.low), int(parameter.high), log=parameter.log)
+        elif isinstance(parameter, pl.Float):
+            optunas[name] = FloatDistribution(parameter.low, parameter.high, log=parameter.log)
+    return optunas
 
 
 _HALVING = {"reduction_factor": 3, "min_resource": 1}
