@@ -6,6 +6,7 @@ from propulate_like.evaluation.objective import objective
 from propulate_like.evaluation.settings import EvaluationSettings
 from propulate_like.fidelity import Fidelity
 from propulate_like.individual import Id, Individual, Status
+from propulate_like.migration import Islands
 from propulate_like.optimizer import Optimizer
 from propulate_like.propagators import (
     Breeding,
@@ -46,6 +47,7 @@ from propulate_like.pruning import (
 from propulate_like.result import Result
 from propulate_like.search import SearchFailed, maximize, minimize
 from propulate_like.space import Choice, Float, Int, Ordinal, Space
+from propulate_like.topologies import Full, Hypercube, RandomRegular, Ring, Star, Topology, Torus
 
 __version__ = "0.1.0"
 
@@ -60,10 +62,13 @@ __all__ = [
     "EvaluationSettings",
     "Fidelity",
     "Float",
+    "Full",
     "GaussianMutation",
+    "Hypercube",
     "Id",
     "Individual",
     "Int",
+    "Islands",
     "LatinHypercubeInitialization",
     "LearningCurvePruner",
     "MedianPruner",
@@ -77,8 +82,10 @@ __all__ = [
     "Propagator",
     "Pruner",
     "RandomPointMutation",
+    "RandomRegular",
     "RandomRestart",
     "Result",
+    "Ring",
     "SearchFailed",
     "SelectBest",
     "SelectRandom",
@@ -90,9 +97,12 @@ __all__ = [
     "SobolInitialization",
     "Sometimes",
     "Space",
+    "Star",
     "Status",
     "SuccessiveHalvingPruner",
     "ThresholdPruner",
+    "Topology",
+    "Torus",
     "UniformCrossover",
     "UniformInitialization",
     "Variation",

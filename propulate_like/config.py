@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -17,11 +17,13 @@ from propulate_like.evaluation import loading
 from propulate_like.evaluation.command import Command
 from propulate_like.evaluation.settings import EvaluationSettings, refusal
 from propulate_like.fidelity import Fidelity
+from propulate_like.migration import Islands
 from propulate_like.optimizer import whole_propagator
 from propulate_like.parameters import KINDS
-from propulate_like.propagators import REGISTRY, Chain, Propagator
+from propulate_like.propagators import REGISTRY, Propagator, reading
 from propulate_like.pruning import PRUNERS, AnyPruner
 from propulate_like.space import Space
+from propulate_like.topologies import TOPOLOGIES, Topology
 
 _Part = TypeVar("_Part")
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -57,6 +59,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     objective: str | Command
     budget: BudgetSettings
     space: dict[str, Any] | None = None
+    islands: int | list[int] | dict[str, Any] | None = None
     propagator: str | list[Any] | dict[str, Any] = "auto"
     pruner: str | list[Any] | dict[str, Any] | None = None
     fidelity: dict[str, Any] | None = None
@@ -90,6 +93,7 @@ class Config:
             name, colon, rest = str(error).partition(": ")
             inside = colon and name in (settings.space or {})
             raise self.error(f"space.{name}" if inside else "space", rest if inside else str(error)) from None
+        self.islands = self._part("islands", Islands.of, settings.islands) or Islands()
         self.propagator = self._propagator(settings.propagator)
         self.pruner = self._part("pruner", AnyPruner.of, settings.pruner)
         self.fidelity = self._part("fidelity", Fidelity.of, settings.fidelity)
@@ -162,41 +166,43 @@ class Config:
         if form == "auto":
             return "auto"
         try:
-            return whole_propagator(build_propagator(form))
+            return whole_propagator(reading.read(form))
         except ValueError as error:
             raise self.error("propagator", str(error)) from None
-
-
-def build_propagator(form: Any) -> Propagator:
-    """Read a propagator as it stands in YAML: a name, {name: arguments}, or a list of such steps, which is a chain."""
-    if isinstance(form, list):
-        return Chain(*[_numbered(number, step) for number, step in enumerate(form, 1)])
-    return declarations.of_registry(form, REGISTRY, "a step such as select_best: 64", "step", _convert)
 
 
 def schema() -> dict[str, Any]:
     """Give the JSON Schema of a configuration, for editors."""
     whole = msgspec.json.schema(Settings)
     step = {"$ref": "#/$defs/step"}
-    options: list[dict[str, Any]] = [{"enum": sorted(REGISTRY)}]
-    for name, kind in sorted(REGISTRY.items()):
-        options.append(_named(name, declarations.schema(kind, {Propagator: step})))
+    options = _forms(REGISTRY, {Propagator: step})
     definitions = whole["$defs"]
     definitions["step"] = {"anyOf": [*options, {"type": "array", "items": step}]}
     definitions["parameter"] = {"anyOf": [_parameter_schema(name, kind) for name, kind in KINDS.items()]}
     properties = definitions["Settings"]["properties"]
-    rules: list[dict[str, Any]] = [{"enum": sorted(PRUNERS)}]
-    for name, rule in sorted(PRUNERS.items()):
-        rules.append(_named(name, declarations.schema(rule, {})))
-    definitions["rule"] = {"anyOf": [*rules, {"type": "array", "items": {"$ref": "#/$defs/rule"}}]}
+    definitions["rule"] = {"anyOf": [*_forms(PRUNERS), {"type": "array", "items": {"$ref": "#/$defs/rule"}}]}
     properties["pruner"] = {"anyOf": [{"type": "null"}, {"$ref": "#/$defs/rule"}], "default": None}
     properties["fidelity"] = {
         "anyOf": [{"type": "null"}, declarations.schema(Fidelity, {})["anyOf"][0]],
         "default": None,
     }
+    definitions["topology"] = {"anyOf": [{"type": "array"}, *_forms(TOPOLOGIES)]}
+    islands = declarations.schema(Islands, {Propagator: step, Topology: {"$ref": "#/$defs/topology"}})
+    properties["islands"] = {
+        "anyOf": [{"type": "null"}, {"type": "integer", "minimum": 1}, {"type": "array"}, islands["anyOf"][0]],
+        "default": None,
+    }
     properties["propagator"] = {"anyOf": [{"const": "auto"}, step], "default": "auto"}
     properties["space"] = {"type": "object", "minProperties": 1, "additionalProperties": {"$ref": "#/$defs/parameter"}}
     return {"$schema": _DIALECT, "title": "propulate-like configuration", **whole}
+
+
+def _forms(
+    registry: Mapping[str, type], nested: Mapping[type, Mapping[str, Any]] | None = None
+) -> list[dict[str, Any]]:
+    """Give the schemas of all that is registered: by name alone, and with arguments."""
+    named = [_named(name, declarations.schema(kind, nested or {})) for name, kind in sorted(registry.items())]
+    return [{"enum": sorted(registry)}, *named]
 
 
 def _named(name: str, form: dict[str, Any]) -> dict[str, Any]:
@@ -213,21 +219,6 @@ def _parameter_schema(name: str, kind: type) -> dict[str, Any]:
         "required": [name],
         "additionalProperties": False,
     }
-
-
-def _numbered(number: int, step: Any) -> Propagator:
-    try:
-        return build_propagator(step)
-    except ValueError as error:
-        message = f"step {number}: {error}"
-        raise ValueError(message) from None
-
-
-def _convert(hint: Any, value: Any) -> Any:
-    """Read a nested form where a propagator is expected, and leave everything else as it is."""
-    if value is not None and (hint is Propagator or hint == Propagator | None):
-        return build_propagator(value)
-    return value
 
 
 def _load(path: Path) -> Any:

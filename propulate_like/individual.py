@@ -50,7 +50,8 @@ class Individual(msgspec.Struct, frozen=True, gc=False):
     passes on. `loss` is NaN unless `status` is OK or STOPPED. `seconds` is how long its evaluation took, `ended` when
     that was over (Unix time), `metrics` what the loss returned beside the loss, and `cause` why the evaluation failed.
     `curve` holds its intermediate losses as (step, loss), and `attempts` how often it was tried. `rung` is its rung of
-    the fidelity; one above the lowest `continues` the individual that it was promoted from.
+    the fidelity; one above the lowest `continues` the individual that it was promoted from. `moves` counts how often it
+    has migrated to another island, for good.
     """
 
     id: Id
@@ -69,6 +70,7 @@ class Individual(msgspec.Struct, frozen=True, gc=False):
     attempts: int = 1
     rung: int = 0
     continues: Id | None = None
+    moves: int = 0
 
     @property
     def params(self) -> dict[str, Any]:

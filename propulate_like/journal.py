@@ -92,6 +92,7 @@ class Evaluated(msgspec.Struct, tag_field="type", tag="evaluated", frozen=True, 
     attempts: int = 1
     rung: int = 0
     continues: Id | None = None
+    moves: int = 0
 
     @property
     def order(self) -> tuple[int, float]:
@@ -117,6 +118,7 @@ class Evaluated(msgspec.Struct, tag_field="type", tag="evaluated", frozen=True, 
             individual.attempts,
             individual.rung,
             individual.continues,
+            individual.moves,
         )
 
     def individual(self, space: Space) -> Individual:
@@ -138,6 +140,7 @@ class Evaluated(msgspec.Struct, tag_field="type", tag="evaluated", frozen=True, 
             self.attempts,
             self.rung,
             self.continues,
+            self.moves,
         )
 
 
@@ -149,9 +152,23 @@ class Closed(msgspec.Struct, tag_field="type", tag="closed", frozen=True):
     reason: str
 
 
-Event = Session | Started | Evaluated | Closed
+class Moved(msgspec.Struct, tag_field="type", tag="moved", frozen=True, omit_defaults=True, gc=False):
+    """An individual left for another island, its `moves` counted with this one, or a copy did; or it was `replaced`.
+
+    Then `island` is the one on which it lives no more.
+    """
+
+    id: Id
+    moves: int
+    island: int
+    copied: bool = False
+    replaced: bool = False
+
+
+Event = Session | Started | Evaluated | Moved | Closed
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Event)
+_MOVED = b'"type":"moved"'
 
 
 class Journal:
@@ -187,6 +204,11 @@ class Journal:
             self.flush()
             if individual.seconds >= SYNC_SECONDS:
                 os.fsync(self._file)
+
+    def note(self, event: Event) -> None:
+        """Append an event, which is written with what comes next, within FLUSH_SECONDS."""
+        if self._path is not None:
+            self._waiting.append(event)
 
     def flush_if_due(self) -> None:
         """Write what has waited for FLUSH_SECONDS."""
@@ -229,6 +251,13 @@ def read(folder: Path) -> Iterator[tuple[int, Event]]:
             with path.open("rb") as lines:
                 for event in decode(lines):
                     yield int(digits), event
+
+
+def migrations(folder: Path) -> Iterator[Moved]:
+    """Give every word of a migration."""
+    for path in (folder / "journal").glob("rank-*.jsonl"):
+        with path.open("rb") as lines:
+            yield from (event for event in decode(line for line in lines if _MOVED in line) if isinstance(event, Moved))
 
 
 def decode(lines: Iterable[bytes]) -> Iterator[Event]:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable
 
-import msgspec
-
-from propulate_like.individual import OK, STOPPED, Id, Individual, Status
-from propulate_like.journal import Evaluated
+from propulate_like.individual import OK, STOPPED, Id, Individual
+from propulate_like.population import Key
 from propulate_like.space import Space
 
-RECORDS, COUNT, REQUEST, TICKETS, STOP, FAREWELL, CURVE = (bytes([kind]) for kind in range(7))
+RECORDS, RETIRED, MIGRANT, CURVE, PASS_ON, COUNT, REQUEST, TICKETS, STOP, FAREWELLS, ENDING = (
+    bytes([kind]) for kind in range(11)
+)
 
-count = struct.Struct("<QQ")
-"""Evaluations that the sender finished, and how many of them failed."""
+origin = struct.Struct("<I")
+"""In front of what is to be passed on: the place on the island where it began."""
+count = struct.Struct("<QQBd")
+"""The counts (see `census`) of the sender and all ranks below it."""
 request = struct.Struct("<QB")
 """Tickets that the sender has left, and whether it is idle."""
 tickets = struct.Struct("<Q")
@@ -24,23 +26,22 @@ curve = struct.Struct("<IIQBQdB")
 """An id, its rung, a step and the intermediate loss there, and one of RUNNING, COMPLETED and CUT (or failed)."""
 RUNNING, COMPLETED, CUT = range(3)
 
-
-class Farewell(msgspec.Struct, frozen=True):
-    """A rank's last message. `idle` holds the intervals (Unix time) in which it waited for work."""
-
-    reason: str
-    statuses: dict[Status, int]
-    began: float
-    last_start: float
-    ended: float
-    idle: list[tuple[float, float]]
-    batches: int
-    best: Evaluated | None
-    failure: Evaluated | None
-    history: list[Evaluated]
+_retired = struct.Struct("<IIQIBd")
 
 
-farewell_decoder = msgspec.json.Decoder(Farewell)
+def pack_retired(individual: Individual, moves: int) -> bytes:
+    """Give the word that an individual has left its island, after so many moves."""
+    ident = individual.id
+    return _retired.pack(ident.island, ident.rank, ident.serial, moves, individual.rung, individual.loss)
+
+
+def unpack_retired(content: bytes) -> tuple[Id, Key, int]:
+    """Give who left: its identity, its key in the population and its moves."""
+    island, rank, serial, moves, rung, loss = _retired.unpack(content)
+    return Id(island, rank, serial), (-rung, loss, -serial, rank, island), moves
+
+
+_HEADER = 13  # the fields of a record before the genome
 
 
 class Records:
@@ -50,7 +51,7 @@ class Records:
         """Lay out records of this space, with so many strategy parameters each."""
         self._space = space
         self._dimension, self._traits = len(space), traits
-        self._layout = struct.Struct(f"<IIQBBBIQ{3 + self._dimension + traits}d")
+        self._layout = struct.Struct(f"<IIQIBBBIIQ{3 + self._dimension + traits}d")
 
     def pack(self, individual: Individual) -> bytes:
         """Give the record of an evaluated individual that has a loss."""
@@ -61,10 +62,11 @@ class Records:
             ident.island,
             ident.rank,
             ident.serial,
+            individual.moves,
             len(traits),
             individual.status is STOPPED,
             individual.rung,
-            *((0, 0) if before is None else (before.rank, before.serial)),
+            *((0, 0, 0) if before is None else (before.island, before.rank, before.serial)),
             individual.loss,
             individual.seconds,
             individual.ended,
@@ -73,21 +75,29 @@ class Records:
             *padding,
         )
 
-    def unpack(self, records: bytes) -> Iterator[Individual]:
-        """Give the individuals of records that lie one behind the other."""
-        first = 11
-        genes_end = first + self._dimension
-        for values in self._layout.iter_unpack(records):
-            island, rank, serial, traits, stopped, rung, rank_before, before, loss, seconds, ended = values[:first]
-            yield Individual(
-                Id(island, rank, serial),
-                values[first:genes_end],
-                self._space,
-                traits=values[genes_end : genes_end + traits],
-                status=STOPPED if stopped else OK,
-                loss=loss,
-                seconds=seconds,
-                ended=ended,
-                rung=rung,
-                continues=Id(island, rank_before, before) if rung else None,
-            )
+    def unpack(self, records: bytes) -> Iterable[tuple[Individual, bytes]]:
+        """Give the individuals of records that lie one behind the other, each with its record."""
+        size = self._layout.size
+        if len(records) == size:
+            return [(self.individual(records), records)]
+        parts = [records[begin : begin + size] for begin in range(0, len(records), size)]
+        return [(self.individual(part), part) for part in parts]
+
+    def individual(self, record: bytes) -> Individual:
+        """Give the individual of a record."""
+        values = self._layout.unpack(record)
+        island, rank, serial, moves, traits, stopped, rung, *before, loss, seconds, ended = values[:_HEADER]
+        genes_end = _HEADER + self._dimension
+        return Individual(
+            Id(island, rank, serial),
+            values[_HEADER:genes_end],
+            self._space,
+            traits=values[genes_end : genes_end + traits],
+            status=STOPPED if stopped else OK,
+            loss=loss,
+            seconds=seconds,
+            ended=ended,
+            rung=rung,
+            continues=Id(*before) if rung else None,
+            moves=moves,
+        )

@@ -11,6 +11,7 @@ from propulate_like.fidelity import Fidelity, Ladder
 from propulate_like.individual import BRED, OK, STOPPED, Id, Individual, Outcome
 from propulate_like.population import Population, Reads
 from propulate_like.propagators import Breeding, Propagator, UniformInitialization, auto
+from propulate_like.residents import Residents
 from propulate_like.space import Space
 
 
@@ -19,8 +20,10 @@ class Optimizer:
 
     `ask` gives the next individual to evaluate, `tell` takes its loss, and `absorb` takes an individual that was
     evaluated elsewhere. `evaluations` and `workers` (how many ranks share the search) let "auto" fit its settings;
-    `rank` must differ among those that share it. The same `seed`, calls and losses give the same individuals. With a
-    `fidelity`, individuals begin at its lowest rung, and the best of each rung are promoted to the next one.
+    `rank` must differ among those that share it; `island` is part of the individuals' identity, and a `reserve` is for
+    islands that individuals migrate from and to (see `Residents`). The same `seed`, calls and losses give the same
+    individuals. With a `fidelity`, individuals begin at its lowest rung, and the best of each rung are promoted to the
+    next one.
     """
 
     def __init__(
@@ -33,17 +36,20 @@ class Optimizer:
         rank: int = 0,
         seed: int | None = None,
         fidelity: Fidelity | None = None,
+        island: int = 0,
+        reserve: int | None = None,
     ) -> None:
         """ValueError where the space or the propagator cannot work."""
         self.space = Space.of(space)
         chosen = auto(evaluations) if propagator == "auto" else propagator
         self.propagator = whole_propagator(chosen)
         everything = Reads(everything=fidelity is not None)  # a rung's best are known by all that reached it
-        self.population = Population(self.propagator.reads | Reads(best=self.propagator.wants) | everything)
+        reads = self.propagator.reads | Reads(best=self.propagator.wants) | everything
+        self.population = Population(reads) if reserve is None else Residents(reads, reserve)
         self._ladder = None if fidelity is None else Ladder(fidelity, rank, workers)
         self.best: Individual | None = None
         self._ready = False
-        self.rank = rank
+        self.rank, self.island = rank, island
         self.workers = workers
         self.seed = Random().getrandbits(32) if seed is None else seed
         self.begin(0)
@@ -64,11 +70,13 @@ class Optimizer:
         Uniformly random ones come first, until there are enough to select from.
         """
         if self._ladder is not None:
-            promoted = self._ladder.promote(Id(0, self.rank, self._serial))
+            promoted = self._ladder.promote(Id(self.island, self.rank, self._serial))
             if promoted is not None:
                 self._serial += 1
                 return promoted
-        breeding = Breeding(self.space, self._generator, Id(0, self.rank, self._serial), self.workers, self.seed)
+        breeding = Breeding(
+            self.space, self._generator, Id(self.island, self.rank, self._serial), self.workers, self.seed
+        )
         self._serial += 1
         if not self._ready:
             self._ready = len(self.population) >= self.propagator.wants

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -13,7 +13,7 @@ import msgspec
 
 from propulate_like.individual import Id, Individual
 
-_Key = tuple[int, float, int, int, int]
+Key = tuple[int, float, int, int, int]
 
 
 class Reads(msgspec.Struct, frozen=True):
@@ -40,8 +40,8 @@ class Population(Sequence[Individual]):
 
     def __init__(self, reads: Reads) -> None:
         self.reads = reads
-        self._capacity = max(reads.best, 1)
-        self._keys: list[_Key] = []
+        self._capacity = inf if reads.everything else max(reads.best, 1)
+        self._keys: list[Key] = []
         self._ranked: list[Individual] = []
         self._recent: deque[Individual] = deque(maxlen=reads.recent)
         self._limit = inf
@@ -52,16 +52,14 @@ class Population(Sequence[Individual]):
 
         It is not kept where it is known already, or where it comes after the best that are read.
         """
-        if self._recent.maxlen:
-            self._recent.append(individual)
+        recent = self._recent.maxlen and self._remember(individual)
         loss = individual.loss
         if loss > self._limit and not individual.rung:
-            return bool(self._recent.maxlen)
-        ident = individual.id
-        key = (-individual.rung, loss, -ident.serial, ident.rank, ident.island)
-        keys = self._keys
-        if self._superseded and ident in self._superseded:
+            return bool(recent)
+        if self._superseded and individual.id in self._superseded:
             return False
+        key = key_of(individual)
+        keys = self._keys
         position = bisect_right(keys, key)
         if position and keys[position - 1] == key:
             return False
@@ -69,13 +67,55 @@ class Population(Sequence[Individual]):
         self._ranked.insert(position, individual)
         if individual.continues is not None:
             self._supersede(individual.continues)
-        if not self.reads.everything and len(keys) > self._capacity:
+        if len(keys) > self._capacity:
             keys.pop()
             if self._ranked.pop() is individual:
-                return bool(self._recent.maxlen)
-        if not self.reads.everything and len(keys) == self._capacity:
+                return bool(recent)
+        if len(keys) == self._capacity:
             self._limit = -inf if keys[-1][0] else keys[-1][1]
         return True
+
+    def discard(self, key: Key) -> Individual | None:
+        """Forget the individual with this key, and give it; None where it is not kept."""
+        if not self.ranks(key):
+            return None
+        position = bisect_left(self._keys, key)
+        del self._keys[position]
+        return self._ranked.pop(position)
+
+    def holds(self, individual: Individual) -> bool:
+        """Say whether an individual is kept: among the best, or the newest."""
+        return self.ranks(key_of(individual)) or individual in self._recent
+
+    def ranks(self, key: Key) -> bool:
+        """Say whether the individual with this key is among the best that are kept."""
+        position = bisect_left(self._keys, key)
+        return position < len(self._keys) and self._keys[position] == key
+
+    @property
+    def keys(self) -> Sequence[Key]:
+        """What the best are ordered by, in their order."""
+        return self._keys
+
+    @property
+    def whole(self) -> bool:
+        """Whether everything that was ever added is kept, but for what was discarded."""
+        return self._limit == inf
+
+    def bound(self, loss: float) -> None:
+        """Be whole up to this loss only, from now on: there are others behind it."""
+        self._limit = min(self._limit, loss)
+
+    def forget(self, ident: Id) -> None:
+        """Take one out of the newest."""
+        self._recent = deque((one for one in self._recent if one.id != ident), maxlen=self._recent.maxlen)
+
+    def _remember(self, individual: Individual) -> bool:
+        """Keep it as the newest, unless it is known as such."""
+        known = any(individual.id == other.id for other in self._recent)
+        if not known:
+            self._recent.append(individual)
+        return not known
 
     def _supersede(self, ident: Id) -> None:
         self._superseded.add(ident)
@@ -104,3 +144,9 @@ class Population(Sequence[Individual]):
 
     def __iter__(self) -> Iterator[Individual]:
         return iter(self._ranked)
+
+
+def key_of(individual: Individual) -> Key:
+    """Give what individuals are ordered by in a population: no two have the same."""
+    ident = individual.id
+    return -individual.rung, individual.loss, -ident.serial, ident.rank, ident.island

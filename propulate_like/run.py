@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from propulate_like import strict_yaml
+from propulate_like.census import Counts
 from propulate_like.individual import Id, Individual, Status
-from propulate_like.journal import Evaluated, Recovery, Started
+from propulate_like.journal import Evaluated, Moved, Recovery, Started, migrations
 from propulate_like.population import Population
 from propulate_like.space import Space
 
@@ -29,7 +30,10 @@ class Beginning(msgspec.Struct, frozen=True):
     statuses: dict[Status, int] = {}
     seconds: float = 0.0
     serials: dict[int, int] = {}
-    population: list[Evaluated] = []
+    populations: list[list[Evaluated]] = []
+    """The best of each island, best first."""
+    whole: list[bool] = []
+    """Whether those are all of it."""
     best: Evaluated | None = None
     failure: Evaluated | None = None
     unfinished: list[Started] = []
@@ -40,6 +44,14 @@ class Beginning(msgspec.Struct, frozen=True):
     def evaluations(self) -> int:
         """How many evaluations have ended before."""
         return sum(self.statuses.values())
+
+    @property
+    def counts(self) -> Counts:
+        """What had been done before."""
+        succeeded = self.statuses.get(Status.OK, 0) + self.statuses.get(Status.STOPPED, 0)
+        counts = Counts(self.evaluations, self.evaluations - succeeded)
+        best = self.best
+        return counts if best is None or best.loss is None else counts + Counts(rung=best.rung, loss=best.loss)
 
 
 class Run:
@@ -89,11 +101,12 @@ class Run:
         """Read every evaluated individual, failures included, rank by rank."""
         return Recovery(self.folder, self.space).individuals()
 
-    def recover(self, population: Population) -> Beginning:
-        """Read all that is needed to go on; what the journals hold goes through `population`."""
+    def recover(self, populations: Sequence[Population]) -> Beginning:
+        """Read all that is needed to go on; what lives on each island goes through its population."""
         recovery = Recovery(self.folder, self.space)
+        whereabouts = Whereabouts(migrations(self.folder))
         best = failure = None
-        everyone: list[Individual] = []  # a ladder counts those too whose place in the population one promoted took
+        everyone: list[list[Individual]] = [[] for _ in populations]  # a ladder counts those too that were promoted
         curves: deque[Individual] = deque(maxlen=_CURVES)
         promoted: list[Id] = []  # those too whose higher rung failed, or has not ended
         for individual in recovery.individuals():
@@ -103,9 +116,11 @@ class Run:
                 if failure is None or individual.ended < failure.ended:
                     failure = individual
                 continue
-            population.add(individual)
-            if self.config.get("fidelity"):
-                everyone.append(individual)
+            for island in whereabouts.islands(individual.id):
+                arrived = msgspec.structs.replace(individual, moves=whereabouts.moves(individual.id))
+                populations[island % len(populations)].add(arrived)
+                if self.config.get("fidelity"):
+                    everyone[island % len(populations)].append(arrived)
             if individual.curve:
                 curves.append(individual)
             if best is None or individual.order < best.order:
@@ -116,13 +131,43 @@ class Run:
             statuses=recovery.statuses,
             seconds=recovery.seconds,
             serials=recovery.serials,
-            population=[Evaluated.of(individual) for individual in everyone or population],
+            populations=[[Evaluated.of(one) for one in all_of or kept] for all_of, kept in zip(everyone, populations)],
+            whole=[population.whole for population in populations],
             best=None if best is None else Evaluated.of(best),
             failure=None if failure is None else Evaluated.of(failure),
             curves=[Evaluated.of(individual) for individual in curves] if self.config.get("pruner") else [],
             unfinished=unfinished,
             promoted=promoted + [started.continues for started in unfinished if started.continues is not None],
         )
+
+
+class Whereabouts:
+    """Where individuals live: on the island where they were born, unless they moved, or copies of them did."""
+
+    def __init__(self, migrations: Iterable[Moved]) -> None:
+        self._moved: dict[Id, Moved] = {}
+        self._copied: dict[Id, set[int]] = {}
+        self._replaced: set[tuple[Id, int]] = set()
+        for event in migrations:
+            if event.replaced:
+                self._replaced.add((event.id, event.island))
+            elif event.copied:
+                self._copied.setdefault(event.id, set()).add(event.island)
+            elif event.id not in self._moved or self._moved[event.id].moves < event.moves:
+                self._moved[event.id] = event
+
+    def islands(self, ident: Id) -> set[int]:
+        """Give the islands on which an individual, or a copy of it, lives."""
+        moved = self._moved.get(ident)
+        home = ident.island if moved is None else moved.island
+        if not self._copied and not self._replaced:
+            return {home}
+        return {island for island in {home, *self._copied.get(ident, ())} if (ident, island) not in self._replaced}
+
+    def moves(self, ident: Id) -> int:
+        """Give how often an individual has moved."""
+        moved = self._moved.get(ident)
+        return 0 if moved is None else moved.moves
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

@@ -16,7 +16,9 @@ from typing import Any, cast
 import msgspec
 
 from propulate_like import declarations
+from propulate_like.archipelago import Archipelago
 from propulate_like.budget import Budget
+from propulate_like.ending import Ending
 from propulate_like.equipment import Equipment, equip
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.command import Command
@@ -27,8 +29,7 @@ from propulate_like.fidelity import Fidelity
 from propulate_like.individual import Status
 from propulate_like.interruption import Interruption
 from propulate_like.journal import Journal, Session, journal_path
-from propulate_like.messages import Farewell
-from propulate_like.optimizer import Optimizer
+from propulate_like.migration import Islands, IslandsForm
 from propulate_like.propagators import Propagator
 from propulate_like.pruning import AnyPruner, Judges, Pruner
 from propulate_like.result import Result
@@ -66,6 +67,8 @@ def minimize(
     evaluations: int | None = None,
     seconds: float | None = None,
     target: float | None = None,
+    islands: IslandsForm = None,
+    migration: Mapping[str, Any] | None = None,
     propagator: Propagator | str = "auto",
     pruner: Pruner | str | Mapping[str, Any] | list[Any] | None = None,
     fidelity: Fidelity | Mapping[str, Any] | None = None,
@@ -81,6 +84,9 @@ def minimize(
     the same call continues where the last one ended: the budget counts from the run's first beginning. Without, all
     is kept in memory. `progress` shows a bar or lines on standard error; None does so where that is a terminal.
 
+    `islands` divides the ranks into populations that evolve apart: their number, their sizes, a mapping or `Islands`.
+    `migration` may say between which of them individuals travel, and how (see `Islands`).
+
     `loss` is a function, or a `Command`. A parameter of it that is named `evaluation` receives the context (see
     `Evaluation`). It may yield intermediate losses, or report them: then `pruner` may stop it early, and its last one
     stands for it. With a `fidelity`, cheap evaluations come first. `evaluation` says how an evaluation is carried out,
@@ -91,7 +97,7 @@ def minimize(
     ValueError where the input cannot work; SearchFailed where every evaluation failed.
     """
     budget = Budget(evaluations, seconds, target)
-    how = _How(propagator, pruner, fidelity, evaluation, maximize=False)
+    how = _How(Islands.of(islands, migration), propagator, pruner, fidelity, evaluation, maximize=False)
     return _Search(loss, space, budget, how, seed, run, progress=progress).run()
 
 
@@ -102,6 +108,8 @@ def maximize(
     evaluations: int | None = None,
     seconds: float | None = None,
     target: float | None = None,
+    islands: IslandsForm = None,
+    migration: Mapping[str, Any] | None = None,
     propagator: Propagator | str = "auto",
     pruner: Pruner | str | Mapping[str, Any] | list[Any] | None = None,
     fidelity: Fidelity | Mapping[str, Any] | None = None,
@@ -115,13 +123,14 @@ def maximize(
     An individual's `loss` is the value negated; the result's `value` and `target` are as the function returns them.
     """
     budget = Budget(evaluations, seconds, target)
-    how = _How(propagator, pruner, fidelity, evaluation, maximize=True)
+    how = _How(Islands.of(islands, migration), propagator, pruner, fidelity, evaluation, maximize=True)
     return _Search(loss, space, budget, how, seed, run, progress=progress).run()
 
 
 class _How(msgspec.Struct, frozen=True):
     """How to search and to evaluate, as the user said it."""
 
+    islands: Islands
     propagator: Propagator | str
     pruner: Pruner | str | Mapping[str, Any] | list[Any] | None
     fidelity: Fidelity | Mapping[str, Any] | None
@@ -168,15 +177,15 @@ class _Search:
         self.team: Team | None = None
         if self.settings.ranks_per_worker > 1:
             self.transport, self.team = self._form_teams()
-        self.optimizer = Optimizer(
+        self.archipelago = Archipelago(
+            how.islands,
             self.space,
-            propagator=how.propagator,
-            evaluations=budget.evaluations,
-            workers=self.world.size // self.settings.ranks_per_worker,
-            rank=self.world.rank // self.settings.ranks_per_worker,
-            seed=seed,
-            fidelity=self.fidelity,
+            self.world.size // self.settings.ranks_per_worker,
+            how.propagator,
+            budget.evaluations,
+            self.fidelity,
         )
+        self.optimizer = self.archipelago.optimizer(self.world.rank // self.settings.ranks_per_worker, seed)
         self.folder = None if run is None else Path(run)
         self.show_progress = sys.stderr.isatty() if progress is None else progress
         self.config = self._declaration(loss, how, seed)
@@ -188,6 +197,7 @@ class _Search:
             "maximize": how.maximize or None,
             "space": self.space.declaration(),
             "budget": self.budget.declaration(),
+            "islands": how.islands.declaration(),
             "propagator": "auto" if how.propagator == "auto" else declarations.dump(self.optimizer.propagator),
             "pruner": None if self.pruner is None else declarations.dump(self.pruner),
             "fidelity": None if self.fidelity is None else self.fidelity.declaration(),
@@ -198,7 +208,7 @@ class _Search:
     def run(self) -> Result:
         start = self._begin_together()
         try:
-            farewells = self._follow(start) if self.transport is None else self._lead(start, self.transport)
+            ending = self._follow(start) if self.transport is None else self._lead(start, self.transport)
         except BaseException:
             # Not the loss, but the search itself failed here (a full disk, say): the others would wait for ever.
             if self.world.size > 1:
@@ -207,7 +217,7 @@ class _Search:
             raise
         if self.team is not None:
             self.world.close(_GOODBYE_SECONDS)
-        result = self._result(farewells, start)
+        result = self._result(ending, start)
         if not result.succeeded and result.failure is not None:
             raise SearchFailed(result)
         return result
@@ -219,8 +229,8 @@ class _Search:
         self.devices = tuple(name for devices in shared for name in msgspec.json.decode(devices))
         return transport, team if self.settings.gpus is None else msgspec.structs.replace(team, local_rank=0)
 
-    def _lead(self, start: _Start, transport: Transport) -> dict[int, Farewell]:
-        """Search on this rank, with its team where it has one, and give every worker's last words."""
+    def _lead(self, start: _Start, transport: Transport) -> Ending:
+        """Search on this rank, with its team where it has one, and give what all workers found."""
         beginning = start.beginning
         self._restore(beginning)
         with ExitStack() as stack:
@@ -239,19 +249,21 @@ class _Search:
             worker = self._worker(beginning, transport, self.objective.whole(team or evaluator), watch)
             stack.enter_context(Interruption(worker))
             worker.run()
+        ending = worker.ending or Ending.of([])
         if team is not None:
-            team.disband(msgspec.json.encode(worker.farewells), _GOODBYE_SECONDS)
-        return worker.farewells
+            team.disband(msgspec.json.encode(ending), _GOODBYE_SECONDS)
+        return ending
 
-    def _follow(self, start: _Start) -> dict[int, Farewell]:
+    def _follow(self, start: _Start) -> Ending:
         """Evaluate with the leader of this rank's team, and give what that knows in the end."""
         if self.team is None:
-            return {}
+            message = "a rank that leads no team must belong to one"
+            raise RuntimeError(message)
         evaluator = self._evaluator(start)
         follower = Follower(self.team, evaluator, self.space, communicates=self.objective.in_rank)
         with Interruption(follower):
             words = follower.run()
-        return msgspec.json.decode(words, type=dict[int, Farewell])
+        return msgspec.json.decode(words, type=Ending)
 
     def _begin_together(self) -> _Start:
         """Let rank 0 read or create the run's folder, and hand what it found, or what is wrong, to every rank.
@@ -282,7 +294,7 @@ class _Search:
             return Beginning(self.optimizer.seed)
         if self.config["seed"] is None and not Run.exists(self.folder):
             self.config["seed"] = self.optimizer.seed
-        return Run.open(self.folder, self.config).recover(self.optimizer.population)
+        return Run.open(self.folder, self.config).recover(self.archipelago.recovering())
 
     def _trials(self) -> str:
         """Say where evaluations keep their files: in the run's folder, or in a temporary one that is left in place."""
@@ -303,8 +315,7 @@ class _Search:
         self.optimizer.begin(beginning.serials.get(self.optimizer.rank, 0))
         for ident in beginning.promoted:
             self.optimizer.promoted(ident)
-        for evaluated in (*beginning.population, *([beginning.best] if beginning.best else [])):
-            self.optimizer.absorb(evaluated.individual(self.space))
+        self.archipelago.settle(self.optimizer, beginning)
 
     def _worker(
         self, beginning: Beginning, transport: Transport, evaluator: Evaluator, watch: Watcher | None
@@ -326,13 +337,14 @@ class _Search:
         left = self.budget.evaluations_left(beginning.evaluations)
         if beginning.best is not None and beginning.best.loss is not None and beginning.best.loss <= lowest:
             left = 0
-        unfinished = beginning.unfinished[rank::size]
+        unfinished = self.archipelago.share(beginning.unfinished, rank)
         return Worker(
             self.optimizer,
             transport,
             evaluator,
             journal,
-            Tickets(left, rank, transport.peers),
+            Tickets(left, rank, size),
+            self.archipelago.island(self.optimizer, transport, journal),
             deadline=time.perf_counter() + self.budget.seconds_left(beginning.seconds),
             target=lowest,
             judges=self._judges(beginning),
@@ -349,37 +361,26 @@ class _Search:
             judges.remember(evaluated.individual(self.space))
         return judges
 
-    def _result(self, farewells: dict[int, Farewell], start: _Start) -> Result:
-        """Put the ranks' last words together; the same on every rank, whatever order they came in."""
+    def _result(self, ending: Ending, start: _Start) -> Result:
+        """Put what was found before and in this session together; the same on every rank."""
         beginning = start.beginning
-        words = [farewells[rank] for rank in sorted(farewells)]
-        statuses = Counter(beginning.statuses)
-        for word in words:
-            statuses.update(word.statuses)
-        bests = [found for found in (beginning.best, *(word.best for word in words)) if found is not None]
-        failures = [found for found in (beginning.failure, *(word.failure for word in words)) if found is not None]
+        statuses = Counter(beginning.statuses) + Counter(ending.statuses)
+        bests = [found for found in (beginning.best, ending.best) if found is not None]
         best = min(bests, key=lambda found: (found.order, found.ended, found.id), default=None)
-        failure = min(failures, key=lambda found: (found.ended, found.id), default=None)
+        failure = beginning.failure or ending.failure
         return Result(
             best=None if best is None else best.individual(self.space),
             failure=None if failure is None else failure.individual(self.space),
             statuses={status: statuses[status] for status in Status if statuses[status]},
-            seconds=beginning.seconds + max(word.ended for word in words) - min(word.began for word in words),
-            idle_share=idle_share(words),
-            batches=sum(word.batches for word in words),
-            reason=min(words, key=lambda word: word.ended).reason,
+            seconds=beginning.seconds + ending.seconds,
+            idle_share=ending.idle_share,
+            batches=ending.batches,
+            reason=ending.reason,
             maximize=self.maximize,
             run=self.folder,
             trials=Path(start.trials) if self.objective.keeps_files else None,
-            history=[event.individual(self.space) for word in words for event in word.history],
+            history=[event.individual(self.space) for event in ending.history],
         )
-
-
-def idle_share(farewells: list[Farewell]) -> float:
-    """Give the part of the ranks' time, until the last evaluation began, in which they waited for work."""
-    began, until = min(word.began for word in farewells), max(word.last_start for word in farewells)
-    idle = sum(max(min(end, until) - begin, 0.0) for word in farewells for begin, end in word.idle)
-    return idle / (len(farewells) * (until - began)) if until > began else 0.0
 
 
 def _name(loss: Loss | Command | str) -> Any:

@@ -8,11 +8,17 @@ _SHORTEST, _LONGEST = 0.000016, 0.001
 
 
 class Pause:
-    """Sleeps a little longer at each call, from 16 microseconds up to a millisecond."""
+    """Waits a little longer each time, from 16 microseconds up to a millisecond."""
 
     def __init__(self) -> None:
         self._seconds = _SHORTEST
 
+    def next(self) -> float:
+        """Give for how many seconds to wait now."""
+        seconds = self._seconds
+        self._seconds = min(seconds * 2, _LONGEST)
+        return seconds
+
     def __call__(self) -> None:
-        time.sleep(self._seconds)
-        self._seconds = min(self._seconds * 2, _LONGEST)
+        """Wait."""
+        time.sleep(self.next())

@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Generator, Iterable
 from enum import StrEnum
 from typing import Protocol
 
 import msgspec
 
 from propulate_like import messages
+from propulate_like.census import Census, Counts
+from propulate_like.ending import Ending, Farewell, Gathering
 from propulate_like.evaluation.context import Evaluator
 from propulate_like.evaluation.pulse import Pulse
 from propulate_like.individual import OK, STOPPED, Id, Individual, Status
+from propulate_like.island import Island
 from propulate_like.journal import Closed, Evaluated, Journal
-from propulate_like.messages import Farewell, Records
 from propulate_like.optimizer import Optimizer
 from propulate_like.pruning.curves import Curve, Point
 from propulate_like.pruning.pruner import Judges
@@ -26,10 +28,13 @@ from propulate_like.waiting import Pause
 
 EXCHANGE_SECONDS = 0.0002
 """How often messages are exchanged while evaluations are shorter than that; after each one otherwise."""
+_EXCHANGE_SHARE = 0.25
+"""The share of the time that exchanging messages may take, where looking at very many peers takes long."""
 LONG_SECONDS = 0.01
 """After an evaluation that took this long, the next one's start is noted in the journal before it begins."""
 FAILURES_BEFORE_GIVING_UP = 20
 """A search ends when its ranks together have seen this many failures, at least two each, and no success."""
+_ISLAND = frozenset((messages.RECORDS, messages.RETIRED, messages.MIGRANT))
 _REPORT_SECONDS = 0.2
 _GOODBYE_SECONDS = 10.0
 
@@ -51,7 +56,10 @@ class Watcher(Protocol):
 
 
 class Worker:
-    """Breeds, evaluates, records, publishes and absorbs, until the budget is used up. It waits for no other rank."""
+    """Breeds, evaluates, records, publishes, migrates and absorbs, until the budget is used up. It waits for no other.
+
+    `run` carries a search out. It follows `steps`, which a simulation follows in its own time.
+    """
 
     def __init__(
         self,
@@ -60,98 +68,123 @@ class Worker:
         evaluator: Evaluator,
         journal: Journal,
         tickets: Tickets,
+        island: Island,
         *,
         deadline: float = math.inf,
         target: float = -math.inf,
         judges: Judges | None = None,
         unfinished: Iterable[Individual] = (),
         watch: Watcher | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+        epoch: float | None = None,
     ) -> None:
-        """Search until the tickets are used up, `deadline` (of time.perf_counter) or a loss of at most `target`."""
+        """Search until the tickets are used up, `deadline` (of the clock) or a loss of at most `target`.
+
+        The `clock` counts seconds since `epoch` (Unix time).
+        """
         self.optimizer, self.transport, self.tickets = optimizer, transport, tickets
         self.evaluator = evaluator
         self.judges = judges
+        self.census = Census(transport.rank, transport.size)
+        self.island = island
         self.reason: Reason | None = None
         self.evaluating = False
         self.statuses: Counter[Status] = Counter()
         """How many evaluations of this rank came to each status but OK."""
-        self.failed_by = dict.fromkeys(transport.peers, 0)
-        self.farewells: dict[int, Farewell] = {}
-        self.began = time.perf_counter()
-        self._journal, self._watch = journal, watch
+        self.ending: Ending | None = None
+        """What the search came to on all ranks, once it is over."""
+        self.began = clock()
+        self._journal, self._watch, self._clock = journal, watch, clock
         self._curve: Curve | None = None
         self._report = self.report
         self._running: Individual | None = None
         self._deadline, self._target = deadline, target
         self._unfinished = list(unfinished)
-        self._records = Records(optimizer.space, optimizer.propagator.traits)
         self._pulse = Pulse(self.exchange, lambda: self._begun)
-        self._begun = 0
+        self._begun = self._begun_before = 0
         self._long = True
-        self._due = self._report_due = self._last_start = self.began
-        self._epoch = time.time() - self.began
+        self._due = self._report_due = self._last_start = self._exchanged = self.began
+        self._seconds = 0.0
+        self._epoch = time.time() - self.began if epoch is None else epoch
         self._idle: list[tuple[float, float]] = []
         self._failure: Individual | None = None
-        self._best: Individual | None = None
         self._give_up_after = max(FAILURES_BEFORE_GIVING_UP, 2 * transport.size)
+        self._gathering = Gathering(transport)
 
     def run(self) -> None:
-        """Search to the end, and take leave of the other ranks; afterwards `farewells` has every rank's."""
+        """Search to the end; afterwards, `ending` says what all ranks found."""
         with self._pulse:
-            self.exchange()
-            while (individual := self._next()) is not None:
-                if self._long:
-                    self._journal.start(individual)
-                evaluated = self._call(individual)
-                if evaluated is None:
-                    self._journal.start(individual)
-                    self.stop(Reason.INTERRUPTED)
-                    break
-                if self._curve is not None:
-                    evaluated = self._with_curve(evaluated, self._curve)
-                self._record(evaluated)
-                if self.optimizer.absorb(evaluated):
-                    self._publish(evaluated)
-                if time.perf_counter() >= self._due:
-                    self.exchange()
-            self._take_leave()
+            steps, answer = self.steps(), None
+            while True:
+                try:
+                    step = steps.send(answer)
+                except StopIteration:
+                    return
+                answer = None
+                if isinstance(step, Individual):
+                    answer = self._call(step)
+                else:
+                    time.sleep(step)
+
+    def steps(self) -> Generator[Individual | float, Individual | None, None]:
+        """Go through the search. Give each individual to be evaluated, and be sent it with its outcome.
+
+        None is sent for one that was broken off. A number is given where there is nothing to do for so many seconds,
+        or until a message arrives.
+        """
+        self.exchange()
+        while self._may_go_on():
+            if self.tickets.left < 1:
+                yield from self._wait_for_tickets()
+                continue
+            self.tickets.left -= 1
+            individual = self._unfinished.pop() if self._unfinished else self.optimizer.ask()
+            if self._long:
+                self._journal.start(individual)
+            self._running = individual
+            self._begun += 1
+            self._last_start = self._clock()
+            self.evaluating = True
+            evaluated = yield individual
+            self.evaluating = False
+            if evaluated is None:
+                self._journal.start(individual)
+                self.stop(Reason.INTERRUPTED)
+                break
+            if self._curve is not None:
+                evaluated = self._with_curve(evaluated, self._curve)
+            self._record(evaluated)
+            self.island.add(evaluated)
+            if self._clock() >= self._due:
+                self.exchange()
+        yield from self._take_leave()
 
     def stop(self, reason: Reason) -> None:
         """Begin no further evaluation, on any rank."""
         if self.reason is None:
             self.reason = reason
             if reason is not Reason.SECONDS:  # every rank sees the clock itself
-                self._send_all(messages.STOP + reason.encode())
+                self._stop_others(reason)
 
     def exchange(self) -> None:
         """Take in what has arrived, answer, and send what waits; waits for nobody."""
-        now = time.perf_counter()
-        self._due = now + EXCHANGE_SECONDS
+        now = self._clock()
         self._receive()
         tickets = self.tickets
         if now >= self._deadline and self.reason is None:
             self.stop(Reason.SECONDS)
-        if tickets.running_low(now - self.began):
-            tickets.ask(now, self._request, idle=False)
+        if tickets.running_low(self.census.finished / max(now - self.began, 1e-9)):
+            self._ask(idle=False)
         for peer, gift in tickets.gifts(busy=self.evaluating).items():
             self.transport.send(peer, messages.TICKETS + messages.tickets.pack(gift))
-        if now >= self._report_due:
+        if now >= self._report_due or tickets.left < 1 or self.optimizer.best is None:
             self._report_due = now + _REPORT_SECONDS
-            if self.transport.rank != 0:
-                self.transport.send(0, self._count())
+            self._report_counts()
+        self._suit_publisher(now)
+        self.island.publisher.flush(now)
         self.transport.flush()
         self._journal.flush_if_due()
-
-    def _receive(self) -> None:
-        for peer, message in self.transport.receive():
-            self._handle(peer, message)
-        if self._watch is not None:
-            self._watch(self)
-
-    @property
-    def failed(self) -> int:
-        """How many of this rank's evaluations failed."""
-        return self.statuses.total() - self.statuses[STOPPED]
+        self._due = max(now + EXCHANGE_SECONDS, now + (self._clock() - now) / _EXCHANGE_SHARE)
 
     def report(self, step: int, loss: float) -> bool:
         """Take an intermediate loss of the running evaluation, while it runs; say whether it is to stop."""
@@ -171,30 +204,23 @@ class Worker:
                 self._pulse.failure = error
                 return True
 
-    def _next(self) -> Individual | None:
-        """Give what to evaluate next, once there is a ticket for it; None where the search is over."""
+    def _suit_publisher(self, now: float) -> None:
+        """Let the publisher know how long this rank's evaluations take, as the last of them did."""
+        if self._begun != self._begun_before:
+            seconds = (now - self._exchanged) / (self._begun - self._begun_before)
+            self._begun_before, self._exchanged = self._begun, now
+            self.island.publisher.suit(seconds)
+
+    def _may_go_on(self) -> bool:
         if self._pulse.failure is not None:
             raise self._pulse.failure
-        while self.reason is None:
-            tickets = self.tickets
-            if tickets.left >= 1:
-                tickets.left -= 1
-                return self._unfinished.pop() if self._unfinished else self.optimizer.ask()
-            if tickets.all_finished:
-                self.reason = Reason.EVALUATIONS
-                break
-            self._wait_for_tickets()
-        return None
+        return self.reason is None
 
     def _call(self, individual: Individual) -> Individual | None:
         """Evaluate, while the pulse may exchange messages; None where the evaluation was interrupted."""
         lock = self._pulse.lock
-        self._running = individual
-        self._begun += 1
-        self._last_start = time.perf_counter()
         lock.release()
         try:
-            self.evaluating = True
             return self.evaluator(individual, self._report)
         except KeyboardInterrupt:
             return None
@@ -204,31 +230,21 @@ class Worker:
 
     def _record(self, individual: Individual) -> None:
         self._journal.end(individual)
-        status = individual.status
+        status, census = individual.status, self.census
         self._long = individual.seconds >= LONG_SECONDS
-        self.tickets.finished += 1
+        census.finished += 1
         if status is not OK:
             self.statuses[status] += 1
         if status is OK or status is STOPPED:
-            best = self._best
+            best = census.best
             if best is None or ((individual.loss < best.loss or individual.rung) and individual.order < best.order):
-                self._best = individual
+                census.best = individual
             if individual.loss <= self._target:
                 self.stop(Reason.TARGET)
         else:
+            census.failed += 1
             self._failure = self._failure or individual
-            if self.optimizer.best is None:
-                self._give_up_if_everything_fails()
-
-    def _give_up_if_everything_fails(self) -> None:
-        """Let rank 0, which every rank tells of failures as long as nothing has succeeded, end a hopeless search."""
-        if self.transport.rank != 0:
-            self.transport.send(0, self._count())
-            return
-        tickets = self.tickets
-        failed = self.failed + sum(self.failed_by.values())
-        if failed >= self._give_up_after and failed == tickets.finished + sum(tickets.finished_by.values()):
-            self.stop(Reason.FAILING)
+            self._stop_if_due()
 
     def _with_curve(self, individual: Individual, curve: Curve) -> Individual:
         """Give the individual with what it reported, and tell the others that its curve has ended."""
@@ -240,10 +256,9 @@ class Worker:
         return msgspec.structs.replace(individual, curve=tuple(curve.points))
 
     def _publish_curve(self, individual: Individual, step: int, loss: float, state: int) -> None:
-        if self.transport.size > 1:
-            island, rank, serial = individual.id.island, individual.id.rank, individual.id.serial
-            point = messages.curve.pack(island, rank, serial, individual.rung, step, loss, state)
-            self._send_all(messages.CURVE + point)
+        island, rank, serial = individual.id.island, individual.id.rank, individual.id.serial
+        point = messages.curve.pack(island, rank, serial, individual.rung, step, loss, state)
+        self.island.publisher.publish(messages.CURVE, point)
 
     def _learn_curve(self, content: bytes) -> None:
         if self.judges is None:
@@ -255,84 +270,120 @@ class Worker:
         else:
             curves.end(ident, completed=state == messages.COMPLETED)
 
-    def _publish(self, individual: Individual) -> None:
-        if self.transport.size > 1:
-            self._send_all(messages.RECORDS + self._records.pack(individual))
+    def _receive(self) -> None:
+        for peer, message in self.transport.receive():
+            self._handle(peer, message)
+        if self._watch is not None:
+            self._watch(self)
 
     def _handle(self, peer: int, message: bytes) -> None:
         kind, content = message[:1], message[1:]
-        if kind == messages.RECORDS:
-            for individual in self._records.unpack(content):
-                self.optimizer.absorb(individual)
+        origin: int | None = None
+        if kind == messages.PASS_ON:
+            (origin,) = messages.origin.unpack_from(content)
+            kind, content = content[4:5], content[5:]
+        if kind in _ISLAND:
+            self.island.handle(kind, content, origin)
+        elif kind == messages.CURVE:
+            self._learn_curve(content)
+            if origin is not None:
+                self.island.publisher.pass_on(origin, kind, content)
         elif kind == messages.COUNT:
-            self.tickets.finished_by[peer], self.failed_by[peer] = messages.count.unpack(content)
-            if self.failed_by[peer] and self.optimizer.best is None and self.transport.rank == 0:
-                self._give_up_if_everything_fails()
+            self.census.below[peer] = Counts(*messages.count.unpack(content))
+            self._stop_if_due()
         elif kind == messages.REQUEST:
             held, idle = messages.request.unpack(content)
             self.tickets.requested(peer, held, bool(idle))
         elif kind == messages.TICKETS:
             self.tickets.receive(*messages.tickets.unpack(content))
-        elif kind == messages.CURVE:
-            self._learn_curve(content)
         elif kind == messages.STOP:
             self.reason = self.reason or Reason(content.decode())
-        elif kind == messages.FAREWELL:
-            self.farewells[peer] = messages.farewell_decoder.decode(content)
+        else:
+            self._gathering.handle(peer, kind, content)
 
-    def _wait_for_tickets(self) -> None:
-        """Idle until there is a ticket, or nothing is left to do anywhere."""
-        began = time.perf_counter()
+    def _report_counts(self) -> None:
+        """Tell the rank above what it does not know yet."""
+        news = self.census.news()
+        if news is not None and self.census.above is not None:
+            self.transport.send(self.census.above, messages.COUNT + messages.count.pack(*msgspec.structs.astuple(news)))
+
+    def _stop_if_due(self) -> None:
+        """Let rank 0 end a search that is complete, or hopeless because nothing has succeeded yet."""
+        if self.transport.rank != 0 or self.reason is not None:
+            return
+        counts = self.census.counts
+        if self.tickets.total is not None and counts.finished >= self.tickets.total:
+            self.stop(Reason.EVALUATIONS)
+        elif counts.failed == counts.finished >= self._give_up_after and self.optimizer.best is None:
+            self.stop(Reason.FAILING)
+
+    def _ask(self, *, idle: bool) -> None:
+        request = messages.REQUEST + messages.request.pack(int(self.tickets.left), idle)
+        for peer in self.tickets.ask(idle=idle):
+            self.transport.send(peer, request)
+
+    def _stop_others(self, reason: Reason) -> None:
+        for peer in self.transport.peers:
+            self.transport.send(peer, messages.STOP + reason.encode())
+
+    def _wait_for_tickets(self) -> Generator[float, None, None]:
+        """Idle until there is a ticket, or the search is over."""
+        began = self._clock()
         pause = Pause()
         self._journal.flush()
-        while self.reason is None and self.tickets.left < 1 and not self.tickets.all_finished:
-            if self.tickets.news() is not None:
-                self._send_all(self._count())
-            self.tickets.ask(time.perf_counter(), self._request, idle=True)
+        self._stop_if_due()
+        self._ask(idle=True)
+        self.exchange()
+        while self.reason is None and self.tickets.left < 1:
+            yield pause.next()
             self.exchange()
-            pause()
-        self._idle.append((began, time.perf_counter()))
+        self._idle.append((began, self._clock()))
 
-    def _take_leave(self) -> None:
-        """Tell every rank the last, and wait until every rank has: nothing is under way between them afterwards."""
-        if self.reason is Reason.INTERRUPTED:  # perhaps this rank alone was: the others are told, and not waited for
-            self._send_all(messages.STOP + self.reason.encode())
-        if self.tickets.news() is not None:
-            self._send_all(self._count())
-        farewell = self._farewell()
-        self._journal.write(Closed(farewell.ended, sum(end - begin for begin, end in self._idle), farewell.reason))
-        self._journal.close()
-        self._send_all(messages.FAREWELL + msgspec.json.encode(farewell))
-        self.farewells[self.transport.rank] = farewell
+    def _take_leave(self) -> Generator[float, None, None]:
+        """Give this rank's last words once all it sent was taken and all below it gave theirs; then wait for the end.
+
+        Nothing is under way between ranks afterwards.
+        """
+        interrupted = self.reason is Reason.INTERRUPTED
+        if interrupted:  # perhaps this rank alone was: the others are told, and not waited for
+            self._stop_others(Reason.INTERRUPTED)
+        self._report_counts()
+        word = self._farewell()
+        idle = sum(end - begin for begin, end in self._idle)
+        self._journal.write(Closed(word.ended, idle, word.reason))
+        deadline = self._clock() + _GOODBYE_SECONDS if interrupted else math.inf
         pause = Pause()
-        deadline = time.perf_counter() + _GOODBYE_SECONDS if self.reason is Reason.INTERRUPTED else math.inf
-        while len(self.farewells) < self.transport.size and time.perf_counter() < deadline:
-            self._receive()  # and nothing is sent behind the farewell, as its receiver may have left by then
+        while True:
+            self._receive()
+            self.island.publisher.flush(self._clock())
             self.transport.flush()
-            pause()
+            quiet = self.island.publisher.done and not self.transport.unsent
+            if (quiet and self._gathering.complete) or self._clock() >= deadline:
+                break
+            yield pause.next()
+        self._gathering.report(word)
+        self.transport.flush()
+        while self._gathering.ending is None and self._clock() < deadline + _GOODBYE_SECONDS:
+            yield pause.next()
+            self._receive()
+            self.transport.flush()
+        self.ending = self._gathering.ending or Ending.of([word])
+        self._journal.close()
         self.transport.close(_GOODBYE_SECONDS)
 
     def _farewell(self) -> Farewell:
         epoch = self._epoch
         return Farewell(
             reason=self.reason or Reason.INTERRUPTED,
-            statuses={OK: self.tickets.finished - self.statuses.total(), **self.statuses},
+            statuses={OK: self.census.finished - self.statuses.total(), **self.statuses},
             began=epoch + self.began,
             last_start=epoch + self._last_start,
-            ended=epoch + time.perf_counter(),
+            ended=epoch + self._clock(),
             idle=[(epoch + begin, epoch + end) for begin, end in self._idle],
             batches=self.transport.batches,
-            best=None if self._best is None else Evaluated.of(self._best),
+            volume=self.transport.volume,
+            records=self.island.publisher.records,
+            best=None if self.census.best is None else Evaluated.of(self.census.best),
             failure=None if self._failure is None else Evaluated.of(self._failure),
             history=self._journal.history,
         )
-
-    def _count(self) -> bytes:
-        return messages.COUNT + messages.count.pack(self.tickets.finished, self.failed)
-
-    def _request(self, peer: int, held: int, idle: bool) -> None:
-        self.transport.send(peer, messages.REQUEST + messages.request.pack(held, idle))
-
-    def _send_all(self, message: bytes) -> None:
-        for peer in self.transport.peers:
-            self.transport.send(peer, message)

@@ -9,8 +9,9 @@ from conftest import ROOT
 
 from propulate_like import strict_yaml
 from propulate_like.cli import app
-from propulate_like.config import build_propagator, schema
+from propulate_like.config import schema
 from propulate_like.declarations import dump
+from propulate_like.propagators.reading import read
 
 LOSS = "def train(**params):\n    return 1.0\n"
 SPACE = "space: {x: {float: [0, 1]}}\n"
@@ -230,6 +231,6 @@ def test_schema_refuses_what_the_program_refuses(content):
 )
 def test_propagator_survives_being_written_and_read_back(form):
     form = [{"select_best": 64} if step == "select_best: 64" else step for step in form]
-    built = build_propagator(form)
-    again = build_propagator(strict_yaml.load(strict_yaml.dump(dump(built)).encode()))
+    built = read(form)
+    again = read(strict_yaml.load(strict_yaml.dump(dump(built)).encode()))
     assert repr(again) == repr(built)

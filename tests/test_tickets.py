@@ -9,7 +9,7 @@ from propulate_like.tickets import Tickets
 
 
 def ranks(total, size):
-    return [Tickets(total, rank, [peer for peer in range(size) if peer != rank]) for rank in range(size)]
+    return [Tickets(total, rank, size) for rank in range(size)]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 7])
@@ -21,15 +21,14 @@ def test_tickets_are_dealt_evenly_and_completely(total, size):
 
 
 def test_no_limit_is_no_limit():
-    tickets = Tickets(None, 0, [1])
+    tickets = Tickets(None, 0, 2)
     assert tickets.left == math.inf
     tickets.requested(1, 0, True)
     assert tickets.gifts(busy=True) == {}
-    assert not tickets.all_finished
 
 
 def test_idle_peer_gets_even_the_last_ticket_and_a_busy_one_does_not():
-    one = Tickets(2, 0, [1])
+    one = Tickets(2, 0, 2)
     assert one.left == 1
     one.requested(1, 0, False)
     assert one.gifts(busy=True) == {}
@@ -39,7 +38,7 @@ def test_idle_peer_gets_even_the_last_ticket_and_a_busy_one_does_not():
 
 
 def test_rank_about_to_evaluate_keeps_a_ticket_for_itself():
-    one = Tickets(1, 0, [1])
+    one = Tickets(1, 0, 2)
     one.requested(1, 0, True)
     assert one.gifts(busy=False) == {}
     one.receive(1)
@@ -48,13 +47,14 @@ def test_rank_about_to_evaluate_keeps_a_ticket_for_itself():
 
 
 def test_busy_peer_gets_half_the_lead():
-    rich = Tickets(20, 0, [1])
+    rich = Tickets(20, 0, 2)
+    rich.left = 10
     rich.requested(1, 4, False)
     assert rich.gifts(busy=True) == {1: 3}
 
 
 def test_request_that_cannot_be_met_stands_until_it_can():
-    poor = Tickets(0, 0, [1, 2])
+    poor = Tickets(0, 0, 3)
     poor.requested(1, 0, True)
     assert poor.gifts(busy=True) == {}
     poor.receive(4)
@@ -62,11 +62,21 @@ def test_request_that_cannot_be_met_stands_until_it_can():
     assert poor.gifts(busy=True) == {}
 
 
+def test_neighbours_are_asked_once_and_again_only_when_idle_or_after_a_gift():
+    poor = Tickets(0, 0, 8)
+    assert poor.ask(idle=False) == [1, 2, 4, 7, 6]
+    assert poor.ask(idle=False) == []
+    assert poor.ask(idle=True) == [1, 2, 4, 7, 6]
+    assert poor.ask(idle=True) == []
+    poor.receive(1)
+    assert poor.ask(idle=False) == [1, 2, 4, 7, 6]
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_whatever_the_order_and_speed_exactly_the_budget_is_used_up(seed):
     """A search in which messages are late, and evaluations take from one step to thousands."""
     generator = Random(seed)
-    size, total = generator.randint(2, 12), generator.randint(0, 400)
+    size, total = generator.randint(2, 40), generator.randint(0, 400)
     ranks_tickets, busy_until = ranks(total, size), [0] * size
     under_way = {(one, other): [] for one in range(size) for other in range(size)}
     begun = 0
@@ -82,23 +92,12 @@ def test_whatever_the_order_and_speed_exactly_the_budget_is_used_up(seed):
             continue
         if mine.left >= 1:
             mine.left -= 1
-            mine.finished += 1
             begun += 1
             busy_until[rank] = step + int(10 ** generator.uniform(0, 3.5))
             continue
-        news = mine.news()
-        for peer in range(size):
-            if news is not None and peer != rank:
-                under_way[rank, peer].append(lambda theirs, me=rank, n=news: theirs.finished_by.update({me: n}))
-        mine.ask(
-            float(step),
-            lambda peer, held, idle, me=rank: under_way[me, peer].append(
-                lambda theirs: theirs.requested(me, held, idle)
-            ),
-            idle=True,
-        )
-        if all(each.all_finished for each in ranks_tickets):
+        for peer in mine.ask(idle=True):
+            under_way[rank, peer].append(lambda theirs, me=rank: theirs.requested(me, 0, True))
+        if begun == total:
             break
     assert begun == total
-    assert all(each.all_finished for each in ranks_tickets)
     assert sum(each.left for each in ranks_tickets) == 0

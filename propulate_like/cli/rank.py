@@ -48,6 +48,7 @@ def run(order: Order) -> int:
             evaluations=config.budget.evaluations,
             seconds=config.budget.seconds,
             target=config.budget.target,
+            islands=config.islands,
             propagator=config.propagator,
             pruner=config.pruner,
             fidelity=config.fidelity,

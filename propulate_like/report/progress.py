@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -10,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
 from propulate_like.budget import Budget
-from propulate_like.individual import Status
+from propulate_like.census import Counts
 from propulate_like.run import Beginning
 
 if TYPE_CHECKING:
@@ -31,9 +32,7 @@ class Progress:
 
     def __init__(self, beginning: Beginning, budget: Budget, *, maximize: bool) -> None:
         """Count on from `beginning` towards the end of the budget."""
-        self._done_before = beginning.evaluations
-        succeeded = beginning.statuses.get(Status.OK, 0) + beginning.statuses.get(Status.STOPPED, 0)
-        self._failed_before = self._done_before - succeeded
+        self._before = beginning.counts
         self._seconds_before = beginning.seconds
         self._evaluations, self._seconds = budget.evaluations, budget.seconds
         self._sign = -1.0 if maximize else 1.0
@@ -66,30 +65,28 @@ class Progress:
             self._show(worker, now, over=False)
 
     def _show(self, worker: Worker, now: float, *, over: bool) -> None:
-        tickets = worker.tickets
-        done = self._done_before + tickets.finished + sum(tickets.finished_by.values())
-        failed = self._failed_before + worker.failed + sum(worker.failed_by.values())
+        counts = self._before + worker.census.counts
         elapsed = self._seconds_before + now - worker.began
-        text = self._text(worker, done, failed, elapsed, now)
+        text = self._text(counts, elapsed, now, over=worker.reason is not None)
         if self._bar is not None:
-            reached = done if self._evaluations is not None else elapsed
+            reached = counts.finished if self._evaluations is not None else elapsed
             self._bar.show(reached, text)
-        elif done > self._done_before or over:
+        elif counts.finished > self._before.finished or over:
             total = f" of {self._evaluations}" if self._evaluations is not None else ""
-            print(f"{done}{total} evaluations, {text}", file=sys.stderr, flush=True)
+            print(f"{counts.finished}{total} evaluations, {text}", file=sys.stderr, flush=True)
 
-    def _text(self, worker: Worker, done: int, failed: int, elapsed: float, now: float) -> str:
-        rate = self._rate(now, done)
-        best = worker.optimizer.best
-        words = [f"best {self._sign * best.loss:.6g}" if best is not None else "no result yet", f"{rate:.4g}/s"]
-        if failed:
-            words.append(f"{failed} failed")
+    def _text(self, counts: Counts, elapsed: float, now: float, *, over: bool) -> str:
+        rate = self._rate(now, counts.finished)
+        best = f"best {self._sign * counts.loss:.6g}" if math.isfinite(counts.loss) else "no result yet"
+        words = [best, f"{rate:.4g}/s"]
+        if counts.failed:
+            words.append(f"{counts.failed} failed")
         left = []
         if self._evaluations is not None and rate > 0:
-            left.append((self._evaluations - done) / rate)
+            left.append((self._evaluations - counts.finished) / rate)
         if self._seconds is not None:
             left.append(self._seconds - elapsed)
-        if left and worker.reason is None:
+        if left and not over:
             words.append(f"{duration(max(min(left), 0.0))} left")
         return ", ".join(words)
 

@@ -28,6 +28,13 @@ class Transport(Protocol):
     size: int
     batches: int
     """How many batches were sent so far, of whatever number of messages each."""
+    volume: int
+    """How many bytes those had."""
+
+    @property
+    def send_seconds(self) -> float:
+        """How long it takes this rank to send a batch, on average."""
+        ...
 
     @property
     def peers(self) -> Sequence[int]:
@@ -41,6 +48,10 @@ class Transport(Protocol):
 
     def send(self, peer: int, message: bytes) -> None:
         """Put a message in the queue for a peer; it leaves with the next flush that finds the way free."""
+        ...
+
+    def ready(self, peer: int) -> bool:
+        """Say whether a peer has taken all batches before, so that the next flush sends it what waits."""
         ...
 
     def flush(self) -> None:

@@ -1,62 +1,41 @@
-"""The transport within one process: alone, or between endpoints that are run in turn."""
+"""The transport of a process that is alone."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-_Inbox = deque[tuple[int, bytes]]
-
 
 class LocalTransport:
-    """One endpoint of a network inside a process; by default the only one."""
+    """The only rank there is: nobody to send anything to."""
 
-    def __init__(
-        self, rank: int = 0, inboxes: Sequence[_Inbox] | None = None, announced: list[bytes] | None = None
-    ) -> None:
-        self.rank = rank
-        self._inboxes: Sequence[_Inbox] = [deque()] if inboxes is None else inboxes
-        self._announced: list[bytes] = [] if announced is None else announced
-        self._waiting: list[tuple[int, bytes]] = []
-        self.size = len(self._inboxes)
-        self.batches = 0
+    rank = 0
+    size = 1
+    batches = 0
+    volume = 0
+    send_seconds = 0.0
+    unsent = False
+    peers: Sequence[int] = ()
 
-    @classmethod
-    def network(cls, size: int) -> list[LocalTransport]:
-        """Give `size` endpoints that reach each other."""
-        inboxes: list[_Inbox] = [deque() for _ in range(size)]
-        announced: list[bytes] = []
-        return [cls(rank, inboxes, announced) for rank in range(size)]
-
-    @property
-    def peers(self) -> Sequence[int]:
-        return [rank for rank in range(self.size) if rank != self.rank]
-
-    @property
-    def unsent(self) -> bool:
-        return bool(self._waiting)
+    def ready(self, peer: int) -> bool:
+        """Say that nothing is under way."""
+        return True
 
     def send(self, peer: int, message: bytes) -> None:
-        self._waiting.append((peer, message))
+        """Refuse: LookupError, as there is no peer."""
+        refusal = f"there is no rank {peer} beside this one"
+        raise LookupError(refusal)
 
     def flush(self) -> None:
-        for peer, message in self._waiting:
-            self._inboxes[peer].append((self.rank, message))
-        self.batches += len({peer for peer, _ in self._waiting})
-        self._waiting.clear()
+        """Do nothing: nothing waits."""
 
     def receive(self) -> list[tuple[int, bytes]]:
-        inbox = self._inboxes[self.rank]
-        return [inbox.popleft() for _ in range(len(inbox))]
+        return []
 
     def broadcast(self, message: bytes | None) -> bytes:
-        if message is not None:
-            self._announced.append(message)
-        return self._announced[-1]
+        return message or b""
 
     def gather(self, message: bytes) -> list[bytes]:
-        """Give the message of the only process there is."""
         return [message]
 
     def teams(self, size: int) -> tuple[None, Any]:
@@ -68,4 +47,4 @@ class LocalTransport:
         """Do nothing: the error that ends this process is raised."""
 
     def close(self, seconds: float) -> None:
-        self.flush()
+        """Do nothing: nothing is open."""

@@ -14,7 +14,9 @@ from mpi4py import MPI
 from propulate_like.transport import Team
 from propulate_like.transport.mpi_team import TeamCommunicator
 
-_FRAME = 1 << 16  # bytes of one MPI message at most; a longer batch goes as several
+_FRAME = 1 << 16  # bytes of one MPI message at most, and of 4,096 in many ranks; a longer batch goes as several
+_FRAMES = 1 << 24  # bytes of memory for what may arrive
+_FIRST_GUESS = 3e-6  # seconds for sending a batch
 _LENGTH = struct.Struct("<I")
 
 
@@ -32,42 +34,57 @@ class MpiTransport:
         self.size = self._communicator.Get_size()
         self.peers: Sequence[int] = [rank for rank in range(self.size) if rank != self.rank]
         self.batches = 0
-        self._outboxes = {peer: bytearray() for peer in self.peers}
+        self.volume = 0
+        self.send_seconds = _FIRST_GUESS
+        self._frame = min(max(_FRAMES // self.size, 1 << 12), _FRAME)
+        self._outboxes: dict[int, bytearray] = {}
         self._in_flight: dict[int, tuple[MPI.Request, bytes]] = {}
-        self._frames = {peer: bytearray(_FRAME) for peer in self.peers}
-        self._partial = {peer: bytearray() for peer in self.peers}
-        self._posted = {peer: self._post(peer) for peer in self.peers}
-        self._status = MPI.Status()
+        self._frames = [bytearray(self._frame) for _ in self.peers]
+        self._partial = [bytearray() for _ in self.peers]
+        self._posted = [self._post(place) for place in range(len(self.peers))]
+        self._statuses = [MPI.Status() for _ in self.peers]
 
     @property
     def unsent(self) -> bool:
-        return bool(self._in_flight) or any(self._outboxes.values())
+        return bool(self._outboxes) or any(not self.ready(peer) for peer in list(self._in_flight))
 
     def send(self, peer: int, message: bytes) -> None:
-        outbox = self._outboxes[peer]
+        outbox = self._outboxes.get(peer)
+        if outbox is None:
+            outbox = self._outboxes[peer] = bytearray()
         outbox += _LENGTH.pack(len(message))
         outbox += message
 
+    def ready(self, peer: int) -> bool:
+        under_way = self._in_flight.get(peer)
+        if under_way is not None:
+            if not under_way[0].Test():
+                return False
+            del self._in_flight[peer]
+        return True
+
     def flush(self) -> None:
-        for peer, (request, _) in list(self._in_flight.items()):
-            if request.Test():
-                del self._in_flight[peer]
-        for peer, outbox in self._outboxes.items():
-            if outbox and peer not in self._in_flight:
-                frame = bytes(outbox[:_FRAME])
-                del outbox[:_FRAME]
-                request = self._communicator.Issend([frame, MPI.BYTE], dest=peer)
-                self.batches += 1
-                self._in_flight[peer] = request, frame  # the frame must live as long as it is in flight
+        for peer in [peer for peer in self._outboxes if self.ready(peer)]:
+            outbox = self._outboxes[peer]
+            frame = bytes(outbox[: self._frame])
+            del outbox[: self._frame]
+            if not outbox:
+                del self._outboxes[peer]
+            began = time.perf_counter()
+            request = self._communicator.Issend([frame, MPI.BYTE], dest=peer)
+            self.send_seconds += (time.perf_counter() - began - self.send_seconds) / 64  # a moving average
+            self.batches += 1
+            self.volume += len(frame)
+            self._in_flight[peer] = request, frame  # the frame must live as long as it is in flight
 
     def receive(self) -> list[tuple[int, bytes]]:
         arrived: list[tuple[int, bytes]] = []
-        for peer, request in self._posted.items():
-            while request.Test(self._status):
-                count = self._status.Get_count(MPI.BYTE)
-                stream = self._partial[peer]
-                stream += memoryview(self._frames[peer])[:count]
-                request = self._posted[peer] = self._post(peer)  # noqa: PLW2901 (the next of the same peer)
+        while completed := self.peers and MPI.Request.Testsome(self._posted, self._statuses):
+            for place, status in zip(completed, self._statuses, strict=False):
+                stream = self._partial[place]
+                stream += memoryview(self._frames[place])[: status.Get_count(MPI.BYTE)]
+                self._posted[place] = self._post(place)
+                peer = self.peers[place]
                 arrived += [(peer, message) for message in _whole_messages(stream)]
         return arrived
 
@@ -107,14 +124,14 @@ class MpiTransport:
             self.flush()
             self.receive()
             time.sleep(0.0002)
-        for request in self._posted.values():
+        for request in self._posted:
             request.Cancel()
             request.Wait()
         if not self.unsent:
             self._communicator.Free()
 
-    def _post(self, peer: int) -> MPI.Request:
-        return self._communicator.Irecv([self._frames[peer], MPI.BYTE], source=peer)
+    def _post(self, place: int) -> MPI.Request:
+        return self._communicator.Irecv([self._frames[place], MPI.BYTE], source=self.peers[place])
 
 
 def _whole_messages(stream: bytearray) -> list[bytes]:

@@ -6,8 +6,11 @@ from random import Random
 SECONDS = 60
 
 
-def exchange(endpoints):
-    """Run the contract on endpoints of this process: all of them (local), or the one that this rank is (MPI)."""
+def exchange(endpoints, step=lambda: None):
+    """Run the contract on endpoints of this process: all of them (simulated), or the one that this rank is (MPI).
+
+    `step` is called between looks at the messages; a simulation's time goes on in it.
+    """
     messages = {(e.rank, peer): [content(e.rank, peer, n) for n in range(200)] for e in endpoints for peer in e.peers}
     arrived = {e.rank: {peer: [] for peer in e.peers} for e in endpoints}
     assert all(e.size == endpoints[0].size and e.rank not in e.peers for e in endpoints)
@@ -16,7 +19,7 @@ def exchange(endpoints):
     deadline = time.monotonic() + SECONDS
     expected = {e.rank: {peer: [content(peer, e.rank, n) for n in range(200)] for peer in e.peers} for e in endpoints}
     sent = 0
-    while arrived != expected or any(e.unsent for e in endpoints):
+    while sent < 200 or arrived != expected or any(e.unsent for e in endpoints):
         assert time.monotonic() < deadline, "messages are missing"
         for e in endpoints:
             if sent < 200:
@@ -26,6 +29,7 @@ def exchange(endpoints):
             for peer, message in e.receive():
                 arrived[e.rank][peer].append(message)
         sent += 1
+        step()
     for e in endpoints:
         e.close(10.0)
 

@@ -6,20 +6,31 @@ from pathlib import Path
 import pytest
 
 from propulate_like.transport import LocalTransport, launched
+from propulate_like.transport.simulated import Network, SimulatedTransport
 
 CONTRACT = Path(__file__).parent / "contract.py"
 
 
-def exchange(endpoints):
+def exchange(endpoints, step=lambda: None):
     spec = importlib.util.spec_from_file_location("contract", CONTRACT)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    module.exchange(endpoints)
+    module.exchange(endpoints, step)
 
 
-@pytest.mark.parametrize("size", [1, 2, 5])
-def test_local_network_keeps_the_contract(size):
-    exchange(LocalTransport.network(size))
+def test_rank_alone_keeps_the_contract():
+    exchange([LocalTransport()])
+
+
+@pytest.mark.parametrize("size", [2, 5])
+@pytest.mark.parametrize("network", [Network(latency=0.0), Network(latency=0.01, bandwidth=1e6)])
+def test_simulated_network_keeps_the_contract(size, network):
+    now = [0.0]
+
+    def step():
+        now[0] += 0.003
+
+    exchange(SimulatedTransport.connected(size, network, lambda: now[0]), step)
 
 
 @pytest.mark.mpi

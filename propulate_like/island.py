@@ -1,0 +1,100 @@
+"""One rank's life on its island: what it tells the others there and learns from them, and who comes and goes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from propulate_like import messages
+from propulate_like.individual import Individual
+from propulate_like.journal import Journal, Moved
+from propulate_like.messages import Records
+from propulate_like.migration import Migrator
+from propulate_like.optimizer import Optimizer
+from propulate_like.publishing import Publisher
+from propulate_like.residents import FOR_EVER
+from propulate_like.transport import Transport
+
+
+class Island:
+    """Publishes what was evaluated on this rank, absorbs what others did, and takes part in migration.
+
+    `members` are the ranks of the island; `migrator` is None where nobody comes or goes.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        transport: Transport,
+        journal: Journal,
+        members: Sequence[int],
+        records: Records,
+        migrator: Migrator | None = None,
+    ) -> None:
+        self.publisher = Publisher(transport, members, optimizer.population.holds)
+        self._optimizer, self._transport, self._journal = optimizer, transport, journal
+        self._records, self._migrator = records, migrator
+        self._alone = len(members) == 1
+
+    def add(self, individual: Individual) -> None:
+        """Learn of what was evaluated on this rank, tell the island, and let those leave whose time has come."""
+        migrator = self._migrator
+        if migrator is None:
+            if self._optimizer.absorb(individual) and not self._alone:
+                self._publish(individual)
+            return
+        if individual.has_loss:
+            self._settle(migrator, individual)
+        for departure in migrator.departures():
+            self._send_off(migrator, *departure)
+
+    def handle(self, kind: bytes, content: bytes, origin: int | None) -> None:
+        """Take a message of another rank; it is passed on where it has an `origin`, the place where it began."""
+        migrator = self._migrator
+        if kind == messages.RECORDS:
+            for individual, record in self._records.unpack(content):
+                if self._optimizer.absorb(individual) and origin is not None:
+                    self.publisher.pass_on(origin, kind, record, individual)
+        elif kind == messages.RETIRED and migrator is not None:
+            if migrator.residents.retire(*messages.unpack_retired(content)):
+                if origin is not None:
+                    self.publisher.pass_on(origin, kind, content)
+                self._publish_risen(migrator)
+        elif kind == messages.MIGRANT and migrator is not None:
+            for individual, _ in self._records.unpack(content):
+                if self._settle(migrator, individual):
+                    self._replace(migrator, individual)
+
+    def _publish(self, individual: Individual) -> None:
+        self.publisher.publish(messages.RECORDS, self._records.pack(individual), individual)
+
+    def _settle(self, migrator: Migrator, individual: Individual) -> bool:
+        """Take one into this rank's charge; False where it has left since, or is there already."""
+        settled = migrator.residents.take_charge(individual)
+        if settled and self._optimizer.absorb(individual):
+            self._publish(individual)
+        return settled
+
+    def _send_off(self, migrator: Migrator, individual: Individual, island: int, rank: int) -> None:
+        arriving = individual
+        if not migrator.pollination:
+            arriving = msgspec.structs.replace(individual, moves=individual.moves + 1)
+            self._retire(migrator, individual, individual.moves)
+        self._journal.note(Moved(individual.id, arriving.moves, island, copied=migrator.pollination))
+        self._transport.send(rank, messages.MIGRANT + self._records.pack(arriving))
+
+    def _replace(self, migrator: Migrator, arrived: Individual) -> None:
+        replaced = migrator.replaced_by(arrived)
+        if replaced is not None:
+            self._journal.note(Moved(replaced.id, FOR_EVER, migrator.island, replaced=True))
+            self._retire(migrator, replaced, FOR_EVER)
+
+    def _retire(self, migrator: Migrator, individual: Individual, moves: int) -> None:
+        migrator.residents.leave(individual, moves)
+        self.publisher.publish(messages.RETIRED, messages.pack_retired(individual, moves))
+        self._publish_risen(migrator)
+
+    def _publish_risen(self, migrator: Migrator) -> None:
+        for individual in migrator.residents.risen():
+            self._publish(individual)

@@ -1,0 +1,229 @@
+"""Simulation: a whole search on virtual ranks, in virtual time, by the same worker that runs on real ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator, Iterable
+from heapq import heappop, heappush
+from random import Random
+from types import FrameType
+
+import msgspec
+
+from propulate_like.archipelago import Archipelago
+from propulate_like.ending import Ending
+from propulate_like.evaluation.context import Membership, Report
+from propulate_like.individual import Individual
+from propulate_like.journal import Event, Journal
+from propulate_like.messages import Records
+from propulate_like.space import Space
+from propulate_like.tickets import Tickets
+from propulate_like.transport.simulated import BEAT_SECONDS, Network, SimulatedTransport
+from propulate_like.worker import Worker
+
+_REMEMBERED = 1 << 16  # messages
+_POLL_SECONDS = 0.001  # how often an idle rank looks at its messages, once it has waited for a little while
+
+
+class Simulation:
+    """Runs a search on so many ranks of one process.
+
+    `evaluate` gives an individual with its outcome, at once; `seconds` says how long its evaluation takes in virtual
+    time, with the random numbers of its rank, to which the worker's own `overhead` is added. A rank for which `silent`
+    says so looks at no message meanwhile. The same seed gives the same simulation, to the bit.
+    """
+
+    def __init__(
+        self,
+        archipelago: Archipelago,
+        evaluate: Callable[[Individual], Individual],
+        seconds: Callable[[Individual, Random], float],
+        *,
+        evaluations: int | None = None,
+        deadline: float = math.inf,
+        target: float = -math.inf,
+        seed: int = 0,
+        network: Network | None = None,
+        overhead: float = 30e-6,
+        silent: Callable[[int], bool] = lambda _rank: False,
+        journal: Callable[[int], Journal] = lambda _rank: Trace(),
+    ) -> None:
+        """Begin at time 0, to end after so many `evaluations`, at the `deadline` or at the `target`."""
+        self.now = 0.0
+        self.overhead = overhead
+        self._evaluate, self._seconds, self._silent = evaluate, seconds, silent
+        self._deadline = deadline
+        self._queue: list[tuple[float, int, _Rank, int]] = []
+        self._pushed = 0
+        self._running: _Rank | None = None
+        self._records: Records | None = None
+        ends = SimulatedTransport.connected(archipelago.ranks, network or Network(), lambda: self.now, self._notify)
+        self.ranks: list[_Rank] = []
+        for end in ends:
+            optimizer = archipelago.optimizer(end.rank, seed)
+            if self._records is None:
+                self._records = _SharedRecords(optimizer.space, archipelago.traits)
+            kept = journal(end.rank)
+            worker = Worker(
+                optimizer,
+                end,
+                _Nothing(),
+                kept,
+                Tickets(evaluations, end.rank, end.size),
+                archipelago.island(optimizer, end, kept, self._records),
+                deadline=deadline,
+                target=target,
+                clock=lambda: self.now,
+                epoch=0.0,
+            )
+            self.ranks.append(_Rank(worker, end, Random(f"{seed}/{end.rank}/seconds")))
+
+    def run(self, until: float = math.inf) -> Ending | None:
+        """Go on to the end, or up to a time; give what the search came to, where it is over.
+
+        RuntimeError where ranks wait for each other for ever, which they should not.
+        """
+        for rank in self.ranks:
+            if rank.steps is None:
+                rank.steps = rank.worker.steps()
+                self._resume(rank, None)
+        queue = self._queue
+        while queue:
+            if queue[0][0] > until:
+                self.now = until
+                return None
+            self.now, _, rank, token = heappop(queue)
+            if token != rank.token:
+                continue
+            if rank.individual is None:
+                if self.now == rank.wakes:
+                    self._resume(rank, None)
+            elif self.now == rank.until:
+                evaluated = self._evaluate(rank.individual)
+                stamped = msgspec.structs.replace(evaluated, seconds=rank.until - rank.began, ended=self.now)
+                self._resume(rank, stamped)
+            elif self.now == rank.wakes:
+                self._beat(rank)
+        ended = [rank.worker.ending for rank in self.ranks]
+        if ended[0] is None or None in ended:
+            message = f"at {self.now:g} s, {ended.count(None)} of {len(ended)} ranks wait for what never comes"
+            raise RuntimeError(message)
+        return ended[0]
+
+    def _resume(self, rank: _Rank, answer: Individual | None) -> None:
+        """Let a rank take its next step, and begin its evaluation, or its wait."""
+        self._running = rank
+        rank.noticed, rank.wakes = math.inf, math.inf
+        rank.token += 1
+        rank.end.answers = False
+        try:
+            step = rank.steps.send(answer) if rank.steps is not None else 0.0
+        except StopIteration:
+            rank.over = True
+            return
+        finally:
+            self._running = None
+        rank.began = self.now
+        if isinstance(step, Individual):
+            rank.individual = step
+            rank.began += self.overhead
+            seconds = self._seconds(step, rank.generator)
+            rank.until = rank.began + seconds
+            rank.end.answers = seconds > BEAT_SECONDS and not self._silent(rank.end.rank)
+            self._push(rank.until, rank)
+            self._schedule(rank, min(rank.noticed, rank.end.next_arrival))
+        else:
+            rank.individual = None
+            self._schedule(rank, min(rank.noticed, rank.end.first_arrival, max(self._deadline, self.now)))
+
+    def _beat(self, rank: _Rank) -> None:
+        """Let a rank that is evaluating look at its messages."""
+        self._running = rank
+        rank.noticed, rank.wakes = math.inf, math.inf
+        rank.worker.exchange()
+        self._running = None
+        self._schedule(rank, min(rank.noticed, rank.end.next_arrival))
+
+    def _notify(self, number: int, time: float) -> None:
+        rank = self.ranks[number]
+        if rank is self._running:
+            rank.noticed = min(rank.noticed, time)
+        else:
+            self._schedule(rank, time)
+
+    def _schedule(self, rank: _Rank, time: float) -> None:
+        """Have a rank look at its messages at its first chance from `time` on."""
+        if time == math.inf or rank.over or rank.steps is None:
+            return
+        evaluating = rank.individual is not None
+        if evaluating and not rank.end.answers:
+            return
+        interval = BEAT_SECONDS if evaluating else _POLL_SECONDS
+        looks = max(math.ceil((max(time, self.now) - rank.began) / interval), 1)
+        at = rank.began + looks * interval
+        while at <= self.now:  # for all that rounding does
+            looks += 1
+            at = rank.began + looks * interval
+        if at < rank.wakes and not (evaluating and at >= rank.until):
+            rank.wakes = at
+            self._push(at, rank)
+
+    def _push(self, time: float, rank: _Rank) -> None:
+        self._pushed += 1
+        heappush(self._queue, (time, self._pushed, rank, rank.token))
+
+
+class Trace(Journal):
+    """Keeps no more than when each evaluation ended, and its loss."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.losses: list[tuple[float, float]] = []
+
+    def end(self, individual: Individual) -> None:
+        self.losses.append((individual.ended, individual.loss))
+
+    def write(self, event: Event) -> None:
+        """Keep nothing of it."""
+
+
+class _Rank:
+    """Where a rank stands: what it evaluates, if anything, since when and until when, and when it looks again."""
+
+    def __init__(self, worker: Worker, end: SimulatedTransport, generator: Random) -> None:
+        self.worker, self.end, self.generator = worker, end, generator
+        self.steps: Generator[Individual | float, Individual | None, None] | None = None
+        self.individual: Individual | None = None
+        self.began = self.until = 0.0
+        self.wakes = self.noticed = math.inf
+        self.token = 0
+        self.over = False
+
+
+class _SharedRecords(Records):
+    """Reads each record once for all ranks."""
+
+    def __init__(self, space: Space, traits: int) -> None:
+        super().__init__(space, traits)
+        self._read: dict[bytes, list[tuple[Individual, bytes]]] = {}
+
+    def unpack(self, records: bytes) -> Iterable[tuple[Individual, bytes]]:
+        found = self._read.get(records)
+        if found is None:
+            if len(self._read) > _REMEMBERED:
+                self._read.clear()
+            found = self._read[records] = list(super().unpack(records))
+        return found
+
+
+class _Nothing:
+    """Evaluates nothing: the simulation does."""
+
+    def __call__(self, individual: Individual, report: Report, membership: Membership | None = None) -> Individual:
+        raise NotImplementedError
+
+    def interrupt(self, frame: FrameType | None) -> bool:
+        return False
+
+    def close(self) -> None:
+        """Nothing runs."""
