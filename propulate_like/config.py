@@ -115,12 +115,17 @@ class Config:
         `changes` are texts such as budget.evaluations=500, `run` another run folder. ConfigError where anything is
         wrong.
         """
+        return cls.parse(text_of(source), source, changes, run)
+
+    @classmethod
+    def parse(cls, text: bytes | None, source: str, changes: Sequence[str] = (), run: str | None = None) -> Config:
+        """Make settings of a file's text, or, where that is None, of the reference that `source` is."""
         path = Path(source)
-        if loading.is_reference(source) and not path.exists():
+        if text is None:
             data: Any = {"objective": source}
             folder, default_run = Path(), source.rpartition(":")[2]
         else:
-            data = _load(path)
+            data = _load(path, text)
             folder, default_run = path.parent, path.stem
         if not isinstance(data, dict):
             message = (
@@ -131,7 +136,7 @@ class Config:
             _change(data, change)
         if run is not None:
             data["run"] = run
-        if loading.is_reference(source) and "budget" not in data:
+        if text is None and "budget" not in data:
             message = f"{source}: no budget: add --set budget.evaluations=100"
             raise ConfigError(message)
         return cls(_settings(data, source), source, folder, default_run)
@@ -147,8 +152,7 @@ class Config:
             raise self.error("objective", str(error)) from None
 
     def located_objective(self) -> str | Command:
-        """Give the objective as it is found from anywhere, not imported; ConfigError where it does not exist."""
-        self.check_objective()
+        """Give the objective as it is found from anywhere, not imported."""
         objective = self.objective
         return objective if isinstance(objective, Command) else loading.located(objective, self.folder)
 
@@ -221,9 +225,13 @@ def _parameter_schema(name: str, kind: type) -> dict[str, Any]:
     }
 
 
-def _load(path: Path) -> Any:
+def text_of(source: str) -> bytes | None:
+    """Read a configuration's file; None where `source` is a reference such as train.py:train instead."""
+    path = Path(source)
+    if loading.is_reference(source) and not path.exists():
+        return None
     try:
-        return strict_yaml.load(path.read_bytes())
+        return path.read_bytes()
     except FileNotFoundError:
         neighbours = [str(other) for other in sorted(path.parent.glob("*.yaml"))] if path.parent.is_dir() else []
         message = f"{path}: there is no such file{nearest(str(path), neighbours)}"
@@ -231,6 +239,11 @@ def _load(path: Path) -> Any:
     except OSError as error:
         message = f"{path}: cannot be read: {error.strerror}"
         raise ConfigError(message) from None
+
+
+def _load(path: Path, text: bytes) -> Any:
+    try:
+        return strict_yaml.load(text)
     except ValueError as error:
         message = f"{path}: {error}"
         raise ConfigError(message) from None

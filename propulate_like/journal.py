@@ -22,7 +22,10 @@ SYNC_SECONDS = 1.0
 
 
 class Session(msgspec.Struct, tag_field="type", tag="session", frozen=True):
-    """A rank began: the first line it writes whenever a run starts or continues. It leads a team of `team` ranks."""
+    """A rank began: the first line it writes whenever a run starts or continues. It leads a team of `team` ranks.
+
+    `island` is the number of its island.
+    """
 
     rank: int
     ranks: int
@@ -31,6 +34,7 @@ class Session(msgspec.Struct, tag_field="type", tag="session", frozen=True):
     pid: int = 0
     devices: tuple[str, ...] = ()
     team: int = 1
+    island: int = 0
     format: int = FORMAT
 
 

@@ -49,6 +49,7 @@ class Optimizer:
         self._ladder = None if fidelity is None else Ladder(fidelity, rank, workers)
         self.best: Individual | None = None
         self._ready = False
+        self._shrinks = reserve is not None
         self.rank, self.island = rank, island
         self.workers = workers
         self.seed = Random().getrandbits(32) if seed is None else seed
@@ -78,7 +79,7 @@ class Optimizer:
             self.space, self._generator, Id(self.island, self.rank, self._serial), self.workers, self.seed
         )
         self._serial += 1
-        if not self._ready:
+        if not self._ready or self._shrinks:
             self._ready = len(self.population) >= self.propagator.wants
         (individual,) = (self.propagator if self._ready else _RANDOM)(self.population, breeding)
         if individual.status is not BRED:

@@ -11,8 +11,8 @@ from propulate_like.transport import Transport
 
 SILENT_SECONDS = 0.02
 """A rank that has not taken a batch for so long is busy with something that does not let it pass anything on."""
-_STRAIGHT_SHARE = 0.01
-"""Straight to each rank is the way where that takes at most this share of the time between two evaluations."""
+_STRAIGHT_SHARE = 0.001
+"""Straight to each rank is the way where that takes at most this share of an evaluation's time."""
 _FEW = 4
 """To so many others, straight is always the way: a tree saves hardly a message, and takes longer."""
 _MANY = 256
@@ -48,13 +48,12 @@ class Publisher:
         """Whether nothing waits to be handed to the transport."""
         return not (self._waiting or self._for_all)
 
-    def suit(self, seconds: float) -> None:
-        """Choose the way for one who publishes every so many seconds."""
-        others = len(self._members) - 1
-        self._straight = others <= _FEW or others * self._transport.send_seconds <= _STRAIGHT_SHARE * seconds
-
     def publish(self, kind: bytes, content: bytes, individual: Individual | None = None) -> None:
         """Tell every other rank of the island; nothing is sent before the next flush."""
+        if individual is not None:
+            others = len(self._members) - 1
+            seconds = _STRAIGHT_SHARE * individual.seconds
+            self._straight = others <= _FEW or others * self._transport.send_seconds <= seconds
         if self._straight:
             self._for_all.append((None, kind, content, individual))
         else:

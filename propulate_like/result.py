@@ -27,8 +27,9 @@ class Result:
 
     `statuses` counts evaluations by status, `seconds` is how long the run took, `reason` is why it ended, and
     `idle_share` is the part of the ranks' time (of this session, until its last evaluation began) in which they
-    waited for work. `batches` counts the batches of messages that this session's ranks sent. `run` is the run's
-    folder, None where nothing was written to disk, and `trials` the one that has the evaluations' own directories, each
+    waited for work; `tail_share` is the part of all their time in which they waited after that, with nothing left to
+    begin. `batches` counts the batches of messages that this session's ranks sent, `volume` their bytes. `run` is
+    its folder, None where nothing was written to disk, and `trials` the one with the evaluations' own directories, each
     named after its individual's id: a temporary one, which is yours to remove, where there is no `run`.
     """
 
@@ -40,7 +41,9 @@ class Result:
         statuses: dict[Status, int],
         seconds: float,
         idle_share: float,
+        tail_share: float,
         batches: int,
+        volume: int,
         reason: str,
         maximize: bool,
         run: Path | None,
@@ -51,7 +54,9 @@ class Result:
         self.statuses = statuses
         self.seconds = seconds
         self.idle_share = idle_share
+        self.tail_share = tail_share
         self.batches = batches
+        self.volume = volume
         self.reason = reason
         self.maximize = maximize
         self.run = run

@@ -331,6 +331,7 @@ class _Search:
                 pid=os.getpid(),
                 devices=self.devices,
                 team=self.settings.ranks_per_worker,
+                island=self.optimizer.island,
             )
         )
         lowest = self.budget.lowest_loss(maximize=self.maximize)
@@ -374,7 +375,9 @@ class _Search:
             statuses={status: statuses[status] for status in Status if statuses[status]},
             seconds=beginning.seconds + ending.seconds,
             idle_share=ending.idle_share,
+            tail_share=ending.tail_share,
             batches=ending.batches,
+            volume=ending.volume,
             reason=ending.reason,
             maximize=self.maximize,
             run=self.folder,

@@ -8,15 +8,18 @@ from propulate_like import overlay
 
 _AHEAD_SECONDS = 0.02
 """A rank asks for tickets when it has fewer left than it uses in this time: longer than an answer takes."""
+_ASKED_AHEAD = 2
+"""How many neighbours a rank asks at a time that is not idle yet."""
 
 
 class Tickets:
     """One rank's share of an exact budget of evaluations.
 
-    There are as many tickets as evaluations, dealt evenly at first. A rank that is about to run out asks its
-    neighbours in the overlay, at most two for each doubling of the number of ranks. Each gives a part of its own, or
-    remembers the request until it can: nobody polls. That suffices, because the overlay spreads well: as long as any
-    rank has more than it can use, hardly one has no neighbour with a ticket to give (see docs/scaling.md).
+    There are as many tickets as evaluations, dealt evenly at first. A rank that is about to run out asks some of its
+    neighbours in the overlay, and all of them once it is idle: at most two for each doubling of the number of ranks.
+    Each gives a part of its own, or remembers the request until it can: nobody polls. That suffices, because the
+    overlay spreads well: once so few tickets are left that a rank's neighbours have none, whoever has one has an idle
+    neighbour, and gives it away (see docs/scaling.md).
     """
 
     def __init__(self, total: int | None, rank: int, size: int) -> None:
@@ -24,6 +27,7 @@ class Tickets:
         self.total = total
         self.left: float = math.inf if total is None else total // size + (rank < total % size)
         self._neighbours = overlay.neighbours(rank, size)
+        self._requests: dict[int, bool] = {}  # those of this rank that stand with others, and whether it was idle
         self._asked: bool | None = None  # None: not asked; otherwise whether the rank was idle when it did
         self._standing: dict[int, tuple[int, bool]] = {}
 
@@ -32,11 +36,14 @@ class Tickets:
         return self._asked is None and self.left <= rate * _AHEAD_SECONDS
 
     def ask(self, *, idle: bool) -> list[int]:
-        """Give the ranks to be asked now: none where they were asked already, and this rank was as idle then."""
+        """Give the ranks to be asked now; those where a request stands need not be asked again."""
         if self._asked is not None and self._asked >= idle:
             return []
         self._asked = idle
-        return self._neighbours
+        open_to = [peer for peer in self._neighbours if self._requests.get(peer, -1) < idle]
+        asked = open_to if idle else open_to[:_ASKED_AHEAD]
+        self._requests.update(dict.fromkeys(asked, idle))
+        return asked
 
     def requested(self, peer: int, held: int, idle: bool) -> None:
         """Remember that a peer that holds `held` tickets asks for some."""
@@ -59,7 +66,8 @@ class Tickets:
                 del self._standing[peer]
         return gifts
 
-    def receive(self, count: int) -> None:
-        """Take in tickets that a peer gave."""
+    def receive(self, peer: int, count: int) -> None:
+        """Take in tickets that a peer gave, which meets the request that it had."""
         self.left += count
+        self._requests.pop(peer, None)
         self._asked = None

@@ -101,9 +101,9 @@ class Worker:
         self._deadline, self._target = deadline, target
         self._unfinished = list(unfinished)
         self._pulse = Pulse(self.exchange, lambda: self._begun)
-        self._begun = self._begun_before = 0
+        self._begun = 0
         self._long = True
-        self._due = self._report_due = self._last_start = self._exchanged = self.began
+        self._due = self._report_due = self._last_start = self.began
         self._seconds = 0.0
         self._epoch = time.time() - self.began if epoch is None else epoch
         self._idle: list[tuple[float, float]] = []
@@ -180,7 +180,6 @@ class Worker:
         if now >= self._report_due or tickets.left < 1 or self.optimizer.best is None:
             self._report_due = now + _REPORT_SECONDS
             self._report_counts()
-        self._suit_publisher(now)
         self.island.publisher.flush(now)
         self.transport.flush()
         self._journal.flush_if_due()
@@ -203,13 +202,6 @@ class Worker:
             except Exception as error:  # noqa: BLE001 (not the loss, but the rule is broken: the search ends)
                 self._pulse.failure = error
                 return True
-
-    def _suit_publisher(self, now: float) -> None:
-        """Let the publisher know how long this rank's evaluations take, as the last of them did."""
-        if self._begun != self._begun_before:
-            seconds = (now - self._exchanged) / (self._begun - self._begun_before)
-            self._begun_before, self._exchanged = self._begun, now
-            self.island.publisher.suit(seconds)
 
     def _may_go_on(self) -> bool:
         if self._pulse.failure is not None:
@@ -295,7 +287,7 @@ class Worker:
             held, idle = messages.request.unpack(content)
             self.tickets.requested(peer, held, bool(idle))
         elif kind == messages.TICKETS:
-            self.tickets.receive(*messages.tickets.unpack(content))
+            self.tickets.receive(peer, *messages.tickets.unpack(content))
         elif kind == messages.STOP:
             self.reason = self.reason or Reason(content.decode())
         else:

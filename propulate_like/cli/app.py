@@ -12,10 +12,13 @@ from typing import Annotated
 import typer
 
 from propulate_like.cli import rank, show, starter
+from propulate_like.cli import simulate as forecasts
 from propulate_like.cli.launch import LaunchError, launch
 from propulate_like.config import Config, ConfigError, schema
+from propulate_like.report.forecast import draw
 from propulate_like.run import Run
 from propulate_like.transport import launched
+from propulate_like.transport.simulated import Network
 
 app = typer.Typer(
     help="Asynchronous evolutionary search for hyperparameters, on every MPI rank.",
@@ -37,6 +40,9 @@ class Format(StrEnum):
     TABLE = "table"
     JSON = "json"
     CSV = "csv"
+
+
+_WRITERS = {Format.TABLE: show.table, Format.JSON: show.as_json, Format.CSV: show.as_csv}
 
 
 @app.command()
@@ -101,8 +107,44 @@ def results(
 ) -> None:
     """Show the best individuals of a run, or the latest failures."""
     rows = (show.failed_rows if failed else show.best_rows)(Run(folder), top)
-    writers = {Format.TABLE: show.table, Format.JSON: show.as_json, Format.CSV: show.as_csv}
-    typer.echo(writers[form](rows), nl=form is not Format.CSV)
+    typer.echo(_WRITERS[form](rows), nl=form is not Format.CSV)
+
+
+@app.command()
+def simulate(
+    config: ConfigArgument,
+    ranks: Annotated[str, typer.Option("-n", "--ranks", help="One or several numbers of ranks: 64,256,1024.")] = "64",
+    seconds: Annotated[
+        str,
+        typer.Option(
+            "--seconds-per-evaluation", metavar="TIME", help="60, lognormal:60,1 (mean, sigma), or a run's folder."
+        ),
+    ] = "lognormal:60,1",
+    losses: Annotated[
+        str, typer.Option(metavar="HOW", help="objective (it is called), random, or a run's folder.")
+    ] = "objective",
+    failures: Annotated[float, typer.Option(help="The share of evaluations that fail.")] = 0.0,
+    latency: Annotated[float, typer.Option(help="Seconds a message takes.")] = Network().latency,
+    bandwidth: Annotated[float, typer.Option(help="Bytes a second that a link carries.")] = Network().bandwidth,
+    plot: Annotated[Path | None, typer.Option(help="Write an HTML page with a plot.")] = None,
+    changes: SetOption = None,
+    form: Annotated[Format, typer.Option("--format", help="How to write the table.")] = Format.TABLE,
+) -> None:
+    """Say what a run would cost and reach on many ranks: the same program, on virtual ranks in virtual time."""
+    read = Config.read(config, changes or [])
+    assumptions = forecasts.Assumptions(seconds, losses, failures, forecasts.network(latency, bandwidth))
+    found = []
+    for number in forecasts.numbers(ranks):
+        found.append(forecasts.forecast(read, number, assumptions))
+        print(f"simulated {number} ranks", file=sys.stderr, flush=True)
+    maximize = read.settings.maximize
+    rows = [each.row(maximize=maximize) for each in found]
+    typer.echo(_WRITERS[form](rows), nl=form is not Format.CSV)
+    if plot is not None:
+        sign = -1.0 if maximize else 1.0
+        series = [(f"{each.ranks} ranks", [(when, sign * loss) for when, loss in each.trace]) for each in found]
+        draw(series, rows, plot)
+        typer.echo(f"plot: {plot}")
 
 
 def main() -> None:

@@ -14,12 +14,15 @@ from pathlib import Path
 
 import msgspec
 
-from propulate_like.config import Config, ConfigError
+from propulate_like.config import Config, ConfigError, text_of
+from propulate_like.evaluation import loading
+from propulate_like.evaluation.command import Command
 from propulate_like.result import Result, last_line
 from propulate_like.search import SearchFailed, maximize, minimize
-from propulate_like.transport import launched
+from propulate_like.transport import announce, launched
 
 _METRICS, _WIDTH = 20, 200  # how many metrics the summary shows, and how much of each value
+_pack = msgspec.msgpack.encode
 EXIT_FILE = "PROPULATE_LIKE_EXIT_FILE"
 """Set by the launcher to a file for rank 0's exit status: what mpiexec exits with says too little."""
 BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
@@ -38,8 +41,7 @@ def run(order: Order) -> int:
     """Search, and give the exit status: 0, 1 where every evaluation failed, 2 for bad input, 130 where interrupted."""
     first = (launched() or (0, 1))[0] == 0
     try:
-        config = Config.read(order.source, order.changes, order.run)
-        loss = config.located_objective()
+        config, loss = _prepare(order, first=first)
         settings = config.settings
         search = maximize if settings.maximize else minimize
         result = search(
@@ -68,6 +70,33 @@ def run(order: Order) -> int:
     if first:
         print(summary(result, order.command), flush=True)
     return INTERRUPTED if result.reason == "interrupted" else 0
+
+
+class _Handover(msgspec.Struct, frozen=True):
+    """What rank 0 read for all: the configuration's text, the objective's code by its file, or what is wrong."""
+
+    text: bytes | None = None
+    code: dict[str, bytes] = {}
+    error: str = ""
+
+
+def _prepare(order: Order, *, first: bool) -> tuple[Config, str | Command]:
+    """Give the configuration and its objective, of which rank 0 alone reads the files; ConfigError where they fail."""
+    message = None
+    if first:
+        try:
+            text = text_of(order.source)
+            config = Config.parse(text, order.source, order.changes, order.run)
+            config.check_objective()
+            message = _pack(_Handover(text, loading.code(config.located_objective())))
+        except ConfigError as error:
+            message = _pack(_Handover(error=str(error)))
+    handover = msgspec.msgpack.decode(announce(message), type=_Handover)
+    if handover.error:
+        raise ConfigError(handover.error)
+    loading.handed.update(handover.code)
+    config = Config.parse(handover.text, order.source, order.changes, order.run)
+    return config, config.located_objective()
 
 
 def summary(result: Result, command: str) -> str:

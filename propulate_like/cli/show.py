@@ -6,11 +6,13 @@ import csv
 import heapq
 import io
 import json
+import math
 import time
+from collections import Counter
 from typing import Any
 
 from propulate_like.individual import Individual, Status
-from propulate_like.journal import Closed, Evaluated, Session, Started, read
+from propulate_like.journal import Closed, Evaluated, Moved, Session, Started, read
 from propulate_like.report.progress import duration
 from propulate_like.result import last_line, row
 from propulate_like.run import Run
@@ -27,6 +29,9 @@ def status(run: Run) -> dict[str, Any]:
     best: Evaluated | None = None
     failure: Evaluated | None = None
     latest = 0.0
+    done_by: Counter[int] = Counter()  # each island
+    bests: dict[int, float] = {}
+    arrived: Counter[int] = Counter()
     for rank, event in read(run.folder):
         match event:
             case Session():
@@ -37,7 +42,12 @@ def status(run: Run) -> dict[str, Any]:
             case Closed():
                 closed[rank] = event
                 latest = max(latest, event.ended)
+            case Moved() if not event.replaced:
+                arrived[event.island] += 1
             case Evaluated():
+                done_by[event.id.island] += 1
+                if event.loss is not None and event.loss < bests.get(event.id.island, math.inf):
+                    bests[event.id.island] = event.loss
                 statuses[event.status] = statuses.get(event.status, 0) + 1
                 latest = max(latest, event.ended)
                 open_starts.pop(rank, None)
@@ -46,7 +56,9 @@ def status(run: Run) -> dict[str, Any]:
                 if event.loss is not None and (best is None or event.order < best.order):
                     best = event
     newest = max((session.began for session in sessions.values()), default=0.0)
-    current = {rank: session for rank, session in sessions.items() if session.began > newest - _LIVE_SECONDS}
+    ranks = max((session.ranks for session in sessions.values() if session.began == newest), default=0)
+    alive = {rank: session for rank, session in sessions.items() if session.began > newest - _LIVE_SECONDS}
+    current = {rank: session for rank, session in alive.items() if rank < ranks}  # others are of a session before
     done = sum(statuses.values())
     total = run.budget.get("evaluations")
     ended = bool(current) and all(rank in closed for rank in current)
@@ -68,7 +80,15 @@ def status(run: Run) -> dict[str, Any]:
         "session_seconds": seconds,
         "rate": _rate(run, newest, latest),
         "idle_share": idle / (seconds * len(current)) if ended and seconds > 0 else None,
-        "islands": {"0": {"evaluations": done, "ranks": len(current)}},
+        "islands": {
+            str(island): {
+                "ranks": sum(session.island == island for session in current.values()),
+                "evaluations": done_by[island],
+                "best": -bests[island] if run.maximize and island in bests else bests.get(island),
+                "arrived": arrived[island],
+            }
+            for island in sorted({session.island for session in current.values()} | set(done_by))
+        },
     }
 
 
@@ -86,6 +106,13 @@ def status_text(known: dict[str, Any]) -> str:
     lines.append(f"ranks        {ranks}, {known['rate']:.4g} evaluations/s, {duration(known['session_seconds'])}")
     for rank, devices in known["devices"].items():
         lines.append(f"{f'rank {rank}':<13}{', '.join(devices)}")
+    if len(known["islands"]) > 1:
+        for island, facts in known["islands"].items():
+            best = "none yet" if facts["best"] is None else f"{facts['best']:.6g}"
+            lines.append(
+                f"{f'island {island}':<13}{facts['evaluations']} evaluations on {facts['ranks']} ranks, best {best}, "
+                f"{facts['arrived']} sent to it"
+            )
     if known["running"]:
         what = "under way" if known["state"].startswith("running") else "unfinished"
         lines.append(f"{what:<13}{', '.join(known['running'])}")

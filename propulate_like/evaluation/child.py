@@ -32,6 +32,7 @@ class Load(msgspec.Struct, tag=True, frozen=True):
     fidelity: str
     path: list[str]
     arguments: list[str]
+    handed: dict[str, bytes]
     parent: int
 
 

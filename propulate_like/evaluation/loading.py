@@ -6,12 +6,15 @@ import ast
 import importlib
 import importlib.util
 import sys
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 from propulate_like.declarations import nearest
 
+handed: dict[str, bytes] = {}
+"""Source code by the file's path, as rank 0 read it: so that a thousand ranks do not all read the same file."""
 in_child = False
 """Whether an isolated child is importing its objective, which must not begin a search."""
 
@@ -70,6 +73,12 @@ def located(reference: str, folder: Path) -> str:
     return reference
 
 
+def code(reference: str | object) -> dict[str, bytes]:
+    """Read the file that a located reference names, to be `handed` to others; nothing where it names none."""
+    place = _parts(reference)[0] if isinstance(reference, str) else ""
+    return {place: Path(place).read_bytes()} if place.endswith(".py") else {}
+
+
 def reference_of(loss: Any) -> str:
     """Give the reference by which another process can import a loss; ValueError where none can."""
     module, name = getattr(loss, "__module__", None), getattr(loss, "__qualname__", "")
@@ -105,7 +114,8 @@ def _import_file(path: Path) -> ModuleType:
     if loaded is not None and getattr(loaded, "__file__", None) == str(path):
         return loaded
     name = path.stem if loaded is None else f"propulate_like_objective_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
+    loader = _HandedOver(name, str(path)) if str(path) in handed else None
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     if spec is None or spec.loader is None:
         message = f"{path} cannot be imported"
         raise ValueError(message)
@@ -113,6 +123,13 @@ def _import_file(path: Path) -> ModuleType:
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
+
+
+class _HandedOver(SourceFileLoader):
+    """Loads code that another rank read."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return compile(handed[self.path], self.path, "exec", dont_inherit=True)
 
 
 def _module_file(module: str, folder: Path) -> Path | None:

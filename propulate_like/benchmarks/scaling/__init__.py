@@ -1,0 +1,1 @@
+"""What coordination costs, and what it guarantees, on simulated and on real ranks."""

@@ -1,0 +1,206 @@
+"""What `simulate` does: the run that a configuration describes, on virtual ranks, for several numbers of them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import msgspec
+
+from propulate_like import declarations
+from propulate_like.archipelago import Archipelago
+from propulate_like.config import Config
+from propulate_like.ending import Ending
+from propulate_like.evaluation import loading
+from propulate_like.evaluation.calling import Call
+from propulate_like.evaluation.command import Command
+from propulate_like.evaluation.context import Tasks, never_stop
+from propulate_like.evaluation.inline import InlineEvaluator
+from propulate_like.evaluation.objective import space_of
+from propulate_like.individual import Individual, Outcome, Status
+from propulate_like.run import Run
+from propulate_like.simulation import Simulation, Trace
+from propulate_like.space import Space
+from propulate_like.transport.simulated import Network
+
+Seconds = Callable[[Individual, Random], float]
+_FORMS = "60, lognormal:60,1 (mean and sigma) or the folder of a run"
+
+
+class Assumptions(msgspec.Struct, frozen=True):
+    """What a simulation takes for granted: how long evaluations take, what they come to, and what messages cost.
+
+    `seconds` is a number, lognormal:MEAN,SIGMA, or a run's folder, whose times are drawn from. `losses` is objective
+    (which is called), random, or a run's folder, where the nearest individual's loss is taken. A share of `failures`
+    of all evaluations fails.
+    """
+
+    seconds: str
+    losses: str = "objective"
+    failures: float = 0.0
+    network: Network = Network()
+
+
+class Forecast(msgspec.Struct, frozen=True):
+    """What a simulation came to; the `trace` has the times at which the best loss fell, and what it fell to."""
+
+    ranks: int
+    islands: int
+    ending: Ending
+    trace: list[tuple[float, float]]
+
+    def row(self, *, maximize: bool) -> dict[str, Any]:
+        """Write it as one row of a table."""
+        ending = self.ending
+        evaluations = sum(ending.statuses.values())
+        loss = None if ending.best is None else ending.best.loss
+        return {
+            "ranks": self.ranks,
+            "islands": self.islands,
+            "evaluations": evaluations,
+            "seconds": ending.seconds,
+            "idle share": ending.idle_share,
+            "tail share": ending.tail_share,
+            "messages/rank": ending.batches / self.ranks,
+            "messages/evaluation": ending.batches / max(evaluations, 1),
+            "kB/rank": ending.volume / self.ranks / 1000,
+            "best": None if loss is None else -loss if maximize else loss,
+        }
+
+
+def forecast(config: Config, ranks: int, assumptions: Assumptions) -> Forecast:
+    """Simulate a configuration's run on so many ranks. ValueError where an assumption cannot work."""
+    space, evaluate = _losses(config, assumptions)
+    budget, settings = config.budget, config.settings
+    workers = max(ranks // settings.evaluation.ranks_per_worker, 1)
+    archipelago = Archipelago(config.islands, space, workers, config.propagator, budget.evaluations)
+    traces: list[Trace] = []
+
+    def journal(_rank: int) -> Trace:
+        traces.append(Trace())
+        return traces[-1]
+
+    simulation = Simulation(
+        archipelago,
+        evaluate,
+        read_seconds(assumptions.seconds),
+        evaluations=budget.evaluations,
+        deadline=math.inf if budget.seconds is None else budget.seconds,
+        target=budget.lowest_loss(maximize=settings.maximize),
+        seed=settings.seed or 0,
+        network=assumptions.network,
+        journal=journal,
+    )
+    ending = simulation.run()
+    if ending is None:
+        message = "a simulation without an end came to one"
+        raise RuntimeError(message)
+    return Forecast(workers, len(archipelago.layout), ending, _improvements(traces))
+
+
+def network(latency: float, bandwidth: float) -> Network:
+    """Give a network; ValueError where its figures cannot be."""
+    latency = declarations.number("latency", latency)
+    return Network(latency, declarations.number("bandwidth", bandwidth, above=True))
+
+
+def numbers(form: str) -> list[int]:
+    """Read numbers of ranks, such as 64,256; ValueError where these are none."""
+    try:
+        return [declarations.whole("ranks", int(part), 1) for part in form.split(",")]
+    except ValueError:
+        message = f"--ranks {form}: must be numbers of ranks such as 64 or 64,256,1024"
+        raise ValueError(message) from None
+
+
+def read_seconds(form: str) -> Seconds:
+    """Read how long evaluations take; ValueError where the text has no such form."""
+    found = re.fullmatch(r"lognormal:([^,]+),([^,]+)", form)
+    try:
+        if found:
+            mean, sigma = float(found[1]), float(found[2])
+            declarations.number("mean", mean, above=True)
+            declarations.number("sigma", sigma)
+            return lambda _, generator: mean * math.exp(sigma * generator.gauss(0.0, 1.0) - sigma * sigma / 2)
+        if not Path(form).is_dir():
+            seconds = declarations.number("seconds", float(form))
+            return lambda _individual, _generator: seconds
+    except ValueError:
+        message = f"{form!r} must be a number of seconds such as {_FORMS}"
+        raise ValueError(message) from None
+    times = [individual.seconds for individual in Run(form).individuals()]
+    if not times:
+        message = f"{form} holds no evaluation whose time could be taken"
+        raise ValueError(message)
+    return lambda _, generator: generator.choice(times)
+
+
+def _losses(config: Config, assumptions: Assumptions) -> tuple[Space, Callable[[Individual], Individual]]:
+    """Give the space, and what evaluates an individual at once."""
+    if assumptions.losses == "objective":
+        space, evaluate = _objective(config)
+    elif assumptions.losses == "random":
+        space, generator = _space(config), Random(config.settings.seed or 0)
+        evaluate = lambda individual: individual.succeeded(generator.random(), 0.0, 0.0)  # noqa: E731
+    else:
+        space = _space(config)
+        evaluate = _nearest(Run(assumptions.losses), space)
+    share = declarations.number("failures", assumptions.failures, 0.0, 1.0)
+    if not share:
+        return space, evaluate
+    chance = Random(f"{config.settings.seed or 0}/failures")
+    failure = Outcome(Status.ERROR, cause="simulated")
+    return space, lambda each: each.evaluated(failure) if chance.random() < share else evaluate(each)
+
+
+def _space(config: Config) -> Space:
+    return config.space if config.space is not None else _objective(config)[0]
+
+
+def _objective(config: Config) -> tuple[Space, Callable[[Individual], Individual]]:
+    config.check_objective()
+    reference = config.located_objective()
+    if isinstance(reference, Command):
+        message = "a command is not run by a simulation: add --losses random, or --losses with the folder of a run"
+        raise ValueError(message)
+    loss = loading.load(reference, Path())
+    space = space_of(loss, config.space)
+    settings = config.settings
+    call = Call(
+        loss, space, maximize=settings.maximize, fidelity="" if config.fidelity is None else config.fidelity.name
+    )
+    evaluator = InlineEvaluator(
+        call, Tasks(settings.seed or 0, "", (), () if config.fidelity is None else config.fidelity.rungs)
+    )
+    return space, lambda individual: evaluator(individual, never_stop)
+
+
+def _nearest(run: Run, space: Space) -> Callable[[Individual], Individual]:
+    """Give each individual the loss of the one in a run whose genome is nearest to its own."""
+    import numpy as np
+
+    known = [individual for individual in run.individuals() if individual.has_loss]
+    if run.space.declaration() != space.declaration() or not known:
+        message = f"{run.folder} holds {'another space' if known else 'no evaluation that succeeded'}"
+        raise ValueError(message)
+    genomes = np.array([individual.genome for individual in known])
+
+    def evaluate(individual: Individual) -> Individual:
+        distances = ((genomes - np.array(individual.genome)) ** 2).sum(axis=1)
+        return individual.succeeded(known[int(distances.argmin())].loss, 0.0, 0.0)
+
+    return evaluate
+
+
+def _improvements(traces: list[Trace]) -> list[tuple[float, float]]:
+    """Give when the best loss of all ranks fell, and to what."""
+    best, found = math.inf, []
+    for time, loss in sorted(point for trace in traces for point in trace.losses):
+        if loss < best:
+            best = loss
+            found.append((time, loss))
+    return found
