@@ -118,15 +118,20 @@ class Config:
         return cls.parse(text_of(source), source, changes, run)
 
     @classmethod
-    def parse(cls, text: bytes | None, source: str, changes: Sequence[str] = (), run: str | None = None) -> Config:
-        """Make settings of a file's text, or, where that is None, of the reference that `source` is."""
+    def parse(
+        cls, text: bytes | None, source: str, changes: Sequence[str] = (), run: str | None = None, folder: str = ""
+    ) -> Config:
+        """Make settings of a file's text, or, where that is None, of the reference that `source` is.
+
+        `folder` is where the objective is looked for; by default, where the file is.
+        """
         path = Path(source)
         if text is None:
             data: Any = {"objective": source}
-            folder, default_run = Path(), source.rpartition(":")[2]
+            place, default_run = Path(), source.rpartition(":")[2]
         else:
             data = _load(path, text)
-            folder, default_run = path.parent, path.stem
+            place, default_run = path.parent, path.stem
         if not isinstance(data, dict):
             message = (
                 f"{source}: a configuration must be a mapping such as `objective: train.py:train`, not {data!r:.60}"
@@ -139,7 +144,7 @@ class Config:
         if text is None and "budget" not in data:
             message = f"{source}: no budget: add --set budget.evaluations=100"
             raise ConfigError(message)
-        return cls(_settings(data, source), source, folder, default_run)
+        return cls(_settings(data, source), source, Path(folder) if folder else place, default_run)
 
     def check_objective(self) -> None:
         """See that the objective exists, running nothing; ConfigError where it does not."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from random import Random
 from typing import Any, NamedTuple
 
@@ -86,11 +87,13 @@ class Islands:
 
     def layout(self, ranks: int) -> list[range]:
         """Give the ranks of each island, which are neighbours; each has at least one, or there are fewer islands."""
-        sizes = (self.sizes or [1] * self.count)[:ranks]
-        whole = sum(sizes)
-        spare = ranks - len(sizes)  # beyond one rank for each
-        ends = [round(sum(sizes[: place + 1]) / whole * spare) + place + 1 for place in range(len(sizes))]
-        return [range(begin, end) for begin, end in zip([0, *ends], ends, strict=False)]
+        shares = (self.sizes or [1] * self.count)[:ranks]
+        sizes = [1] * len(shares)
+        for _ in range(ranks - len(shares)):  # the next one to whom most is owed: D'Hondt's method
+            neediest = max(range(len(shares)), key=lambda island: shares[island] / (sizes[island] + 1))
+            sizes[neediest] += 1
+        ends = [*accumulate(sizes)]
+        return [range(end - size, end) for end, size in zip(ends, sizes, strict=True)]
 
     def declaration(self) -> Any:
         """Give the YAML form; None where there is one island, and nothing said of it."""
@@ -151,7 +154,7 @@ class Migrator:
             return None
         charges = self.residents.charges
         if self.pollination:
-            charges = [one for one in charges if (one.id, target) not in self._copied]
+            charges = [one for one in charges if one.id.island != target and (one.id, target) not in self._copied]
             if len(self._copied) > 2 * len(self._numbers) * (len(self.residents.charges) + 1):
                 living = {one.id for one in self.residents.charges}
                 self._copied = {copied for copied in self._copied if copied[0] in living}

@@ -73,9 +73,10 @@ def run(order: Order) -> int:
 
 
 class _Handover(msgspec.Struct, frozen=True):
-    """What rank 0 read for all: the configuration's text, the objective's code by its file, or what is wrong."""
+    """What rank 0 read for all: the configuration's text and folder, the objective's code, or what is wrong."""
 
     text: bytes | None = None
+    folder: str = ""
     code: dict[str, bytes] = {}
     error: str = ""
 
@@ -88,14 +89,14 @@ def _prepare(order: Order, *, first: bool) -> tuple[Config, str | Command]:
             text = text_of(order.source)
             config = Config.parse(text, order.source, order.changes, order.run)
             config.check_objective()
-            message = _pack(_Handover(text, loading.code(config.located_objective())))
+            message = _pack(_Handover(text, str(config.folder.resolve()), loading.code(config.located_objective())))
         except ConfigError as error:
             message = _pack(_Handover(error=str(error)))
     handover = msgspec.msgpack.decode(announce(message), type=_Handover)
     if handover.error:
         raise ConfigError(handover.error)
     loading.handed.update(handover.code)
-    config = Config.parse(handover.text, order.source, order.changes, order.run)
+    config = Config.parse(handover.text, order.source, order.changes, order.run, handover.folder)
     return config, config.located_objective()
 
 

@@ -6,24 +6,12 @@ import argparse
 import os
 import platform
 import statistics
-import subprocess
 import sys
 from pathlib import Path
 
-from propulate_like.cli.launch import mpiexec_command, rank_environment
+from propulate_like.benchmarks.launching import measure
 
 HERE = Path(__file__).parent
-
-
-def measure(python: str, script: str, evaluations: int, ranks: int) -> list[str]:
-    """Run one contestant, and give what its rank 0 printed."""
-    command = [python, str(HERE / script), str(evaluations)]
-    if ranks > 1:
-        command = [*mpiexec_command(str(Path(python).parent / "mpiexec"), ranks), *command]
-    ended = subprocess.run(command, env=rank_environment(ranks), capture_output=True, text=True, check=False)
-    if ended.returncode != 0:
-        sys.exit(f"{' '.join(command)} failed:\n{ended.stderr[-2000:]}")
-    return ended.stdout.split()
 
 
 def show(name: str, evaluations: int, ranks: int, runs: list[list[str]]) -> float:
@@ -59,18 +47,23 @@ def main() -> None:
     for evaluations in chosen.evaluations:
         runs: dict[str, list[list[str]]] = {"propulate_like": [], "bare loop": []}
         for _ in range(chosen.repeats):
-            runs["propulate_like"].append(measure(sys.executable, "ours.py", evaluations, chosen.ranks))
-            runs["bare loop"].append(measure(sys.executable, "bare.py", evaluations, chosen.ranks))
+            runs["propulate_like"].append(measure(sys.executable, HERE / "ours.py", chosen.ranks, evaluations).split())
+            runs["bare loop"].append(measure(sys.executable, HERE / "bare.py", chosen.ranks, evaluations).split())
         ours[evaluations] = show("propulate_like", evaluations, chosen.ranks, runs["propulate_like"])
         bare[evaluations] = show("bare loop", evaluations, chosen.ranks, runs["bare loop"])
     for evaluations, rate in ours.items():
         print(f"propulate_like / bare loop at {evaluations:,}: {rate / bare[evaluations]:.2f}")
     if chosen.propulate:
         at = min(chosen.evaluations)
-        rate = show("propulate", at, chosen.ranks, [measure(chosen.propulate, "peer_propulate.py", at, chosen.ranks)])
+        rate = show(
+            "propulate",
+            at,
+            chosen.ranks,
+            [measure(chosen.propulate, HERE / "peer_propulate.py", chosen.ranks, at).split()],
+        )
         print(f"propulate_like / propulate at {at:,}: {ours[at] / rate:.0f}")
     if chosen.optuna:
-        rate = show("optuna TPE", 1000, 1, [measure(chosen.optuna, "peer_optuna.py", 1000, 1)])
+        rate = show("optuna TPE", 1000, 1, [measure(chosen.optuna, HERE / "peer_optuna.py", 1, 1000).split()])
         print(
             f"propulate_like at {min(ours):,} on {chosen.ranks} ranks / optuna at 1,000 in one process: "
             f"{ours[min(ours)] / rate:.0f}"

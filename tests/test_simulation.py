@@ -1,0 +1,127 @@
+"""A whole search on virtual ranks: exact, repeatable, and nobody lost on the way between islands."""
+
+import math
+
+import pytest
+
+import propulate_like as pl
+from propulate_like.archipelago import Archipelago
+from propulate_like.benchmarks.scaling import costs
+from propulate_like.benchmarks.scaling.schedules import conservation, exactness
+from propulate_like.simulation import Simulation
+from propulate_like.transport.simulated import Network
+
+SPACE = pl.Space({"x": pl.Float(-5, 5), "y": pl.Float(-5, 5)})
+
+
+def simulation(ranks=8, evaluations=400, islands=1, seconds=None, **settings):
+    archipelago = Archipelago(pl.Islands.of(islands), SPACE, ranks, "auto", evaluations)
+    seconds = seconds or (lambda _, generator: math.exp(generator.gauss(0, 1)))
+    return Simulation(archipelago, costs.sphere, seconds, evaluations=evaluations, **settings)
+
+
+def outcome(ending):
+    return ending.seconds, ending.batches, ending.volume, ending.best.genome, ending.best.loss
+
+
+def test_same_seed_is_the_same_simulation_to_the_bit_and_another_seed_is_another():
+    islands = {"count": 3, "topology": "full", "migration_probability": 0.2, "pollination": False}
+    endings = [simulation(12, islands=islands, seed=seed).run() for seed in (1, 1, 2)]
+    assert outcome(endings[0]) == outcome(endings[1]) != outcome(endings[2])
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 7, 40])
+@pytest.mark.parametrize("evaluations", [1, 10, 333])
+@pytest.mark.parametrize("scale", [0.0, 1e-5, 1e-2, 100.0])
+def test_budget_is_exact_however_long_evaluations_take(ranks, evaluations, scale):
+    lengths = lambda _, generator: scale * math.exp(generator.gauss(0, 1))  # noqa: E731
+    ending = simulation(ranks, evaluations, seconds=lengths).run()
+    assert ending.statuses == {pl.Status.OK: evaluations}
+    assert ending.reason == "evaluations"
+
+
+def test_search_ends_at_its_time_or_its_target():
+    late = simulation(evaluations=None, deadline=30.0).run()
+    assert late.reason == "seconds"
+    assert late.seconds >= 30.0
+    found = simulation(evaluations=None, target=0.5).run()
+    assert (found.reason, found.best.loss <= 0.5) == ("target", True)
+
+
+def test_hardly_anybody_is_idle_on_many_ranks_whose_evaluations_differ():
+    """64 ranks, 50 evaluations each."""
+    ending = simulation(64, 3200, seconds=lambda _, generator: 60 * math.exp(generator.gauss(0, 1))).run()
+    assert ending.idle_share < 0.01
+
+
+def test_fast_ranks_do_the_work_of_slow_ones():
+    slow_first = lambda individual, _: 100.0 if individual.id.rank == 0 else 1.0  # noqa: E731
+    search = simulation(4, 400, seconds=slow_first)
+    ending = search.run()
+    assert search.ranks[0].worker.census.finished <= 3
+    assert ending.seconds < 250.0
+
+
+def test_slower_network_makes_messages_later_and_loses_nothing():
+    slow = simulation(network=Network(latency=5.0)).run()
+    assert slow.statuses == {pl.Status.OK: 400}
+    assert slow.seconds > simulation().run().seconds
+
+
+def test_short_evaluations_cost_messages_that_grow_no_faster_than_log2_of_the_ranks():
+    per_step = {}
+    for ranks in (4, 16, 64, 256):
+        per_step[ranks] = costs.search(ranks, 50 * ranks, 1e-3).batches / (50 * ranks) / math.log2(ranks)
+    assert max(per_step.values()) < 1.1 * per_step[4]
+
+
+def test_free_ranks_know_at_once_while_half_of_the_ranks_are_deaf_for_an_hour():
+    found = costs.latency(16, of_busy=True)
+    assert found.known > 50
+    assert found.median < 0.002
+    assert found.longest < 0.05
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_with_true_migration_everyone_lives_on_exactly_one_island(seed):
+    """Over a network that delivers messages twice, late and in any order."""
+    homes = conservation(3000, seed)
+    assert (homes.evaluated, homes.cared_for) == (3000, 3000)
+    assert homes.moves > 500
+    assert (homes.lost, homes.twice, homes.elsewhere) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_with_pollination_originals_stay_and_copies_are_where_the_journals_say(seed):
+    homes = conservation(3000, seed, pollination=True)
+    assert (homes.evaluated, homes.cared_for, homes.lost, homes.elsewhere) == (3000, 3000, 0, 0)
+    assert homes.moves > 500
+    assert homes.twice > 0
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("migration", ["none", "pollination", "migration"])
+def test_every_rank_knows_the_best_of_its_island_on_any_schedule(seed, migration):
+    found = exactness(seed, migration)
+    assert found.wrong == 0
+    if found.stationary and migration != "migration":
+        assert found.ratio < 10
+
+
+def test_islands_have_chains_of_their_own():
+    chains = ["auto", pl.UniformInitialization()]
+    search = simulation(4, islands={"count": 2, "propagators": chains, "migration_probability": 0.0})
+    search.run()
+    names = [type(rank.worker.optimizer.propagator).__name__ for rank in search.ranks]
+    assert names == ["Warmup", "Warmup", "UniformInitialization", "UniformInitialization"]
+
+
+def test_islands_learn_of_each_other_by_migration_alone():
+    apart = simulation(8, 800, islands={"count": 2, "migration_probability": 0.0})
+    apart.run()
+    joined = simulation(8, 800, islands={"count": 2, "migration_probability": 0.1})
+    joined.run()
+    for search, mixed in ((apart, False), (joined, True)):
+        for rank in search.ranks:
+            optimizer = rank.worker.optimizer
+            assert any(one.id.island != optimizer.island for one in optimizer.population) is mixed
