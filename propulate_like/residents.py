@@ -12,7 +12,7 @@ from propulate_like.population import Key, Population, Reads, key_of
 FOR_EVER = (1 << 32) - 1
 """The moves of one that was replaced: it lives on this island no more."""
 _CHARGES = 1024
-"""How many of those in its charge a rank keeps in memory, at least."""
+"""How many of those in its charge a rank keeps in memory, at least, where they leave for good."""
 _GONE = 1 << 16
 """How many of those that left the island are remembered: far more than can be under way at once."""
 
@@ -34,8 +34,9 @@ class Residents(Population):
     def __init__(self, reads: Reads, reserve: int = 0) -> None:
         super().__init__(Reads(reads.best + reserve, reads.recent, reads.everything))
         self._comes_forward, self._fades = reads.best + reserve // 4, reads.best + reserve // 2
-        self._charges = Population(Reads(max(4 * self.reads.best, _CHARGES), everything=reads.everything))
         self._leaving = reserve > 0 and not reads.everything
+        kept = max(4 * self.reads.best, _CHARGES) if reserve else reads.best
+        self._charges = Population(Reads(kept, everything=reads.everything))
         self._published: set[Id] = set()
         self._gone: dict[Id, int] = {}
 

@@ -72,7 +72,7 @@ def test_islands_are_a_number_sizes_a_mapping_or_themselves_and_migration_may_st
 
 
 def residents(losses, rank=0, reserve=0):
-    serials, population = count(), Residents(Reads(best=4), reserve)
+    serials, population = count(), Residents(Reads(best=len(losses)), reserve)
     for loss in losses:
         one = pl.Individual(pl.Id(0, rank, next(serials)), (0.5,), SPACE, status=pl.Status.OK, loss=float(loss))
         population.take_charge(one)

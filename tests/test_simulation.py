@@ -122,6 +122,5 @@ def test_islands_learn_of_each_other_by_migration_alone():
     joined = simulation(8, 800, islands={"count": 2, "migration_probability": 0.1})
     joined.run()
     for search, mixed in ((apart, False), (joined, True)):
-        for rank in search.ranks:
-            optimizer = rank.worker.optimizer
-            assert any(one.id.island != optimizer.island for one in optimizer.population) is mixed
+        optimizers = [rank.worker.optimizer for rank in search.ranks]
+        assert any(one.id.island != each.island for each in optimizers for one in each.population) is mixed
