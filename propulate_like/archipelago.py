@@ -11,7 +11,7 @@ from propulate_like.messages import Records
 from propulate_like.migration import Islands, Migrator, island_of
 from propulate_like.optimizer import Optimizer
 from propulate_like.population import Population, Reads
-from propulate_like.propagators import Propagator
+from propulate_like.propagators import Propagator, auto
 from propulate_like.residents import Residents
 from propulate_like.run import Beginning
 from propulate_like.space import Space
@@ -44,12 +44,12 @@ class Archipelago:
         """Give a rank's optimizer, whose population lets individuals come and go where that may happen."""
         island = island_of(self.layout, rank)
         members = self.layout[island]
-        evaluations = self._evaluations
-        share = None if evaluations is None else max(evaluations * len(members) // self.ranks, 1)
+        propagator = self._propagators[island]
+        if propagator == "auto":
+            propagator = auto(self._evaluations, len(members) / self.ranks)
         return Optimizer(
             self._space,
-            propagator=self._propagators[island],
-            evaluations=share,
+            propagator=propagator,
             workers=self.ranks,
             rank=rank,
             seed=seed,

@@ -195,3 +195,58 @@ def test_rank_that_cannot_write_its_journal_ends_the_search_instead_of_hanging_i
     ended = python(path, ranks=3, check=False)
     assert ended.returncode != 0
     assert "rank-00001.jsonl" in ended.stderr
+
+
+def test_simulation_says_what_a_run_would_cost_for_several_numbers_of_ranks(project, command):
+    project()
+    common = ("simulate", "search.yaml", "--ranks", "2,16", "--seconds-per-evaluation", "lognormal:10,0.5")
+    ended = command(*common, "--set", "budget.evaluations=200", "--set", "islands.count=2", "--format", "json")
+    few, many = json.loads(ended.stdout)
+    assert (few["ranks"], many["ranks"]) == (2, 16)
+    assert few["evaluations"] == many["evaluations"] == 200
+    assert 7 < few["seconds"] / many["seconds"] < 8.5
+    assert few["islands"] == 2
+    assert ended.stdout == command(*common, "--set", "budget.evaluations=200", "--set", "islands.count=2",
+                                   "--format", "json").stdout  # fmt: skip
+
+
+def test_simulation_takes_times_and_losses_of_an_ended_run_and_lets_some_fail(project, command):
+    project()
+    command("run", "search.yaml", "--run", "before")
+    known = {row["loss"] for row in json.loads(command("results", "before", "--top", "999", "--format", "json").stdout)}
+    arguments = ("--seconds-per-evaluation", "before", "--losses", "before", "--failures", "0.2")
+    ended = command("simulate", "search.yaml", "-n", "4", *arguments, "--format", "json")
+    (row,) = json.loads(ended.stdout)
+    assert row["best"] in known
+    assert row["seconds"] < 10
+
+
+def test_simulation_draws_its_forecast(project, command, tmp_path):
+    project()
+    command("simulate", "search.yaml", "-n", "2,4", "--plot", "forecast.html")
+    page = (tmp_path / "forecast.html").read_text(encoding="utf-8")
+    assert "best value" in page
+    assert "2 ranks" in page
+    assert "4 ranks" in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--ranks", "many"), "--ranks many: must be numbers of ranks such as 64"),
+        (("--ranks", "0"), "--ranks 0: must be numbers of ranks"),
+        (("--seconds-per-evaluation", "normal:3"), "'normal:3' must be a number of seconds such as 60"),
+        (("--seconds-per-evaluation", "-1"), "'-1' must be a number of seconds"),
+        (("--seconds-per-evaluation", "nan"), "'nan' must be a number of seconds"),
+        (("--losses", "runs/none"), "runs/none is no run's folder: it does not exist"),
+        (("--failures", "1.5"), "failures=1.5 must be a number of at least 0 and at most 1"),
+        (("--latency", "-1"), "latency=-1.0 must be a number of at least 0"),
+        (("--bandwidth", "0"), "bandwidth=0.0 must be a number above 0"),
+    ],
+)
+def test_assumption_that_cannot_be_is_one_line(arguments, message, project, command):
+    project()
+    ended = command("simulate", "search.yaml", *arguments, check=False)
+    assert ended.returncode == 2
+    assert message in ended.stderr
+    assert ended.stderr.count("\n") == 1
