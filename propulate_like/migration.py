@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from propulate_like import declarations
 from propulate_like.individual import Id, Individual
-from propulate_like.propagators import Breeding, Propagator, Selection, SelectRandom, reading
+from propulate_like.propagators import Breeding, Propagator, SelectBest, Selection, reading
 from propulate_like.residents import Residents
 from propulate_like.space import Space
 from propulate_like.topologies import Given, Matrix, Topology
@@ -33,7 +33,7 @@ class Islands:
         *,
         sizes: list[int] | None = None,
         topology: Topology | str | list[list[int]] = "ring",
-        migration_probability: float = 0.05,
+        migration_probability: float = 0.02,
         pollination: bool = True,
         emigrants: Propagator | str | None = None,
         replaced: Propagator | str | None = None,
@@ -58,7 +58,7 @@ class Islands:
         if not isinstance(pollination, bool):
             message = f"pollination={pollination!r} must be true (copies leave) or false (individuals leave)"
             raise ValueError(message)
-        self.emigrants = SelectRandom(1) if emigrants is None else _selection("emigrants", emigrants)
+        self.emigrants = SelectBest(1) if emigrants is None else _selection("emigrants", emigrants)
         self.replaced = None if replaced is None else _selection("replaced", replaced)
         if self.replaced is not None and not pollination:
             message = "replaced: only copies can take the place of others: it needs pollination: true"

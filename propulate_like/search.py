@@ -248,8 +248,7 @@ class _Search:
                 watch = stack.enter_context(Progress(beginning, self.budget, maximize=self.maximize))
             worker = self._worker(beginning, transport, self.objective.whole(team or evaluator), watch)
             stack.enter_context(Interruption(worker))
-            worker.run()
-        ending = worker.ending or Ending.of([])
+            ending = worker.run()
         if team is not None:
             team.disband(msgspec.json.encode(ending), _GOODBYE_SECONDS)
         return ending

@@ -104,11 +104,11 @@ class Simulation:
                 self._resume(rank, stamped)
             elif self.now == rank.wakes:
                 self._beat(rank)
-        ended = [rank.worker.ending for rank in self.ranks]
-        if ended[0] is None or None in ended:
-            message = f"at {self.now:g} s, {ended.count(None)} of {len(ended)} ranks wait for what never comes"
+        waiting = sum(rank.ending is None for rank in self.ranks)
+        if waiting:
+            message = f"at {self.now:g} s, {waiting} of {len(self.ranks)} ranks wait for what never comes"
             raise RuntimeError(message)
-        return ended[0]
+        return self.ranks[0].ending
 
     def _resume(self, rank: _Rank, answer: Individual | None) -> None:
         """Let a rank take its next step, and begin its evaluation, or its wait."""
@@ -118,8 +118,8 @@ class Simulation:
         rank.end.answers = False
         try:
             step = rank.steps.send(answer) if rank.steps is not None else 0.0
-        except StopIteration:
-            rank.over = True
+        except StopIteration as end:
+            rank.ending = end.value
             return
         finally:
             self._running = None
@@ -153,7 +153,7 @@ class Simulation:
 
     def _schedule(self, rank: _Rank, time: float) -> None:
         """Have a rank look at its messages at its first chance from `time` on."""
-        if time == math.inf or rank.over or rank.steps is None:
+        if time == math.inf or rank.ending is not None or rank.steps is None:
             return
         evaluating = rank.individual is not None
         if evaluating and not rank.end.answers:
@@ -192,12 +192,12 @@ class _Rank:
 
     def __init__(self, worker: Worker, end: SimulatedTransport, generator: Random) -> None:
         self.worker, self.end, self.generator = worker, end, generator
-        self.steps: Generator[Individual | float, Individual | None, None] | None = None
+        self.steps: Generator[Individual | float, Individual | None, Ending] | None = None
         self.individual: Individual | None = None
         self.began = self.until = 0.0
         self.wakes = self.noticed = math.inf
         self.token = 0
-        self.over = False
+        self.ending: Ending | None = None
 
 
 class _SharedRecords(Records):

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, cast
 
 import msgspec
 
@@ -28,8 +28,8 @@ from propulate_like.waiting import Pause
 
 EXCHANGE_SECONDS = 0.0002
 """How often messages are exchanged while evaluations are shorter than that; after each one otherwise."""
-_EXCHANGE_SHARE = 0.25
-"""The share of the time that exchanging messages may take, where looking at very many peers takes long."""
+_LOOKING_SHARE = 0.25
+"""The share of the time that it may take to look for messages, where there are very many peers."""
 LONG_SECONDS = 0.01
 """After an evaluation that took this long, the next one's start is noted in the journal before it begins."""
 FAILURES_BEFORE_GIVING_UP = 20
@@ -91,8 +91,6 @@ class Worker:
         self.evaluating = False
         self.statuses: Counter[Status] = Counter()
         """How many evaluations of this rank came to each status but OK."""
-        self.ending: Ending | None = None
-        """What the search came to on all ranks, once it is over."""
         self.began = clock()
         self._journal, self._watch, self._clock = journal, watch, clock
         self._curve: Curve | None = None
@@ -111,23 +109,23 @@ class Worker:
         self._give_up_after = max(FAILURES_BEFORE_GIVING_UP, 2 * transport.size)
         self._gathering = Gathering(transport)
 
-    def run(self) -> None:
-        """Search to the end; afterwards, `ending` says what all ranks found."""
+    def run(self) -> Ending:
+        """Search to the end, and give what the search came to on all ranks."""
         with self._pulse:
             steps, answer = self.steps(), None
             while True:
                 try:
                     step = steps.send(answer)
-                except StopIteration:
-                    return
+                except StopIteration as end:
+                    return cast("Ending", end.value)
                 answer = None
                 if isinstance(step, Individual):
                     answer = self._call(step)
                 else:
                     time.sleep(step)
 
-    def steps(self) -> Generator[Individual | float, Individual | None, None]:
-        """Go through the search. Give each individual to be evaluated, and be sent it with its outcome.
+    def steps(self) -> Generator[Individual | float, Individual | None, Ending]:
+        """Go through the search, and return what it came to. Give each individual, and be sent it with its outcome.
 
         None is sent for one that was broken off. A number is given where there is nothing to do for so many seconds,
         or until a message arrives.
@@ -157,7 +155,7 @@ class Worker:
             self.island.add(evaluated)
             if self._clock() >= self._due:
                 self.exchange()
-        yield from self._take_leave()
+        return (yield from self._take_leave())
 
     def stop(self, reason: Reason) -> None:
         """Begin no further evaluation, on any rank."""
@@ -169,7 +167,8 @@ class Worker:
     def exchange(self) -> None:
         """Take in what has arrived, answer, and send what waits; waits for nobody."""
         now = self._clock()
-        self._receive()
+        looked = self._receive()
+        self._due = now + max(EXCHANGE_SECONDS, looked / _LOOKING_SHARE)
         tickets = self.tickets
         if now >= self._deadline and self.reason is None:
             self.stop(Reason.SECONDS)
@@ -183,7 +182,6 @@ class Worker:
         self.island.publisher.flush(now)
         self.transport.flush()
         self._journal.flush_if_due()
-        self._due = max(now + EXCHANGE_SECONDS, now + (self._clock() - now) / _EXCHANGE_SHARE)
 
     def report(self, step: int, loss: float) -> bool:
         """Take an intermediate loss of the running evaluation, while it runs; say whether it is to stop."""
@@ -262,11 +260,16 @@ class Worker:
         else:
             curves.end(ident, completed=state == messages.COMPLETED)
 
-    def _receive(self) -> None:
-        for peer, message in self.transport.receive():
+    def _receive(self) -> float:
+        """Take in what has arrived, and give the seconds that it took to look for it."""
+        began = self._clock()
+        arrived = self.transport.receive()
+        looked = self._clock() - began
+        for peer, message in arrived:
             self._handle(peer, message)
         if self._watch is not None:
             self._watch(self)
+        return looked
 
     def _handle(self, peer: int, message: bytes) -> None:
         kind, content = message[:1], message[1:]
@@ -331,7 +334,7 @@ class Worker:
             self.exchange()
         self._idle.append((began, self._clock()))
 
-    def _take_leave(self) -> Generator[float, None, None]:
+    def _take_leave(self) -> Generator[float, None, Ending]:
         """Give this rank's last words once all it sent was taken and all below it gave theirs; then wait for the end.
 
         Nothing is under way between ranks afterwards.
@@ -359,9 +362,9 @@ class Worker:
             yield pause.next()
             self._receive()
             self.transport.flush()
-        self.ending = self._gathering.ending or Ending.of([word])
         self._journal.close()
         self.transport.close(_GOODBYE_SECONDS)
+        return self._gathering.ending or Ending.of([word])
 
     def _farewell(self) -> Farewell:
         epoch = self._epoch

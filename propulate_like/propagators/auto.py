@@ -15,10 +15,11 @@ _FEWEST, _MOST = 4, 40  # individuals to breed from
 def auto(evaluations: int | None = None, share: float = 1.0) -> Propagator:
     """Give a self-adaptive genetic chain whose population suits the number of evaluations, if that is known.
 
-    An island has its `share` of that population: apart, and with some migration, the parts find what the whole would.
+    One of several islands, with that `share` of the ranks, breeds from half its share of that: what else it needs comes
+    from the others.
     """
     suits = _MOST if evaluations is None else min(max(evaluations // 10, _FEWEST), _MOST)
-    among = max(round(suits * share), _FEWEST)
+    among = suits if share == 1.0 else max(round(suits * share / 2), _FEWEST)
     chain = Chain(
         SelectRanked(2, among=among),
         UniformCrossover(0.8),

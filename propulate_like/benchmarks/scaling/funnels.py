@@ -19,7 +19,7 @@ from propulate_like.parameters import Float
 from propulate_like.simulation import Simulation
 from propulate_like.space import Space
 
-RANKS, EVALUATIONS, DIMENSIONS, SEEDS = 64, 38_912, 30, 10
+RANKS, EVALUATIONS, DIMENSIONS, SEEDS = 64, 30_000, 30, 10
 _Point = npt.NDArray[np.float64]
 
 
@@ -49,9 +49,9 @@ FUNCTIONS: dict[str, tuple[Callable[[_Point], float], float]] = {
 }
 SETTINGS: dict[str, Islands] = {
     "one island": Islands(1),
-    "8 islands, no migration": Islands(8, migration_probability=0.0),
-    "8 islands, copies migrate": Islands(8),
-    "8 islands, individuals migrate": Islands(8, pollination=False),
+    "4 islands, no migration": Islands(4, migration_probability=0.0),
+    "4 islands, copies migrate": Islands(4),
+    "4 islands, individuals migrate": Islands(4, pollination=False),
 }
 
 
