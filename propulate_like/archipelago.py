@@ -9,7 +9,7 @@ from propulate_like.island import Island
 from propulate_like.journal import Evaluated, Journal, Started
 from propulate_like.messages import Records
 from propulate_like.migration import Islands, Migrator, island_of
-from propulate_like.optimizer import Optimizer
+from propulate_like.optimizer import Optimizer, whole_propagator
 from propulate_like.population import Population, Reads
 from propulate_like.propagators import Propagator, auto
 from propulate_like.residents import Residents
@@ -44,24 +44,23 @@ class Archipelago:
         """Give a rank's optimizer, whose population lets individuals come and go where that may happen."""
         island = island_of(self.layout, rank)
         members = self.layout[island]
-        propagator = self._propagators[island]
-        if propagator == "auto":
-            propagator = auto(self._evaluations, len(members) / self.ranks)
         return Optimizer(
             self._space,
-            propagator=propagator,
+            propagator=self._propagator(island),
             workers=self.ranks,
             rank=rank,
             seed=seed,
             fidelity=self._fidelity,
             island=island,
+            islands=len(self.layout),
+            members=members,
             reserve=self._reserve(island) if self.migrates else None,
         )
 
     @property
     def traits(self) -> int:
         """How many strategy parameters an individual of any island has at most: those of records between them."""
-        return max(self.optimizer(members[0], 0).propagator.traits for members in self.layout)
+        return max(self._propagator(island).traits for island in range(len(self.layout)))
 
     def island(
         self, optimizer: Optimizer, transport: Transport, journal: Journal, records: Records | None = None
@@ -97,6 +96,8 @@ class Archipelago:
             optimizer.population.restore(individuals, mine, whole=beginning.whole[optimizer.island])
         for evaluated in living:
             optimizer.absorb(evaluated.individual(self._space))
+        if optimizer.best is None and beginning.best is not None:
+            optimizer.best = beginning.best.individual(self._space)
 
     def share(self, unfinished: Sequence[Started], rank: int) -> list[Started]:
         """Give those evaluations, begun and not ended, that this rank is to begin again: some of its island's."""
@@ -104,6 +105,12 @@ class Archipelago:
         members = self.layout[island]
         theirs = [started for started in unfinished if started.id.island % len(self.layout) == island]
         return theirs[rank - members[0] :: len(members)]
+
+    def _propagator(self, island: int) -> Propagator:
+        chosen = self._propagators[island]
+        if chosen == "auto":
+            return auto(self._evaluations, len(self.layout[island]) / self.ranks)
+        return whole_propagator(chosen)
 
     def _reserve(self, island: int) -> int:
         """Give how many beyond the best an island's ranks keep: more than may leave while a message is under way."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from math import isfinite
 from typing import Any
@@ -58,8 +58,9 @@ class Fidelity:
 class Ladder:
     """What one rank knows of the rungs: the losses on each, and which of its own may still be promoted."""
 
-    def __init__(self, fidelity: Fidelity, rank: int, workers: int) -> None:
-        self._reduction, self._rank, self._workers = fidelity.reduction, rank, workers
+    def __init__(self, fidelity: Fidelity, mine: Callable[[Id], bool], sharing: int) -> None:
+        """Promote those that are `mine`; so do others with theirs, `sharing` ranks in all."""
+        self._reduction, self._mine, self._sharing = fidelity.reduction, mine, sharing
         count = len(fidelity.rungs) - 1  # there is no promotion from the highest
         self._losses: list[list[float]] = [[] for _ in range(count)]
         self._waiting: list[dict[Id, Individual]] = [{} for _ in range(count)]
@@ -75,8 +76,7 @@ class Ladder:
             return
         self._seen.add(individual.id)
         insort(self._losses[individual.rung], individual.loss)
-        own = individual.id.rank % self._workers == self._rank  # a run may go on with fewer ranks than it began with
-        if own and individual.status is OK and individual.id not in self._promoted:
+        if self._mine(individual.id) and individual.status is OK and individual.id not in self._promoted:
             self._waiting[individual.rung][individual.id] = individual
 
     def promoted(self, ident: Id) -> None:
@@ -86,7 +86,7 @@ class Ladder:
             for waiting, equal in zip(self._waiting, self._equal, strict=True):
                 individual = waiting.pop(ident, None)
                 if individual is not None:
-                    equal[individual.loss] += self._workers  # others have as many, more or less
+                    equal[individual.loss] += self._sharing  # others have as many, more or less
 
     def promote(self, ident: Id) -> Individual | None:
         """Give the best that deserves promotion, as a newborn with the identity `ident`; the highest rungs first."""

@@ -35,13 +35,12 @@ class Island:
         self.publisher = Publisher(transport, members, optimizer.population.holds)
         self._optimizer, self._transport, self._journal = optimizer, transport, journal
         self._records, self._migrator = records, migrator
-        self._alone = len(members) == 1
 
     def add(self, individual: Individual) -> None:
         """Learn of what was evaluated on this rank, tell the island, and let those leave whose time has come."""
         migrator = self._migrator
         if migrator is None:
-            if self._optimizer.absorb(individual) and not self._alone:
+            if self._optimizer.absorb(individual):
                 self._publish(individual)
             return
         if individual.has_loss:
@@ -63,18 +62,19 @@ class Island:
                 self._publish_risen(migrator)
         elif kind == messages.MIGRANT and migrator is not None:
             for individual, _ in self._records.unpack(content):
-                if self._settle(migrator, individual):
+                known = migrator.pollination and self._optimizer.population.holds(individual)
+                if not known and self._settle(migrator, individual):
                     self._replace(migrator, individual)
 
     def _publish(self, individual: Individual) -> None:
         self.publisher.publish(messages.RECORDS, self._records.pack(individual), individual)
 
     def _settle(self, migrator: Migrator, individual: Individual) -> bool:
-        """Take one into this rank's charge; False where it has left since, or is there already."""
-        settled = migrator.residents.take_charge(individual)
-        if settled and self._optimizer.absorb(individual):
-            self._publish(individual)
-        return settled
+        """Take one into this rank's charge, unless it has left since; say whether that changed the population."""
+        if not migrator.residents.take_charge(individual) or not self._optimizer.absorb(individual):
+            return False
+        self._publish(individual)
+        return True
 
     def _send_off(self, migrator: Migrator, individual: Individual, island: int, rank: int) -> None:
         arriving = individual

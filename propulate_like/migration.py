@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from heapq import heapify, heapreplace
 from itertools import accumulate
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from propulate_like import declarations
 from propulate_like.individual import Id, Individual
+from propulate_like.optimizer import whole_propagator
 from propulate_like.propagators import Breeding, Propagator, SelectBest, Selection, reading
 from propulate_like.residents import Residents
 from propulate_like.space import Space
-from propulate_like.topologies import Given, Matrix, Topology
+from propulate_like.topologies import Given, Topology
+
+_Read = TypeVar("_Read")
 
 
 class Islands:
@@ -49,7 +53,7 @@ class Islands:
         if self.sizes and self.count != len(self.sizes):
             message = f"count={count} and sizes={sizes!r} name different numbers of islands"
             raise ValueError(message)
-        self.topology = Topology.of(topology)
+        self.topology = _named("topology", lambda: Topology.of(topology))
         if isinstance(self.topology, Given) and len(self.topology.rows) != self.count:
             message = f"topology: {self.topology.rows!r} is for {len(self.topology.rows)} islands, not {self.count}"
             raise ValueError(message)
@@ -66,7 +70,9 @@ class Islands:
         if propagators is not None and not (isinstance(propagators, list | tuple) and len(propagators) == self.count):
             message = f"propagators={propagators!r} must be a list with one for each of {self.count} islands"
             raise ValueError(message)
-        self.propagators = None if propagators is None else [_propagator(one) for one in propagators]
+        self.propagators = (
+            None if propagators is None else [_propagator(number, one) for number, one in enumerate(propagators)]
+        )
 
     @classmethod
     def of(cls, form: IslandsForm, migration: Mapping[str, Any] | None = None) -> Islands:
@@ -74,24 +80,30 @@ class Islands:
 
         ValueError where that cannot work.
         """
-        if isinstance(form, Islands) and not migration:
+        if migration is not None and not isinstance(migration, Mapping):
+            message = f"migration={migration!r} must be a mapping such as {{'topology': 'full', 'pollination': False}}"
+            raise ValueError(message)
+        if isinstance(form, Islands):
+            if migration:
+                message = f"migration={migration!r}: the islands are given as {form!r}, which say it themselves"
+                raise ValueError(message)
             return form
         if isinstance(form, list | tuple):
             form = {"sizes": list(form)}
         elif not isinstance(form, Mapping):
             form = {} if form is None else {"count": form}
-        more = {
-            "migration_probability" if key == "probability" else key: value for key, value in (migration or {}).items()
-        }
-        return declarations.build(cls, [], {**form, **more})
+        return declarations.build(cls, [], {**form, **(migration or {})})
 
     def layout(self, ranks: int) -> list[range]:
         """Give the ranks of each island, which are neighbours; each has at least one, or there are fewer islands."""
         shares = (self.sizes or [1] * self.count)[:ranks]
         sizes = [1] * len(shares)
-        for _ in range(ranks - len(shares)):  # the next one to whom most is owed: D'Hondt's method
-            neediest = max(range(len(shares)), key=lambda island: shares[island] / (sizes[island] + 1))
-            sizes[neediest] += 1
+        owed = [(-share / 2, island) for island, share in enumerate(shares)]
+        heapify(owed)
+        for _ in range(ranks - len(shares)):  # the next one goes where most is owed: D'Hondt's method
+            island = owed[0][1]
+            sizes[island] += 1
+            heapreplace(owed, (-shares[island] / (sizes[island] + 1), island))
         ends = [*accumulate(sizes)]
         return [range(end - size, end) for end, size in zip(ends, sizes, strict=True)]
 
@@ -123,8 +135,8 @@ class Migrator:
         self.pollination = islands.pollination
         self.residents = residents
         self._islands, self._layout = islands, layout
-        matrix: Matrix = islands.topology.matrix(len(layout), seed)
-        self._numbers = [(target, number) for target, number in enumerate(matrix[self.island]) if number]
+        row = islands.topology.row(self.island, len(layout), seed)
+        self._numbers = [(target, number) for target, number in enumerate(row) if number]
         self._generator = Random(f"{seed}/{rank}/migration")
         self._copied: set[tuple[Id, int]] = set()
 
@@ -144,8 +156,10 @@ class Migrator:
     def replaced_by(self, arrived: Individual) -> Individual | None:
         """Give the one that makes room for a copy that arrived, if any does."""
         policy = self._islands.replaced
+        if policy is None or not self.residents.may_spare:
+            return None
         candidates = [one for one in self.residents.charges if one.id != arrived.id]
-        if policy is None or len(candidates) < policy.takes[0]:
+        if len(candidates) < policy.takes[0]:
             return None
         return policy(candidates, self._breeding(arrived.space))[0]
 
@@ -172,12 +186,21 @@ def island_of(layout: Sequence[range], rank: int) -> int:
 
 
 def _selection(name: str, form: Any) -> Selection:
-    chosen = reading.read({form: 1} if isinstance(form, str) else form)
+    chosen = _named(name, lambda: reading.read({form: 1} if isinstance(form, str) else form))
     if not isinstance(chosen, Selection) or chosen.gives != 1:
         message = f"{name}: {chosen!r} must be a selection that gives 1 individual, such as SelectBest(1)"
         raise ValueError(message)
     return chosen
 
 
-def _propagator(form: Any) -> Propagator | str:
-    return "auto" if form == "auto" else reading.read(form)
+def _propagator(number: int, form: Any) -> Propagator | str:
+    return "auto" if form == "auto" else _named(f"island {number}", lambda: whole_propagator(reading.read(form)))
+
+
+def _named(name: str, read: Callable[[], _Read]) -> _Read:
+    """Read a part of the settings; what is wrong with it is said with its name."""
+    try:
+        return read()
+    except ValueError as error:
+        message = f"{name}: {error}"
+        raise ValueError(message) from None

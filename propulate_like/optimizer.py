@@ -20,8 +20,8 @@ class Optimizer:
 
     `ask` gives the next individual to evaluate, `tell` takes its loss, and `absorb` takes an individual that was
     evaluated elsewhere. `evaluations` and `workers` (how many ranks share the search) let "auto" fit its settings;
-    `rank` must differ among those that share it; `island` is part of the individuals' identity, and a `reserve` is for
-    islands that individuals migrate from and to (see `Residents`). The same `seed`, calls and losses give the same
+    `rank` must differ among those that share it. One of several `islands` has a number and `members`, its ranks, and a
+    `reserve` where individuals migrate (see `Residents`). The same `seed`, calls and losses give the same
     individuals. With a `fidelity`, individuals begin at its lowest rung, and the best of each rung are promoted to the
     next one.
     """
@@ -37,6 +37,8 @@ class Optimizer:
         seed: int | None = None,
         fidelity: Fidelity | None = None,
         island: int = 0,
+        islands: int = 1,
+        members: range | None = None,
         reserve: int | None = None,
     ) -> None:
         """ValueError where the space or the propagator cannot work."""
@@ -46,10 +48,11 @@ class Optimizer:
         everything = Reads(everything=fidelity is not None)  # a rung's best are known by all that reached it
         reads = self.propagator.reads | Reads(best=self.propagator.wants) | everything
         self.population = Population(reads) if reserve is None else Residents(reads, reserve)
-        self._ladder = None if fidelity is None else Ladder(fidelity, rank, workers)
+        self._members, self._islands = range(workers) if members is None else members, islands
+        self._ladder = None if fidelity is None else Ladder(fidelity, self._mine, len(self._members))
         self.best: Individual | None = None
         self._ready = False
-        self._shrinks = reserve is not None
+        self._shrinks = bool(reserve)
         self.rank, self.island = rank, island
         self.workers = workers
         self.seed = Random().getrandbits(32) if seed is None else seed
@@ -59,6 +62,12 @@ class Optimizer:
         """Go on with individual number `serial`, and the stream of random numbers that begins there."""
         self._serial = serial
         self._generator = Random(f"{self.seed}/{self.rank}/{serial}")
+
+    def _mine(self, ident: Id) -> bool:
+        """Say whether it is for this rank to promote one: a run may go on with other ranks than it began with."""
+        members = self._members
+        here = ident.island % self._islands == self.island
+        return here and (ident.rank - members.start) % len(members) == self.rank - members.start
 
     def promoted(self, ident: Id) -> None:
         """Learn that an individual was promoted before this search continued."""

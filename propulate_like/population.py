@@ -106,9 +106,10 @@ class Population(Sequence[Individual]):
         """Be whole up to this loss only, from now on: there are others behind it."""
         self._limit = min(self._limit, loss)
 
-    def forget(self, ident: Id) -> None:
-        """Take one out of the newest."""
-        self._recent = deque((one for one in self._recent if one.id != ident), maxlen=self._recent.maxlen)
+    def forget(self, ident: Id, moves: int) -> None:
+        """Take one that has moved no more than so often out of the newest."""
+        stays = (one for one in self._recent if one.id != ident or one.moves > moves)
+        self._recent = deque(stays, maxlen=self._recent.maxlen)
 
     def _remember(self, individual: Individual) -> bool:
         """Keep it as the newest, unless it is known as such."""

@@ -50,8 +50,10 @@ class Publisher:
 
     def publish(self, kind: bytes, content: bytes, individual: Individual | None = None) -> None:
         """Tell every other rank of the island; nothing is sent before the next flush."""
+        others = len(self._members) - 1
+        if others == 0:
+            return
         if individual is not None:
-            others = len(self._members) - 1
             seconds = _STRAIGHT_SHARE * individual.seconds
             self._straight = others <= _FEW or others * self._transport.send_seconds <= seconds
         if self._straight:
@@ -65,22 +67,25 @@ class Publisher:
 
     def flush(self, now: float) -> None:
         """Hand the transport what waits, for each rank that has taken the batch before."""
-        ready = self._transport.ready
-        for peer, (since, items) in list(self._under_way.items()):
-            if ready(peer):
-                del self._under_way[peer]
-                self._silent.discard(peer)
-            elif peer not in self._silent and now - since > SILENT_SECONDS:
-                self._go_around(peer, items)
         if self._for_all:
             self._send_to_all()
-        for peer in [peer for peer in self._waiting if ready(peer)]:
-            items = self._waiting.pop(peer)
-            if any(item[0] is not None for item in items):
-                self._under_way[peer] = now, items
-            self.records += self._records(items)
-            for message in self._written(items):
-                self._transport.send(peer, message)
+        for peer in {**self._under_way, **self._waiting}:
+            if self._transport.ready(peer):
+                self._under_way.pop(peer, None)
+                self._silent.discard(peer)
+                self._hand_over(peer, now)
+            elif peer not in self._silent:  # whatever it is that it has not taken
+                since, items = self._under_way.setdefault(peer, (now, []))
+                if now - since > SILENT_SECONDS:
+                    self._go_around(peer, items)
+
+    def _hand_over(self, peer: int, now: float) -> None:
+        items = self._waiting.pop(peer, [])
+        if any(item[0] is not None for item in items):
+            self._under_way[peer] = now, items
+        self.records += self._records(items)
+        for message in self._written(items):
+            self._transport.send(peer, message)
 
     def _send_to_all(self) -> None:
         """Hand over what goes to every rank, written once; for those that are not ready or lag behind, it waits."""

@@ -78,6 +78,7 @@ class Residents(Population):
         if before is not None and before.moves >= individual.moves:
             super().add(before)
             return False
+        new = bool(self._recent.maxlen) and all(ident != other.id for other in self._recent)
         kept = super().add(individual)
         if not self._leaving:
             return kept
@@ -85,7 +86,7 @@ class Residents(Population):
             self._published.discard(self[self._fades].id)
         if kept and self._charges.ranks(key):
             if bisect_left(self._keys, key) >= self._fades:
-                return False
+                return new
             self._published.add(ident)
         return kept
 
@@ -106,7 +107,7 @@ class Residents(Population):
             if stays is not None and stays.moves > moves:
                 Population.add(population, stays)
             elif population is self:
-                self.forget(ident)
+                self.forget(ident, moves)
                 self._limit = inf
         self._published.discard(ident)
         return True

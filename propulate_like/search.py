@@ -38,9 +38,7 @@ from propulate_like.space import Space
 from propulate_like.team import Follower, TeamEvaluator
 from propulate_like.tickets import Tickets
 from propulate_like.transport import Team, Transport, connect
-from propulate_like.worker import Watcher, Worker
-
-_GOODBYE_SECONDS = 10.0
+from propulate_like.worker import GOODBYE_SECONDS, Watcher, Worker
 
 
 class SearchFailed(RuntimeError):  # noqa: N818 (it says what happened, as the standard library's names do)
@@ -216,7 +214,7 @@ class _Search:
                 self.world.abort()
             raise
         if self.team is not None:
-            self.world.close(_GOODBYE_SECONDS)
+            self.world.close(GOODBYE_SECONDS)
         result = self._result(ending, start)
         if not result.succeeded and result.failure is not None:
             raise SearchFailed(result)
@@ -250,7 +248,7 @@ class _Search:
             stack.enter_context(Interruption(worker))
             ending = worker.run()
         if team is not None:
-            team.disband(msgspec.json.encode(ending), _GOODBYE_SECONDS)
+            team.disband(msgspec.json.encode(ending), GOODBYE_SECONDS)
         return ending
 
     def _follow(self, start: _Start) -> Ending:

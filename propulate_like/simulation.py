@@ -54,7 +54,8 @@ class Simulation:
         self._evaluate, self._seconds, self._silent = evaluate, seconds, silent
         self._deadline = deadline
         self._queue: list[tuple[float, int, _Rank, int]] = []
-        self._pushed = 0
+        self.steps = 0
+        """How many moments were simulated so far, on all ranks."""
         self._running: _Rank | None = None
         self._records: Records | None = None
         ends = SimulatedTransport.connected(archipelago.ranks, network or Network(), lambda: self.now, self._notify)
@@ -134,7 +135,8 @@ class Simulation:
             self._schedule(rank, min(rank.noticed, rank.end.next_arrival))
         else:
             rank.individual = None
-            self._schedule(rank, min(rank.noticed, rank.end.first_arrival, max(self._deadline, self.now)))
+            deadline = self._deadline if self._deadline > self.now else math.inf
+            self._schedule(rank, min(rank.noticed, rank.end.first_arrival, deadline))
 
     def _beat(self, rank: _Rank) -> None:
         """Let a rank that is evaluating look at its messages."""
@@ -169,8 +171,8 @@ class Simulation:
             self._push(at, rank)
 
     def _push(self, time: float, rank: _Rank) -> None:
-        self._pushed += 1
-        heappush(self._queue, (time, self._pushed, rank, rank.token))
+        self.steps += 1
+        heappush(self._queue, (time, self.steps, rank, rank.token))
 
 
 class Trace(Journal):

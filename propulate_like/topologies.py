@@ -11,8 +11,6 @@ from typing import Any, ClassVar
 from propulate_like import declarations
 
 TOPOLOGIES: dict[str, type[Topology]] = {}
-Matrix = list[list[int]]
-"""In row i and column j, how many individuals go from island i to island j."""
 
 
 class Topology:
@@ -34,13 +32,10 @@ class Topology:
             return Given(list(form))
         return declarations.of_registry(form, TOPOLOGIES, "a topology such as ring", "topology", lambda _, value: value)
 
-    def matrix(self, count: int, seed: int) -> Matrix:
-        """Give how many go from where to where, among `count` islands; random ones by the run's `seed`."""
-        rows = []
-        for island in range(count):
-            targets = set(self.targets(island, count, Random(f"{seed}/topology"))) - {island}
-            rows.append([int(other in targets) for other in range(count)])
-        return rows
+    def row(self, island: int, count: int, seed: int) -> list[int]:
+        """Give how many go from an island to each of `count`; where that is random, by the run's `seed`."""
+        targets = set(self.targets(island, count, Random(f"{seed}/topology"))) - {island}
+        return [int(other in targets) for other in range(count)]
 
     def targets(self, island: int, count: int, generator: Random) -> Iterable[int]:
         """Give the islands that one of `count` sends to; `generator` begins anew, and alike, for each island."""
@@ -115,5 +110,5 @@ class Given(Topology):
             raise ValueError(message)
         self.rows = [list(row) for row in rows]
 
-    def matrix(self, count: int, seed: int) -> Matrix:
-        return [row[:count] for row in self.rows[:count]]
+    def row(self, island: int, count: int, seed: int) -> list[int]:
+        return self.rows[island][:count]

@@ -11,7 +11,7 @@ from typing import Protocol, cast
 
 import msgspec
 
-from propulate_like import messages
+from propulate_like import messages, overlay
 from propulate_like.census import Census, Counts
 from propulate_like.ending import Ending, Farewell, Gathering
 from propulate_like.evaluation.context import Evaluator
@@ -36,7 +36,8 @@ FAILURES_BEFORE_GIVING_UP = 20
 """A search ends when its ranks together have seen this many failures, at least two each, and no success."""
 _ISLAND = frozenset((messages.RECORDS, messages.RETIRED, messages.MIGRANT))
 _REPORT_SECONDS = 0.2
-_GOODBYE_SECONDS = 10.0
+GOODBYE_SECONDS = 10.0
+"""How long an interrupted search waits for other ranks."""
 
 
 class Reason(StrEnum):
@@ -106,6 +107,7 @@ class Worker:
         self._epoch = time.time() - self.began if epoch is None else epoch
         self._idle: list[tuple[float, float]] = []
         self._failure: Individual | None = None
+        self._leaves_by = math.inf
         self._give_up_after = max(FAILURES_BEFORE_GIVING_UP, 2 * transport.size)
         self._gathering = Gathering(transport)
 
@@ -159,10 +161,11 @@ class Worker:
 
     def stop(self, reason: Reason) -> None:
         """Begin no further evaluation, on any rank."""
-        if self.reason is None:
-            self.reason = reason
-            if reason is not Reason.SECONDS:  # every rank sees the clock itself
-                self._stop_others(reason)
+        if reason is Reason.INTERRUPTED:
+            self._hurry()
+        elif self.reason is None and reason is not Reason.SECONDS:  # every rank sees the clock itself
+            self._send_all(self.transport.peers, messages.STOP + reason.encode())
+        self.reason = self.reason or reason
 
     def exchange(self) -> None:
         """Take in what has arrived, answer, and send what waits; waits for nobody."""
@@ -292,7 +295,10 @@ class Worker:
         elif kind == messages.TICKETS:
             self.tickets.receive(peer, *messages.tickets.unpack(content))
         elif kind == messages.STOP:
-            self.reason = self.reason or Reason(content.decode())
+            reason = Reason(content.decode())
+            self.reason = self.reason or reason
+            if reason is Reason.INTERRUPTED:
+                self._hurry()
         else:
             self._gathering.handle(peer, kind, content)
 
@@ -314,12 +320,21 @@ class Worker:
 
     def _ask(self, *, idle: bool) -> None:
         request = messages.REQUEST + messages.request.pack(int(self.tickets.left), idle)
-        for peer in self.tickets.ask(idle=idle):
-            self.transport.send(peer, request)
+        self._send_all(self.tickets.ask(idle=idle), request)
 
-    def _stop_others(self, reason: Reason) -> None:
-        for peer in self.transport.peers:
-            self.transport.send(peer, messages.STOP + reason.encode())
+    def _hurry(self) -> None:
+        """Wait for no rank any more than for a farewell, and tell the neighbours, who tell theirs.
+
+        Perhaps this rank alone was interrupted; mostly all were, who would tell all others otherwise.
+        """
+        if self._leaves_by == math.inf:
+            self._leaves_by = self._clock() + GOODBYE_SECONDS
+            near = overlay.neighbours(self.transport.rank, self.transport.size)
+            self._send_all(near, messages.STOP + Reason.INTERRUPTED.encode())
+
+    def _send_all(self, peers: Iterable[int], message: bytes) -> None:
+        for peer in peers:
+            self.transport.send(peer, message)
 
     def _wait_for_tickets(self) -> Generator[float, None, None]:
         """Idle until there is a ticket, or the search is over."""
@@ -337,43 +352,42 @@ class Worker:
     def _take_leave(self) -> Generator[float, None, Ending]:
         """Give this rank's last words once all it sent was taken and all below it gave theirs; then wait for the end.
 
-        Nothing is under way between ranks afterwards.
+        Nothing is under way between ranks afterwards; what still arrives from others is passed on no more.
         """
-        interrupted = self.reason is Reason.INTERRUPTED
-        if interrupted:  # perhaps this rank alone was: the others are told, and not waited for
-            self._stop_others(Reason.INTERRUPTED)
+        if self.reason is Reason.INTERRUPTED:
+            self._hurry()
         self._report_counts()
-        word = self._farewell()
+        ended = self._epoch + self._clock()
         idle = sum(end - begin for begin, end in self._idle)
-        self._journal.write(Closed(word.ended, idle, word.reason))
-        deadline = self._clock() + _GOODBYE_SECONDS if interrupted else math.inf
+        self._journal.write(Closed(ended, idle, self.reason or Reason.INTERRUPTED))
         pause = Pause()
         while True:
             self._receive()
             self.island.publisher.flush(self._clock())
             self.transport.flush()
             quiet = self.island.publisher.done and not self.transport.unsent
-            if (quiet and self._gathering.complete) or self._clock() >= deadline:
+            if (quiet and self._gathering.complete) or self._clock() >= self._leaves_by:
                 break
             yield pause.next()
+        word = self._farewell(ended)
         self._gathering.report(word)
         self.transport.flush()
-        while self._gathering.ending is None and self._clock() < deadline + _GOODBYE_SECONDS:
+        while self._gathering.ending is None and self._clock() < self._leaves_by + GOODBYE_SECONDS:
             yield pause.next()
             self._receive()
             self.transport.flush()
         self._journal.close()
-        self.transport.close(_GOODBYE_SECONDS)
+        self.transport.close(GOODBYE_SECONDS)
         return self._gathering.ending or Ending.of([word])
 
-    def _farewell(self) -> Farewell:
+    def _farewell(self, ended: float) -> Farewell:
         epoch = self._epoch
         return Farewell(
             reason=self.reason or Reason.INTERRUPTED,
             statuses={OK: self.census.finished - self.statuses.total(), **self.statuses},
             began=epoch + self.began,
             last_start=epoch + self._last_start,
-            ended=epoch + self._clock(),
+            ended=ended,
             idle=[(epoch + begin, epoch + end) for begin, end in self._idle],
             batches=self.transport.batches,
             volume=self.transport.volume,

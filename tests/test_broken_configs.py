@@ -59,8 +59,11 @@ BROKEN = [
     (whole(rest="islands: many\n"), "islands: 'many' is not valid"),
     (whole(rest="islands: [1, 0]\n"), "islands: sizes=0 must be a whole number of at least 1"),
     (whole(rest="islands: {cuont: 2}\n"), "islands: unknown key 'cuont'; did you mean 'count'"),
-    (whole(rest="islands: {count: 2, topology: rnig}\n"), "islands: unknown topology 'rnig'; did you mean 'ring'"),
-    (whole(rest="islands: {count: 2, topology: [[0, 1]]}\n"), "islands: [[0, 1]] must be a square matrix"),
+    (
+        whole(rest="islands: {count: 2, topology: rnig}\n"),
+        "islands: topology: unknown topology 'rnig'; did you mean 'ring'",
+    ),
+    (whole(rest="islands: {count: 2, topology: [[0, 1]]}\n"), "islands: topology: [[0, 1]] must be a square matrix"),
     (whole(rest="islands: {count: 2, topology: {random_regular: 0}}\n"), "random_regular: degree=0 must be"),
     (whole(rest="islands: {count: 2, migration_probability: 2}\n"), "migration_probability=2 must be a number"),
     (whole(rest="islands: {count: 2, emigrants: select_bets}\n"), "unknown step 'select_bets'; did you mean"),

@@ -62,12 +62,30 @@ def test_settings_that_cannot_work_are_refused(settings, message):
         pl.Islands.of(settings)
 
 
+@pytest.mark.parametrize(
+    ("islands", "migration", "message"),
+    [
+        (2, 0.1, "migration=0.1 must be a mapping"),
+        (2, "ring", "migration='ring' must be a mapping"),
+        (2, {"probability": 0.1}, r"unknown key 'probability'; did you mean 'migration_probability'\?"),
+        (pl.Islands(2), {"topology": "full"}, "the islands are given as .* which say it themselves"),
+        ({"propagators": ["auto", [{"select_best": 4}]]}, None, "island 1: .* but one is evaluated at a time"),
+        ({"propagators": ["auto", "select_best"]}, None, "island 1: select_best: missing a required argument"),
+        ({"count": 2, "topology": "rnig"}, None, "topology: unknown topology 'rnig'"),
+        ({"count": 2, "emigrants": "select_bets"}, None, "emigrants: unknown step 'select_bets'"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_place(islands, migration, message):
+    with pytest.raises(ValueError, match=message):
+        pl.Islands.of(islands, migration)
+
+
 def test_islands_are_a_number_sizes_a_mapping_or_themselves_and_migration_may_stand_apart():
     assert pl.Islands.of(3).count == 3
     assert pl.Islands.of([2, 4]).sizes == [2, 4]
     assert pl.Islands.of({"count": 2, "topology": "full"}).topology.name == "full"
     assert pl.Islands.of(None).count == 1
-    apart = pl.Islands.of(2, {"probability": 0.3, "pollination": False})
+    apart = pl.Islands.of(2, {"migration_probability": 0.3, "pollination": False})
     assert (apart.count, apart.migration_probability, apart.pollination) == (2, 0.3, False)
 
 

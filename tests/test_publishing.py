@@ -115,3 +115,20 @@ def test_what_waits_for_a_deaf_rank_does_not_grow_beyond_what_matters():
     island.go_on(0.1)
     assert len(island.heard[1]) < 1000
     assert set(range(9980, 10_000)) <= {ident.serial for ident in island.heard[1]}
+
+
+def test_ranks_that_are_deaf_again_and_again_hold_nobody_up():
+    """Whatever it was that a deaf rank did not take: even a batch that it got only for itself."""
+    island = Island(32, deaf=range(1, 32, 2))
+    for serial in range(40):
+        if serial in (10, 20, 30):  # all of them look once
+            deaf, island.deaf = island.deaf, set()
+            island.go_on(0.002)
+            island.deaf = deaf
+        island.publish(2 * serial % 32, serial)
+        if serial % 3 == 0:  # a message that is not the publisher's
+            island.ends[0].send(1, messages.RECORDS)
+        island.go_on(10 * SILENT_SECONDS)
+        everybody = {ident for heard in island.heard for ident in heard if ident.rank % 2 == 0}
+        for rank in range(0, 32, 2):
+            assert {ident for ident in everybody if ident.rank != rank} <= set(island.heard[rank])

@@ -7,9 +7,11 @@ import pytest
 import propulate_like as pl
 from propulate_like.archipelago import Archipelago
 from propulate_like.benchmarks.scaling import costs
-from propulate_like.benchmarks.scaling.schedules import conservation, exactness
+from propulate_like.benchmarks.scaling.schedules import Schedule, conservation, exactness
+from propulate_like.population import Reads
 from propulate_like.simulation import Simulation
 from propulate_like.transport.simulated import Network
+from propulate_like.worker import Reason
 
 SPACE = pl.Space({"x": pl.Float(-5, 5), "y": pl.Float(-5, 5)})
 
@@ -124,3 +126,46 @@ def test_islands_learn_of_each_other_by_migration_alone():
     for search, mixed in ((apart, False), (joined, True)):
         optimizers = [rank.worker.optimizer for rank in search.ranks]
         assert any(one.id.island != each.island for each in optimizers for one in each.population) is mixed
+
+
+def test_deadline_costs_a_simulation_no_polling():
+    """An evaluation may go on for long after it; the ranks that wait are woken by messages alone."""
+    search = simulation(16, None, seconds=lambda _, generator: 60 * math.exp(generator.gauss(0, 1)), deadline=600.0)
+    assert search.run().reason == "seconds"
+    assert search.steps < 20_000
+
+
+def test_interrupted_rank_holds_up_nobody_who_ended_for_another_reason():
+    """Rank 0 reaches the target while rank 1 is interrupted, and rank 3 goes on evaluating for long."""
+    lengths = {0: 1.0, 1: 1.5, 2: 1.0, 3: 300.0}
+    search = simulation(4, None, seconds=lambda one, _: lengths[one.id.rank], target=1e9)
+    search.ranks[1].worker.reason = Reason.INTERRUPTED
+    assert search.run() is not None
+
+
+def test_newest_are_known_to_everybody_where_a_chain_reads_those_and_individuals_leave():
+    """The chain reads the newest 8; a rank that never hears of others' would know its own alone."""
+
+    class Newest(pl.Propagator):
+        takes, wants, reads = (1, None), 1, Reads(best=1, recent=8)
+
+        def __call__(self, individuals, breeding):
+            return [breeding.child(individuals.recent(8)[0].genome)]
+
+    islands = {"count": 2, "pollination": False, "migration_probability": 0.1, "propagators": [Newest(), Newest()]}
+    search = simulation(8, 800, islands=islands)
+    search.run()
+    for rank in search.ranks:
+        newest = rank.worker.optimizer.population.recent(8)
+        assert len({one.id.rank for one in newest}) > 1
+
+
+def test_copy_of_one_that_lives_here_already_replaces_nobody():
+    islands = {"count": 4, "topology": "full", "migration_probability": 0.2, "replaced": "select_worst"}
+    schedule = Schedule(
+        pl.Islands.of(islands), 8, pl.Chain(pl.SelectRanked(1, among=4), pl.GaussianMutation(0.1)), 2000, seed=0
+    )
+    schedule.run()
+    moved = [event for book in schedule.books for event in book.moved]
+    arrivals = {(event.id, event.island) for event in moved if event.copied}
+    assert 0 < sum(event.replaced for event in moved) <= len(arrivals)

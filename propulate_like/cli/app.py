@@ -133,6 +133,8 @@ def simulate(
     """Say what a run would cost and reach on many ranks: the same program, on virtual ranks in virtual time."""
     read = Config.read(config, changes or [])
     assumptions = forecasts.Assumptions(seconds, losses, failures, forecasts.network(latency, bandwidth))
+    if read.pruner is not None:
+        print("the pruner is left out: every evaluation takes its whole time", file=sys.stderr, flush=True)
     found = []
     for number in forecasts.numbers(ranks):
         found.append(forecasts.forecast(read, number, assumptions))

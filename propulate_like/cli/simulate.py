@@ -74,8 +74,14 @@ class Forecast(msgspec.Struct, frozen=True):
 
 def forecast(config: Config, ranks: int, assumptions: Assumptions) -> Forecast:
     """Simulate a configuration's run on so many ranks. ValueError where an assumption cannot work."""
-    space, evaluate = _losses(config, assumptions)
     budget, settings = config.budget, config.settings
+    if config.fidelity is not None:
+        message = "fidelity: a simulation has no rungs: it would not know how long each of them takes"
+        raise ValueError(message)
+    if budget.evaluations is None and budget.seconds is None:
+        message = "budget: a simulation needs evaluations or seconds, as it may never reach a target"
+        raise ValueError(message)
+    space, evaluate = _losses(config, assumptions)
     workers = max(ranks // settings.evaluation.ranks_per_worker, 1)
     archipelago = Archipelago(config.islands, space, workers, config.propagator, budget.evaluations)
     traces: list[Trace] = []
@@ -99,7 +105,7 @@ def forecast(config: Config, ranks: int, assumptions: Assumptions) -> Forecast:
     if ending is None:
         message = "a simulation without an end came to one"
         raise RuntimeError(message)
-    return Forecast(workers, len(archipelago.layout), ending, _improvements(traces))
+    return Forecast(ranks, len(archipelago.layout), ending, _improvements(traces))
 
 
 def network(latency: float, bandwidth: float) -> Network:
@@ -170,12 +176,7 @@ def _objective(config: Config) -> tuple[Space, Callable[[Individual], Individual
     loss = loading.load(reference, Path())
     space = space_of(loss, config.space)
     settings = config.settings
-    call = Call(
-        loss, space, maximize=settings.maximize, fidelity="" if config.fidelity is None else config.fidelity.name
-    )
-    evaluator = InlineEvaluator(
-        call, Tasks(settings.seed or 0, "", (), () if config.fidelity is None else config.fidelity.rungs)
-    )
+    evaluator = InlineEvaluator(Call(loss, space, maximize=settings.maximize), Tasks(settings.seed or 0, ""))
     return space, lambda individual: evaluator(individual, never_stop)
 
 

@@ -80,7 +80,7 @@ class Transport(Protocol):
         ...
 
     def close(self, seconds: float) -> None:
-        """Leave, giving unsent messages at most so long to be taken."""
+        """Leave, once unsent messages are taken; or where none of them has been for so long."""
         ...
 
 

@@ -115,10 +115,12 @@ class MpiTransport:
         self._communicator.Abort(1)
 
     def close(self, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
+        deadline, sent = time.monotonic() + seconds, self.batches
         while self.unsent and time.monotonic() < deadline:
             self.flush()
             self.receive()
+            if self.batches > sent:  # somebody is still taking what is long
+                deadline, sent = time.monotonic() + seconds, self.batches
             time.sleep(0.0002)
         for request in self._posted:
             request.Cancel()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import propulate_like as pl
+from propulate_like.archipelago import Archipelago
 from propulate_like.run import Run
 
 SPACE = {"x": (0.0, 1.0)}
@@ -212,3 +213,26 @@ def test_a_promotion_that_was_cut_off_is_evaluated_once_whichever_rank_goes_on_w
         assert len(individuals) == evaluations
         continued = [individual.continues for individual in individuals if individual.rung]
         assert len(set(continued)) == len(continued)
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 4, 6, 8])
+def test_run_that_goes_on_with_other_ranks_promotes_everyone_of_every_island_once(ranks):
+    """Eight ranks on two islands began it."""
+    space = pl.Space({"x": pl.Float(0, 1)})
+    fidelity = pl.Fidelity("epochs", [1, 3], reduction=1.5)
+    archipelago = Archipelago(pl.Islands(2), space, ranks, fidelity=fidelity)
+    before = [
+        pl.Individual(pl.Id(rank // 4, rank, serial), (0.5,), space, status=pl.Status.OK, loss=rank + serial / 10)
+        for rank in range(8)
+        for serial in range(3)
+    ]
+    promoted = Counter()
+    for rank in range(ranks):
+        optimizer = archipelago.optimizer(rank, 0)
+        for individual in before:
+            if individual.id.island % len(archipelago.layout) == optimizer.island:
+                optimizer.absorb(individual)
+        promoted.update(asked.continues for asked in (optimizer.ask() for _ in range(30)) if asked.continues)
+    assert set(promoted.values()) == {1}
+    assert {pl.Id(0, 0, 0), pl.Id(1, 4, 0)} <= set(promoted) or len(archipelago.layout) == 1
+    assert len(promoted) >= 10
