@@ -6,7 +6,8 @@ from propulate_like.evaluation.objective import objective
 from propulate_like.evaluation.settings import EvaluationSettings
 from propulate_like.fidelity import Fidelity
 from propulate_like.individual import Id, Individual, Status
-from propulate_like.migration import Islands
+from propulate_like.islands.migration import Islands
+from propulate_like.islands.topologies import Full, Hypercube, RandomRegular, Ring, Star, Topology, Torus
 from propulate_like.optimizer import Optimizer
 from propulate_like.propagators import (
     Breeding,
@@ -47,7 +48,6 @@ from propulate_like.pruning import (
 from propulate_like.result import Result
 from propulate_like.search import SearchFailed, maximize, minimize
 from propulate_like.space import Choice, Float, Int, Ordinal, Space
-from propulate_like.topologies import Full, Hypercube, RandomRegular, Ring, Star, Topology, Torus
 
 __version__ = "0.1.0"
 

@@ -17,13 +17,13 @@ from propulate_like.evaluation import loading
 from propulate_like.evaluation.command import Command
 from propulate_like.evaluation.settings import EvaluationSettings, refusal
 from propulate_like.fidelity import Fidelity
-from propulate_like.migration import Islands
+from propulate_like.islands.migration import Islands
+from propulate_like.islands.topologies import TOPOLOGIES, Topology
 from propulate_like.optimizer import whole_propagator
 from propulate_like.parameters import KINDS
 from propulate_like.propagators import REGISTRY, Propagator, reading
 from propulate_like.pruning import PRUNERS, AnyPruner
 from propulate_like.space import Space
-from propulate_like.topologies import TOPOLOGIES, Topology
 
 _Part = TypeVar("_Part")
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"

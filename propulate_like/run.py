@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from propulate_like import strict_yaml
-from propulate_like.census import Counts
+from propulate_like.coordination.census import Counts
 from propulate_like.individual import Id, Individual, Status
 from propulate_like.journal import Evaluated, Moved, Recovery, Started, migrations
 from propulate_like.population import Population

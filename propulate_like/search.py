@@ -16,9 +16,9 @@ from typing import Any, cast
 import msgspec
 
 from propulate_like import declarations
-from propulate_like.archipelago import Archipelago
 from propulate_like.budget import Budget
-from propulate_like.ending import Ending
+from propulate_like.coordination.ending import Ending
+from propulate_like.coordination.tickets import Tickets
 from propulate_like.equipment import Equipment, equip
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.command import Command
@@ -28,15 +28,15 @@ from propulate_like.evaluation.settings import EvaluationSettings, Objective, se
 from propulate_like.fidelity import Fidelity
 from propulate_like.individual import Status
 from propulate_like.interruption import Interruption
+from propulate_like.islands.archipelago import Archipelago
+from propulate_like.islands.migration import Islands, IslandsForm
 from propulate_like.journal import Journal, Session, journal_path
-from propulate_like.migration import Islands, IslandsForm
 from propulate_like.propagators import Propagator
 from propulate_like.pruning import AnyPruner, Judges, Pruner
 from propulate_like.result import Result
 from propulate_like.run import Beginning, Run
 from propulate_like.space import Space
 from propulate_like.team import Follower, TeamEvaluator
-from propulate_like.tickets import Tickets
 from propulate_like.transport import Team, Transport, connect
 from propulate_like.worker import GOODBYE_SECONDS, Watcher, Worker
 

@@ -10,14 +10,14 @@ from types import FrameType
 
 import msgspec
 
-from propulate_like.archipelago import Archipelago
-from propulate_like.ending import Ending
+from propulate_like.coordination.ending import Ending
+from propulate_like.coordination.tickets import Tickets
 from propulate_like.evaluation.context import Membership, Report
 from propulate_like.individual import Individual
+from propulate_like.islands.archipelago import Archipelago
 from propulate_like.journal import Event, Journal
 from propulate_like.messages import Records
 from propulate_like.space import Space
-from propulate_like.tickets import Tickets
 from propulate_like.transport.simulated import BEAT_SECONDS, Network, SimulatedTransport
 from propulate_like.worker import Worker
 

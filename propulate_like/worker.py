@@ -11,18 +11,19 @@ from typing import Protocol, cast
 
 import msgspec
 
-from propulate_like import messages, overlay
-from propulate_like.census import Census, Counts
-from propulate_like.ending import Ending, Farewell, Gathering
+from propulate_like import messages
+from propulate_like.coordination import overlay
+from propulate_like.coordination.census import Census, Counts
+from propulate_like.coordination.ending import Ending, Farewell, Gathering
+from propulate_like.coordination.tickets import Tickets
 from propulate_like.evaluation.context import Evaluator
 from propulate_like.evaluation.pulse import Pulse
 from propulate_like.individual import OK, STOPPED, Id, Individual, Status
-from propulate_like.island import Island
+from propulate_like.islands.island import Island
 from propulate_like.journal import Closed, Evaluated, Journal
 from propulate_like.optimizer import Optimizer
 from propulate_like.pruning.curves import Curve, Point
 from propulate_like.pruning.pruner import Judges
-from propulate_like.tickets import Tickets
 from propulate_like.transport import Transport
 from propulate_like.waiting import Pause
 

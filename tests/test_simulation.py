@@ -5,9 +5,9 @@ import math
 import pytest
 
 import propulate_like as pl
-from propulate_like.archipelago import Archipelago
 from propulate_like.benchmarks.scaling import costs
 from propulate_like.benchmarks.scaling.schedules import Schedule, conservation, exactness
+from propulate_like.islands.archipelago import Archipelago
 from propulate_like.population import Reads
 from propulate_like.simulation import Simulation
 from propulate_like.transport.simulated import Network

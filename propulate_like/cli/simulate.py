@@ -12,9 +12,8 @@ from typing import Any
 import msgspec
 
 from propulate_like import declarations
-from propulate_like.archipelago import Archipelago
 from propulate_like.config import Config
-from propulate_like.ending import Ending
+from propulate_like.coordination.ending import Ending
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.calling import Call
 from propulate_like.evaluation.command import Command
@@ -22,6 +21,7 @@ from propulate_like.evaluation.context import Tasks, never_stop
 from propulate_like.evaluation.inline import InlineEvaluator
 from propulate_like.evaluation.objective import space_of
 from propulate_like.individual import Individual, Outcome, Status
+from propulate_like.islands.archipelago import Archipelago
 from propulate_like.run import Run
 from propulate_like.simulation import Simulation, Trace
 from propulate_like.space import Space

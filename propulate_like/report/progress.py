@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
 from propulate_like.budget import Budget
-from propulate_like.census import Counts
+from propulate_like.coordination.census import Counts
 from propulate_like.run import Beginning
 
 if TYPE_CHECKING:

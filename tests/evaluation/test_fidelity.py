@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import propulate_like as pl
-from propulate_like.archipelago import Archipelago
+from propulate_like.islands.archipelago import Archipelago
 from propulate_like.run import Run
 
 SPACE = {"x": (0.0, 1.0)}

@@ -15,7 +15,7 @@ from typing import Any
 
 from propulate_like.benchmarks.launching import measure
 from propulate_like.benchmarks.scaling import costs, funnels, schedules
-from propulate_like.ending import Ending
+from propulate_like.coordination.ending import Ending
 
 HERE = Path(__file__).parent
 _REAL_RANKS = 8

@@ -10,10 +10,10 @@ from random import Random
 
 import msgspec
 
-from propulate_like.archipelago import Archipelago
-from propulate_like.ending import Ending
+from propulate_like.coordination.ending import Ending
 from propulate_like.individual import Individual
-from propulate_like.migration import Islands
+from propulate_like.islands.archipelago import Archipelago
+from propulate_like.islands.migration import Islands
 from propulate_like.optimizer import Optimizer
 from propulate_like.parameters import Float
 from propulate_like.simulation import Simulation

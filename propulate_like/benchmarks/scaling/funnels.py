@@ -12,9 +12,9 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
-from propulate_like.archipelago import Archipelago
 from propulate_like.individual import Individual
-from propulate_like.migration import Islands
+from propulate_like.islands.archipelago import Archipelago
+from propulate_like.islands.migration import Islands
 from propulate_like.parameters import Float
 from propulate_like.simulation import Simulation
 from propulate_like.space import Space

@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 
 import propulate_like as pl
-from propulate_like.migration import Migrator
+from propulate_like.islands.migration import Migrator
 from propulate_like.population import Reads
 from propulate_like.residents import Residents
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import msgspec
 
 from propulate_like import messages
+from propulate_like.coordination.publishing import Publisher
 from propulate_like.individual import Individual
+from propulate_like.islands.migration import Migrator
 from propulate_like.journal import Journal, Moved
 from propulate_like.messages import Records
-from propulate_like.migration import Migrator
 from propulate_like.optimizer import Optimizer
-from propulate_like.publishing import Publisher
 from propulate_like.residents import FOR_EVER
 from propulate_like.transport import Transport
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from propulate_like import overlay
+from propulate_like.coordination import overlay
 
 _AHEAD_SECONDS = 0.02
 """A rank asks for tickets when it has fewer left than it uses in this time: longer than an answer takes."""

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from propulate_like import overlay
+from propulate_like.coordination import overlay
 
 SIZES = [1, 2, 3, 7, 8, 64, 100, 1024]
 

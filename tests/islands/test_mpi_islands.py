@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 import propulate_like as pl
-from propulate_like.archipelago import Archipelago
+from propulate_like.islands.archipelago import Archipelago
 from propulate_like.journal import migrations
 from propulate_like.residents import Residents
 from propulate_like.run import Run, Whereabouts

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple, TypeVar
 
 from propulate_like import declarations
 from propulate_like.individual import Id, Individual
+from propulate_like.islands.topologies import Given, Topology
 from propulate_like.optimizer import whole_propagator
 from propulate_like.propagators import Breeding, Propagator, SelectBest, Selection, reading
 from propulate_like.residents import Residents
 from propulate_like.space import Space
-from propulate_like.topologies import Given, Topology
 
 _Read = TypeVar("_Read")
 

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from propulate_like.tickets import Tickets
+from propulate_like.coordination.tickets import Tickets
 
 
 def ranks(total, size):

@@ -7,8 +7,8 @@ import pytest
 
 import propulate_like as pl
 from propulate_like import messages
+from propulate_like.coordination.publishing import SILENT_SECONDS, Publisher
 from propulate_like.messages import Records
-from propulate_like.publishing import SILENT_SECONDS, Publisher
 from propulate_like.transport.simulated import Network, SimulatedTransport
 
 SPACE = pl.Space({"x": pl.Float(0, 1)})

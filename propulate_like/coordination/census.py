@@ -6,7 +6,7 @@ import math
 
 import msgspec
 
-from propulate_like import overlay
+from propulate_like.coordination import overlay
 from propulate_like.individual import Individual
 
 

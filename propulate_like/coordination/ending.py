@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from propulate_like import messages, overlay
+from propulate_like import messages
+from propulate_like.coordination import overlay
 from propulate_like.individual import Status
 from propulate_like.journal import Evaluated
 from propulate_like.transport import Transport
