@@ -15,14 +15,14 @@ from propulate_like import messages
 from propulate_like.coordination import overlay
 from propulate_like.coordination.census import Census, Counts
 from propulate_like.coordination.ending import Ending, Farewell, Gathering
+from propulate_like.coordination.reporting import Reporting
 from propulate_like.coordination.tickets import Tickets
 from propulate_like.evaluation.context import Evaluator
 from propulate_like.evaluation.pulse import Pulse
-from propulate_like.individual import OK, STOPPED, Id, Individual, Status
+from propulate_like.individual import OK, STOPPED, Individual, Status
 from propulate_like.islands.island import Island
 from propulate_like.journal import Closed, Evaluated, Journal
 from propulate_like.optimizer import Optimizer
-from propulate_like.pruning.curves import Curve, Point
 from propulate_like.pruning.pruner import Judges
 from propulate_like.transport import Transport
 from propulate_like.waiting import Pause
@@ -95,16 +95,14 @@ class Worker:
         """How many evaluations of this rank came to each status but OK."""
         self.began = clock()
         self._journal, self._watch, self._clock = journal, watch, clock
-        self._curve: Curve | None = None
+        self._reporting = Reporting(judges, island.publisher)
         self._report = self.report
-        self._running: Individual | None = None
         self._deadline, self._target = deadline, target
         self._unfinished = list(unfinished)
         self._pulse = Pulse(self.exchange, lambda: self._begun)
         self._begun = 0
         self._long = True
         self._due = self._report_due = self._last_start = self.began
-        self._seconds = 0.0
         self._epoch = time.time() - self.began if epoch is None else epoch
         self._idle: list[tuple[float, float]] = []
         self._failure: Individual | None = None
@@ -142,7 +140,7 @@ class Worker:
             individual = self._unfinished.pop() if self._unfinished else self.optimizer.ask()
             if self._long:
                 self._journal.start(individual)
-            self._running = individual
+            self._reporting.begin(individual)
             self._begun += 1
             self._last_start = self._clock()
             self.evaluating = True
@@ -152,8 +150,7 @@ class Worker:
                 self._journal.start(individual)
                 self.stop(Reason.INTERRUPTED)
                 break
-            if self._curve is not None:
-                evaluated = self._with_curve(evaluated, self._curve)
+            evaluated = self._reporting.end(evaluated)
             self._record(evaluated)
             self.island.add(evaluated)
             if self._clock() >= self._due:
@@ -189,18 +186,9 @@ class Worker:
 
     def report(self, step: int, loss: float) -> bool:
         """Take an intermediate loss of the running evaluation, while it runs; say whether it is to stop."""
-        judges, running = self.judges, self._running
-        if not math.isfinite(loss):
-            return judges is not None
-        self._curve = self._curve or Curve()
-        self._curve.add(Point(step, loss))
-        if judges is None or running is None:
-            return False
         with self._pulse.lock:
-            judges.curves[running.rung].report(running.id, step, loss)
-            self._publish_curve(running, step, loss, messages.RUNNING)
             try:
-                return judges.stops(running.id, running.rung)
+                return self._reporting.report(step, loss)
             except Exception as error:  # noqa: BLE001 (not the loss, but the rule is broken: the search ends)
                 self._pulse.failure = error
                 return True
@@ -240,30 +228,6 @@ class Worker:
             self._failure = self._failure or individual
             self._stop_if_due()
 
-    def _with_curve(self, individual: Individual, curve: Curve) -> Individual:
-        """Give the individual with what it reported, and tell the others that its curve has ended."""
-        self._curve = None
-        if self.judges is not None:
-            completed = individual.status is OK
-            self.judges.curves[individual.rung].end(individual.id, completed=completed)
-            self._publish_curve(individual, *curve[-1], messages.COMPLETED if completed else messages.CUT)
-        return msgspec.structs.replace(individual, curve=tuple(curve.points))
-
-    def _publish_curve(self, individual: Individual, step: int, loss: float, state: int) -> None:
-        island, rank, serial = individual.id.island, individual.id.rank, individual.id.serial
-        point = messages.curve.pack(island, rank, serial, individual.rung, step, loss, state)
-        self.island.publisher.publish(messages.CURVE, point)
-
-    def _learn_curve(self, content: bytes) -> None:
-        if self.judges is None:
-            return
-        island, rank, serial, rung, step, loss, state = messages.curve.unpack(content)
-        ident, curves = Id(island, rank, serial), self.judges.curves[rung]
-        if state == messages.RUNNING:
-            curves.report(ident, step, loss)
-        else:
-            curves.end(ident, completed=state == messages.COMPLETED)
-
     def _receive(self) -> float:
         """Take in what has arrived, and give the seconds that it took to look for it."""
         began = self._clock()
@@ -284,9 +248,7 @@ class Worker:
         if kind in _ISLAND:
             self.island.handle(kind, content, origin)
         elif kind == messages.CURVE:
-            self._learn_curve(content)
-            if origin is not None:
-                self.island.publisher.pass_on(origin, kind, content)
+            self._reporting.learn(content, origin)
         elif kind == messages.COUNT:
             self.census.below[peer] = Counts(*messages.count.unpack(content))
             self._stop_if_due()

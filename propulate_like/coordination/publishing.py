@@ -27,7 +27,7 @@ class Publisher:
     """One rank's way to the other ranks of its island.
 
     What is published goes straight to each of them where evaluations are long, so that it waits for nobody to pass it
-    on, and otherwise along a tree around its sender (see `coordination.overlay`), merged on the way with what others published.
+    on, and otherwise along a tree around its sender (see `overlay`), merged on the way with what others published.
     What arises while a batch is under way to a rank waits for that one to be taken. A rank that takes nothing is gone
     around: what it should have passed on goes to those behind it.
     """
