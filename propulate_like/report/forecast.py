@@ -20,7 +20,7 @@ def draw(
     except ImportError:
         message = 'a plot needs plotly: pip install "propulate-like[plots]"'
         raise ImportError(message) from None
-    costs = [("idle share", "idle share"), ("messages/evaluation", "messages per evaluation")]
+    costs = [("idle %", "idle %"), ("messages/evaluation", "messages per evaluation")]
     figure = make_subplots(
         rows=1, cols=3, column_widths=[0.5, 0.25, 0.25], subplot_titles=["best value", *[title for _, title in costs]]
     )
@@ -35,6 +35,5 @@ def draw(
     figure.update_xaxes(title_text="simulated seconds", row=1, col=1)
     positive = all(value > 0 for _, points in series for _, value in points)
     figure.update_yaxes(type="log" if positive else "linear", exponentformat="power", row=1, col=1)
-    figure.update_yaxes(tickformat=".2%", row=1, col=2)
     figure.update_layout(template="plotly_white", legend={"orientation": "h", "y": -0.2}, height=450)
     figure.write_html(path, include_plotlyjs=True)

@@ -19,6 +19,7 @@ from propulate_like.coordination.ending import Ending
 
 HERE = Path(__file__).parent
 _REAL_RANKS = 8
+_SEEDS = 16  # idle shares of single runs differ by a factor of three
 
 
 def show_conservation(_propulate: str | None) -> None:
@@ -77,9 +78,9 @@ def show_idle(propulate: str | None) -> None:
     evaluations, mean, sigma = 1600, 0.05, 1.0
     real = [
         json.loads(measure(sys.executable, HERE / "real.py", _REAL_RANKS, evaluations, mean, sigma, seed))
-        for seed in range(5)
+        for seed in range(_SEEDS)
     ]
-    simulated = [costs.search(_REAL_RANKS, evaluations, mean, sigma=sigma, seed=seed) for seed in range(5)]
+    simulated = [costs.search(_REAL_RANKS, evaluations, mean, sigma=sigma, seed=seed) for seed in range(_SEEDS)]
     _print_cost("real", [_figures(each) for each in real])
     _print_cost("simulated", [_figures(_as_result(each)) for each in simulated])
     if propulate:
