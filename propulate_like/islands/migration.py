@@ -108,9 +108,8 @@ class Islands:
         return [range(end - size, end) for end, size in zip(ends, sizes, strict=True)]
 
     def declaration(self) -> Any:
-        """Give the YAML form; None where there is one island, and nothing said of it."""
-        form = declarations.dump(self)
-        return form[self.name] if isinstance(form, dict) and form[self.name] != {"count": 1} else None
+        """Give the YAML form; None for one island, which needs no word."""
+        return None if self.count == 1 else declarations.dump(self)[self.name]
 
     def __repr__(self) -> str:
         return declarations.shown(self)

@@ -6,6 +6,7 @@ from itertools import count
 import pytest
 
 import propulate_like as pl
+from propulate_like import strict_yaml
 from propulate_like.islands.migration import Migrator
 from propulate_like.population import Reads
 from propulate_like.residents import Residents
@@ -138,3 +139,15 @@ def test_one_in_charge_makes_room_where_that_is_set_and_never_the_one_that_arriv
     islands = pl.Islands(2, replaced="select_worst")
     assert migrator(islands, population).replaced_by(arrived).loss == 2
     assert migrator(pl.Islands(2), population).replaced_by(arrived) is None
+
+
+def test_islands_are_written_as_they_are_read_and_one_needs_no_word():
+    assert pl.Islands(1, topology="full").declaration() is None
+    for islands in (
+        pl.Islands(3),
+        pl.Islands(2, topology=[[0, 2], [1, 0]], emigrants=pl.SelectTournament(1, 3), replaced="select_worst"),
+        pl.Islands(sizes=[1, 3], topology=pl.RandomRegular(1), migration_probability=0.5, pollination=False),
+        pl.Islands(2, propagators=["auto", pl.Chain(pl.SelectRanked(1), pl.GaussianMutation(0.1))]),
+    ):
+        written = strict_yaml.load(strict_yaml.dump(islands.declaration()).encode())
+        assert pl.Islands.of(written).declaration() == islands.declaration()
