@@ -194,5 +194,9 @@ def _difference(key: str, before: Any, now: Any) -> str:
     if isinstance(before, dict) and isinstance(now, dict):
         for name in [*before, *now]:
             if before.get(name) != now.get(name):
-                return f"{key}.{name} was {before.get(name)!r}, and now is {now.get(name)!r}"
-    return f"{key} was {before!r}, and now is {now!r}"
+                return _difference(f"{key}.{name}", before.get(name), now.get(name))
+    return f"{key} was {_said(before)}, and now is {_said(now)}"
+
+
+def _said(value: Any) -> str:
+    return "left to its default" if value is None else repr(value)

@@ -204,6 +204,9 @@ class _Search:
         }
 
     def run(self) -> Result:
+        count, ranks = self.archipelago.islands.count, self.archipelago.ranks
+        if count > ranks and self.show_progress and self.world.rank == 0:
+            print(f"{count} islands need as many ranks: on {ranks} there are {ranks}", file=sys.stderr, flush=True)
         start = self._begin_together()
         try:
             ending = self._follow(start) if self.transport is None else self._lead(start, self.transport)

@@ -65,6 +65,7 @@ BROKEN = [
     ),
     (whole(rest="islands: {count: 2, topology: [[0, 1]]}\n"), "islands: topology: [[0, 1]] must be a square matrix"),
     (whole(rest="islands: {count: 2, topology: {random_regular: 0}}\n"), "random_regular: degree=0 must be"),
+    (whole(rest="islands: {count: 3, topology: {random_regular: 3}}\n"), "needs more than 3 islands, not 3"),
     (whole(rest="islands: {count: 2, migration_probability: 2}\n"), "migration_probability=2 must be a number"),
     (whole(rest="islands: {count: 2, emigrants: select_bets}\n"), "unknown step 'select_bets'; did you mean"),
     (whole(rest="islands: {count: 2, pollination: false, replaced: select_worst}\n"), "it needs pollination: true"),

@@ -131,6 +131,25 @@ def test_interrupted_run_says_how_to_continue_and_does(ranks, project, command):
     assert "40 evaluations in" in command("run", "search.yaml", "-n", ranks).stdout
 
 
+@pytest.mark.mpi
+def test_second_interruption_while_the_search_ends_kills_nobody(project):
+    folder = project(seconds=0.02)
+    command = [sys.executable, "-m", "propulate_like", "run", "search.yaml", "-n", "3"]
+    changes = ["--set", "budget.evaluations=100000"]
+    process = subprocess.Popen(
+        [*command, *changes], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    deadline = time.monotonic() + 60
+    while len(list((folder / "runs").rglob("rank-*.jsonl"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[0]
+    assert "ended by interruption" in said, said
+
+
 def test_a_metric_without_words_is_shown(project, command):
     project(loss="def train(x, c):\n    return {'loss': x, 'note': ' \\n'}\n")
     assert "[note]" in command("run", "search.yaml").stdout
@@ -241,6 +260,9 @@ def test_simulation_draws_its_forecast(project, command, tmp_path):
         (("--losses", "runs/none"), "runs/none is no run's folder: it does not exist"),
         (("--failures", "1.5"), "failures=1.5 must be a number of at least 0 and at most 1"),
         (("--latency", "-1"), "latency=-1.0 must be a number of at least 0"),
+        (("--latency", "inf"), "latency=inf must be finite"),
+        (("--seconds-per-evaluation", "1e400"), "'1e400' must be a number of seconds"),
+        (("--plot", "nowhere/plot.html"), "nowhere/plot.html"),
         (("--bandwidth", "0"), "bandwidth=0.0 must be a number above 0"),
     ],
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 from itertools import islice
@@ -42,6 +43,8 @@ def run(order: Order) -> int:
     first = (launched() or (0, 1))[0] == 0
     try:
         config, loss = _prepare(order, first=first)
+        if launched() is not None:  # a further Ctrl-C, while the search ends, must not kill: only the search heeds it
+            signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         settings = config.settings
         search = maximize if settings.maximize else minimize
         result = search(

@@ -110,8 +110,8 @@ def status_text(known: dict[str, Any]) -> str:
         for island, facts in known["islands"].items():
             best = "none yet" if facts["best"] is None else f"{facts['best']:.6g}"
             lines.append(
-                f"{f'island {island}':<13}{facts['evaluations']} evaluations on {facts['ranks']} ranks, best {best}, "
-                f"{facts['arrived']} sent to it"
+                f"{f'island {island}':<13}{facts['ranks']} of the ranks, {facts['evaluations']} evaluations, "
+                f"best {best}, {facts['arrived']} sent to it"
             )
     if known["running"]:
         what = "under way" if known["state"].startswith("running") else "unfinished"

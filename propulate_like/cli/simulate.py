@@ -28,6 +28,7 @@ from propulate_like.space import Space
 from propulate_like.transport.simulated import Network
 
 Seconds = Callable[[Individual, Random], float]
+_LONGEST = 1e9  # seconds of an evaluation
 _FORMS = "60, lognormal:60,1 (mean and sigma) or the folder of a run"
 
 
@@ -110,8 +111,11 @@ def forecast(config: Config, ranks: int, assumptions: Assumptions) -> Forecast:
 
 def network(latency: float, bandwidth: float) -> Network:
     """Give a network; ValueError where its figures cannot be."""
-    latency = declarations.number("latency", latency)
-    return Network(latency, declarations.number("bandwidth", bandwidth, above=True))
+    for name, value in (("latency", latency), ("bandwidth", bandwidth)):
+        if not math.isfinite(declarations.number(name, value, above=name == "bandwidth")):
+            message = f"{name}={value!r} must be finite"
+            raise ValueError(message)
+    return Network(latency, bandwidth)
 
 
 def numbers(form: str) -> list[int]:
@@ -129,11 +133,11 @@ def read_seconds(form: str) -> Seconds:
     try:
         if found:
             mean, sigma = float(found[1]), float(found[2])
-            declarations.number("mean", mean, above=True)
+            declarations.number("mean", mean, 0.0, _LONGEST, above=True)
             declarations.number("sigma", sigma)
             return lambda _, generator: mean * math.exp(sigma * generator.gauss(0.0, 1.0) - sigma * sigma / 2)
         if not Path(form).is_dir():
-            seconds = declarations.number("seconds", float(form))
+            seconds = declarations.number("seconds", float(form), 0.0, _LONGEST)
             return lambda _individual, _generator: seconds
     except ValueError:
         message = f"{form!r} must be a number of seconds such as {_FORMS}"

@@ -36,7 +36,7 @@ class Archipelago:
         self.layout = islands.layout(ranks)
         self.migrates = len(self.layout) > 1 and islands.migration_probability > 0
         self._leaving = self.migrates and (not islands.pollination or islands.replaced is not None)
-        self._islands, self._space, self.ranks = islands, space, ranks
+        self.islands, self._space, self.ranks = islands, space, ranks
         self._propagators = islands.propagators or [propagator] * len(self.layout)
         self._evaluations, self._fidelity = evaluations, fidelity
 
@@ -68,7 +68,7 @@ class Archipelago:
         """Give a rank's part in the life of its island."""
         migrator = None
         if isinstance(optimizer.population, Residents):
-            migrator = Migrator(self._islands, self.layout, optimizer.rank, optimizer.population, optimizer.seed)
+            migrator = Migrator(self.islands, self.layout, optimizer.rank, optimizer.population, optimizer.seed)
         members = self.layout[optimizer.island]
         records = records or Records(self._space, self.traits)
         return Island(optimizer, transport, journal, members, records, migrator)

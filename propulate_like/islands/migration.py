@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from propulate_like import declarations
 from propulate_like.individual import Id, Individual
-from propulate_like.islands.topologies import Given, Topology
+from propulate_like.islands.topologies import Given, RandomRegular, Topology
 from propulate_like.optimizer import whole_propagator
 from propulate_like.propagators import Breeding, Propagator, SelectBest, Selection, reading
 from propulate_like.residents import Residents
@@ -57,6 +57,9 @@ class Islands:
         if isinstance(self.topology, Given) and len(self.topology.rows) != self.count:
             message = f"topology: {self.topology.rows!r} is for {len(self.topology.rows)} islands, not {self.count}"
             raise ValueError(message)
+        if isinstance(self.topology, RandomRegular) and self.topology.degree >= max(self.count, 2):
+            message = f"topology: {self.topology!r} needs more than {self.topology.degree} islands, not {self.count}"
+            raise ValueError(message)
         self.migration_probability = declarations.number("migration_probability", migration_probability, 0.0, 1.0)
         self.pollination = pollination
         if not isinstance(pollination, bool):
@@ -96,7 +99,7 @@ class Islands:
 
     def layout(self, ranks: int) -> list[range]:
         """Give the ranks of each island, which are neighbours; each has at least one, or there are fewer islands."""
-        shares = (self.sizes or [1] * self.count)[:ranks]
+        shares = (self.sizes or [1] * min(self.count, ranks))[:ranks]
         sizes = [1] * len(shares)
         owed = [(-share / 2, island) for island, share in enumerate(shares)]
         heapify(owed)
