@@ -194,7 +194,7 @@ def _difference(key: str, before: Any, now: Any) -> str:
     if isinstance(before, dict) and isinstance(now, dict):
         for name in [*before, *now]:
             if before.get(name) != now.get(name):
-                return _difference(f"{key}.{name}", before.get(name), now.get(name))
+                return f"{key}.{name} was {_said(before.get(name))}, and now is {_said(now.get(name))}"
     return f"{key} was {_said(before)}, and now is {_said(now)}"
 
 

@@ -183,7 +183,7 @@ class TestContinuing:
 
     def test_maximizing_what_was_minimized_is_refused(self, tmp_path):
         pl.minimize(sphere, evaluations=10, seed=0, run=tmp_path / "run")
-        with pytest.raises(ValueError, match="maximize was None, and now is True"):
+        with pytest.raises(ValueError, match="maximize was left to its default, and now is True"):
             pl.maximize(sphere, evaluations=10, seed=0, run=tmp_path / "run")
 
 
