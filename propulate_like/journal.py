@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +51,11 @@ class Started(msgspec.Struct, tag_field="type", tag="started", frozen=True, omit
     traits: tuple[float, ...] = ()
     rung: int = 0
     continues: Id | None = None
+    deaths: int = 0
+    """How many ranks have died while they evaluated it."""
 
     @classmethod
-    def of(cls, individual: Individual) -> Started:
+    def of(cls, individual: Individual, deaths: int = 0) -> Started:
         """Note that the evaluation of an individual begins now."""
         return cls(
             individual.id,
@@ -62,6 +66,7 @@ class Started(msgspec.Struct, tag_field="type", tag="started", frozen=True, omit
             individual.traits,
             individual.rung,
             individual.continues,
+            deaths,
         )
 
     def individual(self, space: Space) -> Individual:
@@ -169,7 +174,21 @@ class Moved(msgspec.Struct, tag_field="type", tag="moved", frozen=True, omit_def
     replaced: bool = False
 
 
-Event = Session | Started | Evaluated | Moved | Closed
+class Died(msgspec.Struct, tag_field="type", tag="died", frozen=True, omit_defaults=True):
+    """A rank died, as another one notes, perhaps while it was evaluating an individual."""
+
+    rank: int
+    noted: float
+    host: str = ""
+    pid: int = 0
+    id: Id | None = None
+
+    def __str__(self) -> str:
+        where = f" (process {self.pid} on {self.host})" if self.host else ""
+        return f"rank {self.rank}{where} died" + ("" if self.id is None else f" while it evaluated {self.id}")
+
+
+Event = Session | Started | Evaluated | Moved | Closed | Died
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Event)
 _MOVED = b'"type":"moved"'
@@ -192,10 +211,10 @@ class Journal:
             if size and os.pread(self._file, 1, size - 1) != b"\n":
                 os.write(self._file, b"\n")
 
-    def start(self, individual: Individual) -> None:
+    def start(self, individual: Individual, deaths: int = 0) -> None:
         """Write at once that an evaluation begins, so that a run that is cut off knows what was under way."""
         if self._path is not None:
-            self.write(Started.of(individual))
+            self.write(Started.of(individual, deaths))
 
     def end(self, individual: Individual) -> None:
         """Note an outcome; it is written within FLUSH_SECONDS, at once where it took longer than that."""
@@ -257,6 +276,60 @@ def read(folder: Path) -> Iterator[tuple[int, Event]]:
                     yield int(digits), event
 
 
+class Remains(msgspec.Struct):
+    """What a rank's journal tells of its newest session."""
+
+    session: Session | None = None
+    statuses: dict[Status, int] = {}
+    best: Evaluated | None = None
+    failure: Evaluated | None = None
+    ended: float = 0.0
+    unfinished: Started | None = None
+    died: list[Died] = []
+
+    @property
+    def finished(self) -> int:
+        """How many evaluations ended."""
+        return sum(self.statuses.values())
+
+    @classmethod
+    def read(cls, path: Path) -> Remains:
+        """Read a journal from the beginning of its newest session on; nothing where there is no such file."""
+        remains = cls()
+        with suppress(FileNotFoundError), path.open("rb") as lines:
+            for event in decode(lines):
+                if isinstance(event, Session):
+                    remains = cls(event)
+                else:
+                    remains.take(event)
+        return remains
+
+    def take(self, event: Event) -> None:
+        """Take in the next event."""
+        match event:
+            case Started():
+                self.unfinished = event
+            case Evaluated():
+                self._count(event)
+            case Died():
+                self.died.append(event)
+
+    def death(self, rank: int) -> Died:
+        """Note that the rank died in that session."""
+        host, pid = ("", 0) if self.session is None else (self.session.host, self.session.pid)
+        return Died(rank, time.time(), host, pid, None if self.unfinished is None else self.unfinished.id)
+
+    def _count(self, event: Evaluated) -> None:
+        self.statuses[event.status] = self.statuses.get(event.status, 0) + 1
+        self.ended = event.ended
+        if self.unfinished is not None and self.unfinished.id == event.id:
+            self.unfinished = None
+        if event.loss is None:
+            self.failure = self.failure or event
+        elif self.best is None or event.order < self.best.order:
+            self.best = event
+
+
 def migrations(folder: Path) -> Iterator[Moved]:
     """Give every word of a migration."""
     for path in (folder / "journal").glob("rank-*.jsonl"):
@@ -283,6 +356,7 @@ class Recovery:
         self._folder, self._space = folder, space
         self._elapsed: dict[int, float] = {}
         self._started: dict[Id, Started] = {}
+        self._deaths: Counter[Id] = Counter()
         self._ended: set[Id] = set()  # of those whose start was noted, or that another rank evaluated
 
     def individuals(self) -> Iterator[Individual]:
@@ -308,10 +382,22 @@ class Recovery:
                     if rank in began:
                         self._elapsed[rank] = max(self._elapsed[rank], before + event.ended - began[rank])
                     yield event.individual(self._space)
+                case Died() if event.id is not None:
+                    self._deaths[event.id] += 1
 
-    def unfinished(self) -> list[Individual]:
+    def died(self, ranks: Iterable[int]) -> list[Died]:
+        """Note the deaths of ranks that none of the others can have noted, because all ended with them."""
+        found = []
+        for rank in ranks:
+            remains = Remains.read(journal_path(self._folder, rank))
+            if remains.session is not None:
+                found.append(remains.death(rank))
+        self._deaths.update(death.id for death in found if death.id is not None)
+        return found
+
+    def unfinished(self) -> list[Started]:
         """Give what had started and not ended."""
-        return [event.individual(self._space) for event in self._started.values()]
+        return [msgspec.structs.replace(event, deaths=self._deaths[event.id]) for event in self._started.values()]
 
     @property
     def seconds(self) -> float:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import struct
+from array import array
 from collections.abc import Iterable
 
 from propulate_like.individual import OK, STOPPED, Id, Individual
 from propulate_like.population import Key
 from propulate_like.space import Space
 
-RECORDS, RETIRED, MIGRANT, CURVE, PASS_ON, COUNT, REQUEST, TICKETS, STOP, FAREWELLS, ENDING = (
-    bytes([kind]) for kind in range(11)
+RECORDS, RETIRED, MIGRANT, CURVE, PASS_ON, COUNT, REQUEST, TICKETS, STOP, FAREWELLS, ENDING, ADOPT = (
+    bytes([kind]) for kind in range(12)
 )
 
 origin = struct.Struct("<I")
 """In front of what is to be passed on: the place on the island where it began."""
-count = struct.Struct("<QQBd")
-"""The counts (see `census`) of the sender and all ranks below it."""
+_count = struct.Struct("<QQBdIq")
 request = struct.Struct("<QB")
 """Tickets that the sender has left, and whether it is idle."""
 tickets = struct.Struct("<Q")
@@ -27,6 +27,17 @@ curve = struct.Struct("<IIQBQdB")
 RUNNING, COMPLETED, CUT = range(3)
 
 _retired = struct.Struct("<IIQIBd")
+
+
+def pack_count(counts: tuple[int, int, int, float, int, int], dead: tuple[int, ...]) -> bytes:
+    """Give the counts (see `census`) of the sender and all ranks below it, and the dead that it knows of."""
+    return _count.pack(*counts) + array("I", dead).tobytes()
+
+
+def unpack_count(content: bytes) -> tuple[tuple[int, ...], tuple[int, int, int, float, int, int]]:
+    """Give the dead that the sender of counts knew of, and the counts."""
+    dead = array("I", content[_count.size :])
+    return tuple(dead), _count.unpack_from(content)
 
 
 def pack_retired(individual: Individual, moves: int) -> bytes:

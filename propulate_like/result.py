@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from propulate_like.individual import Individual, Status
+from propulate_like.journal import Died
 from propulate_like.run import Run
 
 if TYPE_CHECKING:
@@ -29,8 +30,9 @@ class Result:
     `idle_share` is the part of the ranks' time (of this session, until its last evaluation began) in which they
     waited for work; `tail_share` is the part of all their time in which they waited after that, with nothing left to
     begin. `batches` counts the batches of messages that this session's ranks sent, `volume` their bytes. `run` is
-    its folder, None where nothing was written to disk, and `trials` the one with the evaluations' own directories, each
-    named after its individual's id: a temporary one, which is yours to remove, where there is no `run`.
+    its folder, None where nothing was written to disk, `deaths` are the ranks that died in this session, and
+    `trials` the one with the evaluations' own directories, each named after its individual's id: a temporary one,
+    which is yours to remove, where there is no `run`.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Result:
         run: Path | None,
         trials: Path | None,
         history: list[Individual],
+        deaths: Sequence[Died] = (),
     ) -> None:
         self.failure = failure
         self.statuses = statuses
@@ -61,6 +64,7 @@ class Result:
         self.maximize = maximize
         self.run = run
         self.trials = trials
+        self.deaths = deaths
         self._best = best
         self._history = history
 

@@ -13,7 +13,7 @@ import msgspec
 from propulate_like import strict_yaml
 from propulate_like.coordination.census import Counts
 from propulate_like.individual import Id, Individual, Status
-from propulate_like.journal import Evaluated, Moved, Recovery, Started, migrations
+from propulate_like.journal import Died, Evaluated, Moved, Recovery, Started, migrations
 from propulate_like.population import Population
 from propulate_like.space import Space
 
@@ -37,6 +37,8 @@ class Beginning(msgspec.Struct, frozen=True):
     best: Evaluated | None = None
     failure: Evaluated | None = None
     unfinished: list[Started] = []
+    died: list[Died] = []
+    """Ranks that died at the end of the session before, and took all others with them."""
     curves: list[Evaluated] = []
     promoted: list[Id] = []
 
@@ -101,8 +103,11 @@ class Run:
         """Read every evaluated individual, failures included, rank by rank."""
         return Recovery(self.folder, self.space).individuals()
 
-    def recover(self, populations: Sequence[Population]) -> Beginning:
-        """Read all that is needed to go on; what lives on each island goes through its population."""
+    def recover(self, populations: Sequence[Population], died: Sequence[int] = ()) -> Beginning:
+        """Read all that is needed to go on; what lives on each island goes through its population.
+
+        `died` are the ranks whose death ended the session before.
+        """
         recovery = Recovery(self.folder, self.space)
         whereabouts = Whereabouts(migrations(self.folder))
         best = failure = None
@@ -125,7 +130,8 @@ class Run:
                 curves.append(individual)
             if best is None or individual.order < best.order:
                 best = individual
-        unfinished = [Started.of(individual) for individual in recovery.unfinished()]
+        deaths = recovery.died(died)
+        unfinished = recovery.unfinished()
         return Beginning(
             seed=self.config["seed"],
             statuses=recovery.statuses,
@@ -137,6 +143,7 @@ class Run:
             failure=None if failure is None else Evaluated.of(failure),
             curves=[Evaluated.of(individual) for individual in curves] if self.config.get("pruner") else [],
             unfinished=unfinished,
+            died=deaths,
             promoted=promoted + [started.continues for started in unfinished if started.continues is not None],
         )
 

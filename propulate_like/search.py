@@ -30,7 +30,7 @@ from propulate_like.individual import Status
 from propulate_like.interruption import Interruption
 from propulate_like.islands.archipelago import Archipelago
 from propulate_like.islands.migration import Islands, IslandsForm
-from propulate_like.journal import Journal, Session, journal_path
+from propulate_like.journal import Journal, Remains, Session, journal_path
 from propulate_like.propagators import Propagator
 from propulate_like.pruning import AnyPruner, Judges, Pruner
 from propulate_like.result import Result
@@ -321,7 +321,8 @@ class _Search:
         self, beginning: Beginning, transport: Transport, evaluator: Evaluator, watch: Watcher | None
     ) -> Worker:
         rank, size = transport.rank, transport.size
-        journal = Journal(None if self.folder is None else journal_path(self.folder, rank))
+        folder = self.folder
+        journal = Journal(None if folder is None else journal_path(folder, rank))
         journal.write(
             Session(
                 rank=rank,
@@ -334,6 +335,9 @@ class _Search:
                 island=self.optimizer.island,
             )
         )
+        if rank == 0:
+            for death in beginning.died:
+                journal.write(death)
         lowest = self.budget.lowest_loss(maximize=self.maximize)
         left = self.budget.evaluations_left(beginning.evaluations)
         if beginning.best is not None and beginning.best.loss is not None and beginning.best.loss <= lowest:
@@ -349,7 +353,9 @@ class _Search:
             deadline=time.perf_counter() + self.budget.seconds_left(beginning.seconds),
             target=lowest,
             judges=self._judges(beginning),
-            unfinished=[started.individual(self.space) for started in unfinished],
+            unfinished=unfinished,
+            layout=self.archipelago.layout,
+            remains=lambda rank: Remains() if folder is None else Remains.read(journal_path(folder, rank)),
             watch=watch,
         )
 
@@ -383,6 +389,7 @@ class _Search:
             run=self.folder,
             trials=Path(start.trials) if self.objective.keeps_files else None,
             history=[event.individual(self.space) for event in ending.history],
+            deaths=ending.died,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from heapq import heappop, heappush
 from random import Random
 from types import FrameType
@@ -15,7 +15,7 @@ from propulate_like.coordination.tickets import Tickets
 from propulate_like.evaluation.context import Membership, Report
 from propulate_like.individual import Individual
 from propulate_like.islands.archipelago import Archipelago
-from propulate_like.journal import Event, Journal
+from propulate_like.journal import Event, Journal, Remains
 from propulate_like.messages import Records
 from propulate_like.space import Space
 from propulate_like.transport.simulated import BEAT_SECONDS, Network, SimulatedTransport
@@ -47,12 +47,23 @@ class Simulation:
         overhead: float = 30e-6,
         silent: Callable[[int], bool] = lambda _rank: False,
         journal: Callable[[int], Journal] = lambda _rank: Trace(),
+        deaths: Sequence[tuple[int, float, Callable[[int], float]]] = (),
+        remains: Callable[[int], Remains] = lambda _rank: Remains(),
     ) -> None:
-        """Begin at time 0, to end after so many `evaluations`, at the `deadline` or at the `target`."""
+        """Begin at time 0, to end after so many `evaluations`, at the `deadline` or at the `target`.
+
+        Of `deaths`, each is of a rank, at a time, of which every other rank learns so many seconds later; `remains`
+        tells what the rank left.
+        """
         self.now = 0.0
         self.overhead = overhead
         self._evaluate, self._seconds, self._silent = evaluate, seconds, silent
         self._deadline = deadline
+        self._deaths = [(time, rank, rank) for rank, time, _ in deaths]
+        for dying, time, delay in deaths:
+            others = (rank for rank in range(archipelago.ranks) if rank != dying)
+            self._deaths += [(time + delay(rank), rank, dying) for rank in others]
+        self._deaths.sort(reverse=True)
         self._queue: list[tuple[float, int, _Rank, int]] = []
         self.steps = 0
         """How many moments were simulated so far, on all ranks."""
@@ -76,6 +87,8 @@ class Simulation:
                 target=target,
                 clock=lambda: self.now,
                 epoch=0.0,
+                layout=archipelago.layout,
+                remains=remains,
             )
             self.ranks.append(_Rank(worker, end, Random(f"{seed}/{end.rank}/seconds")))
 
@@ -85,14 +98,18 @@ class Simulation:
         RuntimeError where ranks wait for each other for ever, which they should not.
         """
         for rank in self.ranks:
-            if rank.steps is None:
+            if rank.steps is None and not rank.dead:
                 rank.steps = rank.worker.steps()
                 self._resume(rank, None)
         queue = self._queue
-        while queue:
-            if queue[0][0] > until:
+        while queue or self._deaths:
+            death = self._deaths[-1][0] if self._deaths else math.inf
+            if min(death, queue[0][0] if queue else math.inf) > until:
                 self.now = until
                 return None
+            if not queue or death <= queue[0][0]:
+                self._lose(*self._deaths.pop())
+                continue
             self.now, _, rank, token = heappop(queue)
             if token != rank.token:
                 continue
@@ -105,11 +122,22 @@ class Simulation:
                 self._resume(rank, stamped)
             elif self.now == rank.wakes:
                 self._beat(rank)
-        waiting = sum(rank.ending is None for rank in self.ranks)
+        waiting = sum(rank.ending is None for rank in self.ranks if not rank.dead)
         if waiting:
             message = f"at {self.now:g} s, {waiting} of {len(self.ranks)} ranks wait for what never comes"
             raise RuntimeError(message)
-        return self.ranks[0].ending
+        return next((rank.ending for rank in self.ranks if not rank.dead), None)
+
+    def _lose(self, time: float, number: int, dead: int) -> None:
+        """Let a rank die, or learn that another one has."""
+        self.now = time
+        rank = self.ranks[number]
+        if number == dead:
+            rank.dead, rank.steps, rank.end.answers = True, None, False
+            rank.token += 1
+        else:
+            rank.end.bury(dead)
+            self._schedule(rank, time)
 
     def _resume(self, rank: _Rank, answer: Individual | None) -> None:
         """Let a rank take its next step, and begin its evaluation, or its wait."""
@@ -199,6 +227,7 @@ class _Rank:
         self.began = self.until = 0.0
         self.wakes = self.noticed = math.inf
         self.token = 0
+        self.dead = False
         self.ending: Ending | None = None
 
 

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from enum import StrEnum
 from typing import Protocol, cast
 
 import msgspec
 
 from propulate_like import messages
-from propulate_like.coordination import overlay
 from propulate_like.coordination.census import Census, Counts
 from propulate_like.coordination.ending import Ending, Farewell, Gathering
 from propulate_like.coordination.reporting import Reporting
+from propulate_like.coordination.roster import Roster
+from propulate_like.coordination.succession import Succession
 from propulate_like.coordination.tickets import Tickets
+from propulate_like.coordination.watchdog import Watchdog
 from propulate_like.evaluation.context import Evaluator
 from propulate_like.evaluation.pulse import Pulse
-from propulate_like.individual import OK, STOPPED, Individual, Status
+from propulate_like.individual import OK, STOPPED, Individual, Outcome, Status
 from propulate_like.islands.island import Island
-from propulate_like.journal import Closed, Evaluated, Journal
+from propulate_like.journal import Closed, Evaluated, Journal, Remains, Started
 from propulate_like.optimizer import Optimizer
 from propulate_like.pruning.pruner import Judges
 from propulate_like.transport import Transport
@@ -39,6 +42,8 @@ _ISLAND = frozenset((messages.RECORDS, messages.RETIRED, messages.MIGRANT))
 _REPORT_SECONDS = 0.2
 GOODBYE_SECONDS = 10.0
 """How long an interrupted search waits for other ranks."""
+POISONOUS = 2
+"""An individual is not evaluated any more once so many ranks have died over it."""
 
 
 class Reason(StrEnum):
@@ -75,19 +80,23 @@ class Worker:
         deadline: float = math.inf,
         target: float = -math.inf,
         judges: Judges | None = None,
-        unfinished: Iterable[Individual] = (),
+        unfinished: Iterable[Started] = (),
+        layout: Sequence[range] = (),
+        remains: Callable[[int], Remains] = lambda _rank: Remains(),
         watch: Watcher | None = None,
         clock: Callable[[], float] = time.perf_counter,
         epoch: float | None = None,
     ) -> None:
         """Search until the tickets are used up, `deadline` (of the clock) or a loss of at most `target`.
 
-        The `clock` counts seconds since `epoch` (Unix time).
+        Those `unfinished` before are evaluated first. `layout` has the ranks of each island, and `remains` tells what a
+        dead rank left. The `clock` counts seconds since `epoch` (Unix time).
         """
         self.optimizer, self.transport, self.tickets = optimizer, transport, tickets
         self.evaluator = evaluator
         self.judges = judges
-        self.census = Census(transport.rank, transport.size)
+        self.roster = Roster(transport.rank, transport.size)
+        self.census = Census(self.roster)
         self.island = island
         self.reason: Reason | None = None
         self.evaluating = False
@@ -99,6 +108,8 @@ class Worker:
         self._report = self.report
         self._deadline, self._target = deadline, target
         self._unfinished = list(unfinished)
+        self._succession = Succession(self.roster, layout or [range(transport.size)], tickets, self.census, remains)
+        self._watchdog = Watchdog(transport, self.roster, clock)
         self._pulse = Pulse(self.exchange, lambda: self._begun)
         self._begun = 0
         self._long = True
@@ -108,7 +119,8 @@ class Worker:
         self._failure: Individual | None = None
         self._leaves_by = math.inf
         self._give_up_after = max(FAILURES_BEFORE_GIVING_UP, 2 * transport.size)
-        self._gathering = Gathering(transport)
+        self._gathering = Gathering(transport, self.roster)
+        self._spoke = False
 
     def run(self) -> Ending:
         """Search to the end, and give what the search came to on all ranks."""
@@ -137,9 +149,14 @@ class Worker:
                 yield from self._wait_for_tickets()
                 continue
             self.tickets.left -= 1
-            individual = self._unfinished.pop() if self._unfinished else self.optimizer.ask()
-            if self._long:
-                self._journal.start(individual)
+            begun = self._unfinished.pop() if self._unfinished else None
+            deaths = 0 if begun is None else begun.deaths
+            individual = self.optimizer.ask() if begun is None else begun.individual(self.optimizer.space)
+            if deaths >= POISONOUS:
+                self._give_up_on(individual, deaths)
+                continue
+            if self._long or begun is not None:
+                self._journal.start(individual, deaths)
             self._reporting.begin(individual)
             self._begun += 1
             self._last_start = self._clock()
@@ -147,7 +164,7 @@ class Worker:
             evaluated = yield individual
             self.evaluating = False
             if evaluated is None:
-                self._journal.start(individual)
+                self._journal.start(individual, deaths)
                 self.stop(Reason.INTERRUPTED)
                 break
             evaluated = self._reporting.end(evaluated)
@@ -171,6 +188,7 @@ class Worker:
         looked = self._receive()
         self._due = now + max(EXCHANGE_SECONDS, looked / _LOOKING_SHARE)
         tickets = self.tickets
+        self._succession.mint()
         if now >= self._deadline and self.reason is None:
             self.stop(Reason.SECONDS)
         if tickets.running_low(self.census.finished / max(now - self.began, 1e-9)):
@@ -235,6 +253,8 @@ class Worker:
         looked = self._clock() - began
         for peer, message in arrived:
             self._handle(peer, message)
+        if len(self.transport.dead) > len(self.roster.dead):
+            self._bury()
         if self._watch is not None:
             self._watch(self)
         return looked
@@ -250,7 +270,8 @@ class Worker:
         elif kind == messages.CURVE:
             self._reporting.learn(content, origin)
         elif kind == messages.COUNT:
-            self.census.below[peer] = Counts(*messages.count.unpack(content))
+            dead, counts = messages.unpack_count(content)
+            self.census.learn(peer, dead, Counts(*counts))
             self._stop_if_due()
         elif kind == messages.REQUEST:
             held, idle = messages.request.unpack(content)
@@ -262,18 +283,53 @@ class Worker:
             self.reason = self.reason or reason
             if reason is Reason.INTERRUPTED:
                 self._hurry()
+        elif kind == messages.ADOPT:
+            self._unfinished.append(msgspec.json.decode(content, type=Started))
         else:
             self._gathering.handle(peer, kind, content)
 
     def _report_counts(self) -> None:
         """Tell the rank above what it does not know yet."""
         news = self.census.news()
-        if news is not None and self.census.above is not None:
-            self.transport.send(self.census.above, messages.COUNT + messages.count.pack(*msgspec.structs.astuple(news)))
+        if news is not None and self.roster.above is not None:
+            content = messages.pack_count(msgspec.structs.astuple(news), self.roster.dead)
+            self.transport.send(self.roster.above, messages.COUNT + content)
+
+    def _bury(self) -> None:
+        """Go on without ranks that have died."""
+        dead = set(self.transport.dead) - set(self.roster.dead)
+        self.roster.bury(dead)
+        self.census.tickets = self.tickets.bury(self.roster.dead, self.roster.neighbours)
+        self._gathering.rearrange()
+        if not self._spoke:
+            self.island.bury(dead)
+            if self.reason is not None and self.reason is not Reason.INTERRUPTED:  # they may have told some alone
+                self._send_all(self.transport.peers, messages.STOP + self.reason.encode())
+        if self.roster.leads:
+            for death, started in self._succession.take_over():
+                self._journal.write(death)
+                print(self._succession.obituary(death, started, self.optimizer.space), file=sys.stderr, flush=True)
+                if started is not None:
+                    self._hand_on(started)
+        self._report_counts()
+        self._stop_if_due()
+
+    def _hand_on(self, started: Started) -> None:
+        """Let another rank evaluate what a dead one had begun."""
+        heir = self._succession.heir(started)
+        if heir == self.roster.rank:
+            self._unfinished.append(started)
+        else:
+            self.transport.send(heir, messages.ADOPT + msgspec.json.encode(started))
+
+    def _give_up_on(self, individual: Individual, deaths: int) -> None:
+        """Note as a failure what has killed ranks, and would kill more."""
+        cause = f"{deaths} ranks died while they evaluated it"
+        self._record(individual.evaluated(Outcome(Status.CRASHED, cause=cause), 0.0, self._epoch + self._clock()))
 
     def _stop_if_due(self) -> None:
-        """Let rank 0 end a search that is complete, or hopeless because nothing has succeeded yet."""
-        if self.transport.rank != 0 or self.reason is not None:
+        """Let the lowest rank end a search that is complete, or hopeless because nothing has succeeded yet."""
+        if not self.roster.leads or self.reason is not None:
             return
         counts = self.census.counts
         if self.tickets.total is not None and counts.finished >= self.tickets.total:
@@ -292,8 +348,7 @@ class Worker:
         """
         if self._leaves_by == math.inf:
             self._leaves_by = self._clock() + GOODBYE_SECONDS
-            near = overlay.neighbours(self.transport.rank, self.transport.size)
-            self._send_all(near, messages.STOP + Reason.INTERRUPTED.encode())
+            self._send_all(self.roster.neighbours, messages.STOP + Reason.INTERRUPTED.encode())
 
     def _send_all(self, peers: Iterable[int], message: bytes) -> None:
         for peer in peers:
@@ -305,11 +360,14 @@ class Worker:
         pause = Pause()
         self._journal.flush()
         self._stop_if_due()
-        self._ask(idle=True)
+        self._watchdog.begin()
         self.exchange()
         while self.reason is None and self.tickets.left < 1:
+            self._ask(idle=True)
+            self.transport.flush()
             yield pause.next()
             self.exchange()
+            self._watchdog.look()
         self._idle.append((began, self._clock()))
 
     def _take_leave(self) -> Generator[float, None, Ending]:
@@ -324,8 +382,10 @@ class Worker:
         idle = sum(end - begin for begin, end in self._idle)
         self._journal.write(Closed(ended, idle, self.reason or Reason.INTERRUPTED))
         pause = Pause()
+        self._watchdog.begin()
         while True:
             self._receive()
+            self._watchdog.look()
             self.island.publisher.flush(self._clock())
             self.transport.flush()
             quiet = self.island.publisher.done and not self.transport.unsent
@@ -333,12 +393,17 @@ class Worker:
                 break
             yield pause.next()
         word = self._farewell(ended)
-        self._gathering.report(word)
-        self.transport.flush()
-        while self._gathering.ending is None and self._clock() < self._leaves_by + GOODBYE_SECONDS:
+        self._gathering.speak(word)
+        self._spoke = True
+        while True:
+            ghosts = self._succession.ghosts()
+            self._gathering.exchange(ghosts, patient=self._clock() < self._leaves_by)
+            self.transport.flush()
+            if self._gathering.ending is not None or self._clock() >= self._leaves_by + GOODBYE_SECONDS:
+                break
             yield pause.next()
             self._receive()
-            self.transport.flush()
+            self._watchdog.look()
         self._journal.close()
         self.transport.close(GOODBYE_SECONDS)
         return self._gathering.ending or Ending.of([word])
@@ -358,4 +423,5 @@ class Worker:
             best=None if self.census.best is None else Evaluated.of(self.census.best),
             failure=None if self._failure is None else Evaluated.of(self._failure),
             history=self._journal.history,
+            died=self._succession.died,
         )

@@ -1,4 +1,4 @@
-"""Census: what all ranks have done so far, summed up a tree so that rank 0 knows."""
+"""Census: what all ranks have done so far, summed up a tree so that the lowest living one knows."""
 
 from __future__ import annotations
 
@@ -6,51 +6,81 @@ import math
 
 import msgspec
 
-from propulate_like.coordination import overlay
+from propulate_like.coordination.roster import Roster
 from propulate_like.individual import Individual
 
 
 class Counts(msgspec.Struct, frozen=True, array_like=True):
-    """Evaluations finished and failed, and the lowest loss found (infinite: none) on the highest rung reached."""
+    """Evaluations finished and failed, and the lowest loss found (infinite: none) on the highest rung reached.
+
+    Of so many `ranks`, which together have given dead ones `tickets` more than they received of them.
+    """
 
     finished: int = 0
     failed: int = 0
     rung: int = 0
     loss: float = math.inf
+    ranks: int = 0
+    tickets: int = 0
 
     def __add__(self, other: Counts) -> Counts:
         best = min((-self.rung, self.loss), (-other.rung, other.loss))
-        return Counts(self.finished + other.finished, self.failed + other.failed, -best[0], best[1])
+        return Counts(
+            self.finished + other.finished,
+            self.failed + other.failed,
+            -best[0],
+            best[1],
+            self.ranks + other.ranks,
+            self.tickets + other.tickets,
+        )
 
 
 class Census:
-    """What one rank knows: its own counts, and those of the ranks below it in the tree around rank 0."""
+    """What one rank knows: its own counts, and those of the ranks below it in the tree of the living.
 
-    def __init__(self, rank: int, size: int) -> None:
+    Trees differ between ranks while not all know who died. So counts are sent with the sender's list of the dead, and
+    nothing is summed up but what was counted in this rank's own tree: a rank may be missed for a while, but is never
+    counted twice.
+    """
+
+    def __init__(self, roster: Roster) -> None:
         self.finished = 0
         self.failed = 0
+        self.tickets = 0
+        """Given to ranks that are dead now, less those received of them."""
         self.best: Individual | None = None
         """The best of this rank's."""
-        self.below = dict.fromkeys(overlay.below(rank, size), Counts())
-        """What each rank next below reported, of itself and all below it."""
-        self.above = overlay.above(rank) if rank else None
-        self._told = Counts()
+        self.departed = Counts()
+        """What the dead had done, on the lowest living rank."""
+        self._roster = roster
+        self._below: dict[int, tuple[tuple[int, ...], Counts]] = {}
+        self._told: tuple[tuple[int, ...], Counts] = (), Counts()
+
+    def learn(self, rank: int, dead: tuple[int, ...], counts: Counts) -> None:
+        """Take what a rank below reports of itself and all below it."""
+        self._below[rank] = dead, counts
 
     @property
     def counts(self) -> Counts:
-        """What is known of this rank and all below it: on rank 0, of every rank."""
+        """What is known of this rank and all below it: on the lowest living one, of every rank."""
         best = self.best
-        own = (
-            Counts(self.finished, self.failed)
-            if best is None
-            else Counts(self.finished, self.failed, best.rung, best.loss)
-        )
-        return sum(self.below.values(), own)
+        rung, loss = (0, math.inf) if best is None else (best.rung, best.loss)
+        total = Counts(self.finished, self.failed, rung, loss, 1, self.tickets)
+        for rank in self._roster.below:
+            dead, counts = self._below.get(rank, ((), None))
+            if counts is not None and dead == self._roster.dead:
+                total += counts
+        return total + self.departed
+
+    @property
+    def complete(self) -> bool:
+        """Whether every living rank is counted, on the lowest of them."""
+        return self.counts.ranks == len(self._roster.living)
 
     def news(self) -> Counts | None:
         """Give the counts for the rank above, where there is one and it does not know them yet."""
-        counts = self.counts
-        if self.above is None or counts == self._told:
+        news = self._roster.dead, self.counts
+        if self._roster.above is None or news == self._told:
             return None
-        self._told = counts
-        return counts
+        self._told = news
+        return news[1]

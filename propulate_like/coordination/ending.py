@@ -1,4 +1,4 @@
-"""The ending: each rank's last words, gathered up a tree, and what they come to, handed down it."""
+"""The ending: each rank's last words, gathered up the tree of the living, and what they come to, handed down it."""
 
 from __future__ import annotations
 
@@ -8,55 +8,56 @@ from collections.abc import Sequence
 import msgspec
 
 from propulate_like import messages
-from propulate_like.coordination import overlay
+from propulate_like.coordination.roster import Roster
 from propulate_like.individual import Status
-from propulate_like.journal import Evaluated
+from propulate_like.journal import Died, Evaluated
 from propulate_like.transport import Transport
 
 
-class Farewell(msgspec.Struct, frozen=True):
-    """A rank's last words, with its clock's readings as Unix time.
-
-    `idle` holds the intervals in which it waited for work, `batches` counts what it sent, `volume` in
-    bytes, and `records` how many of individuals.
-    """
+class _Words(msgspec.Struct, frozen=True, kw_only=True):
+    """What is said of one rank, and of all. `batches` and `records` (of individuals) were sent, `volume` in bytes."""
 
     reason: str
+    """Why the search ended; empty for a dead rank."""
     statuses: dict[Status, int]
+    batches: int = 0
+    volume: int = 0
+    records: int = 0
+    best: Evaluated | None = None
+    failure: Evaluated | None = None
+    history: list[Evaluated] = []
+    died: list[Died] = []
+    """The ranks that did, as far as this one found out what they left."""
+
+
+class Farewell(_Words, frozen=True, kw_only=True):
+    """A rank's last words, with its clock's readings as Unix time.
+
+    `idle` holds the intervals in which it waited for work.
+    """
+
     began: float
     last_start: float
     ended: float
-    idle: list[tuple[float, float]]
-    batches: int
-    volume: int
-    records: int
-    best: Evaluated | None
-    failure: Evaluated | None
-    history: list[Evaluated]
+    idle: list[tuple[float, float]] = []
 
 
-class Ending(msgspec.Struct, frozen=True):
-    """What all ranks' last words come to; rank 0 says it, and the others repeat it.
+class Ending(_Words, frozen=True, kw_only=True):
+    """What all ranks' last words come to; the lowest living one says it, and the others repeat it.
 
     `seconds` is how long the session took, `idle_share` the part of the ranks' time until the last evaluation began in
     which they waited for work, and `tail_share` the part of all their time that lies after that moment and in which
     they did.
     """
 
-    reason: str
-    statuses: dict[Status, int]
     seconds: float
     idle_share: float
     tail_share: float
-    batches: int
-    volume: int
-    records: int
-    best: Evaluated | None
-    failure: Evaluated | None
-    history: list[Evaluated]
+    dead: tuple[int, ...] = ()
+    """Those that the rank which says this knows of: it is handed down the tree of all others."""
 
     @classmethod
-    def of(cls, words: Sequence[Farewell]) -> Ending:
+    def of(cls, words: Sequence[Farewell], dead: tuple[int, ...] = ()) -> Ending:
         """Put the words of the ranks together, in whatever order they came."""
         statuses: Counter[Status] = Counter()
         for word in words:
@@ -68,7 +69,7 @@ class Ending(msgspec.Struct, frozen=True):
         idle = sum(max(min(end, until) - begin, 0.0) for word in words for begin, end in word.idle)
         late = sum(max(end - max(begin, until), 0.0) for word in words for begin, end in word.idle)
         return cls(
-            reason=min(words, key=lambda word: word.ended).reason,
+            reason=min((word for word in words if word.reason), key=lambda word: word.ended).reason,
             statuses=dict(statuses),
             seconds=ended - began,
             idle_share=idle / (len(words) * (until - began)) if until > began else 0.0,
@@ -79,44 +80,63 @@ class Ending(msgspec.Struct, frozen=True):
             best=min(bests, key=lambda found: (found.order, found.ended, found.id), default=None),
             failure=min(failures, key=lambda found: (found.ended, found.id), default=None),
             history=[event for word in words for event in word.history],
+            died=[event for word in words for event in word.died],
+            dead=dead,
         )
 
 
-_farewells = msgspec.json.Decoder(list[Farewell])
+_farewell = msgspec.json.Decoder(Farewell)
 _ending = msgspec.json.Decoder(Ending)
+_words = msgspec.msgpack.Decoder(dict[int, bytes])
 
 
 class Gathering:
-    """One rank's part in it: hears the ranks below, speaks to the one above, and repeats what rank 0 says."""
+    """One rank's part in it: hears the ranks below, speaks to the one above, and repeats what the lowest one says."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, roster: Roster) -> None:
         self.ending: Ending | None = None
-        self._transport = transport
-        self._below = overlay.below(transport.rank, transport.size)
-        self._heard: dict[int, bytes] = {}
+        self._transport, self._roster = transport, roster
+        self._words: dict[int, bytes] = {}
+        self._told = False
 
     @property
     def complete(self) -> bool:
         """Whether all ranks below have given their last words."""
-        return len(self._heard) == len(self._below)
+        return self._roster.all_below <= self._words.keys()
 
     def handle(self, peer: int, kind: bytes, content: bytes) -> None:
-        """Take the words of a rank below and all below that one, or the ending."""
+        """Take the words of ranks below, or the ending; to one that did not hear the ending, it is repeated."""
         if kind == messages.FAREWELLS:
-            self._heard[peer] = content
-        elif kind == messages.ENDING:
+            self._words.update(_words.decode(content))
+            if self.ending is not None:
+                self._transport.send(peer, messages.ENDING + msgspec.json.encode(self.ending))
+        elif kind == messages.ENDING and self.ending is None:
             self.ending = _ending.decode(content)
-            self._tell_those_below(content)
+            self._hand_down(self.ending)
 
-    def report(self, word: Farewell) -> None:
-        """Give this rank's last words, with those heard; they are not read on their way to rank 0."""
-        words = b",".join([msgspec.json.encode(word), *self._heard.values()])
-        if self._transport.rank:
-            self._transport.send(overlay.above(self._transport.rank), messages.FAREWELLS + words)
+    def speak(self, word: Farewell) -> None:
+        """Give this rank's last words."""
+        self._words[self._roster.rank] = msgspec.json.encode(word)
+
+    def rearrange(self) -> None:
+        """Speak again, to the rank that is above this one since others died, and to those below."""
+        self._told = False
+        if self.ending is not None:
+            self._hand_down(self.ending)
+
+    def exchange(self, ghosts: dict[int, Farewell], *, patient: bool) -> None:
+        """Pass on what was said, once it is complete, or as it is; the lowest rank adds what `ghosts` could not say."""
+        if self._told or (patient and not self.complete):
             return
-        self.ending = Ending.of(_farewells.decode(b"[" + words + b"]"))
-        self._tell_those_below(msgspec.json.encode(self.ending))
+        self._told = True
+        if self._roster.above is not None:  # the words are not read on their way
+            self._transport.send(self._roster.above, messages.FAREWELLS + msgspec.msgpack.encode(self._words))
+        elif self.ending is None:
+            words = ghosts | {rank: _farewell.decode(word) for rank, word in self._words.items()}
+            self.ending = Ending.of(list(words.values()), self._roster.dead)
+            self._hand_down(self.ending)
 
-    def _tell_those_below(self, content: bytes) -> None:
-        for peer in self._below:
+    def _hand_down(self, ending: Ending) -> None:
+        content = msgspec.json.encode(ending)
+        for peer in Roster(self._roster.rank, self._roster.size, ending.dead).below:
             self._transport.send(peer, messages.ENDING + content)

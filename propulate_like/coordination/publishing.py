@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 
 from propulate_like import messages
@@ -43,6 +43,7 @@ class Publisher:
         self._waiting: dict[int, list[_Item]] = {}
         self._under_way: dict[int, tuple[float, list[_Item]]] = {}
         self._silent: set[int] = set()
+        self._dead: set[int] = set()
 
     @property
     def done(self) -> bool:
@@ -65,6 +66,19 @@ class Publisher:
     def pass_on(self, origin: int, kind: bytes, content: bytes, individual: Individual | None = None) -> None:
         """Tell those behind this rank in the tree around the place `origin`, where this began."""
         self._pass_on(origin, self._place, kind, content, individual)
+
+    def repeat(self, content: bytes, individual: Individual) -> None:
+        """Tell every other rank straight of an individual that a dead one may not have passed on."""
+        self._for_all.append((None, messages.RECORDS, content, individual))
+
+    def bury(self, dead: Iterable[int]) -> None:
+        """Go around dead ranks for ever."""
+        for peer in dead:
+            _, under_way = self._under_way.pop(peer, (0.0, []))
+            self._dead.add(peer)
+            if peer in self._members:
+                self._go_around(peer, under_way)
+            self._waiting.pop(peer, None)
 
     def flush(self, now: float) -> None:
         """Hand the transport what waits, for each rank that has taken the batch before."""
@@ -93,7 +107,7 @@ class Publisher:
         items, self._for_all = self._for_all, []
         written, records = self._written(items), self._records(items)
         for peer in self._members:
-            if peer == self._transport.rank:
+            if peer == self._transport.rank or peer in self._dead:
                 continue
             if peer in self._waiting or not self._transport.ready(peer):
                 for item in items:
@@ -111,7 +125,8 @@ class Publisher:
             next_place = (origin + offset) % size
             peer = members[next_place]
             if peer in self._silent:
-                self._queue(peer, (None, kind, content, individual))
+                if peer not in self._dead:
+                    self._queue(peer, (None, kind, content, individual))
                 self._pass_on(origin, next_place, kind, content, individual)
             else:
                 self._queue(peer, (origin, kind, content, individual))

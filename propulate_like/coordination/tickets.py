@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 
 from propulate_like.coordination import overlay
 
@@ -25,8 +26,10 @@ class Tickets:
     def __init__(self, total: int | None, rank: int, size: int) -> None:
         """Deal `total` tickets (None: no limit) to `size` ranks, of which this is number `rank`."""
         self.total = total
-        self.left: float = math.inf if total is None else total // size + (rank < total % size)
-        self._neighbours = overlay.neighbours(rank, size)
+        self._size = size
+        self.left: float = math.inf if total is None else self._dealt(rank)
+        self._neighbours: Sequence[int] = overlay.neighbours(rank, size)
+        self._given: dict[int, int] = {}  # to each rank, less what it gave
         self._requests: dict[int, bool] = {}  # those of this rank that stand with others, and whether it was idle
         self._asked: bool | None = None  # None: not asked; otherwise whether the rank was idle when it did
         self._standing: dict[int, tuple[int, bool]] = {}
@@ -62,6 +65,7 @@ class Tickets:
             count = (spare + 1) // 2 if idle else (spare - held) // 2
             if count > 0:
                 self.left -= count
+                self._given[peer] = self._given.get(peer, 0) + count
                 gifts[peer] = count
                 del self._standing[peer]
         return gifts
@@ -69,5 +73,27 @@ class Tickets:
     def receive(self, peer: int, count: int) -> None:
         """Take in tickets that a peer gave, which meets the request that it had."""
         self.left += count
+        self._given[peer] = self._given.get(peer, 0) - count
         self._requests.pop(peer, None)
         self._asked = None
+
+    def bury(self, dead: Iterable[int], neighbours: Sequence[int]) -> int:
+        """Ask and serve dead ranks no more; give how many tickets they got of this one, less those that it got."""
+        self._neighbours = neighbours
+        self._asked = None
+        for peer in dead:
+            self._requests.pop(peer, None)
+            self._standing.pop(peer, None)
+        return sum(self._given.get(peer, 0) for peer in dead)
+
+    def lost(self, dead: Iterable[int], finished: int, given: int) -> int:
+        """Say how many tickets went with dead ranks that had `finished` so many evaluations.
+
+        The living together have `given` them so many more than they received. What the dead gave each other, or what
+        was under way, need not be known.
+        """
+        return 0 if self.total is None else sum(map(self._dealt, dead)) + given - finished
+
+    def _dealt(self, rank: int) -> int:
+        total = self.total or 0
+        return total // self._size + (rank < total % self._size)

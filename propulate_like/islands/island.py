@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -65,6 +65,16 @@ class Island:
                 known = migrator.pollination and self._optimizer.population.holds(individual)
                 if not known and self._settle(migrator, individual):
                     self._replace(migrator, individual)
+
+    def bury(self, dead: Collection[int]) -> None:
+        """Go on without dead ranks: what they had not passed on is told again by those who evaluated it, or know it."""
+        self.publisher.bury(dead)
+        if self._migrator is not None:
+            self._migrator.bury(dead)
+        rank = self._optimizer.rank
+        for individual in self._optimizer.population:
+            if individual.id.rank == rank or individual.id.rank in dead:
+                self.publisher.repeat(self._records.pack(individual), individual)
 
     def _publish(self, individual: Individual) -> None:
         self.publisher.publish(messages.RECORDS, self._records.pack(individual), individual)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from heapq import heapify, heapreplace
 from itertools import accumulate
 from random import Random
@@ -136,7 +136,8 @@ class Migrator:
         self.island = island_of(layout, rank)
         self.pollination = islands.pollination
         self.residents = residents
-        self._islands, self._layout = islands, layout
+        self._islands = islands
+        self._layout = [list(ranks) for ranks in layout]  # those that live
         row = islands.topology.row(self.island, len(layout), seed)
         self._numbers = [(target, number) for target, number in enumerate(row) if number]
         self._generator = Random(f"{seed}/{rank}/migration")
@@ -147,13 +148,17 @@ class Migrator:
         if self._generator.random() >= self._islands.migration_probability:
             return
         for target, number in self._numbers:
-            for _ in range(number):
+            for _ in range(number if self._layout[target] else 0):
                 chosen = self._chosen(target)
                 if chosen is None:
                     break
                 if self.pollination:
                     self._copied.add((chosen.id, target))
                 yield Departure(chosen, target, self._generator.choice(self._layout[target]))
+
+    def bury(self, dead: Collection[int]) -> None:
+        """Send nobody to dead ranks."""
+        self._layout = [[rank for rank in ranks if rank not in dead] for ranks in self._layout]
 
     def replaced_by(self, arrived: Individual) -> Individual | None:
         """Give the one that makes room for a copy that arrived, if any does."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -33,13 +33,18 @@ class Transport(Protocol):
     """How many bytes those had."""
 
     @property
+    def dead(self) -> Collection[int]:
+        """The ranks that are known to have died: nothing more comes from them, and nothing is sent to them."""
+        ...
+
+    @property
     def send_seconds(self) -> float:
         """How long it takes this rank to send a batch, on average."""
         ...
 
     @property
     def peers(self) -> Sequence[int]:
-        """The other ranks."""
+        """The other ranks, but for the dead."""
         ...
 
     @property

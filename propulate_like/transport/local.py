@@ -14,6 +14,7 @@ class LocalTransport:
     batches = 0
     volume = 0
     send_seconds = 0.0
+    dead = ()
     unsent = False
     peers: Sequence[int] = ()
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import time
 from array import array
-from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import accumulate
+from typing import Any
 
+os.environ.setdefault("OMPI_MCA_async_mpi_finalize", "1")  # else Open MPI may hang at the end where a rank has died
 from mpi4py import MPI
 
 from propulate_like.transport import Team
@@ -18,6 +21,8 @@ _FRAME = 1 << 16  # bytes of one MPI message at most, and of 4,096 in many ranks
 _FRAMES = 1 << 24  # bytes of memory for what may arrive
 _FIRST_GUESS = 3e-6  # seconds for sending a batch
 _LENGTH = struct.Struct("<I")
+_DEATHS = {MPI.ERR_IN_STATUS, getattr(MPI, "ERR_PROC_FAILED", MPI.ERR_IN_STATUS)}
+_never_freed: list[Any] = []  # requests with their buffers that MPI may still know, of ranks that died
 
 
 class MpiTransport:
@@ -32,7 +37,7 @@ class MpiTransport:
         self._communicator = communicator.Dup()
         self.rank = self._communicator.Get_rank()
         self.size = self._communicator.Get_size()
-        self.peers: Sequence[int] = [rank for rank in range(self.size) if rank != self.rank]
+        self.peers: list[int] = [rank for rank in range(self.size) if rank != self.rank]
         self.batches = 0
         self.volume = 0
         self.send_seconds = _FIRST_GUESS
@@ -43,12 +48,15 @@ class MpiTransport:
         self._partial = [bytearray() for _ in self.peers]
         self._posted = [self._post(place) for place in range(len(self.peers))]
         self._statuses = [MPI.Status() for _ in self.peers]
+        self.dead: list[int] = []
 
     @property
     def unsent(self) -> bool:
         return bool(self._outboxes) or any(not self.ready(peer) for peer in list(self._in_flight))
 
     def send(self, peer: int, message: bytes) -> None:
+        if peer in self.dead:
+            return
         outbox = self._outboxes.get(peer)
         if outbox is None:
             outbox = self._outboxes[peer] = bytearray()
@@ -58,10 +66,14 @@ class MpiTransport:
     def ready(self, peer: int) -> bool:
         under_way = self._in_flight.get(peer)
         if under_way is not None:
-            if not under_way[0].Test():
+            try:
+                if not under_way[0].Test():
+                    return False
+            except MPI.Exception as error:
+                self._lose(peer, error)
                 return False
             del self._in_flight[peer]
-        return True
+        return peer not in self.dead
 
     def flush(self) -> None:
         for peer in [peer for peer in self._outboxes if self.ready(peer)]:
@@ -79,13 +91,27 @@ class MpiTransport:
 
     def receive(self) -> list[tuple[int, bytes]]:
         arrived: list[tuple[int, bytes]] = []
-        while completed := self.peers and MPI.Request.Testsome(self._posted, self._statuses):
+        failure: MPI.Exception | None = None
+        while self.peers and failure is None:
+            try:
+                completed = MPI.Request.Testsome(self._posted, self._statuses)
+            except MPI.Exception as error:  # of one of them: others may have arrived
+                failure = error
+                completed = [place for place, request in enumerate(self._posted) if request == MPI.REQUEST_NULL]
+            if not completed:
+                break
+            failed = []
             for place, status in zip(completed, self._statuses, strict=False):
+                peer = self.peers[place]
+                if failure is not None and status.error != MPI.SUCCESS:
+                    failed.append(peer)
+                    continue
                 stream = self._partial[place]
                 stream += memoryview(self._frames[place])[: status.Get_count(MPI.BYTE)]
                 self._posted[place] = self._post(place)
-                peer = self.peers[place]
                 arrived += [(peer, message) for message in _whole_messages(stream)]
+            for peer in failed:
+                self._lose(peer, failure)
         return arrived
 
     def broadcast(self, message: bytes | None) -> bytes:
@@ -122,11 +148,27 @@ class MpiTransport:
             if self.batches > sent:  # somebody is still taking what is long
                 deadline, sent = time.monotonic() + seconds, self.batches
             time.sleep(0.0002)
-        for request in self._posted:
-            request.Cancel()
-            request.Wait()
-        if not self.unsent:
-            self._communicator.Free()
+        with suppress(MPI.Exception):  # of ranks that died meanwhile
+            for request in self._posted:
+                request.Cancel()
+                request.Wait()
+            if not (self.unsent or self.dead):
+                self._communicator.Free()
+
+    def _lose(self, peer: int, failure: MPI.Exception | None) -> None:
+        """Leave a peer behind that has died. Where `failure` is another, it is raised."""
+        if failure is not None and failure.Get_error_class() not in _DEATHS:
+            raise failure
+        if peer in self.dead:
+            return
+        self.dead.append(peer)
+        self._outboxes.pop(peer, None)
+        if peer in self._in_flight:
+            _never_freed.append(self._in_flight.pop(peer))
+        place = self.peers.index(peer)
+        _never_freed.append((self._posted[place], self._frames[place]))
+        for parallel in (self.peers, self._frames, self._partial, self._posted, self._statuses):
+            del parallel[place]
 
     def _post(self, place: int) -> MPI.Request:
         return self._communicator.Irecv([self._frames[place], MPI.BYTE], source=self.peers[place])

@@ -47,6 +47,7 @@ class SimulatedTransport:
     ) -> None:
         self.rank, self.size = rank, size
         self.batches = self.volume = 0
+        self.dead: set[int] = set()
         self.send_seconds = network.sending
         self.answers = False
         """Whether the rank is busy, and looks at its messages from time to time."""
@@ -73,7 +74,7 @@ class SimulatedTransport:
 
     @property
     def peers(self) -> Sequence[int]:
-        return [rank for rank in range(self.size) if rank != self.rank]
+        return [rank for rank in range(self.size) if rank != self.rank and rank not in self.dead]
 
     @property
     def unsent(self) -> bool:
@@ -89,7 +90,16 @@ class SimulatedTransport:
         """When the next batch arrives, or has arrived."""
         return min((batch[0] for batch in self.inbox), default=math.inf)
 
+    def bury(self, rank: int) -> None:
+        """Know that a rank has died: what it sent and is not taken yet, and what waits for it, is lost."""
+        self.dead.add(rank)
+        self._outboxes.pop(rank, None)
+        self.under_way.pop(rank, None)
+        self.inbox = [batch for batch in self.inbox if batch[2] != rank]
+
     def send(self, peer: int, message: bytes) -> None:
+        if peer in self.dead:
+            return
         outbox = self._outboxes.get(peer)
         if outbox is None:
             self._outboxes[peer] = [message]
