@@ -52,6 +52,7 @@ class Result:
         trials: Path | None,
         history: list[Individual],
         deaths: Sequence[Died] = (),
+        speaker: int = 0,
     ) -> None:
         self.failure = failure
         self.statuses = statuses
@@ -65,6 +66,8 @@ class Result:
         self.run = run
         self.trials = trials
         self.deaths = deaths
+        self.speaker = speaker
+        """The lowest rank that lives: the one to print or to save what came of it."""
         self._best = best
         self._history = history
 

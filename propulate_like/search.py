@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import msgspec
 
-from propulate_like import declarations
+from propulate_like import declarations, presence
 from propulate_like.budget import Budget
 from propulate_like.coordination.ending import Ending
 from propulate_like.coordination.tickets import Tickets
@@ -31,6 +31,7 @@ from propulate_like.interruption import Interruption
 from propulate_like.islands.archipelago import Archipelago
 from propulate_like.islands.migration import Islands, IslandsForm
 from propulate_like.journal import Journal, Remains, Session, journal_path
+from propulate_like.presence import State
 from propulate_like.propagators import Propagator
 from propulate_like.pruning import AnyPruner, Judges, Pruner
 from propulate_like.result import Result
@@ -249,6 +250,7 @@ class _Search:
                 watch = stack.enter_context(Progress(beginning, self.budget, maximize=self.maximize))
             worker = self._worker(beginning, transport, self.objective.whole(team or evaluator), watch)
             stack.enter_context(Interruption(worker))
+            presence.tell(State.SEARCHING)
             ending = worker.run()
         if team is not None:
             team.disband(msgspec.json.encode(ending), GOODBYE_SECONDS)
@@ -262,6 +264,7 @@ class _Search:
         evaluator = self._evaluator(start)
         follower = Follower(self.team, evaluator, self.space, communicates=self.objective.in_rank)
         with Interruption(follower):
+            presence.tell(State.SEARCHING)
             words = follower.run()
         return msgspec.json.decode(words, type=Ending)
 
@@ -294,7 +297,8 @@ class _Search:
             return Beginning(self.optimizer.seed)
         if self.config["seed"] is None and not Run.exists(self.folder):
             self.config["seed"] = self.optimizer.seed
-        return Run.open(self.folder, self.config).recover(self.archipelago.recovering())
+        died = sorted({rank // self.settings.ranks_per_worker for rank in presence.died_before()})
+        return Run.open(self.folder, self.config).recover(self.archipelago.recovering(), died)
 
     def _trials(self) -> str:
         """Say where evaluations keep their files: in the run's folder, or in a temporary one that is left in place."""
@@ -390,6 +394,7 @@ class _Search:
             trials=Path(start.trials) if self.objective.keeps_files else None,
             history=[event.individual(self.space) for event in ending.history],
             deaths=ending.died,
+            speaker=min(set(range(self.archipelago.ranks)) - set(ending.dead)) * self.settings.ranks_per_worker,
         )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from propulate_like.cli.launch import find_mpiexec, mpiexec_command, rank_environment
+from propulate_like.cli.mpiexec import Mpiexec, rank_environment
 
 ROOT = Path(__file__).parent.parent
 SECONDS = 120
@@ -53,7 +53,7 @@ def python(tmp_path):
         command = [sys.executable, *map(str, arguments)]
         environment = dict(os.environ)
         if ranks > 1:
-            command = [*mpiexec_command(find_mpiexec(), ranks), *command]
+            command = [*Mpiexec().command(ranks), *command]
             environment = rank_environment(ranks)
         ended = subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False

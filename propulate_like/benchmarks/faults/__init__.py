@@ -1,0 +1,1 @@
+"""Faults: what a search survives, with everything that it had evaluated."""

@@ -1,0 +1,139 @@
+"""A job: one mpiexec and its ranks, from the start to the end that they come to, or that is put to them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import psutil
+
+from propulate_like import presence
+from propulate_like.cli.mpiexec import Mpiexec
+from propulate_like.cli.rank import Order
+from propulate_like.evaluation.process import signal_at_parents_death
+from propulate_like.presence import State
+
+_LOOK_SECONDS = 0.1
+_LEAVE_SECONDS = 10.0
+"""For so long a job may stay when its search has ended, or all its ranks have died."""
+_START_SECONDS = 600.0
+"""For so long ranks may take to begin."""
+
+
+class Broken(NamedTuple):
+    """Why a job ended before its search did, by whose death, and whether that may pass."""
+
+    reason: str
+    died: list[int]
+    may_pass: bool = True
+
+
+class Job:
+    """Ranks under an mpiexec of their own."""
+
+    def __init__(self, mpiexec: Mpiexec, order: Order, ranks: int, folder: Path, environment: dict[str, str]) -> None:
+        """Start them. They and mpiexec use `folder` to tell how far they are."""
+        self._mpiexec, self._ranks, self._folder = mpiexec, ranks, folder
+        words = [sys.executable, "-m", "propulate_like.cli.rank", msgspec.json.encode(order).decode()]
+        # A session of its own keeps Ctrl-C from reaching mpiexec, which would kill the ranks: they get SIGUSR1 instead.
+        self._process = subprocess.Popen(
+            [*mpiexec.command(ranks, folder), *words],
+            env=environment | {presence.JOB: str(folder)},
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=partial(signal_at_parents_death, signal.SIGTERM),  # noqa: PLW1509 (there is no other thread)
+        )
+        self._began = time.monotonic()
+        self._leaves_by: float | None = None
+        self._shared: set[str] = set()
+
+    def signal(self, number: int) -> None:
+        """Send mpiexec a signal, which it passes on."""
+        with suppress(ProcessLookupError):
+            self._process.send_signal(number)
+
+    def watch(self) -> int | Broken:
+        """Wait for the end of the search, and give its exit status, or why there is none."""
+        while True:
+            ended = self._process.poll()
+            status = presence.status_left(self._folder)
+            if status is not None and (ended is not None or self._has_waited()):
+                return status
+            if status is None:
+                broken = self._broken(ended)
+                if broken is not None:
+                    return broken
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_LOOK_SECONDS)
+
+    def end(self) -> None:
+        """End what is left of it, and remove the memory that its ranks shared, where they could not themselves."""
+        processes = []
+        if self._process.poll() is None:
+            with suppress(psutil.Error):
+                processes = psutil.Process(self._process.pid).children(recursive=True)
+            self._process.kill()
+            self._process.wait()
+        for process in processes:
+            with suppress(psutil.Error):
+                process.kill()
+        for name in self._shared:
+            with suppress(OSError):
+                Path(name).unlink()
+
+    def _broken(self, ended: int | None) -> Broken | None:
+        told = presence.hear(self._folder)
+        alive = {rank for rank, (pid, host, _) in told.items() if host != os.uname().nodename or _lives(pid)}
+        states = [state for _, _, state in told.values()]
+        died = sorted(rank for rank, (_, _, state) in told.items() if rank not in alive and state in _UNDER_WAY)
+        together = len(told) == self._ranks and State.STARTING not in states
+        if together and not self._shared:
+            self._shared = {name for pid, _, _ in told.values() for name in _shared_memory(pid)}
+        broken = None
+        if ended is not None:
+            words = f"{self._mpiexec.path} ended with status {ended} before the search did"
+            broken = Broken(_deaths(died) or words, died, bool(told) and State.FAILED not in states)
+        elif State.FAILED in states and self._has_waited():
+            broken = Broken("a rank failed", [], False)
+        elif died and not (alive and together and self._mpiexec.of_open_mpi):
+            broken = Broken(_deaths(died), died)
+        elif told and not alive and self._has_waited():
+            broken = Broken(f"{self._mpiexec.path} does not end, though all its ranks have", [])
+        elif not together and time.monotonic() - self._began > _START_SECONDS:
+            broken = Broken(f"the ranks have not begun within {_START_SECONDS:g} s", [])
+        return broken
+
+    def _has_waited(self) -> bool:
+        if self._leaves_by is None:
+            self._leaves_by = time.monotonic() + _LEAVE_SECONDS
+        return time.monotonic() >= self._leaves_by
+
+
+_UNDER_WAY = (State.STARTING, State.SEARCHING)
+
+
+def _deaths(ranks: list[int]) -> str:
+    return f"rank{'s' if len(ranks) > 1 else ''} {', '.join(map(str, ranks))} died" if ranks else ""
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _shared_memory(pid: int) -> set[str]:
+    try:
+        maps = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
+    except OSError:
+        return set()
+    return {line.split(maxsplit=5)[5] for line in maps.splitlines() if " /dev/shm/" in line and "(deleted)" not in line}

