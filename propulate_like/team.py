@@ -8,7 +8,10 @@ same report of its own. Where one fails, the others are told, so that none waits
 from __future__ import annotations
 
 import math
+import os
+import signal
 import socket
+import sys
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -117,6 +120,13 @@ class _Member:
                 self._last_abandoned = message.number
             else:
                 self._take(peer, message)
+        if self._transport.dead:
+            self._die()
+
+    def _die(self) -> None:
+        """End this process, too: a team lives as a whole, and the other teams go on without it."""
+        print(f"a team ends: its member {next(iter(self._transport.dead))} died", file=sys.stderr, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
 
     def _take(self, peer: int, message: Any) -> None:
         raise NotImplementedError

@@ -21,6 +21,7 @@ from propulate_like.cli.rank import Order
 from propulate_like.evaluation.process import signal_at_parents_death
 from propulate_like.presence import State
 
+_MODULE = ["-m", "propulate_like.cli.rank"]
 _LOOK_SECONDS = 0.1
 _LEAVE_SECONDS = 10.0
 """For so long a job may stay when its search has ended, or all its ranks have died."""
@@ -42,7 +43,7 @@ class Job:
     def __init__(self, mpiexec: Mpiexec, order: Order, ranks: int, folder: Path, environment: dict[str, str]) -> None:
         """Start them. They and mpiexec use `folder` to tell how far they are."""
         self._mpiexec, self._ranks, self._folder = mpiexec, ranks, folder
-        words = [sys.executable, "-m", "propulate_like.cli.rank", msgspec.json.encode(order).decode()]
+        words = [sys.executable, *_MODULE, msgspec.json.encode(order).decode()]
         # A session of its own keeps Ctrl-C from reaching mpiexec, which would kill the ranks: they get SIGUSR1 instead.
         self._process = subprocess.Popen(
             [*mpiexec.command(ranks, folder), *words],
@@ -105,11 +106,21 @@ class Job:
             broken = Broken("a rank failed", [], False)
         elif died and not (alive and together and self._mpiexec.of_open_mpi):
             broken = Broken(_deaths(died), died)
+        elif told and len(told) < self._ranks and self._lacks_ranks():
+            broken = Broken("a rank died as it started", [])
         elif told and not alive and self._has_waited():
             broken = Broken(f"{self._mpiexec.path} does not end, though all its ranks have", [])
         elif not together and time.monotonic() - self._began > _START_SECONDS:
             broken = Broken(f"the ranks have not begun within {_START_SECONDS:g} s", [])
         return broken
+
+    def _lacks_ranks(self) -> bool:
+        """Whether one died before it could tell anything; the others wait for it in MPI's initialization."""
+        try:
+            children = psutil.Process(self._process.pid).children(recursive=True)
+            return sum(child.cmdline()[1:3] == _MODULE for child in children) < self._ranks
+        except psutil.Error:  # one that ends just now: the next look tells
+            return False
 
     def _has_waited(self) -> bool:
         if self._leaves_by is None:

@@ -76,7 +76,7 @@ class MpiTransport:
         return peer not in self.dead
 
     def flush(self) -> None:
-        for peer in [peer for peer in self._outboxes if self.ready(peer)]:
+        for peer in [peer for peer in list(self._outboxes) if self.ready(peer)]:  # one may turn out to be dead
             outbox = self._outboxes[peer]
             frame = bytes(outbox[: self._frame])
             del outbox[: self._frame]

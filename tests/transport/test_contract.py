@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from propulate_like.cli.mpiexec import Mpiexec
 from propulate_like.transport import LocalTransport, launched
 from propulate_like.transport.simulated import Network, SimulatedTransport
 
@@ -53,3 +54,21 @@ def test_mpi_keeps_the_contract(size, python):
 )
 def test_launcher_is_known_by_its_environment(environment, expected):
     assert launched(environment) == expected
+
+
+@pytest.mark.mpi
+@pytest.mark.skipif(not Mpiexec().of_open_mpi, reason="MPICH ends all ranks when one dies")
+def test_dead_rank_is_left_behind_and_no_message_between_the_others_is_lost(python):
+    ended = python(CONTRACT.with_name("dying.py"), ranks=4, check=False)
+    assert ended.stdout.count("left behind") == 3, ended.stderr
+
+
+def test_simulated_rank_that_died_is_left_behind():
+    first, second, third = SimulatedTransport.connected(3, Network(latency=1.0), lambda: 0.0)
+    third.send(0, b"lost on the way")
+    third.flush()
+    first.send(2, b"never taken")
+    first.flush()
+    for end in (first, second):
+        end.bury(2)
+    assert (list(first.peers), list(first.dead), first.unsent, first.receive()) == ([1], [2], False, [])

@@ -36,7 +36,7 @@ def kills(python: str, runs: int, name: str) -> None:
                 time.sleep(max(began + moment - time.monotonic(), 0))
                 living = ranks_of(process)
                 if living:
-                    victim = 0 if generator.random() < 0.3 and 0 in living else generator.choice(sorted(living))
+                    victim = 0 if generator.randrange(3) == 0 and 0 in living else generator.choice(sorted(living))
                     with suppress(psutil.Error):
                         living[victim].kill()
                         died += 1
@@ -58,8 +58,8 @@ def kills(python: str, runs: int, name: str) -> None:
             elif "go on" in output:
                 healed += 1
     print(
-        f"{name}: {runs} searches, {died} ranks killed: {wrong} wrong, {healed} healed in place, {again} started again, "
-        f"{runs - wrong - healed - again} had ended before; {max(took):.0f} s the longest",
+        f"{name}: {runs} searches, {died} ranks killed: {wrong} wrong, {healed} healed in place, "
+        f"{again} started again, {runs - wrong - healed - again} had ended before; {max(took):.0f} s the longest",
         flush=True,
     )
 

@@ -17,7 +17,7 @@ def sphere(x: float, y: float) -> float:
 
 def failing(x: float, y: float) -> float:
     """Fail now and then."""
-    if _random.random() < 0.01:
+    if _random.randrange(100) == 0:
         message = "an evaluation that fails"
         raise RuntimeError(message)
     return sphere(x, y)

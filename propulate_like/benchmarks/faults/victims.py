@@ -30,7 +30,7 @@ def configuration(folder: Path, evaluations: int, function: str = "sphere", **se
 
 
 def start(
-    configuration: Path, ranks: int, mean: float, python: str, options: Sequence[str] = ()
+    configuration: Path, ranks: int, mean: float, python: str = sys.executable, options: Sequence[str] = ()
 ) -> subprocess.Popen[str]:
     """Start a search by one `propulate-like run`, with evaluations of so many seconds on average."""
     return subprocess.Popen(
@@ -61,8 +61,3 @@ def evaluated(folder: Path) -> tuple[int, int]:
     """Give how many evaluations stand in a run's journals, and how many different ones."""
     ids = [event.id for _, event in read(folder / "run") if isinstance(event, Evaluated)]
     return len(ids), len(set(ids))
-
-
-def this_python() -> str:
-    """Give the Python that runs this."""
-    return sys.executable
