@@ -103,7 +103,10 @@ def down():
 
 
 def on(host, *command):
-    """Give the command that runs another one on a host, in the working directory."""
+    """Give the command that runs another one on a host, in the working directory.
+
+    It waits for that one, and passes no signals on: those go to what `processes` finds.
+    """
     spaces = ("--net", "--uts", "--ipc", "--pid", "--mount", "--wd=.")
     return ["nsenter", "--target", str(_first_process(host)), *spaces, *map(str, command)]
 
@@ -130,13 +133,13 @@ def kill(host):
 
 
 def processes(host):
-    """Give the command of each process on a host by its number on this machine."""
+    """Give the command of each process on a host, by its number on this machine."""
     space = Path(f"/proc/{_first_process(host)}/ns/pid").readlink()
     found = {}
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if (process / "ns/pid").readlink() == space:
-                found[int(process.name)] = (process / "cmdline").read_bytes().decode().split("\0")
+                found[int(process.name)] = (process / "cmdline").read_bytes().decode().split("\0")[:-1]
     return found
 
 
