@@ -22,11 +22,13 @@ AGENT = FOLDER / "agent"
 """What starts processes on a host: ssh with a key of its own."""
 
 _PREFIX, _SWITCH = "propulate-like-", "propulate-like-switch"
+_TMP = "/dev/shm"  # each host's own; Open MPI names its folders there by process numbers, which recur on every host
 _LOCK = FOLDER.with_suffix(".lock")
 _SSHD = """
 HostKey {folder}/key
 AuthorizedKeysFile {folder}/key.pub
 PidFile none
+SetEnv TMPDIR={tmp}
 PermitRootLogin yes
 StrictModes no
 UsePAM no
@@ -34,7 +36,7 @@ UsePAM no
 _UNSHARE = ("unshare", "--uts", "--ipc", "--pid", "--mount", "--fork")
 _INIT = """
 read process rest < /proc/self/stat
-mount -t proc proc /proc && mount -t tmpfs tmpfs /dev/shm && hostname {host} && echo $process > {folder}/{host}
+mount -t proc proc /proc && mount -t tmpfs tmpfs {tmp} && hostname {host} && echo $process > {folder}/{host}
 while :; do sleep 1; done
 """
 _AGENT = """#!/bin/sh
@@ -69,7 +71,7 @@ def up():
     FOLDER.mkdir(mode=0o700)
     Path("/run/sshd").mkdir(exist_ok=True)
     _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", FOLDER / "key")
-    (FOLDER / "sshd_config").write_text(_SSHD.format(folder=FOLDER))
+    (FOLDER / "sshd_config").write_text(_SSHD.format(folder=FOLDER, tmp=_TMP))
     AGENT.write_text(_AGENT.format(folder=FOLDER))
     AGENT.chmod(0o700)
     _run("ip", "netns", "add", _SWITCH)
@@ -108,7 +110,7 @@ def on(host, *command):
     It waits for that one, and passes no signals on: those go to what `processes` finds.
     """
     spaces = ("--net", "--uts", "--ipc", "--pid", "--mount", "--wd=.")
-    return ["nsenter", "--target", str(_first_process(host)), *spaces, *map(str, command)]
+    return ["nsenter", "--target", str(_first_process(host)), *spaces, "env", f"TMPDIR={_TMP}", *map(str, command)]
 
 
 def cut(host):
@@ -154,7 +156,7 @@ def _first_process(host):
 
 def _boot(host):
     (FOLDER / host).unlink(missing_ok=True)
-    init = _INIT.format(host=host, folder=FOLDER)
+    init = _INIT.format(host=host, folder=FOLDER, tmp=_TMP)
     space = _PREFIX + host
     _run("setsid", "--fork", "ip", "netns", "exec", space, *_UNSHARE, "sh", "-c", init, output=subprocess.DEVNULL)
     _wait_until(lambda: _first_process(host) is not None)
