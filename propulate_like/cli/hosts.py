@@ -1,0 +1,255 @@
+"""Hosts: which of them a run may use, which answer, how mpiexec is told of them, and what a lost job left there."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+Make = Literal["Open MPI", "MPICH"]
+"""Whose mpiexec it is; Intel's and Cray's are MPICH's kin."""
+
+_SRUN = ("srun", "--overlap", "--quiet", "--nodes=1", "--ntasks=1", "--nodelist")
+_HOST = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.-]*)(?:(?::| slots=)([1-9][0-9]{0,5}))?")
+_VALID = "hosts are given as node1:4,node2:4 (name or IPv4 address, and for how many ranks), or as a file of such lines"
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_OF_THIS_HOST = re.compile(
+    r"(HOSTNAME|DISPLAY|XAUTHORITY|TMPDIR|TERM|PWD|OLDPWD|SHLVL|_|SSH_.*|XDG_.*|DBUS_.*|"
+    r"(OMPI|PMIX|PRTE|OPAL|PMI|HYDRA|HYDI|SLURM|PBS|LSB)_.*)"
+)
+_AT_ONCE = 64
+_END = """
+for turn in 1 2 3 4 5 6 7 8 9 10; do
+    found=$(grep -aFls -e "$1" /proc/[0-9]*/environ)
+    test -n "$found" || exit 0
+    for file in $found; do
+        process=${file#/proc/}
+        kill -9 "${process%/environ}"
+    done
+    sleep 0.1
+done
+exit 1
+"""
+
+
+class Hosts(msgspec.Struct, frozen=True):
+    """The hosts of a run, in order, and for how many ranks each has room: its slots.
+
+    Where there are none, mpiexec decides by itself: it starts the ranks on this host, or as the batch system says.
+    """
+
+    slots: dict[str, int] = {}
+
+    @classmethod
+    def of(cls, given: str | Sequence[str] | None = None, environment: Mapping[str, str] = os.environ) -> Hosts:
+        """Read `a:2,b:2`, a list of such hosts, or a host file; by default what the batch system says, if there is one.
+
+        ValueError for what is none of these.
+        """
+        if given is None:
+            return cls(_of_batch_job(environment))
+        if isinstance(given, str):
+            file = Path(given)
+            given = _lines(file) if file.is_file() else given.split(",")
+        return cls(_read(given))
+
+    @property
+    def ranks(self) -> int:
+        """For how many ranks there is room."""
+        return sum(self.slots.values())
+
+    def ranks_left(self, left: Hosts, wanted: int) -> int:
+        """Give how many of so many ranks to start where only these hosts are left: as many as they have room for.
+
+        Where more are wanted than all hosts have slots, each of the hosts left takes its share.
+        """
+        if not self.slots:
+            return wanted
+        return max(1, min(wanted, left.ranks * max(wanted, self.ranks) // self.ranks))
+
+    def answering(self, agent: str | None = None, seconds: float = 10.0) -> Hosts:
+        """Give those on which `agent` starts a command within so many seconds. All are asked at once.
+
+        It is called as ssh is, and is ssh by default; within a job of Slurm, srun.
+        """
+        return self._where(agent, ["true"], "", seconds)
+
+    def end(self, token: str, agent: str | None = None, seconds: float = 10.0) -> Hosts:
+        """Kill, on every host, the processes of this user that bear `token` (NAME=VALUE) in their environment.
+
+        This process must not bear it. Gives the hosts of which it is known that none is left.
+        """
+        return self._where(agent, ["sh", "-s", token], _END, seconds)
+
+    def options(
+        self, make: Make, agent: str | None = None, network: str | None = None, variables: Iterable[str] = ()
+    ) -> list[str]:
+        """Give what to tell mpiexec of these hosts; nothing where there are none.
+
+        `agent` starts its daemons, instead of ssh or the batch system's own way; `network` (10.77.0.0/24, or an
+        interface's name) is the one that hosts share; `variables` are handed on to ranks on other hosts. ValueError
+        where agent or network are not found on this host.
+        """
+        if not self.slots:
+            return []
+        if agent is not None and shutil.which(agent) is None:
+            message = f"launch agent {agent!r}: no such program; it is called as ssh is: {agent} HOST COMMAND"
+            raise ValueError(message)
+        hosts = ",".join(f"{host}:{count}" for host, count in self.slots.items())
+        if make == "MPICH":  # which hands the whole environment on
+            return _mpich(hosts, agent, network)
+        return [*_open_mpi(hosts, agent, network), *(word for name in variables for word in ("-x", name))]
+
+    def _where(self, agent: str | None, command: Sequence[str], script: str, seconds: float) -> Hosts:
+        def ask(host: str) -> bool:
+            return _succeeds([*_way(host, agent), *command], script, seconds)
+
+        if not self.slots:
+            return self
+        with ThreadPoolExecutor(min(len(self.slots), _AT_ONCE)) as pool:
+            answers = list(pool.map(ask, self.slots))
+        return Hosts({host: count for (host, count), yes in zip(self.slots.items(), answers) if yes})
+
+
+def is_here(host: str) -> bool:
+    """Say whether a name or address is this host's: whether one can listen there."""
+    if host.lower() in {"localhost", socket.gethostname().lower()}:
+        return True
+    with contextlib.suppress(OSError, UnicodeError):
+        for family, kind, protocol, _, address in socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM):
+            with contextlib.suppress(OSError), socket.socket(family, kind, protocol) as listening:
+                listening.bind(address)
+                return True
+    return False
+
+
+def _way(host: str, agent: str | None) -> Sequence[str]:
+    """Give what stands before a command to have it run on a host."""
+    if is_here(host):
+        return ()
+    if agent is None and "SLURM_JOB_ID" in os.environ and shutil.which("srun"):
+        return (*_SRUN, host)
+    return (agent or "ssh", host)
+
+
+def exported(environment: Mapping[str, str]) -> list[str]:
+    """Give the names of variables that mean the same on every host."""
+    return [name for name in environment if _NAME.fullmatch(name) and not _OF_THIS_HOST.fullmatch(name)]
+
+
+def _open_mpi(hosts: str, agent: str | None, network: str | None) -> list[str]:
+    options = ["--host", hosts]
+    if agent is not None:
+        options += ["--prtemca", "plm_ssh_agent", agent]
+    if network is not None:
+        _interface(network)
+        options += ["--prtemca", "prte_if_include", network, "--mca", "btl_tcp_if_include", network]
+    return options
+
+
+def _mpich(hosts: str, agent: str | None, network: str | None) -> list[str]:
+    options = ["-hosts", hosts]
+    if agent is not None:
+        options += ["-launcher", "ssh", "-launcher-exec", agent]
+    if network is not None:
+        options += ["-iface", _interface(network)]
+    return options
+
+
+def _interface(network: str) -> str:
+    """Give the name of this host's interface to a network; ValueError where it has none."""
+    import psutil
+
+    interfaces = psutil.net_if_addrs()
+    if network in interfaces:
+        return network
+    with contextlib.suppress(ValueError):
+        wanted = ipaddress.ip_network(network, strict=False)
+        for name, addresses in interfaces.items():
+            for each in addresses:
+                if each.family is socket.AF_INET and ipaddress.ip_address(each.address) in wanted:
+                    return name
+    message = f"network {network!r}: this host ({socket.gethostname()}) has no address there; it has "
+    message += ", ".join(
+        f"{name} {each.address}"
+        for name, addresses in interfaces.items()
+        for each in addresses
+        if each.family is socket.AF_INET
+    )
+    raise ValueError(message)
+
+
+def _succeeds(command: Sequence[str], script: str, seconds: float) -> bool:
+    """Run a command that reads a script, in a session of its own, and kill that after so many seconds."""
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError:
+        return False
+    with process:
+        try:
+            process.communicate(script.encode(), timeout=seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            return False
+    return process.returncode == 0
+
+
+def _read(given: Iterable[str]) -> dict[str, int]:
+    """Read hosts and their slots, which add up where a host is named again."""
+    slots: dict[str, int] = {}
+    for text in given:
+        match = _HOST.fullmatch(" ".join(text.split()))
+        if match is None:
+            message = f"host {text!r}: {_VALID}"
+            raise ValueError(message)
+        slots[match[1]] = slots.get(match[1], 0) + int(match[2] or 1)
+    if not slots:
+        message = f"no host is given: {_VALID}"
+        raise ValueError(message)
+    return slots
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"host file {file}: {error}"
+        raise ValueError(message) from None
+    return [content for line in text.splitlines() if (content := line.partition("#")[0].strip())]
+
+
+def _of_batch_job(environment: Mapping[str, str]) -> dict[str, int]:
+    """Ask Slurm, PBS or LSF, whichever runs this job, for its hosts."""
+    if (nodes := environment.get("SLURM_JOB_NODELIST")) and (scontrol := shutil.which("scontrol")):
+        command = [scontrol, "show", "hostnames", nodes]
+        listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+        tasks = environment.get("SLURM_TASKS_PER_NODE") or environment.get("SLURM_JOB_CPUS_PER_NODE") or ""
+        return dict(zip(listed, _repeated(tasks) or [1] * len(listed)))
+    if file := environment.get("PBS_NODEFILE"):
+        return _read(_lines(Path(file)))
+    if hosts := environment.get("LSB_HOSTS"):
+        return _read(hosts.split())
+    return {}
+
+
+def _repeated(counts: str) -> list[int]:
+    """Expand Slurm's 2(x3),1 to 2, 2, 2, 1."""
+    found = re.findall(r"([0-9]+)(?:\(x([0-9]+)\))?", counts)
+    return [int(count) for count, times in found for _ in range(int(times or 1))]

@@ -1,0 +1,160 @@
+"""Hosts: how they are said, which answer, what runs on them, and what is ended there."""
+
+import json
+import socket
+import subprocess
+import sys
+
+import pytest
+from hosts import namespaces
+from hosts.namespaces import AGENT, HOSTS, NETWORK
+
+from propulate_like.cli.hosts import Hosts, exported, is_here
+from propulate_like.cli.launch import find_mpiexec, mpiexec_command, rank_environment
+
+THREE = ",".join(f"{address}:2" for address in HOSTS.values())
+
+
+@pytest.fixture
+def three_hosts(tmp_path):
+    """Have three hosts, and run Python code on the first of them."""
+    reason = namespaces.missing()
+    if reason:
+        pytest.skip(reason)
+
+    def first(code):
+        code = f"import json; from propulate_like.cli.hosts import Hosts; hosts = Hosts.of({THREE!r}); {code}"
+        command = namespaces.on("h1", sys.executable, "-c", code)
+        ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+        assert ended.returncode == 0, ended.stderr
+        return json.loads(ended.stdout)
+
+    with namespaces.three_hosts():
+        yield first
+
+
+@pytest.mark.parametrize(
+    ("given", "slots"),
+    [
+        ("a:2,b:2", {"a": 2, "b": 2}),
+        ("node-1.cluster", {"node-1.cluster": 1}),
+        (" 10.77.0.1:4 , 10.77.0.2", {"10.77.0.1": 4, "10.77.0.2": 1}),
+        (["a:2", "b"], {"a": 2, "b": 1}),
+        ("b,a,b", {"b": 2, "a": 1}),
+    ],
+)
+def test_hosts_are_said_in_a_line_or_a_list(given, slots):
+    hosts = Hosts.of(given)
+    assert list(hosts.slots.items()) == list(slots.items())
+
+
+@pytest.mark.parametrize("given", ["", "a,,b", "a:0", "a:-1", "a:two", "a:2:3", "a b", "-oProxyCommand=x", "a;b", []])
+def test_nonsense_is_one_line_that_says_what_would_be_valid(given):
+    with pytest.raises(ValueError, match=r"^(no host is given|host '.*'): .*node1:4,node2:4") as refused:
+        Hosts.of(given)
+    assert "\n" not in str(refused.value)
+
+
+def test_host_files_of_both_mpis_are_read(tmp_path):
+    file = tmp_path / "hosts.txt"
+    file.write_text("# the rack\na slots=2\nb:4  # the large one\n\nc\na\n", encoding="utf-8")
+    assert Hosts.of(str(file)).slots == {"a": 3, "b": 4, "c": 1}
+    file.write_bytes(b"\xff\n")
+    with pytest.raises(ValueError, match=r"host file .*hosts\.txt"):
+        Hosts.of(str(file))
+
+
+def test_batch_system_names_the_hosts_where_nobody_else_does(tmp_path, monkeypatch):
+    (tmp_path / "nodes").write_text("a\na\nb\n", encoding="utf-8")
+    assert Hosts.of(environment={"PBS_NODEFILE": str(tmp_path / "nodes")}).slots == {"a": 2, "b": 1}
+    assert Hosts.of(environment={"LSB_HOSTS": "a b b"}).slots == {"a": 1, "b": 2}
+    assert Hosts.of("c", environment={"LSB_HOSTS": "a b b"}).slots == {"c": 1}
+    assert not Hosts.of(environment={}).slots
+
+    scontrol = tmp_path / "scontrol"
+    scontrol.write_text('#!/bin/sh\ntest "$*" = "show hostnames n[1-4]" && printf "n1\\nn2\\nn3\\nn4\\n"\n')
+    scontrol.chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    slurm = {"SLURM_JOB_NODELIST": "n[1-4]", "SLURM_TASKS_PER_NODE": "2(x3),1"}
+    assert Hosts.of(environment=slurm).slots == {"n1": 2, "n2": 2, "n3": 2, "n4": 1}
+
+
+@pytest.mark.parametrize(
+    ("hosts", "left", "wanted", "ranks"),
+    [
+        ("a:2,b:2,c:2", "a:2,b:2", 6, 4),
+        ("a:2,b:2,c:2", "a:2,b:2", 3, 3),
+        ("a,b,c", "a,b", 6, 4),
+        ("a:4,b:1", "b:1", 5, 1),
+        ("a:2,b:2,c:2", "a:2,b:2,c:2", 6, 6),
+    ],
+)
+def test_as_many_ranks_go_on_as_the_hosts_left_have_room_for(hosts, left, wanted, ranks):
+    assert Hosts.of(hosts).ranks_left(Hosts.of(left), wanted) == ranks
+
+
+def test_without_hosts_mpiexec_decides():
+    assert Hosts().options("Open MPI", network=NETWORK) == []
+    assert Hosts().answering() == Hosts()
+    assert Hosts().ranks_left(Hosts(), 6) == 6
+
+
+def test_missing_agent_or_network_is_said_before_anything_starts():
+    with pytest.raises(ValueError, match="launch agent 'nowhere/ssh': no such program"):
+        Hosts.of("a").options("MPICH", agent="nowhere/ssh")
+    for make in ("Open MPI", "MPICH"):
+        with pytest.raises(ValueError, match=r"network '10\.99\.0\.0/24': this host .* lo 127\.0\.0\.1"):
+            Hosts.of("a").options(make, network="10.99.0.0/24")
+    assert "lo" in Hosts.of("a").options("MPICH", network="127.0.0.0/8")
+
+
+def test_this_host_is_known_by_all_its_names():
+    assert all(is_here(name) for name in ("localhost", "127.0.0.1", socket.gethostname()))
+    assert not any(is_here(name) for name in ("192.0.2.1", "no-such-host.invalid"))
+
+
+def test_only_hosts_that_can_be_reached_answer(three_hosts):
+    ask = f"print(json.dumps(hosts.answering({str(AGENT)!r}, 3).slots))"
+    assert list(three_hosts(ask)) == list(HOSTS.values())
+    namespaces.cut("h2")
+    assert list(three_hosts(ask)) == [HOSTS["h1"], HOSTS["h3"]]
+    namespaces.kill("h3")
+    assert list(three_hosts(ask)) == [HOSTS["h1"]]
+    namespaces.mend("h2")
+    namespaces.mend("h3")
+    assert list(three_hosts(ask)) == list(HOSTS.values())
+
+
+def test_processes_of_a_lost_job_are_ended_on_every_host_that_can_be_reached(three_hosts):
+    for host in HOSTS:
+        for token in ("mine", "another"):
+            subprocess.Popen(namespaces.on(host, "env", f"TOKEN={token}", "sleep", "1000")).returncode = 0
+    namespaces.cut("h3")
+    ended = three_hosts(f"print(json.dumps(hosts.end('TOKEN=mine', {str(AGENT)!r}, 3).slots))")
+    assert list(ended) == [HOSTS["h1"], HOSTS["h2"]]
+    sleeping = {host: list(namespaces.processes(host).values()).count(["sleep", "1000"]) for host in HOSTS}
+    assert sleeping == {"h1": 1, "h2": 1, "h3": 2}
+
+
+@pytest.mark.mpi
+def test_ranks_are_placed_by_slots_and_have_the_launchers_variables(three_hosts, tmp_path):
+    mpiexec = find_mpiexec()
+    version = subprocess.run([mpiexec, "--version"], capture_output=True, text=True, check=True).stdout
+    make = "Open MPI" if "Open MPI" in version or "OpenRTE" in version else "MPICH"
+    words = "a b;c'\"$PATH"
+    environment = rank_environment(6) | {"PROPULATE_LIKE_WORDS": words}
+    names = [name for name in exported(environment) if name.startswith(("PROPULATE_LIKE_", "OMP_"))]
+    options = three_hosts(f"print(json.dumps(hosts.options({make!r}, {str(AGENT)!r}, {NETWORK!r}, {names!r})))")
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, socket, sys; from mpi4py import MPI\n"
+        "total = MPI.COMM_WORLD.allreduce(MPI.COMM_WORLD.rank)\n"
+        f"with open({str(tmp_path)!r} + f'/rank-{{MPI.COMM_WORLD.rank}}', 'w') as file:\n"
+        "    print(socket.gethostname(), total, os.environ['OMP_NUM_THREADS'], file=file)\n"
+        "    print(os.environ['PROPULATE_LIKE_WORDS'], file=file)\n"
+    )
+    command = [*mpiexec_command(mpiexec, 6), *options, sys.executable, script]
+    subprocess.run(namespaces.on("h1", *command), cwd=tmp_path, env=environment, timeout=60, check=True)
+    said = [(tmp_path / f"rank-{rank}").read_text().splitlines() for rank in range(6)]
+    threads = environment["OMP_NUM_THREADS"]
+    assert said == [[f"{host} 15 {threads}", words] for host in HOSTS for _ in range(2)]
