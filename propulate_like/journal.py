@@ -24,7 +24,7 @@ SYNC_SECONDS = 1.0
 class Session(msgspec.Struct, tag_field="type", tag="session", frozen=True):
     """A rank began: the first line it writes whenever a run starts or continues. It leads a team of `team` ranks.
 
-    `island` is the number of its island.
+    `island` is the number of its island, of so many `islands` (0: not known).
     """
 
     rank: int
@@ -35,6 +35,7 @@ class Session(msgspec.Struct, tag_field="type", tag="session", frozen=True):
     devices: tuple[str, ...] = ()
     team: int = 1
     island: int = 0
+    islands: int = 0
     format: int = FORMAT
 
 
@@ -172,7 +173,7 @@ class Moved(msgspec.Struct, tag_field="type", tag="moved", frozen=True, omit_def
 Event = Session | Started | Evaluated | Moved | Closed
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Event)
-_MOVED = b'"type":"moved"'
+_MIGRATION = b'"type":"moved"', b'"type":"session"'
 
 
 class Journal:
@@ -257,11 +258,16 @@ def read(folder: Path) -> Iterator[tuple[int, Event]]:
                     yield int(digits), event
 
 
-def migrations(folder: Path) -> Iterator[Moved]:
-    """Give every word of a migration."""
+def migrations(folder: Path) -> Iterator[tuple[int, Moved]]:
+    """Give every word of a migration, with the number of islands that there were."""
     for path in (folder / "journal").glob("rank-*.jsonl"):
+        islands = 0
         with path.open("rb") as lines:
-            yield from (event for event in decode(line for line in lines if _MOVED in line) if isinstance(event, Moved))
+            for event in decode(line for line in lines if any(kind in line for kind in _MIGRATION)):
+                if isinstance(event, Session):
+                    islands = event.islands
+                elif isinstance(event, Moved):
+                    yield islands, event
 
 
 def decode(lines: Iterable[bytes]) -> Iterator[Event]:

@@ -260,7 +260,7 @@ class Worker:
         elif kind == messages.STOP:
             reason = Reason(content.decode())
             self.reason = self.reason or reason
-            if reason is Reason.INTERRUPTED:
+            if reason is Reason.INTERRUPTED or reason is Reason.SECONDS:
                 self._hurry()
         else:
             self._gathering.handle(peer, kind, content)
@@ -293,7 +293,8 @@ class Worker:
         if self._leaves_by == math.inf:
             self._leaves_by = self._clock() + GOODBYE_SECONDS
             near = overlay.neighbours(self.transport.rank, self.transport.size)
-            self._send_all(near, messages.STOP + Reason.INTERRUPTED.encode())
+            reason = Reason.SECONDS if self.reason is Reason.SECONDS else Reason.INTERRUPTED
+            self._send_all(near, messages.STOP + reason.encode())
 
     def _send_all(self, peers: Iterable[int], message: bytes) -> None:
         for peer in peers:

@@ -11,6 +11,7 @@ import propulate_like
 
 PACKAGE = Path(propulate_like.__file__).parent
 ORDER = [
+    "starting",
     "strict_yaml",
     "declarations",
     "devices",
@@ -26,12 +27,14 @@ ORDER = [
     "budget",
     "pruning",
     "evaluation",
+    "differences",
     "journal",
     "messages",
     "waiting",
     "transport",
     "coordination",
     "run",
+    "forking",
     "islands",
     "equipment",
     "team",

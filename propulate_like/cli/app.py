@@ -76,14 +76,18 @@ def run(
     config: ConfigArgument,
     ranks: Annotated[int, typer.Option("-n", "--ranks", min=1, help="How many ranks search together.")] = 1,
     folder: Annotated[str | None, typer.Option("--run", metavar="DIR", help="The run's folder.")] = None,
+    fork: Annotated[
+        str | None, typer.Option("--fork", metavar="NEW", help="Leave the run as it is, and go on in a copy of it.")
+    ] = None,
     changes: SetOption = None,
 ) -> None:
     """Start a run, or continue it."""
-    order = rank.Order(config, changes or [], folder, _this_command())
+    order = rank.Order(config, changes or [], folder, _continuing_command(fork), fork)
     if launched() is not None or ranks == 1:
         raise typer.Exit(rank.run(order))
-    Config.read(config, order.changes, folder).check_objective()
-    raise typer.Exit(launch(order, ranks))
+    read = Config.read(config, order.changes, folder)
+    read.check_objective()
+    raise typer.Exit(launch(order, ranks, read.settings.evaluation.grace))
 
 
 @app.command()
@@ -170,5 +174,12 @@ def _fail(error: BaseException) -> None:
     sys.exit(rank.BAD_INPUT)
 
 
-def _this_command() -> str:
-    return shlex.join(["propulate-like", *sys.argv[1:]])
+def _continuing_command(fork: str | None) -> str:
+    """Give the command that continues what this one began; a fork is a run of its own, once it is there."""
+    words = sys.argv[1:]
+    if fork is not None:
+        places = [place for place, word in enumerate(words) if word == "--fork" or word.startswith("--fork=")]
+        for place in reversed(places):
+            del words[place : place + 2 - ("=" in words[place])]
+        words += ["--run", fork]
+    return shlex.join(["propulate-like", *words])

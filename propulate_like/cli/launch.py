@@ -16,8 +16,8 @@ import msgspec
 
 from propulate_like.cli.rank import EXIT_FILE, Order
 from propulate_like.evaluation.process import signal_at_parents_death
-from propulate_like.interruption import GRACE_SECONDS
 from propulate_like.report.progress import TERMINAL
+from propulate_like.starting import INTERRUPTED, SIGNALS
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -26,8 +26,11 @@ class LaunchError(RuntimeError):
     """The ranks cannot be started; the message says what to install or change."""
 
 
-def launch(order: Order, ranks: int) -> int:
-    """Start so many ranks under mpiexec, wait for the end, and give the exit status of the search."""
+def launch(order: Order, ranks: int, grace: float) -> int:
+    """Start so many ranks under mpiexec, wait for the end, and give the exit status of the search.
+
+    `grace` is how many seconds evaluations under way have when the search is interrupted.
+    """
     mpiexec = find_mpiexec()
     with tempfile.TemporaryDirectory(prefix="propulate-like-") as folder:
         exit_file = Path(folder) / "exit"
@@ -47,10 +50,14 @@ def launch(order: Order, ranks: int) -> int:
             start_new_session=True,
             preexec_fn=partial(signal_at_parents_death, signal.SIGTERM),  # noqa: PLW1509 (there is no other thread)
         )
-        _pass_signals_on(process)
+        told = _pass_signals_on(process, grace, exit_file)
         status = process.wait()
-        if exit_file.exists():
-            return int(exit_file.read_text(encoding="utf-8"))
+        written = exit_file.read_text(encoding="utf-8") if exit_file.exists() else ""
+        if written:
+            return int(written)
+        if told:
+            print("interrupted", file=sys.stderr)
+            return INTERRUPTED
         print(f"{mpiexec} ended with status {status} before the search did", file=sys.stderr)
         return status or 1
 
@@ -86,14 +93,20 @@ def rank_environment(ranks: int) -> dict[str, str]:
     return environment
 
 
-def _pass_signals_on(process: subprocess.Popen[bytes]) -> None:
-    seconds = GRACE_SECONDS[signal.SIGUSR1]
-    said = f"\nending: evaluations under way have {seconds:g} s to finish; Ctrl-C again breaks them off\n".encode()
+def _pass_signals_on(process: subprocess.Popen[bytes], grace: float, started: Path) -> list[int]:
+    """Hand signals on once the ranks have `started`; before, there is nothing to lose. Give those that come."""
+    said = f"\nending: evaluations under way have {grace:g} s to finish; Ctrl-C again breaks them off\n".encode()
+    told: list[int] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        if number == signal.SIGINT:
-            os.write(2, said)
-        process.send_signal(signal.SIGUSR1)
+        told.append(number)
+        if started.exists():
+            if number == signal.SIGINT:
+                os.write(2, said)
+            process.send_signal(signal.SIGUSR1)
+        else:
+            process.send_signal(signal.SIGTERM)
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+    for number in SIGNALS:
         signal.signal(number, stop)
+    return told

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
 import sys
 from collections.abc import Sequence
 from itertools import islice
@@ -15,18 +14,22 @@ from pathlib import Path
 
 import msgspec
 
+from propulate_like import starting
 from propulate_like.config import Config, ConfigError, text_of
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.command import Command
-from propulate_like.result import Result, last_line
-from propulate_like.search import SearchFailed, maximize, minimize
+from propulate_like.result import Result, SearchFailed, last_line
+from propulate_like.search import maximize, minimize
 from propulate_like.transport import announce, launched
 
 _METRICS, _WIDTH = 20, 200  # how many metrics the summary shows, and how much of each value
 _pack = msgspec.msgpack.encode
 EXIT_FILE = "PROPULATE_LIKE_EXIT_FILE"
-"""Set by the launcher to a file for rank 0's exit status: what mpiexec exits with says too little."""
-BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
+"""Set by the launcher to a file for rank 0's exit status: what mpiexec exits with says too little.
+
+Rank 0 makes it once every rank has started, and notes signals.
+"""
+BAD_INPUT, FAILED = 2, 1
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -36,15 +39,16 @@ class Order(msgspec.Struct, frozen=True):
     changes: list[str] = []
     run: str | None = None
     command: str = ""
+    fork: str | None = None
 
 
 def run(order: Order) -> int:
     """Search, and give the exit status: 0, 1 where every evaluation failed, 2 for bad input, 130 where interrupted."""
+    if launched() is not None:
+        starting.remember()
     first = (launched() or (0, 1))[0] == 0
     try:
         config, loss = _prepare(order, first=first)
-        if launched() is not None:  # a further Ctrl-C, while the search ends, must not kill: only the search heeds it
-            signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         settings = config.settings
         search = maximize if settings.maximize else minimize
         result = search(
@@ -60,6 +64,7 @@ def run(order: Order) -> int:
             evaluation=settings.evaluation,
             seed=settings.seed,
             run=config.run,
+            fork=order.fork,
             progress=first,
         )
     except SearchFailed as failure:
@@ -72,7 +77,7 @@ def run(order: Order) -> int:
         return _say(first, f"{order.source}: {error}", BAD_INPUT)
     if first:
         print(summary(result, order.command), flush=True)
-    return INTERRUPTED if result.reason == "interrupted" else 0
+    return starting.INTERRUPTED if result.reason == "interrupted" else 0
 
 
 class _Handover(msgspec.Struct, frozen=True):
@@ -96,6 +101,8 @@ def _prepare(order: Order, *, first: bool) -> tuple[Config, str | Command]:
         except ConfigError as error:
             message = _pack(_Handover(error=str(error)))
     handover = msgspec.msgpack.decode(announce(message), type=_Handover)
+    if first and EXIT_FILE in os.environ:
+        Path(os.environ[EXIT_FILE]).touch()
     if handover.error:
         raise ConfigError(handover.error)
     loading.handed.update(handover.code)
