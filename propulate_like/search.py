@@ -239,11 +239,9 @@ class _Search:
         with ExitStack() as stack:
             evaluator = self._evaluator(start)
             stack.callback(evaluator.close)
-            team = (
-                None
-                if self.team is None
-                else stack.enter_context(TeamEvaluator(self.team, evaluator, communicates=self.objective.in_rank))
-            )
+            team = None
+            if self.team is not None:
+                team = stack.enter_context(TeamEvaluator(self.team, evaluator, communicates=self.objective.in_rank))
             watch = None
             if self.show_progress and transport.rank == 0:
                 from propulate_like.report.progress import Progress
@@ -352,18 +350,20 @@ class _Search:
         left = self.budget.evaluations_left(beginning.evaluations)
         if beginning.best is not None and beginning.best.loss is not None and beginning.best.loss <= lowest:
             left = 0
-        unfinished = self.archipelago.share(beginning.unfinished, rank)
+        begun = beginning.unfinished[:left]
+        tickets = Tickets(None if left is None else left - len(begun), rank, size)
+        tickets.total = left
         return Worker(
             self.optimizer,
             transport,
             evaluator,
             journal,
-            Tickets(left, rank, size),
+            tickets,
             self.archipelago.island(self.optimizer, transport, journal),
             deadline=time.perf_counter() + self.budget.seconds_left(beginning.seconds),
             target=lowest,
             judges=self._judges(beginning),
-            unfinished=[started.individual(self.space) for started in unfinished],
+            unfinished=[started.individual(self.space) for started in self.archipelago.share(begun, rank)],
             watch=watch,
         )
 

@@ -82,6 +82,8 @@ class Worker:
     ) -> None:
         """Search until the tickets are used up, `deadline` (of the clock) or a loss of at most `target`.
 
+        What is `unfinished` comes first, and takes no tickets.
+
         The `clock` counts seconds since `epoch` (Unix time).
         """
         self.optimizer, self.transport, self.tickets = optimizer, transport, tickets
@@ -133,11 +135,14 @@ class Worker:
         """
         self.exchange()
         while self._may_go_on():
-            if self.tickets.left < 1:
+            if self._unfinished:
+                individual = self._unfinished.pop()
+            elif self.tickets.left < 1:
                 yield from self._wait_for_tickets()
                 continue
-            self.tickets.left -= 1
-            individual = self._unfinished.pop() if self._unfinished else self.optimizer.ask()
+            else:
+                self.tickets.left -= 1
+                individual = self.optimizer.ask()
             if self._long:
                 self._journal.start(individual)
             self._reporting.begin(individual)
