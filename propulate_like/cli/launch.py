@@ -50,14 +50,14 @@ def launch(order: Order, ranks: int, grace: float) -> int:
             start_new_session=True,
             preexec_fn=partial(signal_at_parents_death, signal.SIGTERM),  # noqa: PLW1509 (there is no other thread)
         )
-        told = _pass_signals_on(process, grace, exit_file)
+        early = _pass_signals_on(process, grace, exit_file)
         status = process.wait()
+        if early:
+            print("interrupted", file=sys.stderr)
+            return INTERRUPTED
         written = exit_file.read_text(encoding="utf-8") if exit_file.exists() else ""
         if written:
             return int(written)
-        if told:
-            print("interrupted", file=sys.stderr)
-            return INTERRUPTED
         print(f"{mpiexec} ended with status {status} before the search did", file=sys.stderr)
         return status or 1
 
@@ -94,19 +94,19 @@ def rank_environment(ranks: int) -> dict[str, str]:
 
 
 def _pass_signals_on(process: subprocess.Popen[bytes], grace: float, started: Path) -> list[int]:
-    """Hand signals on once the ranks have `started`; before, there is nothing to lose. Give those that come."""
+    """Hand signals on once the ranks have `started`. Before, there is nothing to lose: give those that come then."""
     said = f"\nending: evaluations under way have {grace:g} s to finish; Ctrl-C again breaks them off\n".encode()
-    told: list[int] = []
+    early: list[int] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        told.append(number)
-        if started.exists():
-            if number == signal.SIGINT:
-                os.write(2, said)
-            process.send_signal(signal.SIGUSR1)
-        else:
+        if not started.exists():
+            early.append(number)
             process.send_signal(signal.SIGTERM)
+            return
+        if number == signal.SIGINT:
+            os.write(2, said)
+        process.send_signal(signal.SIGUSR1)
 
     for number in SIGNALS:
         signal.signal(number, stop)
-    return told
+    return early
