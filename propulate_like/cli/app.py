@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from propulate_like.cli import rank, show, starter
+from propulate_like.cli import rank, show, slurm, starter
 from propulate_like.cli import simulate as forecasts
 from propulate_like.cli.launch import LaunchError, launch
 from propulate_like.config import Config, ConfigError, schema
@@ -153,6 +153,34 @@ def simulate(
         series = [(f"{each.ranks} ranks", [(when, sign * loss) for when, loss in each.trace]) for each in found]
         draw(series, rows, plot)
         typer.echo(f"plot: {plot}")
+
+
+@app.command("slurm")
+def write_slurm(
+    config: ConfigArgument,
+    nodes: Annotated[int, typer.Option(min=1, help="How many nodes.")],
+    time: Annotated[str, typer.Option(help="How long each job may take: 2h, 90m, 1-12:00:00.")],
+    gpus: Annotated[int, typer.Option("--gpus-per-node", min=0, help="How many GPUs each node gives.")] = 0,
+    ranks: Annotated[
+        int | None, typer.Option("--ranks-per-node", min=1, help="How many ranks on each; by default, one a GPU.")
+    ] = None,
+    partition: Annotated[str | None, typer.Option(help="Where to run.")] = None,
+    account: Annotated[str | None, typer.Option(help="Who pays.")] = None,
+    folder: Annotated[str | None, typer.Option("--run", metavar="DIR", help="The run's folder.")] = None,
+    changes: SetOption = None,
+    output: Annotated[str, typer.Option(metavar="FILE", help="The script; - for standard output.")] = "job.sbatch",
+) -> None:
+    """Write a Slurm batch script that continues itself until the budget is met."""
+    job = slurm.Job(nodes, time, gpus, ranks, partition, account)
+    text = slurm.script(job, config, changes or [], folder)
+    if output == "-":
+        typer.echo(text, nl=False)
+        return
+    if Path(output).exists():
+        message = f"{output} exists already: name another file with --output"
+        raise ValueError(message)
+    Path(output).write_text(text, encoding="utf-8")
+    typer.echo(f"wrote {output}; next: sbatch {shlex.quote(output)}")
 
 
 def main() -> None:
