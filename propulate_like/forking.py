@@ -12,6 +12,7 @@ import msgspec
 
 from propulate_like import strict_yaml
 from propulate_like.differences import joined
+from propulate_like.fidelity import Fidelity
 from propulate_like.individual import Id
 from propulate_like.journal import Evaluated, Event, Journal, Started, journal_path, read
 from propulate_like.run import CONFIG, Run
@@ -128,10 +129,14 @@ def _rungs(before: Any, now: Any) -> dict[int, int]:
     """Give the rung of now that is as thorough as each of those before, where one is."""
     if before is None and now is None:
         return {0: 0}
-    if before is None or now is None or before["name"] != now["name"]:
+    if before is None or now is None:
         return {}
-    return {rung: now["rungs"].index(value) for rung, value in enumerate(before["rungs"]) if value in now["rungs"]}
+    old, new = Fidelity.of(before), Fidelity.of(now)
+    if old.name != new.name:
+        return {}
+    return {rung: new.rungs.index(value) for rung, value in enumerate(old.rungs) if value in new.rungs}
 
 
 def _metric(config: Mapping[str, Any]) -> Any:
-    return (config.get("evaluation") or {}).get("metric")
+    evaluation = config.get("evaluation")
+    return evaluation.get("metric") if isinstance(evaluation, dict) else None

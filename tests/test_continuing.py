@@ -1,6 +1,7 @@
 """Continuing a run with other settings, and forking it."""
 
 import json
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -216,6 +217,17 @@ class TestFork:
         with pytest.raises(ValueError, match="needs run="):
             search(None, 9, fork=tmp_path / "other")
         assert not (tmp_path / "other").exists()
+
+    @pytest.mark.parametrize("key", ["fidelity", "evaluation", "islands", "budget", "propagator", "pruner"])
+    @pytest.mark.parametrize("value", ["5", "[1]", "{name: [], rungs: {}}", "text", "{1: 2}"])
+    def test_of_a_folder_that_somebody_wrote_is_one_clear_error_at_most(self, key, value, tmp_path):
+        search(tmp_path / "old", 5)
+        path = tmp_path / "old/config.yaml"
+        lines = [line for line in path.read_text().splitlines() if not line.startswith(f"{key}:")]
+        path.write_text("\n".join([*lines, f"{key}: {value}"]) + "\n", encoding="utf-8")
+        for settings in ({}, {"fork": tmp_path / "new"}):
+            with suppress(ValueError):
+                search(tmp_path / "old", 9, **settings)
 
     def test_that_fails_half_way_leaves_nothing_behind(self, tmp_path):
         search(tmp_path / "old", 5)

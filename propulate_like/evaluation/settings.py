@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from propulate_like import declarations
 from propulate_like.declarations import nearest
 from propulate_like.devices import Gpus
 from propulate_like.energy import METRICS, EnergyMeter
@@ -76,6 +77,7 @@ class EvaluationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
             message = f"metric: {self.metric!r} needs energy: true"
             raise ValueError(message)
         bytes_of(self.memory)
+        declarations.number("grace", self.grace, 0.0, 1e6)
         supervised = self.isolated or isinstance(loss, Command)
         for name in ("timeout", "memory"):
             if getattr(self, name) is not None and not supervised:
