@@ -1,5 +1,6 @@
 """Asynchronous evolutionary search for hyperparameters, on every MPI rank, without a head node or a barrier."""
 
+from propulate_like import starting  # noqa: F401 (it comes first, as all else takes a while to load)
 from propulate_like.evaluation.command import Command
 from propulate_like.evaluation.context import Evaluation
 from propulate_like.evaluation.objective import objective
@@ -45,8 +46,8 @@ from propulate_like.pruning import (
     SuccessiveHalvingPruner,
     ThresholdPruner,
 )
-from propulate_like.result import Result
-from propulate_like.search import SearchFailed, maximize, minimize
+from propulate_like.result import Result, SearchFailed
+from propulate_like.search import maximize, minimize
 from propulate_like.space import Choice, Float, Int, Ordinal, Space
 
 __version__ = "0.1.0"

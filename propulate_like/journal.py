@@ -26,7 +26,7 @@ SYNC_SECONDS = 1.0
 class Session(msgspec.Struct, tag_field="type", tag="session", frozen=True):
     """A rank began: the first line it writes whenever a run starts or continues. It leads a team of `team` ranks.
 
-    `island` is the number of its island.
+    `island` is the number of its island, of so many `islands` (0: not known).
     """
 
     rank: int
@@ -37,6 +37,7 @@ class Session(msgspec.Struct, tag_field="type", tag="session", frozen=True):
     devices: tuple[str, ...] = ()
     team: int = 1
     island: int = 0
+    islands: int = 0
     format: int = FORMAT
 
 
@@ -191,7 +192,7 @@ class Died(msgspec.Struct, tag_field="type", tag="died", frozen=True, omit_defau
 Event = Session | Started | Evaluated | Moved | Closed | Died
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Event)
-_MOVED = b'"type":"moved"'
+_MIGRATION = b'"type":"moved"', b'"type":"session"'
 _EVALUATED = b'"type":"evaluated"'
 
 
@@ -336,11 +337,16 @@ def count_evaluated(folder: Path) -> int:
     return sum(path.read_bytes().count(_EVALUATED) for path in (folder / "journal").glob("rank-*.jsonl"))
 
 
-def migrations(folder: Path) -> Iterator[Moved]:
-    """Give every word of a migration."""
+def migrations(folder: Path) -> Iterator[tuple[int, Moved]]:
+    """Give every word of a migration, with the number of islands that there were."""
     for path in (folder / "journal").glob("rank-*.jsonl"):
+        islands = 0
         with path.open("rb") as lines:
-            yield from (event for event in decode(line for line in lines if _MOVED in line) if isinstance(event, Moved))
+            for event in decode(line for line in lines if any(kind in line for kind in _MIGRATION)):
+                if isinstance(event, Session):
+                    islands = event.islands
+                elif isinstance(event, Moved):
+                    yield islands, event
 
 
 def decode(lines: Iterable[bytes]) -> Iterator[Event]:

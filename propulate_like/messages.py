@@ -66,7 +66,7 @@ class Records:
 
     def pack(self, individual: Individual) -> bytes:
         """Give the record of an evaluated individual that has a loss."""
-        ident, traits = individual.id, individual.traits
+        ident, traits = individual.id, individual.traits[: self._traits]  # others bred when the run was begun, maybe
         before = individual.continues
         padding = (0.0,) * (self._traits - len(traits))
         return self._layout.pack(

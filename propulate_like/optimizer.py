@@ -58,9 +58,13 @@ class Optimizer:
         self.seed = Random().getrandbits(32) if seed is None else seed
         self.begin(0)
 
-    def begin(self, serial: int) -> None:
-        """Go on with individual number `serial`, and the stream of random numbers that begins there."""
+    def begin(self, serial: int, before: int = 0) -> None:
+        """Go on with individual number `serial`, and the stream of random numbers that begins there.
+
+        `before` evaluations of all ranks have ended: designs are drawn anew, as other ranks may have shared the last.
+        """
         self._serial = serial
+        self._design = Random(f"{self.seed}/design/{before}").getrandbits(32) if before else self.seed
         self._generator = Random(f"{self.seed}/{self.rank}/{serial}")
 
     def _mine(self, ident: Id) -> bool:
@@ -85,7 +89,7 @@ class Optimizer:
                 self._serial += 1
                 return promoted
         breeding = Breeding(
-            self.space, self._generator, Id(self.island, self.rank, self._serial), self.workers, self.seed
+            self.space, self._generator, Id(self.island, self.rank, self._serial), self.workers, self._design
         )
         self._serial += 1
         if not self._ready or self._shrinks:

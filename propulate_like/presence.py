@@ -12,6 +12,8 @@ JOB = "PROPULATE_LIKE_JOB"
 """Set by the launcher to the folder for these files, and for the exit status of the search."""
 DIED = "PROPULATE_LIKE_DIED"
 """Set by the launcher to the ranks, such as 0,3, whose death ended the job before."""
+UNSURE = "PROPULATE_LIKE_UNSURE"
+"""Set by the launcher where ranks of the job before may still run, unknown to it."""
 
 
 class State(StrEnum):

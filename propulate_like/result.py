@@ -137,6 +137,15 @@ class Result:
         return f"<Result: {best}, after {self.evaluations} evaluations in {self.seconds:.1f} s>"
 
 
+class SearchFailed(RuntimeError):  # noqa: N818 (it says what happened, as the standard library's names do)
+    """Every evaluation failed. The message holds the first failure's cause, `result` the search's result."""
+
+    def __init__(self, result: Result) -> None:
+        cause = result.failure.cause if result.failure is not None else "no cause is known"
+        super().__init__(f"all {result.evaluations} evaluations failed; the first one so:\n{cause}")
+        self.result = result
+
+
 def last_line(text: str) -> str:
     """Give the last line of a cause or a metric that has any words, for a table or a summary."""
     return text.strip().rpartition("\n")[2].strip()[:200]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from heapq import heappop, heappush
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,13 @@ import msgspec
 
 from propulate_like import strict_yaml
 from propulate_like.coordination.census import Counts
+from propulate_like.differences import Difference, differences, joined
 from propulate_like.individual import Id, Individual, Status
 from propulate_like.journal import Died, Evaluated, Moved, Recovery, Started, migrations
 from propulate_like.population import Population
 from propulate_like.space import Space
 
-_FILE = "config.yaml"
-_MAY_CHANGE = ("budget", "objective", "evaluation", "pruner")
-_KEPT = ("budget", "seed")  # where nothing is said of them
+CONFIG = "config.yaml"
 _CURVES = 1000  # of the newest evaluations, which a pruner learns of when a run continues
 
 
@@ -67,37 +67,38 @@ class Run:
         self.maximize = bool(self.config.get("maximize", False))
         budget = self.config.get("budget")
         self.budget: dict[str, Any] = budget if isinstance(budget, dict) else {}
+        self.changes: list[Difference] = []
 
     @staticmethod
     def exists(folder: Path) -> bool:
         """Say whether there is a run in the folder."""
-        return (folder / _FILE).exists()
+        return (folder / CONFIG).exists()
 
     @classmethod
     def open(cls, folder: Path, config: Mapping[str, Any]) -> Run:
-        """Begin a run, or go on with the one in the folder.
+        """Begin a run, or go on with the one in the folder; `changes` then says in what other way.
 
-        ValueError where the folder's search is another: only its budget may differ, and the name of its objective.
-        The seed is the folder's where `config` has none, and so is the budget.
+        The budget and the seed are the folder's where `config` has none. ValueError where going on would mix two
+        searches (see `differences`): it shows all that differs, a line each.
         """
-        path = folder / _FILE
-        if cls.exists(folder):
-            before = cls(folder)
-            kept = {key: value for key, value in before.config.items() if key in _KEPT}
-            merged = kept | {key: value for key, value in config.items() if value is not None}
-            for key in merged.keys() | before.config.keys():
-                if key not in _MAY_CHANGE and merged.get(key) != before.config.get(key):
-                    message = (
-                        f"{folder} holds another search: {_difference(key, before.config.get(key), merged.get(key))}"
-                    )
-                    raise ValueError(message + "; name another run folder to begin anew")
-        else:
-            merged = {key: value for key, value in config.items() if value is not None}
+        path = folder / CONFIG
+        before = cls(folder).config if cls.exists(folder) else None
+        merged = joined(before or {}, config)
+        changes = [] if before is None else differences(before, merged)
+        if any(change.mixes for change in changes):
+            told = "".join(f"  {change}\n" for change in changes if change.mixes)
+            message = (
+                f"{path} is of another search:\n{told}"
+                "search on in a copy of it with --fork NEW (in Python, fork=...), or name another run folder"
+            )
+            raise ValueError(message)
         folder.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(".partial")
         temporary.write_text(strict_yaml.dump(merged), encoding="utf-8")
         temporary.replace(path)
-        return cls(folder)
+        opened = cls(folder)
+        opened.changes = changes
+        return opened
 
     def individuals(self) -> Iterator[Individual]:
         """Read every evaluated individual, failures included, rank by rank."""
@@ -112,7 +113,8 @@ class Run:
         whereabouts = Whereabouts(migrations(self.folder))
         best = failure = None
         everyone: list[list[Individual]] = [[] for _ in populations]  # a ladder counts those too that were promoted
-        curves: deque[Individual] = deque(maxlen=_CURVES)
+        curves: list[tuple[float, int, Individual]] = []  # a heap, from which the oldest one goes first
+        number = count()
         promoted: list[Id] = []  # those too whose higher rung failed, or has not ended
         for individual in recovery.individuals():
             if individual.failed:
@@ -121,13 +123,15 @@ class Run:
                 if failure is None or individual.ended < failure.ended:
                     failure = individual
                 continue
-            for island in whereabouts.islands(individual.id):
+            for island in {island % len(populations) for island in whereabouts.islands(individual.id)}:
                 arrived = msgspec.structs.replace(individual, moves=whereabouts.moves(individual.id))
-                populations[island % len(populations)].add(arrived)
+                populations[island].add(arrived)
                 if self.config.get("fidelity"):
-                    everyone[island % len(populations)].append(arrived)
-            if individual.curve:
-                curves.append(individual)
+                    everyone[island].append(arrived)
+            if individual.curve and self.config.get("pruner"):
+                heappush(curves, (individual.ended, next(number), individual))
+                if len(curves) > _CURVES:
+                    heappop(curves)
             if best is None or individual.order < best.order:
                 best = individual
         deaths = recovery.died(died)
@@ -141,7 +145,7 @@ class Run:
             whole=[population.whole for population in populations],
             best=None if best is None else Evaluated.of(best),
             failure=None if failure is None else Evaluated.of(failure),
-            curves=[Evaluated.of(individual) for individual in curves] if self.config.get("pruner") else [],
+            curves=[Evaluated.of(individual) for _, _, individual in sorted(curves)],
             unfinished=unfinished,
             died=deaths,
             promoted=promoted + [started.continues for started in unfinished if started.continues is not None],
@@ -149,15 +153,20 @@ class Run:
 
 
 class Whereabouts:
-    """Where individuals live: on the island where they were born, unless they moved, or copies of them did."""
+    """Where individuals live: on the island where they were born, unless they moved, or copies of them did.
 
-    def __init__(self, migrations: Iterable[Moved]) -> None:
+    A run may go on with other islands: of fewer, those of a vanished one live on the one whose number is theirs modulo
+    the number of islands; with more, they live on their own again.
+    """
+
+    def __init__(self, migrations: Iterable[tuple[int, Moved]]) -> None:
+        """`migrations` come with the number of islands that there were (0: not known)."""
         self._moved: dict[Id, Moved] = {}
         self._copied: dict[Id, set[int]] = {}
-        self._replaced: set[tuple[Id, int]] = set()
-        for event in migrations:
+        self._replaced: dict[Id, set[tuple[int, int]]] = {}
+        for islands, event in migrations:
             if event.replaced:
-                self._replaced.add((event.id, event.island))
+                self._replaced.setdefault(event.id, set()).add((event.island, islands))
             elif event.copied:
                 self._copied.setdefault(event.id, set()).add(event.island)
             elif event.id not in self._moved or self._moved[event.id].moves < event.moves:
@@ -169,7 +178,8 @@ class Whereabouts:
         home = ident.island if moved is None else moved.island
         if not self._copied and not self._replaced:
             return {home}
-        return {island for island in {home, *self._copied.get(ident, ())} if (ident, island) not in self._replaced}
+        living, replaced = {home, *self._copied.get(ident, ())}, self._replaced.get(ident, ())
+        return {one for one in living if all((one % islands if islands else one) != at for at, islands in replaced)}
 
     def moves(self, ident: Id) -> int:
         """Give how often an individual has moved."""
@@ -178,7 +188,7 @@ class Whereabouts:
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
-    path = folder / _FILE
+    path = folder / CONFIG
     if not path.is_file():
         what = "has no config.yaml" if folder.is_dir() else "does not exist"
         message = f"{folder} is no run's folder: it {what}"
@@ -195,15 +205,3 @@ def _read_config(folder: Path) -> dict[str, Any]:
         message = f"{path}: seed: {config.get('seed')!r} must be a whole number"
         raise ValueError(message)
     return config
-
-
-def _difference(key: str, before: Any, now: Any) -> str:
-    if isinstance(before, dict) and isinstance(now, dict):
-        for name in [*before, *now]:
-            if before.get(name) != now.get(name):
-                return f"{key}.{name} was {_said(before.get(name))}, and now is {_said(now.get(name))}"
-    return f"{key} was {_said(before)}, and now is {_said(now)}"
-
-
-def _said(value: Any) -> str:
-    return "left to its default" if value is None else repr(value)

@@ -26,6 +26,7 @@ from propulate_like.evaluation.context import Evaluator, Tasks
 from propulate_like.evaluation.objective import Loss, space_of
 from propulate_like.evaluation.settings import EvaluationSettings, Objective, settings_of
 from propulate_like.fidelity import Fidelity
+from propulate_like.forking import fork as fork_run
 from propulate_like.individual import Status
 from propulate_like.interruption import Interruption
 from propulate_like.islands.archipelago import Archipelago
@@ -34,21 +35,12 @@ from propulate_like.journal import Journal, Remains, Session, journal_path
 from propulate_like.presence import State
 from propulate_like.propagators import Propagator
 from propulate_like.pruning import AnyPruner, Judges, Pruner
-from propulate_like.result import Result
+from propulate_like.result import Result, SearchFailed
 from propulate_like.run import Beginning, Run
 from propulate_like.space import Space
 from propulate_like.team import Follower, TeamEvaluator
 from propulate_like.transport import Team, Transport, connect
 from propulate_like.worker import GOODBYE_SECONDS, Watcher, Worker
-
-
-class SearchFailed(RuntimeError):  # noqa: N818 (it says what happened, as the standard library's names do)
-    """Every evaluation failed. The message holds the first failure's cause, `result` the search's result."""
-
-    def __init__(self, result: Result) -> None:
-        cause = result.failure.cause if result.failure is not None else "no cause is known"
-        super().__init__(f"all {result.evaluations} evaluations failed; the first one so:\n{cause}")
-        self.result = result
 
 
 class _Start(msgspec.Struct, frozen=True):
@@ -74,6 +66,7 @@ def minimize(
     evaluation: EvaluationSettings | Mapping[str, Any] | None = None,
     seed: int | None = None,
     run: str | os.PathLike[str] | None = None,
+    fork: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
 ) -> Result:
     """Search for the parameters with the lowest loss, on every rank that this program was started with.
@@ -81,7 +74,9 @@ def minimize(
     The search ends after exactly `evaluations` over all ranks, after `seconds`, or once a loss of at most `target` was
     found, whichever comes first; at least one must be given. With `run`, a folder, every evaluation is on disk, and
     the same call continues where the last one ended: the budget counts from the run's first beginning. Without, all
-    is kept in memory. `progress` shows a bar or lines on standard error; None does so where that is a terminal.
+    is kept in memory. With `fork`, a new folder, the search goes on in a copy of the run there, and may be another one:
+    those of its individuals that fit are taken over. `progress` shows a bar or lines on standard error; None does so
+    where that is a terminal.
 
     `islands` divides the ranks into populations that evolve apart: their number, their sizes, a mapping or `Islands`.
     `migration` may say between which of them individuals travel, and how (see `Islands`).
@@ -97,7 +92,7 @@ def minimize(
     """
     budget = Budget(evaluations, seconds, target)
     how = _How(Islands.of(islands, migration), propagator, pruner, fidelity, evaluation, maximize=False)
-    return _Search(loss, space, budget, how, seed, run, progress=progress).run()
+    return _Search(loss, space, budget, how, seed, run, fork, progress=progress).run()
 
 
 def maximize(
@@ -115,6 +110,7 @@ def maximize(
     evaluation: EvaluationSettings | Mapping[str, Any] | None = None,
     seed: int | None = None,
     run: str | os.PathLike[str] | None = None,
+    fork: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
 ) -> Result:
     """Search for the parameters with the highest value: as `minimize`, of the value negated.
@@ -123,7 +119,7 @@ def maximize(
     """
     budget = Budget(evaluations, seconds, target)
     how = _How(Islands.of(islands, migration), propagator, pruner, fidelity, evaluation, maximize=True)
-    return _Search(loss, space, budget, how, seed, run, progress=progress).run()
+    return _Search(loss, space, budget, how, seed, run, fork, progress=progress).run()
 
 
 class _How(msgspec.Struct, frozen=True):
@@ -148,6 +144,7 @@ class _Search:
         how: _How,
         seed: int | None,
         run: str | os.PathLike[str] | None,
+        fork: str | os.PathLike[str] | None,
         *,
         progress: bool | None,
     ) -> None:
@@ -185,14 +182,19 @@ class _Search:
             self.fidelity,
         )
         self.optimizer = self.archipelago.optimizer(self.world.rank // self.settings.ranks_per_worker, seed)
-        self.folder = None if run is None else Path(run)
+        if fork is not None and run is None:
+            message = f"fork={str(fork)!r} needs run=, the folder of the run to copy"
+            raise ValueError(message)
+        self.original = None if run is None or fork is None else Path(run)
+        folder = run if fork is None else fork
+        self.folder = None if folder is None else Path(folder)
         self.show_progress = sys.stderr.isatty() if progress is None else progress
         self.config = self._declaration(loss, how, seed)
 
     def _declaration(self, loss: Loss | Command | str, how: _How, seed: int | None) -> dict[str, Any]:
         """Give what the run's config.yaml says of this search."""
         return {
-            "objective": _name(loss),
+            "objective": msgspec.to_builtins(loss) if isinstance(loss, Command) else loading.name_of(loss),
             "maximize": how.maximize or None,
             "space": self.space.declaration(),
             "budget": self.budget.declaration(),
@@ -206,8 +208,8 @@ class _Search:
 
     def run(self) -> Result:
         count, ranks = self.archipelago.islands.count, self.archipelago.ranks
-        if count > ranks and self.show_progress and self.world.rank == 0:
-            print(f"{count} islands need as many ranks: on {ranks} there are {ranks}", file=sys.stderr, flush=True)
+        if count > ranks:
+            self._say(f"{count} islands need as many ranks: on {ranks} there are {ranks}")
         start = self._begin_together()
         try:
             ending = self._follow(start) if self.transport is None else self._lead(start, self.transport)
@@ -238,18 +240,17 @@ class _Search:
         with ExitStack() as stack:
             evaluator = self._evaluator(start)
             stack.callback(evaluator.close)
-            team = (
-                None
-                if self.team is None
-                else stack.enter_context(TeamEvaluator(self.team, evaluator, communicates=self.objective.in_rank))
-            )
+            team = None
+            if self.team is not None:
+                team = stack.enter_context(TeamEvaluator(self.team, evaluator, communicates=self.objective.in_rank))
             watch = None
             if self.show_progress and transport.rank == 0:
                 from propulate_like.report.progress import Progress
 
                 watch = stack.enter_context(Progress(beginning, self.budget, maximize=self.maximize))
+            left = self.budget.seconds_left(beginning.seconds)
             worker = self._worker(beginning, transport, self.objective.whole(team or evaluator), watch)
-            stack.enter_context(Interruption(worker))
+            stack.enter_context(Interruption(worker, self.settings.grace, left))
             presence.tell(State.SEARCHING)
             ending = worker.run()
         if team is not None:
@@ -263,7 +264,7 @@ class _Search:
             raise RuntimeError(message)
         evaluator = self._evaluator(start)
         follower = Follower(self.team, evaluator, self.space, communicates=self.objective.in_rank)
-        with Interruption(follower):
+        with Interruption(follower, self.settings.grace, self.budget.seconds_left(start.beginning.seconds)):
             presence.tell(State.SEARCHING)
             words = follower.run()
         return msgspec.json.decode(words, type=Ending)
@@ -295,10 +296,20 @@ class _Search:
     def _begin(self) -> Beginning:
         if self.folder is None:
             return Beginning(self.optimizer.seed)
+        if self.original is not None:
+            forked = fork_run(self.original, self.folder, self.config)
+            self._say(f"{self.folder} is a copy of {self.original}, {forked}")
         if self.config["seed"] is None and not Run.exists(self.folder):
             self.config["seed"] = self.optimizer.seed
+        run = Run.open(self.folder, self.config)
+        if run.changes:
+            self._say(f"continuing {self.folder} with {', '.join(change.change for change in run.changes)}")
         died = sorted({rank // self.settings.ranks_per_worker for rank in presence.died_before()})
-        return Run.open(self.folder, self.config).recover(self.archipelago.recovering(), died)
+        return run.recover(self.archipelago.recovering(), died)
+
+    def _say(self, news: str) -> None:
+        if self.show_progress and self.world.rank == 0:
+            print(news, file=sys.stderr, flush=True)
 
     def _trials(self) -> str:
         """Say where evaluations keep their files: in the run's folder, or in a temporary one that is left in place."""
@@ -316,7 +327,7 @@ class _Search:
     def _restore(self, beginning: Beginning) -> None:
         """Go on where the run stood: its seed, this rank's count of individuals, and what it knew."""
         self.optimizer.seed = beginning.seed
-        self.optimizer.begin(beginning.serials.get(self.optimizer.rank, 0))
+        self.optimizer.begin(beginning.serials.get(self.optimizer.rank, 0), beginning.evaluations)
         for ident in beginning.promoted:
             self.optimizer.promoted(ident)
         self.archipelago.settle(self.optimizer, beginning)
@@ -337,6 +348,7 @@ class _Search:
                 devices=self.devices,
                 team=self.settings.ranks_per_worker,
                 island=self.optimizer.island,
+                islands=len(self.archipelago.layout),
             )
         )
         if rank == 0:
@@ -346,18 +358,19 @@ class _Search:
         left = self.budget.evaluations_left(beginning.evaluations)
         if beginning.best is not None and beginning.best.loss is not None and beginning.best.loss <= lowest:
             left = 0
-        unfinished = self.archipelago.share(beginning.unfinished, rank)
+        begun = beginning.unfinished[:left]
+        tickets = Tickets(left, rank, size, [len(self.archipelago.share(begun, each)) for each in range(size)])
         return Worker(
             self.optimizer,
             transport,
             evaluator,
             journal,
-            Tickets(left, rank, size),
+            tickets,
             self.archipelago.island(self.optimizer, transport, journal),
             deadline=time.perf_counter() + self.budget.seconds_left(beginning.seconds),
             target=lowest,
             judges=self._judges(beginning),
-            unfinished=unfinished,
+            unfinished=self.archipelago.share(begun, rank),
             layout=self.archipelago.layout,
             remains=lambda rank: Remains() if folder is None else Remains.read(journal_path(folder, rank)),
             watch=watch,
@@ -396,15 +409,3 @@ class _Search:
             deaths=ending.died,
             speaker=min(set(range(self.archipelago.ranks)) - set(ending.dead)) * self.settings.ranks_per_worker,
         )
-
-
-def _name(loss: Loss | Command | str) -> Any:
-    if isinstance(loss, Command):
-        return msgspec.to_builtins(loss)
-    if isinstance(loss, str):
-        return loss
-    module = getattr(loss, "__module__", None)
-    script = getattr(sys.modules.get("__main__"), "__file__", None)
-    if module == "__main__" and script:
-        module = Path(script).name
-    return f"{module}:{getattr(loss, '__qualname__', type(loss).__name__)}"

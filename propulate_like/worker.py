@@ -89,8 +89,8 @@ class Worker:
     ) -> None:
         """Search until the tickets are used up, `deadline` (of the clock) or a loss of at most `target`.
 
-        Those `unfinished` before are evaluated first. `layout` has the ranks of each island, and `remains` tells what a
-        dead rank left. The `clock` counts seconds since `epoch` (Unix time).
+        Those `unfinished` before are evaluated first, and have tickets reserved. `layout` has the ranks of each island,
+        and `remains` tells what a dead rank left. The `clock` counts seconds since `epoch` (Unix time).
         """
         self.optimizer, self.transport, self.tickets = optimizer, transport, tickets
         self.evaluator = evaluator
@@ -108,6 +108,7 @@ class Worker:
         self._report = self.report
         self._deadline, self._target = deadline, target
         self._unfinished = list(unfinished)
+        tickets.reserved = len(self._unfinished)
         self._succession = Succession(self.roster, layout or [range(transport.size)], tickets, self.census, remains)
         self._watchdog = Watchdog(transport, self.roster, clock)
         self._pulse = Pulse(self.exchange, lambda: self._begun)
@@ -150,6 +151,7 @@ class Worker:
                 continue
             self.tickets.left -= 1
             begun = self._unfinished.pop() if self._unfinished else None
+            self.tickets.reserved = len(self._unfinished)
             deaths = 0 if begun is None else begun.deaths
             individual = self.optimizer.ask() if begun is None else begun.individual(self.optimizer.space)
             if deaths >= POISONOUS:
@@ -188,7 +190,8 @@ class Worker:
         looked = self._receive()
         self._due = now + max(EXCHANGE_SECONDS, looked / _LOOKING_SHARE)
         tickets = self.tickets
-        self._succession.mint()
+        for started in self._succession.mint():
+            self._hand_on(started)
         if now >= self._deadline and self.reason is None:
             self.stop(Reason.SECONDS)
         if tickets.running_low(self.census.finished / max(now - self.began, 1e-9)):
@@ -281,10 +284,11 @@ class Worker:
         elif kind == messages.STOP:
             reason = Reason(content.decode())
             self.reason = self.reason or reason
-            if reason is Reason.INTERRUPTED:
+            if reason is Reason.INTERRUPTED or reason is Reason.SECONDS:
                 self._hurry()
         elif kind == messages.ADOPT:
-            self._unfinished.append(msgspec.json.decode(content, type=Started))
+            self.tickets.receive(peer, 1)
+            self._adopt(msgspec.json.decode(content, type=Started))
         else:
             self._gathering.handle(peer, kind, content)
 
@@ -309,18 +313,21 @@ class Worker:
             for death, started in self._succession.take_over():
                 self._journal.write(death)
                 print(self._succession.obituary(death, started, self.optimizer.space), file=sys.stderr, flush=True)
-                if started is not None:
-                    self._hand_on(started)
         self._report_counts()
         self._stop_if_due()
 
     def _hand_on(self, started: Started) -> None:
-        """Let another rank evaluate what a dead one had begun."""
+        """Let another rank evaluate what a dead one had begun, and give it the ticket for that."""
         heir = self._succession.heir(started)
         if heir == self.roster.rank:
-            self._unfinished.append(started)
+            self._adopt(started)
         else:
+            self.tickets.give(heir, 1)
             self.transport.send(heir, messages.ADOPT + msgspec.json.encode(started))
+
+    def _adopt(self, started: Started) -> None:
+        self._unfinished.append(started)
+        self.tickets.reserved = len(self._unfinished)
 
     def _give_up_on(self, individual: Individual, deaths: int) -> None:
         """Note as a failure what has killed ranks, and would kill more."""
@@ -348,7 +355,8 @@ class Worker:
         """
         if self._leaves_by == math.inf:
             self._leaves_by = self._clock() + GOODBYE_SECONDS
-            self._send_all(self.roster.neighbours, messages.STOP + Reason.INTERRUPTED.encode())
+            reason = Reason.SECONDS if self.reason is Reason.SECONDS else Reason.INTERRUPTED
+            self._send_all(self.roster.neighbours, messages.STOP + reason.encode())
 
     def _send_all(self, peers: Iterable[int], message: bytes) -> None:
         for peer in peers:

@@ -11,6 +11,7 @@ import propulate_like
 
 PACKAGE = Path(propulate_like.__file__).parent
 ORDER = [
+    "starting",
     "strict_yaml",
     "declarations",
     "devices",
@@ -26,6 +27,7 @@ ORDER = [
     "budget",
     "pruning",
     "evaluation",
+    "differences",
     "journal",
     "messages",
     "waiting",
@@ -33,6 +35,7 @@ ORDER = [
     "presence",
     "coordination",
     "run",
+    "forking",
     "islands",
     "equipment",
     "team",

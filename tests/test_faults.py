@@ -11,7 +11,7 @@ from propulate_like.cli.mpiexec import Mpiexec
 from propulate_like.journal import Died, Evaluated, Started, read
 
 pytestmark = pytest.mark.mpi
-HEALS = Mpiexec().of_open_mpi
+HEALS = Mpiexec().heals
 SECONDS = 120
 
 

@@ -10,7 +10,7 @@ from hosts import namespaces
 from hosts.namespaces import AGENT, HOSTS, NETWORK
 
 from propulate_like.cli.hosts import Hosts, exported, is_here
-from propulate_like.cli.launch import find_mpiexec, mpiexec_command, rank_environment
+from propulate_like.cli.mpiexec import Mpiexec, rank_environment
 
 THREE = ",".join(f"{address}:2" for address in HOSTS.values())
 
@@ -138,7 +138,7 @@ def test_processes_of_a_lost_job_are_ended_on_every_host_that_can_be_reached(thr
 
 @pytest.mark.mpi
 def test_ranks_are_placed_by_slots_and_have_the_launchers_variables(three_hosts, tmp_path):
-    mpiexec = find_mpiexec()
+    mpiexec = Mpiexec()
     version = subprocess.run([mpiexec, "--version"], capture_output=True, text=True, check=True).stdout
     make = "Open MPI" if "Open MPI" in version or "OpenRTE" in version else "MPICH"
     words = "a b;c'\"$PATH"
@@ -153,7 +153,7 @@ def test_ranks_are_placed_by_slots_and_have_the_launchers_variables(three_hosts,
         "    print(socket.gethostname(), total, os.environ['OMP_NUM_THREADS'], file=file)\n"
         "    print(os.environ['PROPULATE_LIKE_WORDS'], file=file)\n"
     )
-    command = [*mpiexec_command(mpiexec, 6), *options, sys.executable, script]
+    command = [*mpiexec.command(6), *options, sys.executable, script]
     subprocess.run(namespaces.on("h1", *command), cwd=tmp_path, env=environment, timeout=60, check=True)
     said = [(tmp_path / f"rank-{rank}").read_text().splitlines() for rank in range(6)]
     threads = environment["OMP_NUM_THREADS"]

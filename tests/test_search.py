@@ -171,9 +171,9 @@ class TestContinuing:
     @pytest.mark.parametrize(
         ("change", "words"),
         [
-            ({"space": {"x": Float(-5.12, 5.12), "y": Float(0, 1)}}, r"space.y was .*, and now is"),
-            ({"seed": 1}, "seed was 0, and now is 1"),
-            ({"propagator": pl.UniformInitialization()}, "propagator was 'auto'"),
+            ({"space": {"x": Float(-5.12, 5.12), "y": Float(0, 1)}}, r"space.y.float: was .*, is"),
+            ({"seed": 1}, "seed: was 0, is 1"),
+            ({"propagator": pl.UniformInitialization()}, "propagator: was auto, is"),
         ],
     )
     def test_another_search_in_the_same_folder_is_refused(self, change, words, tmp_path):
@@ -183,7 +183,7 @@ class TestContinuing:
 
     def test_maximizing_what_was_minimized_is_refused(self, tmp_path):
         pl.minimize(sphere, evaluations=10, seed=0, run=tmp_path / "run")
-        with pytest.raises(ValueError, match="maximize was left to its default, and now is True"):
+        with pytest.raises(ValueError, match="maximize: was left to its default, is True"):
             pl.maximize(sphere, evaluations=10, seed=0, run=tmp_path / "run")
 
 

@@ -11,8 +11,10 @@ from typing import Annotated
 
 import typer
 
-from propulate_like.cli import rank, show, starter
+from propulate_like.cli import rank, show, slurm, starter
 from propulate_like.cli import simulate as forecasts
+from propulate_like.cli.hosts import Hosts
+from propulate_like.cli.job import Placement
 from propulate_like.cli.launch import RESTARTS, launch
 from propulate_like.cli.mpiexec import LaunchError
 from propulate_like.config import Config, ConfigError, schema
@@ -77,18 +79,30 @@ def run(
     config: ConfigArgument,
     ranks: Annotated[int, typer.Option("-n", "--ranks", min=1, help="How many ranks search together.")] = 1,
     folder: Annotated[str | None, typer.Option("--run", metavar="DIR", help="The run's folder.")] = None,
+    fork: Annotated[
+        str | None, typer.Option("--fork", metavar="NEW", help="Leave the run as it is, and go on in a copy of it.")
+    ] = None,
     changes: SetOption = None,
     restarts: Annotated[
         int, typer.Option(min=0, help="How often to start again ranks that died, without progress between.")
     ] = RESTARTS,
+    hosts: Annotated[
+        str | None, typer.Option(metavar="HOSTS", help="node1:4,node2:4 (for how many ranks), or a file.")
+    ] = None,
+    agent: Annotated[
+        str | None, typer.Option(metavar="PROGRAM", help="What starts processes on hosts, called as ssh is.")
+    ] = None,
+    network: Annotated[
+        str | None, typer.Option(metavar="NETWORK", help="The network that hosts share: 10.77.0.0/24, or ib0.")
+    ] = None,
 ) -> None:
     """Start a run, or continue it."""
-    order = rank.Order(config, changes or [], folder, _this_command())
-    if launched() is not None or ranks == 1:
+    order = rank.Order(config, changes or [], folder, _continuing_command(fork), fork)
+    if launched() is not None or (ranks == 1 and hosts is None):
         raise typer.Exit(rank.run(order))
     read = Config.read(config, order.changes, folder)
     read.check_objective()
-    raise typer.Exit(launch(order, ranks, read.run, restarts))
+    raise typer.Exit(launch(order, ranks, read, Placement(Hosts.of(hosts), agent, network), restarts))
 
 
 @app.command()
@@ -156,6 +170,34 @@ def simulate(
         typer.echo(f"plot: {plot}")
 
 
+@app.command("slurm")
+def write_slurm(
+    config: ConfigArgument,
+    nodes: Annotated[int, typer.Option(min=1, help="How many nodes.")],
+    time: Annotated[str, typer.Option(help="How long each job may take: 2h, 90m, 1-12:00:00.")],
+    gpus: Annotated[int, typer.Option("--gpus-per-node", min=0, help="How many GPUs each node gives.")] = 0,
+    ranks: Annotated[
+        int | None, typer.Option("--ranks-per-node", min=1, help="How many ranks on each; by default, one a GPU.")
+    ] = None,
+    partition: Annotated[str | None, typer.Option(help="Where to run.")] = None,
+    account: Annotated[str | None, typer.Option(help="Who pays.")] = None,
+    folder: Annotated[str | None, typer.Option("--run", metavar="DIR", help="The run's folder.")] = None,
+    changes: SetOption = None,
+    output: Annotated[str, typer.Option(metavar="FILE", help="The script; - for standard output.")] = "job.sbatch",
+) -> None:
+    """Write a Slurm batch script that continues itself until the budget is met."""
+    job = slurm.Job(nodes, time, gpus, ranks, partition, account)
+    text = slurm.script(job, config, changes or [], folder)
+    if output == "-":
+        typer.echo(text, nl=False)
+        return
+    if Path(output).exists():
+        message = f"{output} exists already: name another file with --output"
+        raise ValueError(message)
+    Path(output).write_text(text, encoding="utf-8")
+    typer.echo(f"wrote {output}; next: sbatch {shlex.quote(output)}")
+
+
 def main() -> None:
     """Run a command; bad input is one line on standard error and exit status 2."""
     try:
@@ -175,5 +217,12 @@ def _fail(error: BaseException) -> None:
     sys.exit(rank.BAD_INPUT)
 
 
-def _this_command() -> str:
-    return shlex.join(["propulate-like", *sys.argv[1:]])
+def _continuing_command(fork: str | None) -> str:
+    """Give the command that continues what this one began; a fork is a run of its own, once it is there."""
+    words = sys.argv[1:]
+    if fork is not None:
+        places = [place for place, word in enumerate(words) if word == "--fork" or word.startswith("--fork=")]
+        for place in reversed(places):
+            del words[place : place + 2 - ("=" in words[place])]
+        words += ["--run", fork]
+    return shlex.join(["propulate-like", *words])

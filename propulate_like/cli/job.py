@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -16,6 +18,7 @@ import msgspec
 import psutil
 
 from propulate_like import presence
+from propulate_like.cli.hosts import Hosts, exported
 from propulate_like.cli.mpiexec import Mpiexec
 from propulate_like.cli.rank import Order
 from propulate_like.evaluation.process import signal_at_parents_death
@@ -23,6 +26,8 @@ from propulate_like.presence import State
 
 _MODULE = ["-m", "propulate_like.cli.rank"]
 _LOOK_SECONDS = 0.1
+_ASK_SECONDS, _ANSWER_SECONDS, _MISSES = 5.0, 5.0, 2
+_END_SECONDS = 2.0
 _LEAVE_SECONDS = 10.0
 """For so long a job may stay when its search has ended, or all its ranks have died."""
 _START_SECONDS = 600.0
@@ -35,24 +40,47 @@ class Broken(NamedTuple):
     reason: str
     died: list[int]
     may_pass: bool = True
+    unsure: Sequence[str] = ()
+    """Hosts on which ranks may still run."""
+
+
+class Placement(msgspec.Struct, frozen=True):
+    """Where ranks run: on which hosts, what starts processes there (ssh by default), over which network they talk."""
+
+    hosts: Hosts = Hosts()
+    agent: str | None = None
+    network: str | None = None
 
 
 class Job:
     """Ranks under an mpiexec of their own."""
 
-    def __init__(self, mpiexec: Mpiexec, order: Order, ranks: int, folder: Path, environment: dict[str, str]) -> None:
-        """Start them. They and mpiexec use `folder` to tell how far they are."""
-        self._mpiexec, self._ranks, self._folder = mpiexec, ranks, folder
+    def __init__(
+        self,
+        mpiexec: Mpiexec,
+        order: Order,
+        ranks: int,
+        folder: Path,
+        environment: Mapping[str, str],
+        placement: Placement,
+    ) -> None:
+        """Start them. They use `folder`, which all hosts see, to tell how far they are."""
+        self._mpiexec, self._ranks, self._folder, self._placement = mpiexec, ranks, folder, placement
+        environment = {**environment, presence.JOB: str(folder)}
+        hosts = placement.hosts
+        options = hosts.options(mpiexec.make, placement.agent, placement.network, exported(environment))
+        command = mpiexec.command(ranks, None if hosts.slots else folder)
         words = [sys.executable, *_MODULE, msgspec.json.encode(order).decode()]
         # A session of its own keeps Ctrl-C from reaching mpiexec, which would kill the ranks: they get SIGUSR1 instead.
         self._process = subprocess.Popen(
-            [*mpiexec.command(ranks, folder), *words],
-            env=environment | {presence.JOB: str(folder)},
+            [*command, *options, *words],
+            env=environment,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
             preexec_fn=partial(signal_at_parents_death, signal.SIGTERM),  # noqa: PLW1509 (there is no other thread)
         )
-        self._began = time.monotonic()
+        self._began = self._asked = time.monotonic()
+        self._missed: Counter[str] = Counter()
         self._leaves_by: float | None = None
         self._shared: set[str] = set()
 
@@ -60,6 +88,11 @@ class Job:
         """Send mpiexec a signal, which it passes on."""
         with suppress(ProcessLookupError):
             self._process.send_signal(number)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether all ranks note signals."""
+        return len(presence.hear(self._folder)) == self._ranks
 
     def watch(self) -> int | Broken:
         """Wait for the end of the search, and give its exit status, or why there is none."""
@@ -75,20 +108,27 @@ class Job:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(_LOOK_SECONDS)
 
-    def end(self) -> None:
-        """End what is left of it, and remove the memory that its ranks shared, where they could not themselves."""
-        processes = []
-        if self._process.poll() is None:
-            with suppress(psutil.Error):
-                processes = psutil.Process(self._process.pid).children(recursive=True)
-            self._process.kill()
-            self._process.wait()
-        for process in processes:
-            with suppress(psutil.Error):
-                process.kill()
+    def end(self, token: str) -> Hosts:
+        """End what is left of it on every host; give those of which it is known that nothing of it is left.
+
+        All its processes bear the `token` in their environment. The memory that ranks shared is removed, where they
+        could not themselves.
+        """
+        left = self._process.poll() is None
+        for number in (signal.SIGTERM, signal.SIGKILL) if self._placement.hosts.slots else (signal.SIGKILL,):
+            if self._process.poll() is None:
+                self.signal(number)
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(_END_SECONDS)
+        if not left and presence.status_left(self._folder) is not None:
+            return self._placement.hosts
+        clean = (self._placement.hosts if self._placement.hosts.slots else Hosts({"localhost": 1})).end(
+            token, self._placement.agent, _ANSWER_SECONDS
+        )
         for name in self._shared:
             with suppress(OSError):
                 Path(name).unlink()
+        return clean
 
     def _broken(self, ended: int | None) -> Broken | None:
         told = presence.hear(self._folder)
@@ -104,12 +144,14 @@ class Job:
             broken = Broken(_deaths(died) or words, died, bool(told) and State.FAILED not in states)
         elif State.FAILED in states and self._has_waited():
             broken = Broken("a rank failed", [], False)
-        elif died and not (alive and together and self._mpiexec.of_open_mpi):
+        elif died and not (alive and together and self._mpiexec.heals):
             broken = Broken(_deaths(died), died)
-        elif told and len(told) < self._ranks and self._lacks_ranks():
+        elif told and len(told) < self._ranks and not self._placement.hosts.slots and self._lacks_ranks():
             broken = Broken("a rank died as it started", [])
         elif told and not alive and self._has_waited():
             broken = Broken(f"{self._mpiexec.path} does not end, though all its ranks have", [])
+        elif lost := self._lost_hosts():
+            broken = Broken(f"no answer from {', '.join(lost)}", died)
         elif not together and time.monotonic() - self._began > _START_SECONDS:
             broken = Broken(f"the ranks have not begun within {_START_SECONDS:g} s", [])
         return broken
@@ -121,6 +163,15 @@ class Job:
             return sum(child.cmdline()[1:3] == _MODULE for child in children) < self._ranks
         except psutil.Error:  # one that ends just now: the next look tells
             return False
+
+    def _lost_hosts(self) -> list[str]:
+        """Ask the hosts, every few seconds; give those that have not answered several times."""
+        hosts = self._placement.hosts
+        if hosts.slots and time.monotonic() - self._asked > _ASK_SECONDS:
+            answering = hosts.answering(self._placement.agent, _ANSWER_SECONDS).slots
+            self._missed = Counter({host: self._missed[host] + 1 for host in hosts.slots if host not in answering})
+            self._asked = time.monotonic()
+        return [host for host, count in self._missed.items() if count >= _MISSES]
 
     def _has_waited(self) -> bool:
         if self._leaves_by is None:

@@ -1,4 +1,4 @@
-"""Launching: starts the ranks, watches them, passes signals on, and starts them again where the job broke."""
+"""Launching: starts the ranks, passes signals on to them, and starts them again where the job broke."""
 
 from __future__ import annotations
 
@@ -8,77 +8,120 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from pathlib import Path
 from types import FrameType
 
-from propulate_like.cli.job import Broken, Job
+import msgspec
+
+from propulate_like import presence
+from propulate_like.cli.job import Broken, Job, Placement
 from propulate_like.cli.mpiexec import Mpiexec, rank_environment
-from propulate_like.cli.rank import FAILED, INTERRUPTED, Order
-from propulate_like.interruption import GRACE_SECONDS
+from propulate_like.cli.rank import FAILED, Order
+from propulate_like.config import Config
 from propulate_like.journal import count_evaluated
-from propulate_like.presence import DIED
 from propulate_like.report.progress import TERMINAL
+from propulate_like.starting import INTERRUPTED, SIGNALS
 
 RESTARTS = 3
+_TOKEN = "PROPULATE_LIKE_TOKEN"  # noqa: S105 (a variable's name)
+_ANSWER_SECONDS = 5.0
 
 
-def launch(order: Order, ranks: int, run: Path, restarts: int = RESTARTS) -> int:
+def launch(order: Order, ranks: int, config: Config, placement: Placement, restarts: int = RESTARTS) -> int:
     """Search on so many ranks under mpiexec, and give the exit status of the search.
 
-    A job that breaks is started again from the folder `run`, at most `restarts` times without any evaluation between.
+    A job that breaks is started again from the run's folder, on the hosts that answer, at most `restarts` times
+    without any evaluation between.
     """
-    launcher = _Launcher(order, ranks, run, restarts)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+    launcher = _Launcher(order, ranks, config, placement)
+    for number in SIGNALS:
         signal.signal(number, launcher.stop)
-    return launcher.run()
+    return launcher.run(restarts)
 
 
 class _Launcher:
-    def __init__(self, order: Order, ranks: int, run: Path, restarts: int) -> None:
-        self._order, self._ranks, self._run, self._restarts = order, ranks, run, restarts
+    def __init__(self, order: Order, ranks: int, config: Config, placement: Placement) -> None:
+        self._order, self._ranks, self._placement = order, ranks, placement
+        self._run = config.run if order.fork is None else Path(order.fork)
+        self._grace = config.settings.evaluation.grace
+        self._team = config.settings.evaluation.ranks_per_worker
         self._mpiexec = Mpiexec()
-        self._environment = rank_environment(ranks) | {"PROPULATE_LIKE_TOKEN": secrets.token_hex(8)}
+        self._environment = rank_environment(ranks) | {_TOKEN: secrets.token_hex(16)}
         if sys.stderr.isatty():
             terminal = f"{os.ttyname(sys.stderr.fileno())}:{shutil.get_terminal_size().columns}"
             self._environment[TERMINAL] = terminal
         self._job: Job | None = None
         self._stopping = False
 
-    def run(self) -> int:
-        left = self._restarts
+    def run(self, restarts: int) -> int:
+        left = restarts
         while True:
             before = count_evaluated(self._run)
             outcome = self._try()
             if isinstance(outcome, int):
                 return outcome
-            print(outcome.reason, file=sys.stderr, flush=True)
             if self._stopping:
+                print("interrupted", file=sys.stderr)
                 return INTERRUPTED
+            _say(outcome.reason)
             if count_evaluated(self._run) > before:
-                left = self._restarts
+                left = restarts
             if left == 0 or not outcome.may_pass:
                 again = f"; to try again: {self._order.command}" if outcome.may_pass else ""
-                print(f"the search has not ended{again}", file=sys.stderr, flush=True)
+                _say(f"the search has not ended{again}")
                 return FAILED
             left -= 1
-            died = ",".join(map(str, outcome.died))
-            self._environment[DIED] = died
-            print(f"starting {self._ranks} ranks again from {self._run}", file=sys.stderr, flush=True)
+            self._environment[presence.DIED] = ",".join(map(str, outcome.died))
+            self._environment[presence.UNSURE] = "1" if outcome.unsure else ""
+            if self._run.exists():  # a copy has been made
+                self._order = msgspec.structs.replace(self._order, run=str(self._run), fork=None)
 
     def stop(self, number: int, _frame: FrameType | None) -> None:
-        """Pass a signal on: ranks get SIGUSR1, as mpiexec would kill them for another one."""
+        """Pass a signal on: ranks get SIGUSR1, as mpiexec would kill them for another one.
+
+        Ranks that have not begun have nothing to lose.
+        """
         self._stopping = True
+        if self._job is None or not self._job.has_begun:
+            if self._job is not None:
+                self._job.signal(signal.SIGKILL)
+            return
         if number == signal.SIGINT:
-            seconds = GRACE_SECONDS[signal.SIGUSR1]
-            said = f"\nending: evaluations under way have {seconds:g} s to finish; Ctrl-C again breaks them off\n"
+            said = f"\nending: evaluations under way have {self._grace:g} s to finish; Ctrl-C again breaks them off\n"
             os.write(2, said.encode())
-        if self._job is not None:
-            self._job.signal(signal.SIGUSR1)
+        self._job.signal(signal.SIGUSR1)
 
     def _try(self) -> int | Broken:
-        with tempfile.TemporaryDirectory(prefix="propulate-like-", ignore_cleanup_errors=True) as folder:
-            self._job = Job(self._mpiexec, self._order, self._ranks, Path(folder), self._environment)
+        """Carry one job through, on the hosts that answer."""
+        hosts = self._placement.hosts
+        answering = hosts.answering(self._placement.agent, _ANSWER_SECONDS)
+        if lost := [host for host in hosts.slots if host not in answering.slots]:
+            _say(f"no answer from {', '.join(lost)}")
+        if hosts.slots and not answering.slots:
+            time.sleep(_ANSWER_SECONDS)
+            return Broken("no host answers", [])
+        placement = msgspec.structs.replace(self._placement, hosts=answering)
+        ranks = hosts.ranks_left(answering, self._ranks)
+        ranks = max(ranks - ranks % self._team, self._team)
+        if self._job is not None:
+            _say(f"starting {ranks} ranks again from {self._run}")
+        shared = None
+        if hosts.slots:
+            self._run.parent.mkdir(parents=True, exist_ok=True)
+            shared = self._run.parent
+        with tempfile.TemporaryDirectory(prefix=".propulate-like-", dir=shared, ignore_cleanup_errors=True) as folder:
+            self._job = Job(self._mpiexec, self._order, ranks, Path(folder).resolve(), self._environment, placement)
             try:
-                return self._job.watch()
+                outcome = self._job.watch()
             finally:
-                self._job.end()
+                clean = self._job.end(f"{_TOKEN}={self._environment[_TOKEN]}")
+        if isinstance(outcome, int):
+            return outcome
+        if unsure := [host for host in answering.slots if host not in clean.slots]:
+            _say(f"ranks may still run on {', '.join(unsure)}")
+        return outcome._replace(unsure=unsure)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

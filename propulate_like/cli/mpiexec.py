@@ -9,6 +9,8 @@ import sys
 from functools import cached_property
 from pathlib import Path
 
+from propulate_like.cli.hosts import Make
+
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -31,17 +33,22 @@ class Mpiexec:
         self.path = found
 
     @cached_property
-    def of_open_mpi(self) -> bool:
-        """Whether it is Open MPI's, under which the other ranks go on when one dies."""
+    def make(self) -> Make:
+        """Whose it is."""
         version = subprocess.run([self.path, "--version"], capture_output=True, text=True, check=False).stdout
-        return "Open MPI" in version or "OpenRTE" in version
+        return "Open MPI" if "Open MPI" in version or "OpenRTE" in version else "MPICH"
+
+    @property
+    def heals(self) -> bool:
+        """Whether the other ranks go on when one dies."""
+        return self.make == "Open MPI"
 
     def command(self, ranks: int, folder: Path | None = None) -> list[str]:
         """Give the command that starts so many ranks, also where these are more than the cores.
 
-        Where they are watched, `folder` takes what mpiexec writes.
+        Where they are watched, on one host, `folder` takes what mpiexec writes.
         """
-        if self.of_open_mpi:
+        if self.make == "Open MPI":
             options = ["--map-by", ":OVERSUBSCRIBE", "--bind-to", "none", "--with-ft", "ulfm"]
             options += [] if folder is None else ["--prtemca", "prte_tmpdir_base", str(folder)]
         else:  # the launcher finds out who died, which is unknown once all were killed

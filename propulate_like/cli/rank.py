@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
 import sys
 from collections.abc import Sequence
 from itertools import islice
@@ -16,18 +15,18 @@ from typing import NamedTuple
 
 import msgspec
 
-from propulate_like import presence
+from propulate_like import presence, starting
 from propulate_like.config import Config, ConfigError, text_of
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.command import Command
 from propulate_like.presence import State
-from propulate_like.result import Result, last_line
-from propulate_like.search import SearchFailed, maximize, minimize
+from propulate_like.result import Result, SearchFailed, last_line
+from propulate_like.search import maximize, minimize
 from propulate_like.transport import announce, launched
 
 _METRICS, _WIDTH = 20, 200  # how many metrics the summary shows, and how much of each value
 _pack = msgspec.msgpack.encode
-BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
+BAD_INPUT, FAILED = 2, 1
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -37,6 +36,7 @@ class Order(msgspec.Struct, frozen=True):
     changes: list[str] = []
     run: str | None = None
     command: str = ""
+    fork: str | None = None
 
 
 class _Outcome(NamedTuple):
@@ -54,10 +54,10 @@ def run(order: Order) -> int:
 def _run(order: Order) -> _Outcome:
     rank, _ = launched() or (0, 1)
     first = rank == 0
+    if launched() is not None:
+        starting.remember()
     try:
         config, loss = _prepare(order, first=first)
-        if launched() is not None:  # a further Ctrl-C, while the search ends, must not kill: only the search heeds it
-            signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         settings = config.settings
         search = maximize if settings.maximize else minimize
         result = search(
@@ -73,6 +73,7 @@ def _run(order: Order) -> _Outcome:
             evaluation=settings.evaluation,
             seed=settings.seed,
             run=config.run,
+            fork=order.fork,
             progress=first,
         )
     except SearchFailed as failure:
@@ -85,7 +86,7 @@ def _run(order: Order) -> _Outcome:
         if not is_ours(error):
             raise
         return _Outcome(_say(first, f"{order.source}: {error}", BAD_INPUT))
-    status = INTERRUPTED if result.reason == "interrupted" else 0
+    status = starting.INTERRUPTED if result.reason == "interrupted" else 0
     if rank == result.speaker:
         print(summary(result, order.command), flush=True)
         presence.leave_status(status)

@@ -37,6 +37,7 @@ class Succession:
         self._remains: dict[int, Remains] = {}
         self.died: list[Died] = []
         """All deaths that are known here, noted by this rank or by one that led before it."""
+        self._unfinished: list[Started] = []
         self._minted = 0
         self._due = False
 
@@ -56,17 +57,23 @@ class Succession:
         known = {death.rank for death in self.died}
         found = [(death, started) for death, started in found if death.rank not in known]
         self.died += [death for death, _ in found]
+        self._unfinished += [started for _, started in found if started is not None]
         return found
 
-    def mint(self) -> None:
-        """Make the tickets anew that were lost, once all that live have said what they gave the dead."""
+    def mint(self) -> list[Started]:
+        """Make the tickets anew that were lost, once all that live have said what they gave the dead.
+
+        Give what the dead had begun, which is to be evaluated with some of them.
+        """
         if not self._due or not self._census.complete:
-            return
+            return []
         self._due = False
         finished = sum(remains.finished for remains in self._remains.values())
         lost = self._tickets.lost(self._roster.dead, finished, self._census.counts.tickets) - self._minted
         self._minted += lost
         self._tickets.left += lost
+        unfinished, self._unfinished = self._unfinished, []
+        return unfinished
 
     def heir(self, started: Started) -> int:
         """Give the rank to evaluate what a dead one had begun: of the individual's island, if any lives there."""

@@ -23,10 +23,15 @@ class Tickets:
     neighbour, and gives it away (see docs/scaling.md).
     """
 
-    def __init__(self, total: int | None, rank: int, size: int) -> None:
-        """Deal `total` tickets (None: no limit) to `size` ranks, of which this is number `rank`."""
+    def __init__(self, total: int | None, rank: int, size: int, begun: Sequence[int] = ()) -> None:
+        """Deal `total` tickets (None: no limit) to `size` ranks, of which this is number `rank`.
+
+        To each rank, the first go for evaluations that it is to begin again: so many of it are `begun`.
+        """
         self.total = total
-        self._size = size
+        self.reserved = 0
+        """How many are not to be given away."""
+        self._size, self._begun = size, begun
         self.left: float = math.inf if total is None else self._dealt(rank)
         self._neighbours: Sequence[int] = overlay.neighbours(rank, size)
         self._given: dict[int, int] = {}  # to each rank, less what it gave
@@ -61,14 +66,18 @@ class Tickets:
         if not self._standing or self.left == math.inf:
             return gifts
         for peer, (held, idle) in sorted(self._standing.items(), key=lambda request: not request[1][1]):
-            spare = int(self.left) - (not busy)
+            spare = int(self.left) - max(not busy, self.reserved)
             count = (spare + 1) // 2 if idle else (spare - held) // 2
             if count > 0:
-                self.left -= count
-                self._given[peer] = self._given.get(peer, 0) + count
+                self.give(peer, count)
                 gifts[peer] = count
                 del self._standing[peer]
         return gifts
+
+    def give(self, peer: int, count: int) -> None:
+        """Note that tickets go to a peer."""
+        self.left -= count
+        self._given[peer] = self._given.get(peer, 0) + count
 
     def receive(self, peer: int, count: int) -> None:
         """Take in tickets that a peer gave, which meets the request that it had."""
@@ -95,5 +104,6 @@ class Tickets:
         return 0 if self.total is None else sum(map(self._dealt, dead)) + given - finished
 
     def _dealt(self, rank: int) -> int:
-        total = self.total or 0
-        return total // self._size + (rank < total % self._size)
+        begun = self._begun[rank] if self._begun else 0
+        total = (self.total or 0) - sum(self._begun)
+        return begun + total // self._size + (rank < total % self._size)

@@ -95,6 +95,17 @@ def reference_of(loss: Any) -> str:
     return f"{Path(script).resolve()}:{name}"
 
 
+def name_of(loss: Any) -> str:
+    """Give what a run's config calls a loss: its file or module, and its name there."""
+    if isinstance(loss, str):
+        return loss
+    module = getattr(loss, "__module__", None)
+    script = getattr(sys.modules.get("__main__"), "__file__", None)
+    if module == "__main__" and script:
+        module = Path(script).name
+    return f"{module}:{getattr(loss, '__qualname__', type(loss).__name__)}"
+
+
 def is_reference(text: str) -> bool:
     """Say whether a text has the form of a reference, such as train.py:train."""
     place, _, name = text.rpartition(":")

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from propulate_like import declarations
 from propulate_like.declarations import nearest
 from propulate_like.devices import Gpus
 from propulate_like.energy import METRICS, EnergyMeter
@@ -26,6 +27,7 @@ from propulate_like.fidelity import Fidelity
 from propulate_like.individual import Status
 from propulate_like.space import Space
 
+GRACE_SECONDS = 5.0
 _UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _WORDS = {
     "gpus": "auto, none or a list such as [0, 1]",
@@ -41,8 +43,9 @@ class EvaluationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     `memory` (bytes, or a text such as "8 GiB") are its limits. An evaluation that came to one of the statuses
     `retry_on` is tried up to `retries` times more. `gpus` is auto, none or a list of which may be used, `gpus_per_rank`
     and `ranks_per_gpu` how they are shared out; without `gpus` nothing is changed. `ranks_per_worker` ranks evaluate
-    together as a team. `energy` measures the joules of each evaluation. `metric` names the metric to be minimized in
-    place of the loss.
+    together as a team. `energy` measures the joules of each evaluation. `grace` is how many seconds an evaluation that
+    is under way may go on when the search is interrupted, or has had its time. `metric` names the metric to be
+    minimized in place of the loss.
     """
 
     isolate: bool | None = None
@@ -57,6 +60,7 @@ class EvaluationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     ranks_per_gpu: Annotated[int, msgspec.Meta(ge=1)] | None = None
     ranks_per_worker: Annotated[int, msgspec.Meta(ge=1)] = 1
     energy: bool = False
+    grace: Annotated[float, msgspec.Meta(ge=0)] = GRACE_SECONDS
     metric: Annotated[str, msgspec.Meta(min_length=1)] | None = None
 
     @property
@@ -73,6 +77,7 @@ class EvaluationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
             message = f"metric: {self.metric!r} needs energy: true"
             raise ValueError(message)
         bytes_of(self.memory)
+        declarations.number("grace", self.grace, 0.0, 1e6)
         supervised = self.isolated or isinstance(loss, Command)
         for name in ("timeout", "memory"):
             if getattr(self, name) is not None and not supervised:

@@ -21,7 +21,7 @@ class Breeding(msgspec.Struct, frozen=True):
     """What a propagator may use while it breeds one individual.
 
     `generator` is this rank's stream of random numbers, `id` the newborn's identity, `workers` the number of ranks
-    that search together, and `seed` the run's seed, the same on every rank.
+    that search together, and `seed` the same number on every rank.
     """
 
     space: Space

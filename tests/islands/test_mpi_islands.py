@@ -46,7 +46,7 @@ def test_individuals_migrate_and_every_rank_gets_the_same_result(search, reports
     assert Counter(individual.id.island for individual in individuals).keys() == {0, 1}
     assert len(individuals) == 2000
     assert len({tuple(words) for words in reports()}) == 1
-    copies = [event for event in migrations(run.folder) if event.copied]
+    copies = [event for _, event in migrations(run.folder) if event.copied]
     born = {individual.id for individual in individuals}
     assert len(copies) > 20
     assert all(event.id in born and event.id.island != event.island for event in copies)

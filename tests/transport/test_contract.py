@@ -57,7 +57,7 @@ def test_launcher_is_known_by_its_environment(environment, expected):
 
 
 @pytest.mark.mpi
-@pytest.mark.skipif(not Mpiexec().of_open_mpi, reason="MPICH ends all ranks when one dies")
+@pytest.mark.skipif(not Mpiexec().heals, reason="MPICH ends all ranks when one dies")
 def test_dead_rank_is_left_behind_and_no_message_between_the_others_is_lost(python):
     ended = python(CONTRACT.with_name("dying.py"), ranks=4, check=False)
     assert ended.stdout.count("left behind") == 3, ended.stderr

@@ -100,7 +100,7 @@ class Schedule:
                 rank.worker.exchange()
                 quiet = quiet and rank.worker.island.publisher.done and not rank.end.unsent
             quiet = quiet and not any(rank.end.inbox for rank in simulation.ranks)
-        self.whereabouts = Whereabouts(moved for book in self.books for moved in book.moved)
+        self.whereabouts = Whereabouts((0, moved) for book in self.books for moved in book.moved)
         self.evaluated = [individual for book in self.books for individual in book.evaluated]
 
     def living(self, island: int) -> list[Individual]:

@@ -1,0 +1,41 @@
+"""Starting a command: it may be told to end while it still loads, and then says so in one line."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+"""What asks for the end."""
+INTERRUPTED = 130
+"""The exit status of a command that was interrupted."""
+told: list[int] = []
+"""The signals that came to a rank before its search could heed them."""
+_RANK = "propulate_like.cli.rank"
+
+
+def heed() -> None:
+    """Heed signals from now on, where this process is the command `propulate-like`, or a rank that it started."""
+    module = sys.orig_argv[sys.orig_argv.index("-m") + 1] if sys.argv[:1] == ["-m"] else ""
+    if module == _RANK:
+        remember()
+    elif module == "propulate_like" or Path(sys.argv[0] if sys.argv else "").name == "propulate-like":
+        for number in SIGNALS:
+            signal.signal(number, _end)
+
+
+def remember() -> None:
+    """Only note signals from now on: a rank that left by itself would leave the others waiting for it."""
+    for number in SIGNALS:
+        signal.signal(number, lambda number, _frame: told.append(number))
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    os.write(2, b"\ninterrupted\n" if number == signal.SIGINT and os.isatty(2) else b"interrupted\n")
+    os._exit(INTERRUPTED)
+
+
+heed()
