@@ -31,6 +31,7 @@ from propulate_like.interruption import Interruption
 from propulate_like.islands.archipelago import Archipelago
 from propulate_like.islands.migration import Islands, IslandsForm
 from propulate_like.journal import Journal, Session, journal_path
+from propulate_like.ownership import TOKEN, Ownership
 from propulate_like.propagators import Propagator
 from propulate_like.pruning import AnyPruner, Judges, Pruner
 from propulate_like.result import Result
@@ -56,6 +57,7 @@ class _Start(msgspec.Struct, frozen=True):
     beginning: Beginning
     trials: str = ""
     error: str = ""
+    token: str = ""
 
 
 def minimize(
@@ -185,6 +187,7 @@ class _Search:
         )
         self.optimizer = self.archipelago.optimizer(self.world.rank // self.settings.ranks_per_worker, seed)
         self.folder = None if run is None else Path(run)
+        self.ownership: Ownership | None = None
         self.show_progress = sys.stderr.isatty() if progress is None else progress
         self.config = self._declaration(loss, how, seed)
 
@@ -204,6 +207,14 @@ class _Search:
         }
 
     def run(self) -> Result:
+        """Search, as the only one in the run's folder."""
+        try:
+            return self._run()
+        finally:
+            if self.ownership is not None:
+                self.ownership.release()
+
+    def _run(self) -> Result:
         count, ranks = self.archipelago.islands.count, self.archipelago.ranks
         if count > ranks and self.show_progress and self.world.rank == 0:
             print(f"{count} islands need as many ranks: on {ranks} there are {ranks}", file=sys.stderr, flush=True)
@@ -277,7 +288,7 @@ class _Search:
         message = None
         if self.world.rank == 0:
             try:
-                start = _Start(self._begin(), self._trials())
+                start = _Start(self._begin(), self._trials(), token=self.ownership.token if self.ownership else "")
             except ValueError as error:
                 start = _Start(Beginning(0), error=str(error))
             except OSError as error:
@@ -292,6 +303,7 @@ class _Search:
     def _begin(self) -> Beginning:
         if self.folder is None:
             return Beginning(self.optimizer.seed)
+        self.ownership = Ownership.take(self.folder, os.environ.get(TOKEN))
         if self.config["seed"] is None and not Run.exists(self.folder):
             self.config["seed"] = self.optimizer.seed
         return Run.open(self.folder, self.config).recover(self.archipelago.recovering())

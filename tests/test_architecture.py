@@ -11,6 +11,8 @@ import propulate_like
 
 PACKAGE = Path(propulate_like.__file__).parent
 ORDER = [
+    "speaking",
+    "files",
     "strict_yaml",
     "declarations",
     "devices",
@@ -27,6 +29,7 @@ ORDER = [
     "pruning",
     "evaluation",
     "journal",
+    "ownership",
     "messages",
     "waiting",
     "transport",
