@@ -55,7 +55,7 @@ class Records:
 
     def pack(self, individual: Individual) -> bytes:
         """Give the record of an evaluated individual that has a loss."""
-        ident, traits = individual.id, individual.traits
+        ident, traits = individual.id, individual.traits[: self._traits]
         before = individual.continues
         padding = (0.0,) * (self._traits - len(traits))
         return self._layout.pack(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from propulate_like.individual import Individual, Status
 from propulate_like.run import Run
+from propulate_like.speaking import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,8 +90,31 @@ class Result:
     @cached_property
     def individuals(self) -> list[Individual]:
         """Every evaluated individual, failures included, in the order in which the evaluations ended."""
-        known: Iterable[Individual] = self._history if self.run is None else Run(self.run).individuals()
+        known = [*self._on_disk, *self._unsaved]
         return sorted(known, key=lambda individual: (individual.ended, individual.id))
+
+    @property
+    def unsaved(self) -> int:
+        """How many of the evaluated individuals are not in the run's folder, as the disk did not take them."""
+        return len(self._unsaved) if self.run is not None else 0
+
+    @cached_property
+    def _on_disk(self) -> list[Individual]:
+        if self.run is None:
+            return []
+        try:
+            return list(Run(self.run).individuals())
+        except ValueError:
+            if self._history:  # what was evaluated is known nevertheless
+                return []
+            raise
+
+    @cached_property
+    def _unsaved(self) -> list[Individual]:
+        if self.run is None or not self._history:
+            return self._history
+        known = {individual.id for individual in self._on_disk}
+        return list({each.id: each for each in self._history if each.id not in known}.values())
 
     @property
     def trace(self) -> list[Improvement]:
@@ -132,7 +155,7 @@ class Result:
 
 def last_line(text: str) -> str:
     """Give the last line of a cause or a metric that has any words, for a table or a summary."""
-    return text.strip().rpartition("\n")[2].strip()[:200]
+    return printable(text.strip().rpartition("\n")[2].strip()[:200])
 
 
 def row(individual: Individual) -> dict[str, Any]:

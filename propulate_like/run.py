@@ -6,14 +6,17 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
 from propulate_like import strict_yaml
+from propulate_like.budget import Budget
 from propulate_like.coordination.census import Counts
+from propulate_like.fidelity import Fidelity
+from propulate_like.files import read_small
 from propulate_like.individual import Id, Individual, Status
-from propulate_like.journal import Evaluated, Moved, Recovery, Started, migrations
+from propulate_like.journal import FORMAT, Evaluated, Moved, Recovery, Shape, Started, migrations
 from propulate_like.population import Population
 from propulate_like.space import Space
 
@@ -54,6 +57,14 @@ class Beginning(msgspec.Struct, frozen=True):
         return counts if best is None or best.loss is None else counts + Counts(rung=best.rung, loss=best.loss)
 
 
+class Standing(NamedTuple):
+    """How far a run is. `best` is the lowest loss on the highest rung that was reached."""
+
+    evaluations: int
+    unfinished: int
+    best: float | None
+
+
 class Run:
     """A run's folder, as it lies on disk. Reading it executes nothing."""
 
@@ -63,8 +74,9 @@ class Run:
         self.config = _read_config(self.folder)
         self.space = Space.from_declaration(self.config["space"])
         self.maximize = bool(self.config.get("maximize", False))
-        budget = self.config.get("budget")
-        self.budget: dict[str, Any] = budget if isinstance(budget, dict) else {}
+        self.budget: dict[str, Any] = self.config.get("budget") or {}
+        fidelity = self.config.get("fidelity")
+        self.shape = Shape(len(self.space), len(Fidelity.of(fidelity).rungs) if fidelity else 1)
 
     @staticmethod
     def exists(folder: Path) -> bool:
@@ -72,38 +84,50 @@ class Run:
         return (folder / _FILE).exists()
 
     @classmethod
-    def open(cls, folder: Path, config: Mapping[str, Any]) -> Run:
-        """Begin a run, or go on with the one in the folder.
+    def merged(cls, folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Give the config with which a run begins, or goes on, changing nothing.
 
         ValueError where the folder's search is another: only its budget may differ, and the name of its objective.
         The seed is the folder's where `config` has none, and so is the budget.
         """
+        given = {key: value for key, value in config.items() if value is not None}
+        if not cls.exists(folder):
+            return given
+        before = cls(folder)
+        merged = {key: value for key, value in before.config.items() if key in _KEPT} | given
+        for key in merged.keys() | before.config.keys():
+            if key not in _MAY_CHANGE and merged.get(key) != before.config.get(key):
+                message = f"{folder} holds another search: {_difference(key, before.config.get(key), merged.get(key))}"
+                raise ValueError(message + "; name another run folder to begin anew")
+        return merged
+
+    @classmethod
+    def open(cls, folder: Path, config: Mapping[str, Any]) -> Run:
+        """Begin a run, or go on with the one in the folder; ValueError where `merged` gives one."""
+        merged = cls.merged(folder, config)
         path = folder / _FILE
-        if cls.exists(folder):
-            before = cls(folder)
-            kept = {key: value for key, value in before.config.items() if key in _KEPT}
-            merged = kept | {key: value for key, value in config.items() if value is not None}
-            for key in merged.keys() | before.config.keys():
-                if key not in _MAY_CHANGE and merged.get(key) != before.config.get(key):
-                    message = (
-                        f"{folder} holds another search: {_difference(key, before.config.get(key), merged.get(key))}"
-                    )
-                    raise ValueError(message + "; name another run folder to begin anew")
-        else:
-            merged = {key: value for key, value in config.items() if value is not None}
-        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "journal").mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(".partial")
-        temporary.write_text(strict_yaml.dump(merged), encoding="utf-8")
+        temporary.unlink(missing_ok=True)
+        with temporary.open("x", encoding="utf-8") as file:
+            file.write(strict_yaml.dump(merged))
         temporary.replace(path)
         return cls(folder)
 
     def individuals(self) -> Iterator[Individual]:
         """Read every evaluated individual, failures included, rank by rank."""
-        return Recovery(self.folder, self.space).individuals()
+        return Recovery(self.folder, self.space, self.shape.rungs).individuals()
+
+    def standing(self) -> Standing:
+        """Read how far the run is."""
+        recovery = Recovery(self.folder, self.space, self.shape.rungs)
+        best = min((individual.order for individual in recovery.individuals() if individual.has_loss), default=None)
+        evaluations = sum(recovery.statuses.values())
+        return Standing(evaluations, len(recovery.unfinished()), None if best is None else best[1])
 
     def recover(self, populations: Sequence[Population]) -> Beginning:
         """Read all that is needed to go on; what lives on each island goes through its population."""
-        recovery = Recovery(self.folder, self.space)
+        recovery = Recovery(self.folder, self.space, self.shape.rungs)
         whereabouts = Whereabouts(migrations(self.folder))
         best = failure = None
         everyone: list[list[Individual]] = [[] for _ in populations]  # a ladder counts those too that were promoted
@@ -176,18 +200,34 @@ def _read_config(folder: Path) -> dict[str, Any]:
         what = "has no config.yaml" if folder.is_dir() else "does not exist"
         message = f"{folder} is no run's folder: it {what}"
         raise ValueError(message)
+    content = read_small(path, strict_yaml.LARGEST_BYTES)
     try:
-        config = strict_yaml.load(path.read_bytes())
+        config = strict_yaml.load(content)
+        _check(config)
     except ValueError as error:
         message = f"{path}: {error}"
         raise ValueError(message) from None
+    return cast("dict[str, Any]", config)
+
+
+def _check(config: Any) -> None:
+    """ValueError where a run's config is none, or a newer version's."""
     if not isinstance(config, dict) or not isinstance(config.get("space"), dict):
-        message = f"{path}: a run's config must be a mapping with a `space`"
+        message = "a run's config must be a mapping with a `space`"
         raise ValueError(message)
-    if not isinstance(config.get("seed"), int):
-        message = f"{path}: seed: {config.get('seed')!r} must be a whole number"
+    version = config.pop("format", FORMAT)
+    if type(version) is not int or version > FORMAT:
+        message = f"a newer version wrote it: its format is {version!r}, and this version reads up to {FORMAT}"
         raise ValueError(message)
-    return config
+    if type(config.get("seed")) is not int:
+        message = f"seed: {config.get('seed')!r} must be a whole number"
+        raise ValueError(message)
+    if config.get("budget") is not None:
+        try:
+            msgspec.convert(config["budget"], Budget)
+        except msgspec.ValidationError as error:
+            message = f"budget: {error}"
+            raise ValueError(message) from None
 
 
 def _difference(key: str, before: Any, now: Any) -> str:

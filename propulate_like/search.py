@@ -15,10 +15,10 @@ from typing import Any, cast
 
 import msgspec
 
-from propulate_like import declarations
 from propulate_like.budget import Budget
 from propulate_like.coordination.ending import Ending
 from propulate_like.coordination.tickets import Tickets
+from propulate_like.description import describe
 from propulate_like.equipment import Equipment, equip
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.command import Command
@@ -189,22 +189,18 @@ class _Search:
         self.folder = None if run is None else Path(run)
         self.ownership: Ownership | None = None
         self.show_progress = sys.stderr.isatty() if progress is None else progress
-        self.config = self._declaration(loss, how, seed)
-
-    def _declaration(self, loss: Loss | Command | str, how: _How, seed: int | None) -> dict[str, Any]:
-        """Give what the run's config.yaml says of this search."""
-        return {
-            "objective": _name(loss),
-            "maximize": how.maximize or None,
-            "space": self.space.declaration(),
-            "budget": self.budget.declaration(),
-            "islands": how.islands.declaration(),
-            "propagator": "auto" if how.propagator == "auto" else declarations.dump(self.optimizer.propagator),
-            "pruner": None if self.pruner is None else declarations.dump(self.pruner),
-            "fidelity": None if self.fidelity is None else self.fidelity.declaration(),
-            "evaluation": msgspec.to_builtins(self.settings) or None,
-            "seed": seed,
-        }
+        self.config = describe(
+            loss,
+            self.space,
+            maximize=how.maximize,
+            budget=budget,
+            islands=how.islands,
+            propagator=how.propagator,
+            pruner=self.pruner,
+            fidelity=self.fidelity,
+            settings=self.settings,
+            seed=seed,
+        )
 
     def run(self) -> Result:
         """Search, as the only one in the run's folder."""
@@ -222,7 +218,7 @@ class _Search:
         try:
             ending = self._follow(start) if self.transport is None else self._lead(start, self.transport)
         except BaseException:
-            # Not the loss, but the search itself failed here (a full disk, say): the others would wait for ever.
+            # Not the loss, but the search itself failed here (a broken pruner, say): the others would wait for ever.
             if self.world.size > 1:
                 traceback.print_exc()
                 self.world.abort()
@@ -396,15 +392,3 @@ class _Search:
             trials=Path(start.trials) if self.objective.keeps_files else None,
             history=[event.individual(self.space) for event in ending.history],
         )
-
-
-def _name(loss: Loss | Command | str) -> Any:
-    if isinstance(loss, Command):
-        return msgspec.to_builtins(loss)
-    if isinstance(loss, str):
-        return loss
-    module = getattr(loss, "__module__", None)
-    script = getattr(sys.modules.get("__main__"), "__file__", None)
-    if module == "__main__" and script:
-        module = Path(script).name
-    return f"{module}:{getattr(loss, '__qualname__', type(loss).__name__)}"

@@ -36,7 +36,7 @@ BROKEN = [
     ("a:\n\tb: 1\n", "line 2"),
     ("a: " + "[" * 500, "nested more than 50 deep"),
     ("a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n", "the alias *a is not supported"),
-    ("a: !!python/object/apply:os.system [true]\n", "could not determine a constructor"),
+    ("a: !!python/object/apply:os.system [true]\n", "python/object/apply:os.system' is not supported"),
     (whole() + "seed: 1\nseed: 2\n", "the key 'seed' is given twice"),
     (whole(space="space:\n  x: {float: [0, 1]}\n  x: {float: [0, 2]}\n"), "the key 'x' is given twice"),
     (SPACE + BUDGET, "the key 'objective' is missing"),

@@ -13,6 +13,7 @@ import typer
 
 from propulate_like.cli import rank, show, starter
 from propulate_like.cli import simulate as forecasts
+from propulate_like.cli.foresight import foresee
 from propulate_like.cli.launch import LaunchError, launch
 from propulate_like.config import Config, ConfigError, schema
 from propulate_like.report.forecast import draw
@@ -77,8 +78,14 @@ def run(
     ranks: Annotated[int, typer.Option("-n", "--ranks", min=1, help="How many ranks search together.")] = 1,
     folder: Annotated[str | None, typer.Option("--run", metavar="DIR", help="The run's folder.")] = None,
     changes: SetOption = None,
+    only_check: Annotated[bool, typer.Option("--check", help="Only say what would be done.")] = False,
 ) -> None:
     """Start a run, or continue it."""
+    if only_check:
+        read = Config.read(config, changes or [], folder)
+        read.check_objective()
+        typer.echo(foresee(read))
+        return
     order = rank.Order(config, changes or [], folder, _this_command())
     if launched() is not None or ranks == 1:
         raise typer.Exit(rank.run(order))

@@ -20,6 +20,7 @@ from propulate_like.evaluation import loading
 from propulate_like.evaluation.command import Command
 from propulate_like.result import Result, last_line
 from propulate_like.search import SearchFailed, maximize, minimize
+from propulate_like.speaking import printable
 from propulate_like.transport import announce, launched
 
 _METRICS, _WIDTH = 20, 200  # how many metrics the summary shows, and how much of each value
@@ -39,7 +40,10 @@ class Order(msgspec.Struct, frozen=True):
 
 
 def run(order: Order) -> int:
-    """Search, and give the exit status: 0, 1 where every evaluation failed, 2 for bad input, 130 where interrupted."""
+    """Search, and give the exit status.
+
+    0, 1 where every evaluation failed or some could not be saved, 2 for bad input, 130 where interrupted.
+    """
     first = (launched() or (0, 1))[0] == 0
     try:
         config, loss = _prepare(order, first=first)
@@ -72,6 +76,8 @@ def run(order: Order) -> int:
         return _say(first, f"{order.source}: {error}", BAD_INPUT)
     if first:
         print(summary(result, order.command), flush=True)
+    if result.unsaved:
+        return FAILED
     return INTERRUPTED if result.reason == "interrupted" else 0
 
 
@@ -123,9 +129,11 @@ def summary(result: Result, command: str) -> str:
     if result.run is not None:
         lines.append(f"run folder: {result.run}")
         lines.append(f"see more:   propulate-like results {shlex.quote(str(result.run))}")
+    if result.unsaved:
+        lines.append(f"not saved:  {result.unsaved} evaluations, which the disk did not take")
     if result.reason == "interrupted" and command:
         lines.append(f"continue:   {command}")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _why(reason: str) -> str:
