@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from propulate_like.individual import Individual, Status
+from propulate_like.journal import Recovery
 from propulate_like.run import Run
+from propulate_like.space import Space
 from propulate_like.speaking import printable
 
 if TYPE_CHECKING:
@@ -49,6 +51,8 @@ class Result:
         run: Path | None,
         trials: Path | None,
         history: list[Individual],
+        space: Space,
+        rungs: int,
     ) -> None:
         self.failure = failure
         self.statuses = statuses
@@ -63,6 +67,7 @@ class Result:
         self.trials = trials
         self._best = best
         self._history = history
+        self._space, self._rungs = space, rungs
 
     @property
     def best(self) -> Individual:
@@ -102,12 +107,10 @@ class Result:
     def _on_disk(self) -> list[Individual]:
         if self.run is None:
             return []
-        try:
-            return list(Run(self.run).individuals())
-        except ValueError:
-            if self._history:  # what was evaluated is known nevertheless
-                return []
-            raise
+        if not (self._history or Run.exists(self.run)):
+            message = f"{self.run} was removed after the search"
+            raise ValueError(message)
+        return list(Recovery(self.run, self._space, self._rungs).individuals())
 
     @cached_property
     def _unsaved(self) -> list[Individual]:

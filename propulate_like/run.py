@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -105,14 +106,15 @@ class Run:
     def open(cls, folder: Path, config: Mapping[str, Any]) -> Run:
         """Begin a run, or go on with the one in the folder; ValueError where `merged` gives one."""
         merged = cls.merged(folder, config)
-        path = folder / _FILE
         (folder / "journal").mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".partial")
-        temporary.unlink(missing_ok=True)
-        with temporary.open("x", encoding="utf-8") as file:
-            file.write(strict_yaml.dump(merged))
-        temporary.replace(path)
+        _write_config(folder, merged)
         return cls(folder)
+
+    def restore(self) -> None:
+        """Write the config again where somebody removed it, or the folder of which evaluations made parts anew."""
+        if self.folder.is_dir() and not self.exists(self.folder):
+            with contextlib.suppress(OSError):  # the journals tell of what was evaluated nevertheless
+                _write_config(self.folder, self.config)
 
     def individuals(self) -> Iterator[Individual]:
         """Read every evaluated individual, failures included, rank by rank."""
@@ -192,6 +194,15 @@ class Whereabouts:
         """Give how often an individual has moved."""
         moved = self._moved.get(ident)
         return 0 if moved is None else moved.moves
+
+
+def _write_config(folder: Path, config: dict[str, Any]) -> None:
+    path = folder / _FILE
+    temporary = path.with_suffix(".partial")
+    temporary.unlink(missing_ok=True)
+    with temporary.open("x", encoding="utf-8") as file:
+        file.write(strict_yaml.dump(config))
+    temporary.replace(path)
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

@@ -188,6 +188,7 @@ class _Search:
         self.optimizer = self.archipelago.optimizer(self.world.rank // self.settings.ranks_per_worker, seed)
         self.folder = None if run is None else Path(run)
         self.ownership: Ownership | None = None
+        self.known: Run | None = None
         self.show_progress = sys.stderr.isatty() if progress is None else progress
         self.config = describe(
             loss,
@@ -225,6 +226,8 @@ class _Search:
             raise
         if self.team is not None:
             self.world.close(GOODBYE_SECONDS)
+        if self.known is not None:
+            self.known.restore()
         result = self._result(ending, start)
         if not result.succeeded and result.failure is not None:
             raise SearchFailed(result)
@@ -302,7 +305,8 @@ class _Search:
         self.ownership = Ownership.take(self.folder, os.environ.get(TOKEN))
         if self.config["seed"] is None and not Run.exists(self.folder):
             self.config["seed"] = self.optimizer.seed
-        return Run.open(self.folder, self.config).recover(self.archipelago.recovering())
+        self.known = Run.open(self.folder, self.config)
+        return self.known.recover(self.archipelago.recovering())
 
     def _trials(self) -> str:
         """Say where evaluations keep their files: in the run's folder, or in a temporary one that is left in place."""
@@ -391,4 +395,6 @@ class _Search:
             run=self.folder,
             trials=Path(start.trials) if self.objective.keeps_files else None,
             history=[event.individual(self.space) for event in ending.history],
+            space=self.space,
+            rungs=1 if self.fidelity is None else len(self.fidelity.rungs),
         )
