@@ -86,6 +86,7 @@ def test_second_run_on_a_folder_is_refused_with_one_line_that_says_who_holds_it(
     refused = python("-m", "propulate_like", "run", "search.yaml", check=False)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert re.fullmatch(r"search.yaml: run is in use by another run: .*\n", refused.stderr)
+    assert python("-m", "propulate_like", "run", "search.yaml", "--check", check=False).stderr == refused.stderr
     assert first.poll() is None
 
 
