@@ -236,7 +236,8 @@ def text_of(source: str) -> bytes | None:
     if loading.is_reference(source) and not path.exists():
         return None
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(strict_yaml.LARGEST_BYTES + 1)
     except FileNotFoundError:
         neighbours = [str(other) for other in sorted(path.parent.glob("*.yaml"))] if path.parent.is_dir() else []
         message = f"{path}: there is no such file{nearest(str(path), neighbours)}"

@@ -5,19 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from propulate_like.space import Genome, Space
 
+Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
+
 
 class Id(msgspec.Struct, frozen=True, order=True, array_like=True, gc=False):
     """Identity: the island and rank that bred an individual, and that rank's count of individuals before it."""
 
-    island: int
-    rank: int
-    serial: int
+    island: Count
+    rank: Count
+    serial: Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
 
     def __str__(self) -> str:
         return f"{self.island}-{self.rank}-{self.serial}"

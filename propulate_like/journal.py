@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-import os
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
-from propulate_like.individual import Id, Individual, Status
+from propulate_like.appending import Log
+from propulate_like.files import LARGEST_LINE, lines
+from propulate_like.individual import BRED, OK, STOPPED, Count, Id, Individual, Status
 from propulate_like.space import Space
 
 FORMAT = 1
@@ -21,6 +24,14 @@ FLUSH_SECONDS = 0.01
 """How long an evaluation that has ended may wait in memory; one that took longer is written at once."""
 SYNC_SECONDS = 1.0
 """An evaluation that took this long is forced to the disk itself (fsync), not only to the operating system."""
+_LONGEST_CAUSE = 10_000  # of an outcome that is too large for a line
+_RANK_FILE = re.compile(r"rank-([0-9]{5,10})\.jsonl")
+
+# What a line may say. Whatever else stands in one is no event, however well formed it is.
+Time = Annotated[float, Meta(ge=0, lt=1e11)]
+Gene = Annotated[float, Meta(ge=0, le=1)]
+Rung = Annotated[int, Meta(ge=0, lt=1 << 8)]
+Step = Annotated[int, Meta(ge=0, lt=1 << 62)]
 
 
 class Session(msgspec.Struct, tag_field="type", tag="session", frozen=True):
@@ -29,15 +40,15 @@ class Session(msgspec.Struct, tag_field="type", tag="session", frozen=True):
     `island` is the number of its island, of so many `islands` (0: not known).
     """
 
-    rank: int
-    ranks: int
-    began: float
+    rank: Count
+    ranks: Count
+    began: Time
     host: str = ""
     pid: int = 0
     devices: tuple[str, ...] = ()
-    team: int = 1
-    island: int = 0
-    islands: int = 0
+    team: Count = 1
+    island: Count = 0
+    islands: Count = 0
     format: int = FORMAT
 
 
@@ -45,12 +56,12 @@ class Started(msgspec.Struct, tag_field="type", tag="started", frozen=True, omit
     """A long evaluation began at `began` (Unix time)."""
 
     id: Id
-    began: float
-    genome: tuple[float, ...]
+    began: Time
+    genome: tuple[Gene, ...]
     parents: tuple[Id, ...] = ()
     origin: str = ""
     traits: tuple[float, ...] = ()
-    rung: int = 0
+    rung: Rung = 0
     continues: Id | None = None
     deaths: int = 0
     """How many ranks have died while they evaluated it."""
@@ -89,20 +100,20 @@ class Evaluated(msgspec.Struct, tag_field="type", tag="evaluated", frozen=True, 
 
     id: Id
     loss: float | None
-    genome: tuple[float, ...]
+    genome: tuple[Gene, ...]
     parents: tuple[Id, ...]
     origin: str
-    seconds: float
-    ended: float
+    seconds: Time
+    ended: Time
     traits: tuple[float, ...] = ()
     status: Status = Status.OK
-    metrics: dict[str, Any] = {}
+    metrics: dict[str, bool | int | float | str | None] = {}
     cause: str = ""
-    curve: tuple[tuple[int, float], ...] = ()
-    attempts: int = 1
-    rung: int = 0
+    curve: tuple[tuple[Step, float], ...] = ()
+    attempts: Count = 1
+    rung: Rung = 0
     continues: Id | None = None
-    moves: int = 0
+    moves: Count = 0
 
     @property
     def order(self) -> tuple[int, float]:
@@ -157,8 +168,8 @@ class Evaluated(msgspec.Struct, tag_field="type", tag="evaluated", frozen=True, 
 class Closed(msgspec.Struct, tag_field="type", tag="closed", frozen=True):
     """A rank ended in good order, at `ended` (Unix time), having waited `idle` seconds for work."""
 
-    ended: float
-    idle: float
+    ended: Time
+    idle: Time
     reason: str
 
 
@@ -169,8 +180,8 @@ class Moved(msgspec.Struct, tag_field="type", tag="moved", frozen=True, omit_def
     """
 
     id: Id
-    moves: int
-    island: int
+    moves: Count
+    island: Count
     copied: bool = False
     replaced: bool = False
 
@@ -197,70 +208,83 @@ _EVALUATED = b'"type":"evaluated"'
 
 
 class Journal:
-    """One rank's events: appended to a file, or kept in memory where there is none."""
+    """One rank's events: appended to a file, or kept in memory where there is none.
+
+    A fault of the disk ends nothing. It is said once for each kind, what could not be written waits in memory, and is
+    tried again every RETRY_SECONDS.
+    """
 
     def __init__(self, path: Path | None) -> None:
         """Open the file for appending; a torn last line in it is closed off, and so ignored from then on."""
-        self.history: list[Evaluated] = []
+        self._history: list[Evaluated] = []
         self._path = path
         self._waiting: list[Event] = []
         self._flushed = time.monotonic()
-        self._file = -1
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
-            size = os.fstat(self._file).st_size
-            if size and os.pread(self._file, 1, size - 1) != b"\n":
-                os.write(self._file, b"\n")
+        self._log = None if path is None else Log(path)
+
+    @property
+    def history(self) -> list[Evaluated]:
+        """The outcomes that stand in no file: all where there is none, else what could not be written to it."""
+        if self._log is None:
+            return self._history
+        self.flush()
+        self._log.retry()
+        return [event for event in decode(self._log.unsaved) if isinstance(event, Evaluated)]
 
     def start(self, individual: Individual, deaths: int = 0) -> None:
         """Write at once that an evaluation begins, so that a run that is cut off knows what was under way."""
-        if self._path is not None:
+        if self._log is not None:
             self.write(Started.of(individual, deaths))
 
     def end(self, individual: Individual) -> None:
         """Note an outcome; it is written within FLUSH_SECONDS, at once where it took longer than that."""
         event = Evaluated.of(individual)
-        if self._path is None:
-            self.history.append(event)
+        if self._log is None:
+            self._history.append(event)
             return
         self._waiting.append(event)
         if individual.seconds >= FLUSH_SECONDS:
             self.flush()
             if individual.seconds >= SYNC_SECONDS:
-                os.fsync(self._file)
+                self._log.sync()
 
     def note(self, event: Event) -> None:
         """Append an event, which is written with what comes next, within FLUSH_SECONDS."""
-        if self._path is not None:
+        if self._log is not None:
             self._waiting.append(event)
 
     def flush_if_due(self) -> None:
         """Write what has waited for FLUSH_SECONDS."""
-        if self._waiting and time.monotonic() - self._flushed >= FLUSH_SECONDS:
+        if self._log is not None and time.monotonic() - self._flushed >= FLUSH_SECONDS:
             self.flush()
 
     def write(self, event: Event) -> None:
         """Append an event and write at once."""
-        if self._path is not None:
+        if self._log is not None:
             self._waiting.append(event)
             self.flush()
 
     def flush(self) -> None:
         """Hand everything to the operating system, where it survives the end of this process."""
-        if self._waiting:
-            block = memoryview(_encoder.encode_lines(self._waiting))
+        if self._log is not None:
+            lines = [_line(event) for event in self._waiting]
             self._waiting.clear()
-            while block:
-                block = block[os.write(self._file, block) :]
+            self._log.append(lines)
         self._flushed = time.monotonic()
 
     def close(self) -> None:
-        """Write what is left and close the file."""
-        if self._file >= 0:
+        """Write what is left and close the file; say what never got there."""
+        if self._log is not None:
             self.flush()
-            os.close(self._file)
-            self._file = -1
+            self._log.close()
+
+
+def _line(event: Event) -> bytes:
+    line = _encoder.encode(event) + b"\n"
+    if len(line) > LARGEST_LINE and isinstance(event, Evaluated):
+        cause = f"{event.cause[:_LONGEST_CAUSE]}\n(metrics and curve left out: {len(line):,} bytes in all)"
+        line = _encoder.encode(msgspec.structs.replace(event, metrics={}, curve=(), cause=cause)) + b"\n"
+    return line
 
 
 def journal_path(folder: Path, rank: int) -> Path:
@@ -268,14 +292,25 @@ def journal_path(folder: Path, rank: int) -> Path:
     return folder / "journal" / f"rank-{rank:05d}.jsonl"
 
 
-def read(folder: Path) -> Iterator[tuple[int, Event]]:
-    """Give every whole event of every rank as (rank, event), in the order written; torn lines are passed over."""
-    for path in sorted((folder / "journal").glob("rank-*.jsonl")):
-        digits = path.stem.removeprefix("rank-")
-        if digits.isdigit():
-            with path.open("rb") as lines:
-                for event in decode(lines):
-                    yield int(digits), event
+class Shape(msgspec.Struct, frozen=True):
+    """What the individuals of a run look like: so many genes, and rungs that they may be on."""
+
+    dimension: int
+    rungs: int = 1
+
+    def fits(self, event: Started | Evaluated) -> bool:
+        """Say whether an event can be of such an individual."""
+        return len(event.genome) == self.dimension and event.rung < self.rungs
+
+
+def read(folder: Path, shape: Shape | None = None) -> Iterator[tuple[int, Event]]:
+    """Give every whole event of every rank as (rank, event), in the order written; other lines are passed over.
+
+    ValueError where a file cannot be read, or a newer version wrote it.
+    """
+    for rank, path in _files(folder):
+        for event in decode(lines(path), shape, path):
+            yield rank, event
 
 
 class Remains(msgspec.Struct):
@@ -298,8 +333,8 @@ class Remains(msgspec.Struct):
     def read(cls, path: Path) -> Remains:
         """Read a journal from the beginning of its newest session on; nothing where there is no such file."""
         remains = cls()
-        with suppress(FileNotFoundError), path.open("rb") as lines:
-            for event in decode(lines):
+        with suppress(FileNotFoundError):
+            for event in decode(lines(path), source=path):
                 if isinstance(event, Session):
                     remains = cls(event)
                 else:
@@ -334,38 +369,73 @@ class Remains(msgspec.Struct):
 
 def count_evaluated(folder: Path) -> int:
     """Count the evaluations in a run's folder, fast and roughly: torn lines count."""
-    return sum(path.read_bytes().count(_EVALUATED) for path in (folder / "journal").glob("rank-*.jsonl"))
+    return sum(_EVALUATED in line for _, path in _files(folder) for line in lines(path))
 
 
 def migrations(folder: Path) -> Iterator[tuple[int, Moved]]:
     """Give every word of a migration, with the number of islands that there were."""
-    for path in (folder / "journal").glob("rank-*.jsonl"):
+    for _, path in _files(folder):
         islands = 0
-        with path.open("rb") as lines:
-            for event in decode(line for line in lines if any(kind in line for kind in _MIGRATION)):
-                if isinstance(event, Session):
-                    islands = event.islands
-                elif isinstance(event, Moved):
-                    yield islands, event
+        for event in decode(line for line in lines(path) if any(kind in line for kind in _MIGRATION)):
+            if isinstance(event, Session):
+                islands = event.islands
+            elif isinstance(event, Moved):
+                yield islands, event
 
 
-def decode(lines: Iterable[bytes]) -> Iterator[Event]:
-    """Give the events of those lines that are whole."""
-    for line in lines:
+def decode(written: Iterable[bytes], shape: Shape | None = None, source: Path | None = None) -> Iterator[Event]:
+    """Give the events of those lines that are whole and make sense."""
+    for line in written:
         try:
-            yield _decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            event = _decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            if b'"format"' in line:
+                _refuse_newer(line, source)
             continue
+        kind = type(event)
+        if kind is Evaluated:
+            if event.status is BRED or (event.loss is None) is (event.status is OK or event.status is STOPPED):
+                continue
+            if shape is not None and not shape.fits(event):
+                continue
+        elif kind is Started:
+            if shape is not None and not shape.fits(event):
+                continue
+        elif kind is Session and event.format > FORMAT:
+            _refuse_newer(line, source)
+        yield event
+
+
+class _Version(msgspec.Struct):
+    format: int
+
+
+def _refuse_newer(line: bytes, source: Path | None) -> None:
+    try:
+        version = msgspec.json.decode(line, type=_Version).format
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return
+    if version > FORMAT:
+        message = f"{source}: a newer version wrote it: its format is {version}, and this version reads up to {FORMAT}"
+        raise ValueError(message)
+
+
+def _files(folder: Path) -> Iterator[tuple[int, Path]]:
+    """Give the journals of a run's folder, each with its rank."""
+    for path in sorted((folder / "journal").glob("rank-*.jsonl")):
+        digits = _RANK_FILE.fullmatch(path.name)
+        if digits and path == journal_path(folder, int(digits[1])):
+            yield int(digits[1]), path
 
 
 class Recovery:
     """What the journals of a run tell: every outcome so far, what had not ended, and where each rank's count stood."""
 
-    def __init__(self, folder: Path, space: Space) -> None:
+    def __init__(self, folder: Path, space: Space, rungs: int = 1) -> None:
         """Read nothing yet: `individuals` does, and the rest is known once it has given them all."""
         self.serials: dict[int, int] = {}
         self.statuses: dict[Status, int] = {}
-        self._folder, self._space = folder, space
+        self._folder, self._space, self._shape = folder, space, Shape(len(space), rungs)
         self._elapsed: dict[int, float] = {}
         self._started: dict[Id, Started] = {}
         self._deaths: Counter[Id] = Counter()
@@ -375,19 +445,18 @@ class Recovery:
     def individuals(self) -> Iterator[Individual]:
         """Read on, giving each individual that was evaluated, failures included."""
         began: dict[int, float] = {}
-        dimension = len(self._space)
-        for rank, event in read(self._folder):
+        for rank, event in read(self._folder, self._shape):
             match event:
                 case Session():
                     began[rank] = event.began
                     self._elapsed[rank] = before = self._elapsed.get(rank, 0.0)
                 case Closed() if rank in began:
                     self._elapsed[rank] = max(self._elapsed[rank], before + event.ended - began[rank])
-                case Started() if len(event.genome) == dimension:
+                case Started():
                     self._count(event.id)
                     if event.id not in self._ended:
                         self._started[event.id] = event
-                case Evaluated() if len(event.genome) == dimension:
+                case Evaluated():
                     self._count(event.id)
                     if self._started.pop(event.id, None) is not None or event.id.rank != rank:
                         self._ended.add(event.id)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
+import msgspec
+
 from propulate_like.declarations import nearest
 from propulate_like.fidelity import Fidelity, Ladder
 from propulate_like.individual import BRED, OK, STOPPED, Id, Individual, Outcome
@@ -95,6 +97,9 @@ class Optimizer:
         if not self._ready or self._shrinks:
             self._ready = len(self.population) >= self.propagator.wants
         (individual,) = (self.propagator if self._ready else _RANDOM)(self.population, breeding)
+        if min(individual.genome) < 0.0 or max(individual.genome) > 1.0:  # what a propagator of the user's may give
+            edge = tuple(min(max(gene, 0.0), 1.0) for gene in individual.genome)
+            individual = msgspec.structs.replace(individual, genome=edge)
         if individual.status is not BRED:
             return breeding.child(individual.genome, (individual.id,), "copy", individual.traits)
         return individual

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from propulate_like.individual import Individual, Status
-from propulate_like.journal import Died
+from propulate_like.journal import Died, Recovery
 from propulate_like.run import Run
+from propulate_like.space import Space
+from propulate_like.speaking import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +53,8 @@ class Result:
         run: Path | None,
         trials: Path | None,
         history: list[Individual],
+        space: Space,
+        rungs: int,
         deaths: Sequence[Died] = (),
         speaker: int = 0,
     ) -> None:
@@ -70,6 +74,7 @@ class Result:
         """The lowest rank that lives: the one to print or to save what came of it."""
         self._best = best
         self._history = history
+        self._space, self._rungs = space, rungs
 
     @property
     def best(self) -> Individual:
@@ -97,8 +102,29 @@ class Result:
     @cached_property
     def individuals(self) -> list[Individual]:
         """Every evaluated individual, failures included, in the order in which the evaluations ended."""
-        known: Iterable[Individual] = self._history if self.run is None else Run(self.run).individuals()
+        known = [*self._on_disk, *self._unsaved]
         return sorted(known, key=lambda individual: (individual.ended, individual.id))
+
+    @property
+    def unsaved(self) -> int:
+        """How many of the evaluated individuals are not in the run's folder, as the disk did not take them."""
+        return len(self._unsaved) if self.run is not None else 0
+
+    @cached_property
+    def _on_disk(self) -> list[Individual]:
+        if self.run is None:
+            return []
+        if not (self._history or Run.exists(self.run)):
+            message = f"{self.run} was removed after the search"
+            raise ValueError(message)
+        return list(Recovery(self.run, self._space, self._rungs).individuals())
+
+    @cached_property
+    def _unsaved(self) -> list[Individual]:
+        if self.run is None or not self._history:
+            return self._history
+        known = {individual.id for individual in self._on_disk}
+        return list({each.id: each for each in self._history if each.id not in known}.values())
 
     @property
     def trace(self) -> list[Improvement]:
@@ -148,7 +174,7 @@ class SearchFailed(RuntimeError):  # noqa: N818 (it says what happened, as the s
 
 def last_line(text: str) -> str:
     """Give the last line of a cause or a metric that has any words, for a table or a summary."""
-    return text.strip().rpartition("\n")[2].strip()[:200]
+    return printable(text.strip().rpartition("\n")[2].strip()[:200])
 
 
 def row(individual: Individual) -> dict[str, Any]:

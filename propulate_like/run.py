@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
 from propulate_like import strict_yaml
+from propulate_like.budget import Budget
 from propulate_like.coordination.census import Counts
 from propulate_like.differences import Difference, differences, joined
+from propulate_like.fidelity import Fidelity
+from propulate_like.files import read_small
 from propulate_like.individual import Id, Individual, Status
-from propulate_like.journal import Died, Evaluated, Moved, Recovery, Started, migrations
+from propulate_like.journal import FORMAT, Died, Evaluated, Moved, Recovery, Shape, Started, migrations
 from propulate_like.population import Population
 from propulate_like.space import Space
 
@@ -56,6 +60,14 @@ class Beginning(msgspec.Struct, frozen=True):
         return counts if best is None or best.loss is None else counts + Counts(rung=best.rung, loss=best.loss)
 
 
+class Standing(NamedTuple):
+    """How far a run is. `best` is the lowest loss on the highest rung that was reached."""
+
+    evaluations: int
+    unfinished: int
+    best: float | None
+
+
 class Run:
     """A run's folder, as it lies on disk. Reading it executes nothing."""
 
@@ -65,8 +77,9 @@ class Run:
         self.config = _read_config(self.folder)
         self.space = Space.from_declaration(self.config["space"])
         self.maximize = bool(self.config.get("maximize", False))
-        budget = self.config.get("budget")
-        self.budget: dict[str, Any] = budget if isinstance(budget, dict) else {}
+        self.budget: dict[str, Any] = self.config.get("budget") or {}
+        fidelity = self.config.get("fidelity")
+        self.shape = Shape(len(self.space), len(Fidelity.of(fidelity).rungs) if fidelity else 1)
         self.changes: list[Difference] = []
 
     @staticmethod
@@ -75,41 +88,57 @@ class Run:
         return (folder / CONFIG).exists()
 
     @classmethod
-    def open(cls, folder: Path, config: Mapping[str, Any]) -> Run:
-        """Begin a run, or go on with the one in the folder; `changes` then says in what other way.
+    def merged(cls, folder: Path, config: Mapping[str, Any]) -> tuple[dict[str, Any], list[Difference]]:
+        """Give the config with which a run begins, or goes on, and in what it goes on otherwise; changes nothing.
 
         The budget and the seed are the folder's where `config` has none. ValueError where going on would mix two
         searches (see `differences`): it shows all that differs, a line each.
         """
-        path = folder / CONFIG
         before = cls(folder).config if cls.exists(folder) else None
         merged = joined(before or {}, config)
         changes = [] if before is None else differences(before, merged)
         if any(change.mixes for change in changes):
             told = "".join(f"  {change}\n" for change in changes if change.mixes)
             message = (
-                f"{path} is of another search:\n{told}"
+                f"{folder / CONFIG} is of another search:\n{told}"
                 "search on in a copy of it with --fork NEW (in Python, fork=...), or name another run folder"
             )
             raise ValueError(message)
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".partial")
-        temporary.write_text(strict_yaml.dump(merged), encoding="utf-8")
-        temporary.replace(path)
+        return merged, changes
+
+    @classmethod
+    def open(cls, folder: Path, config: Mapping[str, Any]) -> Run:
+        """Begin a run, or go on with the one in the folder; ValueError where `merged` gives one."""
+        merged, changes = cls.merged(folder, config)
+        (folder / "journal").mkdir(parents=True, exist_ok=True)
+        _write_config(folder, merged)
         opened = cls(folder)
         opened.changes = changes
         return opened
 
+    def restore(self) -> None:
+        """Write the config again where somebody removed it, or the folder of which evaluations made parts anew."""
+        if self.folder.is_dir() and not self.exists(self.folder):
+            with contextlib.suppress(OSError):  # the journals tell of what was evaluated nevertheless
+                _write_config(self.folder, self.config)
+
     def individuals(self) -> Iterator[Individual]:
         """Read every evaluated individual, failures included, rank by rank."""
-        return Recovery(self.folder, self.space).individuals()
+        return Recovery(self.folder, self.space, self.shape.rungs).individuals()
+
+    def standing(self) -> Standing:
+        """Read how far the run is."""
+        recovery = Recovery(self.folder, self.space, self.shape.rungs)
+        best = min((individual.order for individual in recovery.individuals() if individual.has_loss), default=None)
+        evaluations = sum(recovery.statuses.values())
+        return Standing(evaluations, len(recovery.unfinished()), None if best is None else best[1])
 
     def recover(self, populations: Sequence[Population], died: Sequence[int] = ()) -> Beginning:
         """Read all that is needed to go on; what lives on each island goes through its population.
 
         `died` are the ranks whose death ended the session before.
         """
-        recovery = Recovery(self.folder, self.space)
+        recovery = Recovery(self.folder, self.space, self.shape.rungs)
         whereabouts = Whereabouts(migrations(self.folder))
         best = failure = None
         everyone: list[list[Individual]] = [[] for _ in populations]  # a ladder counts those too that were promoted
@@ -187,21 +216,46 @@ class Whereabouts:
         return 0 if moved is None else moved.moves
 
 
+def _write_config(folder: Path, config: dict[str, Any]) -> None:
+    path = folder / CONFIG
+    temporary = path.with_suffix(".partial")
+    temporary.unlink(missing_ok=True)
+    with temporary.open("x", encoding="utf-8") as file:
+        file.write(strict_yaml.dump(config))
+    temporary.replace(path)
+
+
 def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     if not path.is_file():
         what = "has no config.yaml" if folder.is_dir() else "does not exist"
         message = f"{folder} is no run's folder: it {what}"
         raise ValueError(message)
+    content = read_small(path, strict_yaml.LARGEST_BYTES)
     try:
-        config = strict_yaml.load(path.read_bytes())
+        config = strict_yaml.load(content)
+        _check(config)
     except ValueError as error:
         message = f"{path}: {error}"
         raise ValueError(message) from None
+    return cast("dict[str, Any]", config)
+
+
+def _check(config: Any) -> None:
+    """ValueError where a run's config is none, or a newer version's."""
     if not isinstance(config, dict) or not isinstance(config.get("space"), dict):
-        message = f"{path}: a run's config must be a mapping with a `space`"
+        message = "a run's config must be a mapping with a `space`"
         raise ValueError(message)
-    if not isinstance(config.get("seed"), int):
-        message = f"{path}: seed: {config.get('seed')!r} must be a whole number"
+    version = config.pop("format", FORMAT)
+    if type(version) is not int or version > FORMAT:
+        message = f"a newer version wrote it: its format is {version!r}, and this version reads up to {FORMAT}"
         raise ValueError(message)
-    return config
+    if type(config.get("seed")) is not int:
+        message = f"seed: {config.get('seed')!r} must be a whole number"
+        raise ValueError(message)
+    if config.get("budget") is not None:
+        try:
+            msgspec.convert(config["budget"], Budget)
+        except msgspec.ValidationError as error:
+            message = f"budget: {error}"
+            raise ValueError(message) from None

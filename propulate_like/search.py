@@ -15,10 +15,11 @@ from typing import Any, cast
 
 import msgspec
 
-from propulate_like import declarations, presence
+from propulate_like import presence
 from propulate_like.budget import Budget
 from propulate_like.coordination.ending import Ending
 from propulate_like.coordination.tickets import Tickets
+from propulate_like.description import describe
 from propulate_like.equipment import Equipment, equip
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.command import Command
@@ -32,6 +33,7 @@ from propulate_like.interruption import Interruption
 from propulate_like.islands.archipelago import Archipelago
 from propulate_like.islands.migration import Islands, IslandsForm
 from propulate_like.journal import Journal, Remains, Session, journal_path
+from propulate_like.ownership import TOKEN, Ownership
 from propulate_like.presence import State
 from propulate_like.propagators import Propagator
 from propulate_like.pruning import AnyPruner, Judges, Pruner
@@ -49,6 +51,7 @@ class _Start(msgspec.Struct, frozen=True):
     beginning: Beginning
     trials: str = ""
     error: str = ""
+    token: str = ""
 
 
 def minimize(
@@ -188,25 +191,31 @@ class _Search:
         self.original = None if run is None or fork is None else Path(run)
         folder = run if fork is None else fork
         self.folder = None if folder is None else Path(folder)
+        self.ownership: Ownership | None = None
+        self.known: Run | None = None
         self.show_progress = sys.stderr.isatty() if progress is None else progress
-        self.config = self._declaration(loss, how, seed)
-
-    def _declaration(self, loss: Loss | Command | str, how: _How, seed: int | None) -> dict[str, Any]:
-        """Give what the run's config.yaml says of this search."""
-        return {
-            "objective": msgspec.to_builtins(loss) if isinstance(loss, Command) else loading.name_of(loss),
-            "maximize": how.maximize or None,
-            "space": self.space.declaration(),
-            "budget": self.budget.declaration(),
-            "islands": how.islands.declaration(),
-            "propagator": "auto" if how.propagator == "auto" else declarations.dump(self.optimizer.propagator),
-            "pruner": None if self.pruner is None else declarations.dump(self.pruner),
-            "fidelity": None if self.fidelity is None else self.fidelity.declaration(),
-            "evaluation": msgspec.to_builtins(self.settings) or None,
-            "seed": seed,
-        }
+        self.config = describe(
+            loss,
+            self.space,
+            maximize=how.maximize,
+            budget=budget,
+            islands=how.islands,
+            propagator=how.propagator,
+            pruner=self.pruner,
+            fidelity=self.fidelity,
+            settings=self.settings,
+            seed=seed,
+        )
 
     def run(self) -> Result:
+        """Search, as the only one in the run's folder."""
+        try:
+            return self._run()
+        finally:
+            if self.ownership is not None:
+                self.ownership.release()
+
+    def _run(self) -> Result:
         count, ranks = self.archipelago.islands.count, self.archipelago.ranks
         if count > ranks:
             self._say(f"{count} islands need as many ranks: on {ranks} there are {ranks}")
@@ -214,13 +223,15 @@ class _Search:
         try:
             ending = self._follow(start) if self.transport is None else self._lead(start, self.transport)
         except BaseException:
-            # Not the loss, but the search itself failed here (a full disk, say): the others would wait for ever.
+            # Not the loss, but the search itself failed here (a broken pruner, say): the others would wait for ever.
             if self.world.size > 1:
                 traceback.print_exc()
                 self.world.abort()
             raise
         if self.team is not None:
             self.world.close(GOODBYE_SECONDS)
+        if self.known is not None:
+            self.known.restore()
         result = self._result(ending, start)
         if not result.succeeded and result.failure is not None:
             raise SearchFailed(result)
@@ -281,7 +292,7 @@ class _Search:
         message = None
         if self.world.rank == 0:
             try:
-                start = _Start(self._begin(), self._trials())
+                start = _Start(self._begin(), self._trials(), token=self.ownership.token if self.ownership else "")
             except ValueError as error:
                 start = _Start(Beginning(0), error=str(error))
             except OSError as error:
@@ -299,13 +310,14 @@ class _Search:
         if self.original is not None:
             forked = fork_run(self.original, self.folder, self.config)
             self._say(f"{self.folder} is a copy of {self.original}, {forked}")
+        self.ownership = Ownership.take(self.folder, os.environ.get(TOKEN))
         if self.config["seed"] is None and not Run.exists(self.folder):
             self.config["seed"] = self.optimizer.seed
-        run = Run.open(self.folder, self.config)
-        if run.changes:
-            self._say(f"continuing {self.folder} with {', '.join(change.change for change in run.changes)}")
+        self.known = Run.open(self.folder, self.config)
+        if self.known.changes:
+            self._say(f"continuing {self.folder} with {', '.join(change.change for change in self.known.changes)}")
         died = sorted({rank // self.settings.ranks_per_worker for rank in presence.died_before()})
-        return run.recover(self.archipelago.recovering(), died)
+        return self.known.recover(self.archipelago.recovering(), died)
 
     def _say(self, news: str) -> None:
         if self.show_progress and self.world.rank == 0:
@@ -408,4 +420,6 @@ class _Search:
             history=[event.individual(self.space) for event in ending.history],
             deaths=ending.died,
             speaker=min(set(range(self.archipelago.ranks)) - set(ending.dead)) * self.settings.ranks_per_worker,
+            space=self.space,
+            rungs=1 if self.fidelity is None else len(self.fidelity.rungs),
         )

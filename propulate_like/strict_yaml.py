@@ -31,6 +31,9 @@ class _Loader(yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):
             message = f"the alias *{event.anchor} is not supported: write the value out"
             raise yaml.MarkedYAMLError(problem=message, problem_mark=mark)
+        if event.tag not in (None, "!", "tag:yaml.org,2002:str"):
+            message = f"the tag {event.tag!r:.80} is not supported: leave it out"
+            raise yaml.MarkedYAMLError(problem=message, problem_mark=mark)
         self.depth = getattr(self, "depth", 0) + 1
         if self.depth > _DEEPEST:
             message = f"nested more than {_DEEPEST} deep"

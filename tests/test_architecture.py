@@ -12,6 +12,8 @@ import propulate_like
 PACKAGE = Path(propulate_like.__file__).parent
 ORDER = [
     "starting",
+    "speaking",
+    "files",
     "strict_yaml",
     "declarations",
     "devices",
@@ -28,7 +30,9 @@ ORDER = [
     "pruning",
     "evaluation",
     "differences",
+    "appending",
     "journal",
+    "ownership",
     "messages",
     "waiting",
     "transport",
@@ -44,6 +48,7 @@ ORDER = [
     "report",
     "result",
     "simulation",
+    "description",
     "search",
     "config",
     "cli",

@@ -36,7 +36,7 @@ BROKEN = [
     ("a:\n\tb: 1\n", "line 2"),
     ("a: " + "[" * 500, "nested more than 50 deep"),
     ("a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n", "the alias *a is not supported"),
-    ("a: !!python/object/apply:os.system [true]\n", "could not determine a constructor"),
+    ("a: !!python/object/apply:os.system [true]\n", "python/object/apply:os.system' is not supported"),
     (whole() + "seed: 1\nseed: 2\n", "the key 'seed' is given twice"),
     (whole(space="space:\n  x: {float: [0, 1]}\n  x: {float: [0, 2]}\n"), "the key 'x' is given twice"),
     (SPACE + BUDGET, "the key 'objective' is missing"),
@@ -102,6 +102,8 @@ BROKEN = [
     ("objective: trian.py:train\n" + SPACE + BUDGET, "did you mean 'train.py'"),
     ("objective: train.py:trian\n" + SPACE + BUDGET, "did you mean 'train'"),
     ("objective: bad.py:train\n" + SPACE + BUDGET, "is not valid Python"),
+    ("objective: deep.py:train\n" + SPACE + BUDGET, "is not valid Python: too many nested parentheses"),
+    ("objective: deeper.py:train\n" + SPACE + BUDGET, "is not valid Python"),
     ("objective: no_such_module:train\n" + SPACE + BUDGET, "there is no module 'no_such_module'"),
     (whole(rest="propagator: autoo\n"), "unknown step 'autoo'"),
     (whole(rest="propagator: [selct_best: 3]\n"), "step 1: unknown step 'selct_best'; did you mean 'select_best'"),
@@ -154,6 +156,8 @@ BROKEN = [
 def folder(tmp_path):
     (tmp_path / "train.py").write_text(LOSS, encoding="utf-8")
     (tmp_path / "bad.py").write_text("def train(:\n", encoding="utf-8")
+    (tmp_path / "deep.py").write_text("x = " + "(" * 10_000, encoding="utf-8")
+    (tmp_path / "deeper.py").write_text("x = " + "-" * 500_000 + "1", encoding="utf-8")
     return tmp_path
 
 

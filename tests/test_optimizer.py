@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from propulate_like import Choice, Float, Id, Int, Optimizer, Space, Status
+from propulate_like import Choice, Float, Id, Int, Optimizer, Propagator, Space, Status
 
 
 def sphere(params):
@@ -143,3 +143,14 @@ def outcome(loss):
     from propulate_like.individual import Outcome
 
     return Outcome(Status.OK, float(loss))
+
+
+def test_genes_beyond_the_unit_cube_count_as_its_edge():
+    class Sloppy(Propagator):
+        takes, wants = (0, None), 0
+
+        def __call__(self, _individuals, breeding):
+            return [breeding.child((-0.1, 0.5, 1.0 + 1e-9), (), "sloppy")]
+
+    optimizer = Optimizer(cube(3), propagator=Sloppy(), seed=0)
+    assert optimizer.ask().genome == (0.0, 0.5, 1.0)

@@ -13,6 +13,7 @@ import typer
 
 from propulate_like.cli import rank, show, slurm, starter
 from propulate_like.cli import simulate as forecasts
+from propulate_like.cli.foresight import foresee
 from propulate_like.cli.hosts import Hosts
 from propulate_like.cli.job import Placement
 from propulate_like.cli.launch import RESTARTS, launch
@@ -95,8 +96,14 @@ def run(
     network: Annotated[
         str | None, typer.Option(metavar="NETWORK", help="The network that hosts share: 10.77.0.0/24, or ib0.")
     ] = None,
+    only_check: Annotated[bool, typer.Option("--check", help="Only say what would be done.")] = False,
 ) -> None:
     """Start a run, or continue it."""
+    if only_check:
+        read = Config.read(config, changes or [], folder)
+        read.check_objective()
+        typer.echo(foresee(read))
+        return
     order = rank.Order(config, changes or [], folder, _continuing_command(fork), fork)
     if launched() is not None or (ranks == 1 and hosts is None):
         raise typer.Exit(rank.run(order))

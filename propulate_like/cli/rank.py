@@ -22,6 +22,7 @@ from propulate_like.evaluation.command import Command
 from propulate_like.presence import State
 from propulate_like.result import Result, SearchFailed, last_line
 from propulate_like.search import maximize, minimize
+from propulate_like.speaking import printable
 from propulate_like.transport import announce, launched
 
 _METRICS, _WIDTH = 20, 200  # how many metrics the summary shows, and how much of each value
@@ -47,7 +48,10 @@ class _Outcome(NamedTuple):
 
 
 def run(order: Order) -> int:
-    """Search, and give the exit status: 0, 1 where every evaluation failed, 2 for bad input, 130 where interrupted."""
+    """Search, and give the exit status.
+
+    0, 1 where every evaluation failed or some could not be saved, 2 for bad input, 130 where interrupted.
+    """
     return _run(order).status
 
 
@@ -86,7 +90,7 @@ def _run(order: Order) -> _Outcome:
         if not is_ours(error):
             raise
         return _Outcome(_say(first, f"{order.source}: {error}", BAD_INPUT))
-    status = starting.INTERRUPTED if result.reason == "interrupted" else 0
+    status = FAILED if result.unsaved else starting.INTERRUPTED if result.reason == "interrupted" else 0
     if rank == result.speaker:
         print(summary(result, order.command), flush=True)
         presence.leave_status(status)
@@ -142,9 +146,11 @@ def summary(result: Result, command: str) -> str:
     if result.run is not None:
         lines.append(f"run folder: {result.run}")
         lines.append(f"see more:   propulate-like results {shlex.quote(str(result.run))}")
+    if result.unsaved:
+        lines.append(f"not saved:  {result.unsaved} evaluations, which the disk did not take")
     if result.reason == "interrupted" and command:
         lines.append(f"continue:   {command}")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _why(reason: str) -> str:

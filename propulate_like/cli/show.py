@@ -7,6 +7,7 @@ import heapq
 import io
 import json
 import math
+import os
 import time
 from collections import Counter
 from typing import Any
@@ -16,8 +17,10 @@ from propulate_like.journal import Closed, Evaluated, Moved, Session, Started, r
 from propulate_like.report.progress import duration
 from propulate_like.result import last_line, row
 from propulate_like.run import Run
+from propulate_like.speaking import printable
 
 _LIVE_SECONDS = 60.0
+_COLUMNS = 100  # of a table, at most
 
 
 def status(run: Run) -> dict[str, Any]:
@@ -32,7 +35,7 @@ def status(run: Run) -> dict[str, Any]:
     done_by: Counter[int] = Counter()  # each island
     bests: dict[int, float] = {}
     arrived: Counter[int] = Counter()
-    for rank, event in read(run.folder):
+    for rank, event in read(run.folder, run.shape):
         match event:
             case Session():
                 sessions[rank] = event
@@ -120,7 +123,7 @@ def status_text(known: dict[str, Any]) -> str:
         lines.append(f"a failure    {known['failure']['id']}: {last_line(known['failure']['cause'])}")
     if known["idle_share"] is not None:
         lines.append(f"idle         {100 * known['idle_share']:.2f} %")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def best_rows(run: Run, top: int) -> list[dict[str, Any]]:
@@ -148,21 +151,24 @@ def _row(individual: Individual, run: Run) -> dict[str, Any]:
     if not run.config.get("fidelity"):
         del shown["rung"]
     directory = run.folder / "trials" / str(individual.id)
-    return {**shown, "directory": str(directory)} if directory.exists() else shown
+    return {**shown, "directory": str(directory)} if os.path.lexists(directory) else shown
 
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Write rows as a table for a person."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text  # takes words in brackets for no markup
 
     if not rows:
         return "there is none yet"
     hidden = {"ended", "origin", "parents", "directory"} | ({"status"} if "cause" not in rows[0] else set())
-    names = [name for name in _names(rows) if name not in hidden]
-    drawn = Table(*[name.removeprefix("params.").replace("metrics.", "") for name in names], box=None, pad_edge=False)
+    names = [name for name in _names(rows) if name not in hidden][:_COLUMNS]
+    drawn = Table(box=None, pad_edge=False)
+    for name in names:
+        drawn.add_column(Text(last_line(name.removeprefix("params.").replace("metrics.", ""))))
     for each in rows:
-        drawn.add_row(*[_written(each.get(name)) for name in names])
+        drawn.add_row(*[Text(_written(each.get(name))) for name in names])
     console = Console(file=io.StringIO(), width=max(80, 14 * len(names)))
     console.print(drawn)
     output: Any = console.file
@@ -177,9 +183,10 @@ def as_json(rows: list[dict[str, Any]]) -> str:
 def as_csv(rows: list[dict[str, Any]]) -> str:
     """Write rows as CSV with a header."""
     output = io.StringIO()
-    writer = csv.DictWriter(output, _names(rows), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    names = _names(rows)
+    writer = csv.writer(output, lineterminator="\n")
+    writer.writerow(map(_plain, names))
+    writer.writerows([_plain(each.get(name)) for name in names] for each in rows)
     return output.getvalue()
 
 
@@ -189,6 +196,10 @@ def _names(rows: list[dict[str, Any]]) -> list[str]:
 
 def _written(value: Any) -> str:
     return "" if value is None else f"{value:.5g}" if isinstance(value, float) else last_line(str(value))
+
+
+def _plain(value: Any) -> Any:
+    return printable(value, kept="\n\t") if isinstance(value, str) else value
 
 
 def _state(done: int, total: int | None, *, ended: bool, latest: float, running: int) -> str:
@@ -205,5 +216,5 @@ def _rate(run: Run, since: float, until: float) -> float:
     """Give the evaluations a second of the newest session."""
     if until <= since:
         return 0.0
-    count = sum(1 for _, event in read(run.folder) if isinstance(event, Evaluated) and event.ended >= since)
+    count = sum(1 for _, event in read(run.folder, run.shape) if isinstance(event, Evaluated) and event.ended >= since)
     return count / (until - since)

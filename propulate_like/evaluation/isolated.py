@@ -62,7 +62,8 @@ class IsolatedEvaluator(SupervisedEvaluator):
             self._heed(membership)
             if time.perf_counter() >= log_due:
                 log_due = time.perf_counter() + _LOG_SECONDS
-                self._output.show(task)
+                with contextlib.suppress(OSError):
+                    self._output.show(task)
 
         with contextlib.suppress(ConnectionError):
             connection.send_bytes(encode(Evaluate(task, log)))
@@ -114,22 +115,21 @@ class Output:
     """The file that a rank's processes print to: named after the evaluation once there is anything in it.
 
     A file keeps its content when it is renamed while it is written to; so silent evaluations cost no file, and what a
-    long one prints can be read while it runs.
+    long one prints can be read while it runs. Where the disk takes no file, what is printed is lost, and no more.
     """
 
     def __init__(self, trials: Path, name: str) -> None:
-        self._waiting = trials / f".{name}.log"
+        self._waiting = self._opened = trials / f".{name}.log"
         self._fresh = True
-        trials.mkdir(parents=True, exist_ok=True)
         self.descriptor = self._open()
 
     def renewed(self) -> str:
         """Give the file for a process to open anew, where the one before was given to an evaluation; else nothing."""
-        if self._fresh:
+        if self._fresh and self._opened == self._waiting:
             return ""
         os.close(self.descriptor)
         self.descriptor = self._open()
-        return str(self._waiting)
+        return str(self._opened)
 
     def show(self, task: Task) -> None:
         """Give what is there so far to the running evaluation, where there is anything."""
@@ -155,5 +155,10 @@ class Output:
             self._waiting.unlink(missing_ok=True)
 
     def _open(self) -> int:
-        self._fresh = True
-        return os.open(self._waiting, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC, 0o666)
+        self._fresh, self._opened = True, self._waiting
+        try:
+            self._waiting.parent.mkdir(parents=True, exist_ok=True)
+            return os.open(self._waiting, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC, 0o666)
+        except OSError:
+            self._opened = Path(os.devnull)
+            return os.open(os.devnull, os.O_RDWR)

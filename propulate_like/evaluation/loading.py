@@ -12,7 +12,9 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from propulate_like.declarations import nearest
+from propulate_like.files import read_small
 
+_LARGEST = 1 << 24  # bytes of source code
 handed: dict[str, bytes] = {}
 """Source code by the file's path, as rank 0 read it: so that a thousand ranks do not all read the same file."""
 in_child = False
@@ -33,9 +35,9 @@ def check(reference: str, folder: Path) -> None:
         message = f"{reference!r}: there is no file {path}{nearest(place, neighbours)}"
         raise ValueError(message)
     try:
-        tree = ast.parse(path.read_bytes(), str(path))
-    except (SyntaxError, ValueError) as error:
-        message = f"{reference!r}: {path} is not valid Python: {error}"
+        tree = ast.parse(read_small(path, _LARGEST), str(path))
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # the last two where it is nested deeply
+        message = f"{reference!r}: {path} is not valid Python: {error or 'it is nested too deeply'}"
         raise ValueError(message) from None
     names = _defined(tree)
     if name not in names and "*" not in names:

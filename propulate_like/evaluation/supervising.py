@@ -83,7 +83,10 @@ def _outcome_of(problem: Broken | Abandoned | OSError | ValueError, task: Task) 
 
 def _tail(task: Task) -> str:
     """Give the end of what the evaluation printed last, to standard error where it has a file of its own."""
-    for path in (errors_of(log_of(task)), log_of(task)):
+    log = Path(os.devnull)
+    with contextlib.suppress(OSError):  # its directory cannot be made
+        log = log_of(task)
+    for path in (errors_of(log), log):
         with contextlib.suppress(OSError), path.open("rb") as file:
             file.seek(max(file.seek(0, os.SEEK_END) - _LONGEST_TAIL, 0))
             return file.read().decode(errors="replace").strip()

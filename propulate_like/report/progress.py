@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self, TextIO
 from propulate_like.budget import Budget
 from propulate_like.coordination.census import Counts
 from propulate_like.run import Beginning
+from propulate_like.speaking import say
 
 if TYPE_CHECKING:
     from propulate_like.worker import Worker
@@ -73,7 +74,7 @@ class Progress:
             self._bar.show(reached, text)
         elif counts.finished > self._before.finished or over:
             total = f" of {self._evaluations}" if self._evaluations is not None else ""
-            print(f"{counts.finished}{total} evaluations, {text}", file=sys.stderr, flush=True)
+            say(f"{counts.finished}{total} evaluations, {text}")
 
     def _text(self, counts: Counts, elapsed: float, now: float, *, over: bool) -> str:
         rate = self._rate(now, counts.finished)
