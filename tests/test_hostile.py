@@ -27,6 +27,7 @@ from propulate_like.islands.archipelago import Archipelago
 from propulate_like.islands.migration import Islands
 from propulate_like.journal import FORMAT, Closed, Journal, Moved, Session, journal_path, read
 from propulate_like.run import Run
+from propulate_like.speaking import printable
 
 CASES = int(os.environ.get("HOSTILE_CASES", "300"))
 ALLOWED = 20.0
@@ -173,9 +174,9 @@ def foreseen(text):
 
 
 def said(error):
+    """Give the one line that a command says."""
     assert is_ours(error), error
-    assert "\n" not in str(error)
-    return str(error)
+    return printable(str(error))
 
 
 def assert_harmless(texts):
@@ -371,6 +372,7 @@ class TestConfig:
             b'objective: "a\\0b.py:train"\n',
             b"\xef\xbb\xbf\xef\xbb\xbf\x00",
             b"a: 0x" + b"f" * 10_000,
+            b'space: {"a\\e[31m\\n": 3}\n',
         ],
     )
     def test_yaml_tricks_are_one_line(self, text, enemy):

@@ -69,11 +69,11 @@ def run(order: Order) -> int:
     except SearchFailed as failure:
         return _say(first, f"{failure}", FAILED)
     except ConfigError as error:
-        return _say(first, str(error), BAD_INPUT)
+        return _say(first, printable(str(error)), BAD_INPUT)
     except ValueError as error:
         if not is_ours(error):
             raise
-        return _say(first, f"{order.source}: {error}", BAD_INPUT)
+        return _say(first, printable(f"{order.source}: {error}"), BAD_INPUT)
     if first:
         print(summary(result, order.command), flush=True)
     if result.unsaved:
