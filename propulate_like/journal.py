@@ -6,7 +6,7 @@ import math
 import re
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -22,6 +22,8 @@ from propulate_like.space import Space
 FORMAT = 1
 FLUSH_SECONDS = 0.01
 """How long an evaluation that has ended may wait in memory; one that took longer is written at once."""
+LOOK_SECONDS = 4.0
+"""How often a rank looks, before it writes, whether the run is still its own."""
 SYNC_SECONDS = 1.0
 """An evaluation that took this long is forced to the disk itself (fsync), not only to the operating system."""
 _LONGEST_CAUSE = 10_000  # of an outcome that is too large for a line
@@ -207,6 +209,10 @@ _MIGRATION = b'"type":"moved"', b'"type":"session"'
 _EVALUATED = b'"type":"evaluated"'
 
 
+class TakenOver(RuntimeError):  # noqa: N818 (it says what happened)
+    """Another run has taken over the run's folder."""
+
+
 class Journal:
     """One rank's events: appended to a file, or kept in memory where there is none.
 
@@ -214,13 +220,17 @@ class Journal:
     tried again every RETRY_SECONDS.
     """
 
-    def __init__(self, path: Path | None) -> None:
-        """Open the file for appending; a torn last line in it is closed off, and so ignored from then on."""
+    def __init__(self, path: Path | None, ours: Callable[[], bool] = lambda: True) -> None:
+        """Open the file for appending; a torn last line in it is closed off, and so ignored from then on.
+
+        `ours` says whether the run's folder is this run's still: without that, nothing is appended.
+        """
         self._history: list[Evaluated] = []
         self._path = path
         self._waiting: list[Event] = []
         self._flushed = time.monotonic()
         self._log = None if path is None else Log(path)
+        self._ours, self._looked = ours, time.monotonic()
 
     @property
     def history(self) -> list[Evaluated]:
@@ -265,8 +275,16 @@ class Journal:
             self.flush()
 
     def flush(self) -> None:
-        """Hand everything to the operating system, where it survives the end of this process."""
+        """Hand everything to the operating system, where it survives the end of this process.
+
+        TakenOver where another run has taken over, which may have begun with what this file held then.
+        """
         if self._log is not None:
+            if time.monotonic() - self._looked > LOOK_SECONDS:
+                if not self._ours():
+                    message = f"{self._path}: another run has taken over the folder, so this one ends"
+                    raise TakenOver(message)
+                self._looked = time.monotonic()
             lines = [_line(event) for event in self._waiting]
             self._waiting.clear()
             self._log.append(lines)

@@ -19,6 +19,7 @@ from propulate_like import presence
 from propulate_like.budget import Budget
 from propulate_like.coordination.ending import Ending
 from propulate_like.coordination.tickets import Tickets
+from propulate_like.coordination.watchdog import Wedged
 from propulate_like.description import describe
 from propulate_like.equipment import Equipment, equip
 from propulate_like.evaluation import loading
@@ -32,14 +33,15 @@ from propulate_like.individual import Status
 from propulate_like.interruption import Interruption
 from propulate_like.islands.archipelago import Archipelago
 from propulate_like.islands.migration import Islands, IslandsForm
-from propulate_like.journal import Journal, Remains, Session, journal_path
-from propulate_like.ownership import TOKEN, Ownership
+from propulate_like.journal import LOOK_SECONDS, Journal, Remains, Session, TakenOver, journal_path
+from propulate_like.ownership import TOKEN, Ownership, owns
 from propulate_like.presence import State
 from propulate_like.propagators import Propagator
 from propulate_like.pruning import AnyPruner, Judges, Pruner
 from propulate_like.result import Result, SearchFailed
 from propulate_like.run import Beginning, Run
 from propulate_like.space import Space
+from propulate_like.speaking import say
 from propulate_like.team import Follower, TeamEvaluator
 from propulate_like.transport import Team, Transport, connect
 from propulate_like.worker import GOODBYE_SECONDS, Watcher, Worker
@@ -192,6 +194,7 @@ class _Search:
         folder = run if fork is None else fork
         self.folder = None if folder is None else Path(folder)
         self.ownership: Ownership | None = None
+        self.token = ""
         self.known: Run | None = None
         self.show_progress = sys.stderr.isatty() if progress is None else progress
         self.config = describe(
@@ -220,12 +223,16 @@ class _Search:
         if count > ranks:
             self._say(f"{count} islands need as many ranks: on {ranks} there are {ranks}")
         start = self._begin_together()
+        self.token = start.token
         try:
             ending = self._follow(start) if self.transport is None else self._lead(start, self.transport)
-        except BaseException:
+        except BaseException as error:
             # Not the loss, but the search itself failed here (a broken pruner, say): the others would wait for ever.
             if self.world.size > 1:
-                traceback.print_exc()
+                if isinstance(error, TakenOver | Wedged):
+                    say(str(error))
+                else:
+                    traceback.print_exc()
                 self.world.abort()
             raise
         if self.team is not None:
@@ -311,6 +318,8 @@ class _Search:
             forked = fork_run(self.original, self.folder, self.config)
             self._say(f"{self.folder} is a copy of {self.original}, {forked}")
         self.ownership = Ownership.take(self.folder, os.environ.get(TOKEN))
+        if os.environ.get(presence.UNSURE):  # ranks that may still run will have seen that it is theirs no more
+            time.sleep(2 * LOOK_SECONDS)
         if self.config["seed"] is None and not Run.exists(self.folder):
             self.config["seed"] = self.optimizer.seed
         self.known = Run.open(self.folder, self.config)
@@ -348,8 +357,7 @@ class _Search:
         self, beginning: Beginning, transport: Transport, evaluator: Evaluator, watch: Watcher | None
     ) -> Worker:
         rank, size = transport.rank, transport.size
-        folder = self.folder
-        journal = Journal(None if folder is None else journal_path(folder, rank))
+        journal = self._journal(rank)
         journal.write(
             Session(
                 rank=rank,
@@ -384,9 +392,21 @@ class _Search:
             judges=self._judges(beginning),
             unfinished=self.archipelago.share(begun, rank),
             layout=self.archipelago.layout,
-            remains=lambda rank: Remains() if folder is None else Remains.read(journal_path(folder, rank)),
+            remains=self._inherit,
             watch=watch,
         )
+
+    def _journal(self, rank: int) -> Journal:
+        folder, token = self.folder, self.token
+        return Journal(None) if folder is None else Journal(journal_path(folder, rank), lambda: owns(folder, token))
+
+    def _inherit(self, rank: int) -> Remains:
+        """Give what a dead rank left, as the lowest rank that lives: it holds the run's folder from now on."""
+        if self.folder is None:
+            return Remains()
+        if self.ownership is None:
+            self.ownership = Ownership.inherit(self.folder, self.token)
+        return Remains.read(journal_path(self.folder, rank))
 
     def _judges(self, beginning: Beginning) -> Judges | None:
         """Give the pruner, with the curves that there were before."""

@@ -27,6 +27,7 @@ from propulate_like.islands.archipelago import Archipelago
 from propulate_like.islands.migration import Islands
 from propulate_like.journal import FORMAT, Closed, Journal, Moved, Session, journal_path, read
 from propulate_like.run import Run
+from propulate_like.speaking import printable
 
 CASES = int(os.environ.get("HOSTILE_CASES", "300"))
 ALLOWED = 20.0
@@ -173,9 +174,9 @@ def foreseen(text):
 
 
 def said(error):
+    """Give the one line that a command says."""
     assert is_ours(error), error
-    assert "\n" not in str(error)
-    return str(error)
+    return printable(str(error))
 
 
 def assert_harmless(texts):
@@ -371,6 +372,7 @@ class TestConfig:
             b'objective: "a\\0b.py:train"\n',
             b"\xef\xbb\xbf\xef\xbb\xbf\x00",
             b"a: 0x" + b"f" * 10_000,
+            b'space: {"a\\e[31m\\n": 3}\n',
         ],
     )
     def test_yaml_tricks_are_one_line(self, text, enemy):
@@ -434,7 +436,7 @@ class TestFolder:
         words = command("run", "search.yaml", "--check").stdout
         assert words == (
             "search.yaml would continue the run in run: 22 evaluations done of 100 evaluations, until -5, "
-            "2 unfinished, best 0.285714\n"
+            "evaluation.retry_on left to its default -> ['crashed'], 2 unfinished, best 0.285714\n"
         )
         assert (
             "would begin a new run in other: 100 evaluations"
@@ -446,7 +448,7 @@ class TestFolder:
         )
         refused = command("run", "search.yaml", "--check", "--set", "seed=6", check=False)
         assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
-        assert "search.yaml: run holds another search: seed was 5, and now is 6" in refused.stderr
+        assert "search.yaml: run is of another search: seed was 5, and now is 6" in refused.stderr
         for arguments in (("status", "run"), ("results", "run"), ("results", "run", "--failed", "--format", "csv")):
             command(*arguments)
         assert state() == before

@@ -86,7 +86,8 @@ def test_second_run_on_a_folder_is_refused_with_one_line_that_says_who_holds_it(
     refused = python("-m", "propulate_like", "run", "search.yaml", check=False)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert re.fullmatch(r"search.yaml: run is in use by another run: .*\n", refused.stderr)
-    assert python("-m", "propulate_like", "run", "search.yaml", "--check", check=False).stderr == refused.stderr
+    checked = python("-m", "propulate_like", "run", "search.yaml", "--check", check=False).stderr
+    assert re.sub(r"\d+ s ago", "", checked) == re.sub(r"\d+ s ago", "", refused.stderr)
     assert first.poll() is None
 
 
@@ -98,7 +99,7 @@ def test_live_run_is_shown_by_status_and_results(begun, command):
 
 def test_folder_is_free_after_the_end_and_after_a_failure(tmp_path):
     pl.minimize(lambda x: x, {"x": (0.0, 1.0)}, evaluations=5, run=tmp_path / "run")
-    with pytest.raises(ValueError, match="holds another search"):
+    with pytest.raises(ValueError, match="is of another search"):
         pl.minimize(lambda x: x, {"x": (0.0, 2.0)}, evaluations=9, run=tmp_path / "run")
     with pytest.raises(pl.SearchFailed):
         pl.minimize(lambda x: 1 / 0, {"x": (0.0, 1.0)}, evaluations=30, run=tmp_path / "failed")

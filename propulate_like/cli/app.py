@@ -21,6 +21,7 @@ from propulate_like.cli.mpiexec import LaunchError
 from propulate_like.config import Config, ConfigError, schema
 from propulate_like.report.forecast import draw
 from propulate_like.run import Run
+from propulate_like.speaking import printable
 from propulate_like.transport import launched
 from propulate_like.transport.simulated import Network
 
@@ -220,7 +221,7 @@ def main() -> None:
 
 
 def _fail(error: BaseException) -> None:
-    print(error, file=sys.stderr)
+    print(printable(str(error)), file=sys.stderr)
     sys.exit(rank.BAD_INPUT)
 
 

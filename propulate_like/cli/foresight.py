@@ -25,7 +25,7 @@ def foresee(config: Config) -> str:
     try:
         return printable(f"{config.source} would {_continuing(config, folder)}")
     except ValueError as error:
-        message = f"{config.source}: {printable(str(error), kept=chr(10))}"
+        message = f"{config.source}: {error}"
         raise ValueError(message) from None
 
 

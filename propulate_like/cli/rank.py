@@ -85,11 +85,11 @@ def _run(order: Order) -> _Outcome:
         status = _say(rank == result.speaker, f"{failure}", FAILED)
         return _Outcome(status, bool(result.deaths))
     except ConfigError as error:
-        return _Outcome(_say(first, str(error), BAD_INPUT))
+        return _Outcome(_say(first, printable(str(error), "\n"), BAD_INPUT))
     except ValueError as error:
         if not is_ours(error):
             raise
-        return _Outcome(_say(first, f"{order.source}: {error}", BAD_INPUT))
+        return _Outcome(_say(first, printable(f"{order.source}: {error}", "\n"), BAD_INPUT))
     status = FAILED if result.unsaved else starting.INTERRUPTED if result.reason == "interrupted" else 0
     if rank == result.speaker:
         print(summary(result, order.command), flush=True)

@@ -15,6 +15,10 @@ PATIENCE_SECONDS = 120.0
 """For so long a rank that waits bears that others take nothing it sends: they may be in an evaluation that is deaf."""
 
 
+class Wedged(RuntimeError):  # noqa: N818 (it says what happened)
+    """Ranks do not hear each other any more."""
+
+
 class Watchdog:
     """Watches one rank's sending while the rank has nothing to do but wait."""
 
@@ -27,10 +31,10 @@ class Watchdog:
         self._batches, self._since = self._transport.batches, self._clock()
 
     def look(self) -> None:
-        """Look on; RuntimeError where nothing has moved for too long since somebody died."""
+        """Look on; Wedged where nothing has moved for too long since somebody died."""
         transport, dead = self._transport, self._roster.dead
         if transport.batches > self._batches or not (dead and transport.unsent):
             self.begin()
         elif self._clock() - self._since > PATIENCE_SECONDS:
             message = f"since ranks {list(dead)} died, others have taken nothing for {PATIENCE_SECONDS:g} s"
-            raise RuntimeError(message)
+            raise Wedged(message)

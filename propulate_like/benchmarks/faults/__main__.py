@@ -1,4 +1,4 @@
-"""What a search survives: `python -m propulate_like.benchmarks.faults [--only kills|jobs] [--mpich PYTHON]`."""
+"""What a search survives: `python -m propulate_like.benchmarks.faults [--only kills|jobs|soak] [--mpich PYTHON]`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from random import Random
 
 import psutil
 
+from propulate_like.benchmarks.faults.soak import soak
 from propulate_like.benchmarks.faults.victims import configuration, evaluated, ranks_of, start
 
 _PATIENCE = 180.0
@@ -104,7 +105,8 @@ def _ids(folder: Path) -> set[object]:
 def main() -> None:
     """Run what is asked for."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--only", choices=["kills", "jobs"])
+    parser.add_argument("--only", choices=["kills", "jobs", "soak"])
+    parser.add_argument("--hours", type=float, default=1.0, help="of the soak")
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--mpich", help="the Python of an environment with MPICH")
     given = parser.parse_args()
@@ -114,6 +116,9 @@ def main() -> None:
             kills(given.mpich, given.runs // 2, "MPICH")
     if given.only in (None, "jobs"):
         jobs(sys.executable, 2 * given.runs)
+    if given.only == "soak":
+        with tempfile.TemporaryDirectory() as folder:
+            soak(sys.executable, Path(folder), 3600 * given.hours, int(1e6 * given.hours))
 
 
 if __name__ == "__main__":
