@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 import psutil
 
@@ -30,13 +31,18 @@ def configuration(folder: Path, evaluations: int, function: str = "sphere", **se
 
 
 def start(
-    configuration: Path, ranks: int, mean: float, python: str = sys.executable, options: Sequence[str] = ()
+    configuration: Path,
+    ranks: int,
+    mean: float,
+    python: str = sys.executable,
+    options: Sequence[str] = (),
+    output: IO[str] | int = subprocess.PIPE,
 ) -> subprocess.Popen[str]:
     """Start a search by one `propulate-like run`, with evaluations of so many seconds on average."""
     return subprocess.Popen(
         [python, "-m", "propulate_like", "run", str(configuration), "-n", str(ranks), *options],
         env=os.environ | {"MEAN_SECONDS": str(mean)},
-        stdout=subprocess.PIPE,
+        stdout=output,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
