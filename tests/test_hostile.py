@@ -353,7 +353,7 @@ class TestConfig:
                 assert_harmless([words])
                 valid += "would" in words
                 assert_harmless(all_shown(enemy))
-        print(f"{CASES} configs mutated, {valid} of which are valid")
+        print(f"{CASES} configs mutated, {valid} of which would run")
 
     @pytest.mark.parametrize(
         "text",
