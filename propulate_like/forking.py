@@ -12,9 +12,10 @@ import msgspec
 
 from propulate_like import strict_yaml
 from propulate_like.differences import joined
+from propulate_like.events import Evaluated, Event, Started
 from propulate_like.fidelity import Fidelity
 from propulate_like.individual import Id
-from propulate_like.journal import Evaluated, Event, Journal, Started, journal_path, read
+from propulate_like.journal import Journal, journal_path, read
 from propulate_like.run import CONFIG, Run
 from propulate_like.space import Genome, Space
 

@@ -11,8 +11,8 @@ from types import FrameType, TracebackType
 from typing import Protocol, Self
 
 from propulate_like import starting
+from propulate_like.coordination.ending import Reason
 from propulate_like.evaluation.context import Evaluator
-from propulate_like.worker import Reason
 
 _OPEN_MPI_SECONDS = 0.2
 """The grace after a SIGTERM by Open MPI's mpiexec, which kills 0.5 s after it, whatever it is told."""

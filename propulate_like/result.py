@@ -7,8 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from propulate_like.events import Died
 from propulate_like.individual import Individual, Status
-from propulate_like.journal import Died, Recovery
+from propulate_like.recovery import Recovery
 from propulate_like.run import Run
 from propulate_like.space import Space
 from propulate_like.speaking import printable

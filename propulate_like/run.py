@@ -16,11 +16,13 @@ from propulate_like import strict_yaml
 from propulate_like.budget import Budget
 from propulate_like.coordination.census import Counts
 from propulate_like.differences import Difference, differences, joined
+from propulate_like.events import FORMAT, Died, Evaluated, Moved, Shape, Started
 from propulate_like.fidelity import Fidelity
 from propulate_like.files import read_small
 from propulate_like.individual import Id, Individual, Status
-from propulate_like.journal import FORMAT, Died, Evaluated, Moved, Recovery, Shape, Started, migrations
+from propulate_like.journal import migrations
 from propulate_like.population import Population
+from propulate_like.recovery import Recovery
 from propulate_like.space import Space
 
 CONFIG = "config.yaml"

@@ -27,19 +27,19 @@ from propulate_like.evaluation.command import Command
 from propulate_like.evaluation.context import Evaluator, Tasks
 from propulate_like.evaluation.objective import Loss, space_of
 from propulate_like.evaluation.settings import EvaluationSettings, Objective, settings_of
+from propulate_like.events import Session
 from propulate_like.fidelity import Fidelity
-from propulate_like.forking import fork as fork_run
+from propulate_like.holding import Holding
 from propulate_like.individual import Status
 from propulate_like.interruption import Interruption
 from propulate_like.islands.archipelago import Archipelago
 from propulate_like.islands.migration import Islands, IslandsForm
-from propulate_like.journal import LOOK_SECONDS, Journal, Remains, Session, TakenOver, journal_path
-from propulate_like.ownership import TOKEN, Ownership, owns
+from propulate_like.journal import TakenOver
 from propulate_like.presence import State
 from propulate_like.propagators import Propagator
 from propulate_like.pruning import AnyPruner, Judges, Pruner
 from propulate_like.result import Result, SearchFailed
-from propulate_like.run import Beginning, Run
+from propulate_like.run import Beginning
 from propulate_like.space import Space
 from propulate_like.speaking import say
 from propulate_like.team import Follower, TeamEvaluator
@@ -190,14 +190,8 @@ class _Search:
         if fork is not None and run is None:
             message = f"fork={str(fork)!r} needs run=, the folder of the run to copy"
             raise ValueError(message)
-        self.original = None if run is None or fork is None else Path(run)
-        folder = run if fork is None else fork
-        self.folder = None if folder is None else Path(folder)
-        self.ownership: Ownership | None = None
-        self.token = ""
-        self.known: Run | None = None
         self.show_progress = sys.stderr.isatty() if progress is None else progress
-        self.config = describe(
+        config = describe(
             loss,
             self.space,
             maximize=how.maximize,
@@ -209,21 +203,23 @@ class _Search:
             settings=self.settings,
             seed=seed,
         )
+        folder = run if fork is None else fork
+        original = None if run is None or fork is None else Path(run)
+        self.holding = Holding(None if folder is None else Path(folder), original, config)
 
     def run(self) -> Result:
         """Search, as the only one in the run's folder."""
         try:
             return self._run()
         finally:
-            if self.ownership is not None:
-                self.ownership.release()
+            self.holding.release()
 
     def _run(self) -> Result:
         count, ranks = self.archipelago.islands.count, self.archipelago.ranks
         if count > ranks:
             self._say(f"{count} islands need as many ranks: on {ranks} there are {ranks}")
         start = self._begin_together()
-        self.token = start.token
+        self.holding.token = start.token
         try:
             ending = self._follow(start) if self.transport is None else self._lead(start, self.transport)
         except BaseException as error:
@@ -237,8 +233,7 @@ class _Search:
             raise
         if self.team is not None:
             self.world.close(GOODBYE_SECONDS)
-        if self.known is not None:
-            self.known.restore()
+        self.holding.restore()
         result = self._result(ending, start)
         if not result.succeeded and result.failure is not None:
             raise SearchFailed(result)
@@ -299,11 +294,12 @@ class _Search:
         message = None
         if self.world.rank == 0:
             try:
-                start = _Start(self._begin(), self._trials(), token=self.ownership.token if self.ownership else "")
+                beginning = self._begin()
+                start = _Start(beginning, self._trials(), token=self.holding.token)
             except ValueError as error:
                 start = _Start(Beginning(0), error=str(error))
             except OSError as error:
-                start = _Start(Beginning(0), error=f"the run's folder {self.folder} cannot be used: {error}")
+                start = _Start(Beginning(0), error=f"the run's folder {self.holding.folder} cannot be used: {error}")
             message = msgspec.json.encode(start)
         start = msgspec.json.decode(self.world.broadcast(message), type=_Start)
         if start.error:
@@ -312,21 +308,8 @@ class _Search:
         return start
 
     def _begin(self) -> Beginning:
-        if self.folder is None:
-            return Beginning(self.optimizer.seed)
-        if self.original is not None:
-            forked = fork_run(self.original, self.folder, self.config)
-            self._say(f"{self.folder} is a copy of {self.original}, {forked}")
-        self.ownership = Ownership.take(self.folder, os.environ.get(TOKEN))
-        if os.environ.get(presence.UNSURE):  # ranks that may still run will have seen that it is theirs no more
-            time.sleep(2 * LOOK_SECONDS)
-        if self.config["seed"] is None and not Run.exists(self.folder):
-            self.config["seed"] = self.optimizer.seed
-        self.known = Run.open(self.folder, self.config)
-        if self.known.changes:
-            self._say(f"continuing {self.folder} with {', '.join(change.change for change in self.known.changes)}")
         died = sorted({rank // self.settings.ranks_per_worker for rank in presence.died_before()})
-        return self.known.recover(self.archipelago.recovering(), died)
+        return self.holding.begin(self.optimizer.seed, self.archipelago.recovering(), died, self._say)
 
     def _say(self, news: str) -> None:
         if self.show_progress and self.world.rank == 0:
@@ -334,8 +317,8 @@ class _Search:
 
     def _trials(self) -> str:
         """Say where evaluations keep their files: in the run's folder, or in a temporary one that is left in place."""
-        if self.folder is not None:
-            return str((self.folder / "trials").resolve())
+        if self.holding.folder is not None:
+            return str((self.holding.folder / "trials").resolve())
         return tempfile.mkdtemp(prefix="propulate-like-") if self.objective.keeps_files else ""
 
     def _evaluator(self, start: _Start) -> Evaluator:
@@ -357,7 +340,7 @@ class _Search:
         self, beginning: Beginning, transport: Transport, evaluator: Evaluator, watch: Watcher | None
     ) -> Worker:
         rank, size = transport.rank, transport.size
-        journal = self._journal(rank)
+        journal = self.holding.journal(rank)
         journal.write(
             Session(
                 rank=rank,
@@ -392,21 +375,9 @@ class _Search:
             judges=self._judges(beginning),
             unfinished=self.archipelago.share(begun, rank),
             layout=self.archipelago.layout,
-            remains=self._inherit,
+            remains=self.holding.inherit,
             watch=watch,
         )
-
-    def _journal(self, rank: int) -> Journal:
-        folder, token = self.folder, self.token
-        return Journal(None) if folder is None else Journal(journal_path(folder, rank), lambda: owns(folder, token))
-
-    def _inherit(self, rank: int) -> Remains:
-        """Give what a dead rank left, as the lowest rank that lives: it holds the run's folder from now on."""
-        if self.folder is None:
-            return Remains()
-        if self.ownership is None:
-            self.ownership = Ownership.inherit(self.folder, self.token)
-        return Remains.read(journal_path(self.folder, rank))
 
     def _judges(self, beginning: Beginning) -> Judges | None:
         """Give the pruner, with the curves that there were before."""
@@ -435,7 +406,7 @@ class _Search:
             volume=ending.volume,
             reason=ending.reason,
             maximize=self.maximize,
-            run=self.folder,
+            run=self.holding.folder,
             trials=Path(start.trials) if self.objective.keeps_files else None,
             history=[event.individual(self.space) for event in ending.history],
             deaths=ending.died,

@@ -13,10 +13,12 @@ import msgspec
 from propulate_like.coordination.ending import Ending
 from propulate_like.coordination.tickets import Tickets
 from propulate_like.evaluation.context import Membership, Report
+from propulate_like.events import Event
 from propulate_like.individual import Individual
 from propulate_like.islands.archipelago import Archipelago
-from propulate_like.journal import Event, Journal, Remains
+from propulate_like.journal import Journal
 from propulate_like.messages import Records
+from propulate_like.recovery import Remains
 from propulate_like.space import Space
 from propulate_like.transport.simulated import BEAT_SECONDS, Network, SimulatedTransport
 from propulate_like.worker import Worker

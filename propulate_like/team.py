@@ -24,8 +24,8 @@ import msgspec
 from propulate_like.energy import added
 from propulate_like.evaluation.context import Abandoned, Evaluator, Membership, Report
 from propulate_like.evaluation.pulse import Pulse
+from propulate_like.events import Started
 from propulate_like.individual import OK, STOPPED, Individual, Outcome, Status
-from propulate_like.journal import Started
 from propulate_like.space import Space
 from propulate_like.transport import Team
 from propulate_like.waiting import Pause

@@ -5,28 +5,29 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Sequence
-from enum import StrEnum
 from typing import Protocol, cast
 
 import msgspec
 
 from propulate_like import messages
 from propulate_like.coordination.census import Census, Counts
-from propulate_like.coordination.ending import Ending, Farewell, Gathering
+from propulate_like.coordination.ending import Ending, Gathering, Reason
 from propulate_like.coordination.reporting import Reporting
 from propulate_like.coordination.roster import Roster
 from propulate_like.coordination.succession import Succession
+from propulate_like.coordination.tally import Tally
 from propulate_like.coordination.tickets import Tickets
 from propulate_like.coordination.watchdog import Watchdog
 from propulate_like.evaluation.context import Evaluator
 from propulate_like.evaluation.pulse import Pulse
-from propulate_like.individual import OK, STOPPED, Individual, Outcome, Status
+from propulate_like.events import Closed, Started
+from propulate_like.individual import Individual, Outcome, Status
 from propulate_like.islands.island import Island
-from propulate_like.journal import Closed, Evaluated, Journal, Remains, Started
+from propulate_like.journal import Journal
 from propulate_like.optimizer import Optimizer
 from propulate_like.pruning.pruner import Judges
+from propulate_like.recovery import Remains
 from propulate_like.transport import Transport
 from propulate_like.waiting import Pause
 
@@ -44,16 +45,6 @@ GOODBYE_SECONDS = 10.0
 """How long an interrupted search waits for other ranks."""
 POISONOUS = 2
 """An individual is not evaluated any more once so many ranks have died over it."""
-
-
-class Reason(StrEnum):
-    """Why a search ended."""
-
-    EVALUATIONS = "evaluations"
-    SECONDS = "seconds"
-    TARGET = "target"
-    INTERRUPTED = "interrupted"
-    FAILING = "failing"
 
 
 class Watcher(Protocol):
@@ -96,13 +87,11 @@ class Worker:
         self.evaluator = evaluator
         self.judges = judges
         self.roster = Roster(transport.rank, transport.size)
-        self.census = Census(self.roster)
+        self.tally = Tally(clock())
+        self.census = Census(self.roster, self.tally)
         self.island = island
         self.reason: Reason | None = None
         self.evaluating = False
-        self.statuses: Counter[Status] = Counter()
-        """How many evaluations of this rank came to each status but OK."""
-        self.began = clock()
         self._journal, self._watch, self._clock = journal, watch, clock
         self._reporting = Reporting(judges, island.publisher)
         self._report = self.report
@@ -114,10 +103,8 @@ class Worker:
         self._pulse = Pulse(self.exchange, lambda: self._begun)
         self._begun = 0
         self._long = True
-        self._due = self._report_due = self._last_start = self.began
-        self._epoch = time.time() - self.began if epoch is None else epoch
-        self._idle: list[tuple[float, float]] = []
-        self._failure: Individual | None = None
+        self._due = self._report_due = self.tally.began
+        self._epoch = time.time() - self.tally.began if epoch is None else epoch
         self._leaves_by = math.inf
         self._give_up_after = max(FAILURES_BEFORE_GIVING_UP, 2 * transport.size)
         self._gathering = Gathering(transport, self.roster)
@@ -161,7 +148,7 @@ class Worker:
                 self._journal.start(individual, deaths)
             self._reporting.begin(individual)
             self._begun += 1
-            self._last_start = self._clock()
+            self.tally.last_start = self._clock()
             self.evaluating = True
             evaluated = yield individual
             self.evaluating = False
@@ -194,7 +181,7 @@ class Worker:
             self._hand_on(started)
         if now >= self._deadline and self.reason is None:
             self.stop(Reason.SECONDS)
-        if tickets.running_low(self.census.finished / max(now - self.began, 1e-9)):
+        if tickets.running_low(self.tally.finished / max(now - self.tally.began, 1e-9)):
             self._ask(idle=False)
         for peer, gift in tickets.gifts(busy=self.evaluating).items():
             self.transport.send(peer, messages.TICKETS + messages.tickets.pack(gift))
@@ -233,20 +220,11 @@ class Worker:
 
     def _record(self, individual: Individual) -> None:
         self._journal.end(individual)
-        status, census = individual.status, self.census
         self._long = individual.seconds >= LONG_SECONDS
-        census.finished += 1
-        if status is not OK:
-            self.statuses[status] += 1
-        if status is OK or status is STOPPED:
-            best = census.best
-            if best is None or ((individual.loss < best.loss or individual.rung) and individual.order < best.order):
-                census.best = individual
-            if individual.loss <= self._target:
-                self.stop(Reason.TARGET)
-        else:
-            census.failed += 1
-            self._failure = self._failure or individual
+        self.tally.count(individual)
+        if individual.loss <= self._target:  # which NaN is not
+            self.stop(Reason.TARGET)
+        elif individual.failed:
             self._stop_if_due()
 
     def _receive(self) -> float:
@@ -376,7 +354,7 @@ class Worker:
             yield pause.next()
             self.exchange()
             self._watchdog.look()
-        self._idle.append((began, self._clock()))
+        self.tally.idle.append((began, self._clock()))
 
     def _take_leave(self) -> Generator[float, None, Ending]:
         """Give this rank's last words once all it sent was taken and all below it gave theirs; then wait for the end.
@@ -387,7 +365,7 @@ class Worker:
             self._hurry()
         self._report_counts()
         ended = self._epoch + self._clock()
-        idle = sum(end - begin for begin, end in self._idle)
+        idle = sum(end - begin for begin, end in self.tally.idle)
         self._journal.write(Closed(ended, idle, self.reason or Reason.INTERRUPTED))
         pause = Pause()
         self._watchdog.begin()
@@ -400,7 +378,15 @@ class Worker:
             if (quiet and self._gathering.complete) or self._clock() >= self._leaves_by:
                 break
             yield pause.next()
-        word = self._farewell(ended)
+        word = self.tally.farewell(
+            reason=self.reason or Reason.INTERRUPTED,
+            ended=ended,
+            epoch=self._epoch,
+            transport=self.transport,
+            records=self.island.publisher.records,
+            history=self._journal.history,
+            died=self._succession.died,
+        )
         self._gathering.speak(word)
         self._spoke = True
         while True:
@@ -415,21 +401,3 @@ class Worker:
         self._journal.close()
         self.transport.close(GOODBYE_SECONDS)
         return self._gathering.ending or Ending.of([word])
-
-    def _farewell(self, ended: float) -> Farewell:
-        epoch = self._epoch
-        return Farewell(
-            reason=self.reason or Reason.INTERRUPTED,
-            statuses={OK: self.census.finished - self.statuses.total(), **self.statuses},
-            began=epoch + self.began,
-            last_start=epoch + self._last_start,
-            ended=ended,
-            idle=[(epoch + begin, epoch + end) for begin, end in self._idle],
-            batches=self.transport.batches,
-            volume=self.transport.volume,
-            records=self.island.publisher.records,
-            best=None if self.census.best is None else Evaluated.of(self.census.best),
-            failure=None if self._failure is None else Evaluated.of(self._failure),
-            history=self._journal.history,
-            died=self._succession.died,
-        )

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 import propulate_like as pl
+from propulate_like.events import Evaluated, Moved, Session
 from propulate_like.forking import fork
 from propulate_like.islands.archipelago import Archipelago
-from propulate_like.journal import Evaluated, Journal, Moved, Session, journal_path
+from propulate_like.journal import Journal, journal_path
 from propulate_like.residents import FOR_EVER
 from propulate_like.run import Run
 

@@ -17,7 +17,9 @@ from conftest import SECONDS
 
 import propulate_like as pl
 from propulate_like import appending
-from propulate_like.journal import Evaluated, Journal, Recovery, Session, journal_path, read
+from propulate_like.events import Evaluated, Session
+from propulate_like.journal import Journal, journal_path, read
+from propulate_like.recovery import Recovery
 from propulate_like.run import Run
 
 SEARCH = """\

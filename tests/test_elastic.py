@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from propulate_like.journal import Evaluated, Session, Started, migrations, read
+from propulate_like.events import Evaluated, Session, Started
+from propulate_like.journal import migrations, read
 from propulate_like.run import Run
 
 pytestmark = pytest.mark.mpi

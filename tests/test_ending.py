@@ -9,8 +9,9 @@ import psutil
 import pytest
 
 from propulate_like.cli.mpiexec import Mpiexec, rank_environment
+from propulate_like.events import Evaluated, Session, Started
 from propulate_like.interruption import grace_after
-from propulate_like.journal import Evaluated, Session, Started, read
+from propulate_like.journal import read
 
 CONFIG = """\
 objective: loss.py:loss

@@ -8,7 +8,8 @@ import pytest
 
 from propulate_like.benchmarks.faults.victims import configuration, evaluated, ranks_of, start
 from propulate_like.cli.mpiexec import Mpiexec
-from propulate_like.journal import Died, Evaluated, Started, read
+from propulate_like.events import Died, Evaluated, Started
+from propulate_like.journal import read
 
 pytestmark = pytest.mark.mpi
 HEALS = Mpiexec().heals

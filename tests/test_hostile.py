@@ -23,9 +23,10 @@ from propulate_like.cli import show
 from propulate_like.cli.foresight import foresee
 from propulate_like.cli.rank import is_ours
 from propulate_like.config import Config
+from propulate_like.events import FORMAT, Closed, Moved, Session
 from propulate_like.islands.archipelago import Archipelago
 from propulate_like.islands.migration import Islands
-from propulate_like.journal import FORMAT, Closed, Journal, Moved, Session, journal_path, read
+from propulate_like.journal import Journal, journal_path, read
 from propulate_like.run import Run
 from propulate_like.speaking import printable
 

@@ -6,7 +6,9 @@ from random import Random
 import pytest
 
 from propulate_like import Choice, Float, Id, Individual, Space, Status
-from propulate_like.journal import Closed, Evaluated, Journal, Recovery, Session, Started, journal_path, read
+from propulate_like.events import Closed, Evaluated, Session, Started
+from propulate_like.journal import Journal, journal_path, read
+from propulate_like.recovery import Recovery
 
 SPACE = Space({"x": Float(0, 1), "c": Choice("a", "b")})
 

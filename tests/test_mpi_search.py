@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from propulate_like.cli.mpiexec import Mpiexec, rank_environment
-from propulate_like.journal import Evaluated, read
+from propulate_like.events import Evaluated
+from propulate_like.journal import read
 
 pytestmark = pytest.mark.mpi
 

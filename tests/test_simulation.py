@@ -7,11 +7,11 @@ import pytest
 import propulate_like as pl
 from propulate_like.benchmarks.scaling import costs
 from propulate_like.benchmarks.scaling.schedules import Schedule, conservation, exactness
+from propulate_like.coordination.ending import Reason
 from propulate_like.islands.archipelago import Archipelago
 from propulate_like.population import Reads
 from propulate_like.simulation import Simulation
 from propulate_like.transport.simulated import Network
-from propulate_like.worker import Reason
 
 SPACE = pl.Space({"x": pl.Float(-5, 5), "y": pl.Float(-5, 5)})
 
@@ -60,7 +60,7 @@ def test_fast_ranks_do_the_work_of_slow_ones():
     slow_first = lambda individual, _: 100.0 if individual.id.rank == 0 else 1.0  # noqa: E731
     search = simulation(4, 400, seconds=slow_first)
     ending = search.run()
-    assert search.ranks[0].worker.census.finished <= 3
+    assert search.ranks[0].worker.tally.finished <= 3
     assert ending.seconds < 250.0
 
 

@@ -12,8 +12,9 @@ import time
 from collections import Counter
 from typing import Any
 
+from propulate_like.events import Closed, Evaluated, Moved, Session, Started
 from propulate_like.individual import Individual, Status
-from propulate_like.journal import Closed, Evaluated, Moved, Session, Started, read
+from propulate_like.journal import read
 from propulate_like.report.progress import duration
 from propulate_like.result import last_line, row
 from propulate_like.run import Run

@@ -7,7 +7,7 @@ import math
 import msgspec
 
 from propulate_like.coordination.roster import Roster
-from propulate_like.individual import Individual
+from propulate_like.coordination.tally import Tally
 
 
 class Counts(msgspec.Struct, frozen=True, array_like=True):
@@ -43,16 +43,12 @@ class Census:
     counted twice.
     """
 
-    def __init__(self, roster: Roster) -> None:
-        self.finished = 0
-        self.failed = 0
+    def __init__(self, roster: Roster, tally: Tally) -> None:
         self.tickets = 0
         """Given to ranks that are dead now, less those received of them."""
-        self.best: Individual | None = None
-        """The best of this rank's."""
         self.departed = Counts()
         """What the dead had done, on the lowest living rank."""
-        self._roster = roster
+        self._roster, self._tally = roster, tally
         self._below: dict[int, tuple[tuple[int, ...], Counts]] = {}
         self._told: tuple[tuple[int, ...], Counts] = (), Counts()
 
@@ -63,9 +59,9 @@ class Census:
     @property
     def counts(self) -> Counts:
         """What is known of this rank and all below it: on the lowest living one, of every rank."""
-        best = self.best
+        own, best = self._tally, self._tally.best
         rung, loss = (0, math.inf) if best is None else (best.rung, best.loss)
-        total = Counts(self.finished, self.failed, rung, loss, 1, self.tickets)
+        total = Counts(own.finished, own.failed, rung, loss, 1, self.tickets)
         for rank in self._roster.below:
             dead, counts = self._below.get(rank, ((), None))
             if counts is not None and dead == self._roster.dead:

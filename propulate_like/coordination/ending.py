@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from enum import StrEnum
 
 import msgspec
 
 from propulate_like import messages
 from propulate_like.coordination.roster import Roster
+from propulate_like.events import Died, Evaluated
 from propulate_like.individual import Status
-from propulate_like.journal import Died, Evaluated
 from propulate_like.transport import Transport
+
+
+class Reason(StrEnum):
+    """Why a search ended."""
+
+    EVALUATIONS = "evaluations"
+    SECONDS = "seconds"
+    TARGET = "target"
+    INTERRUPTED = "interrupted"
+    FAILING = "failing"
 
 
 class _Words(msgspec.Struct, frozen=True, kw_only=True):

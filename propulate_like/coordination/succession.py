@@ -15,8 +15,9 @@ from propulate_like.coordination.census import Census, Counts
 from propulate_like.coordination.ending import Farewell
 from propulate_like.coordination.roster import Roster
 from propulate_like.coordination.tickets import Tickets
+from propulate_like.events import Died, Started
 from propulate_like.individual import OK, STOPPED
-from propulate_like.journal import Died, Remains, Started
+from propulate_like.recovery import Remains
 from propulate_like.space import Space
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from propulate_like.events import Evaluated, Started
 from propulate_like.fidelity import Fidelity
 from propulate_like.islands.island import Island
 from propulate_like.islands.migration import Islands, Migrator, island_of
-from propulate_like.journal import Evaluated, Journal, Started
+from propulate_like.journal import Journal
 from propulate_like.messages import Records
 from propulate_like.optimizer import Optimizer, whole_propagator
 from propulate_like.population import Population, Reads

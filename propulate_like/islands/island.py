@@ -8,9 +8,10 @@ import msgspec
 
 from propulate_like import messages
 from propulate_like.coordination.publishing import Publisher
+from propulate_like.events import Moved
 from propulate_like.individual import Individual
 from propulate_like.islands.migration import Migrator
-from propulate_like.journal import Journal, Moved
+from propulate_like.journal import Journal
 from propulate_like.messages import Records
 from propulate_like.optimizer import Optimizer
 from propulate_like.residents import FOR_EVER

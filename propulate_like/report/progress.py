@@ -67,7 +67,7 @@ class Progress:
 
     def _show(self, worker: Worker, now: float, *, over: bool) -> None:
         counts = self._before + worker.census.counts
-        elapsed = self._seconds_before + now - worker.began
+        elapsed = self._seconds_before + now - worker.tally.began
         text = self._text(counts, elapsed, now, over=worker.reason is not None)
         if self._bar is not None:
             reached = counts.finished if self._evaluations is not None else elapsed

@@ -5,10 +5,12 @@ from random import Random
 import pytest
 
 from propulate_like import Float, Space
+from propulate_like.events import Evaluated, Session, Started
 from propulate_like.individual import OK, Outcome
 from propulate_like.islands.archipelago import Archipelago
 from propulate_like.islands.migration import Islands
-from propulate_like.journal import Evaluated, Journal, Remains, Session, Started
+from propulate_like.journal import Journal
+from propulate_like.recovery import Remains
 from propulate_like.simulation import Simulation
 from propulate_like.transport.simulated import Network
 

@@ -12,7 +12,8 @@ import propulate_like as pl
 from propulate_like import equipment
 from propulate_like.cli import show
 from propulate_like.energy import EnergyMeter
-from propulate_like.journal import Journal, Session, journal_path
+from propulate_like.events import Session
+from propulate_like.journal import Journal, journal_path
 from propulate_like.run import Run
 
 

@@ -97,7 +97,8 @@ def jobs(python: str, times: int) -> None:
 
 
 def _ids(folder: Path) -> set[object]:
-    from propulate_like.journal import Evaluated, read
+    from propulate_like.events import Evaluated
+    from propulate_like.journal import read
 
     return {event.id for _, event in read(folder / "run") if isinstance(event, Evaluated)}
 

@@ -11,7 +11,8 @@ from typing import IO
 
 import psutil
 
-from propulate_like.journal import Evaluated, read
+from propulate_like.events import Evaluated
+from propulate_like.journal import read
 from propulate_like.transport import launched
 
 _OBJECTIVE = Path(__file__).with_name("objective.py")

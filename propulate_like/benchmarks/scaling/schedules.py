@@ -9,10 +9,10 @@ from random import Random
 import msgspec
 
 from propulate_like import messages
+from propulate_like.events import Event, Moved
 from propulate_like.individual import Id, Individual
 from propulate_like.islands.archipelago import Archipelago
 from propulate_like.islands.migration import Islands
-from propulate_like.journal import Event, Moved
 from propulate_like.parameters import Float
 from propulate_like.propagators import (
     Chain,
