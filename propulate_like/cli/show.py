@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from typing import Any
 
-from propulate_like.events import Closed, Evaluated, Moved, Session, Started
+from propulate_like.events import Closed, Died, Evaluated, Moved, Session, Started
 from propulate_like.individual import Individual, Status
 from propulate_like.journal import read
 from propulate_like.report.progress import duration
@@ -36,6 +36,7 @@ def status(run: Run) -> dict[str, Any]:
     done_by: Counter[int] = Counter()  # each island
     bests: dict[int, float] = {}
     arrived: Counter[int] = Counter()
+    deaths: dict[tuple[str, int], Died] = {}
     for rank, event in read(run.folder, run.shape):
         match event:
             case Session():
@@ -46,6 +47,8 @@ def status(run: Run) -> dict[str, Any]:
             case Closed():
                 closed[rank] = event
                 latest = max(latest, event.ended)
+            case Died():
+                deaths[event.host, event.pid] = event
             case Moved() if not event.replaced:
                 arrived[event.island] += 1
             case Evaluated():
@@ -63,6 +66,8 @@ def status(run: Run) -> dict[str, Any]:
     ranks = max((session.ranks for session in sessions.values() if session.began == newest), default=0)
     alive = {rank: session for rank, session in sessions.items() if session.began > newest - _LIVE_SECONDS}
     current = {rank: session for rank, session in alive.items() if rank < ranks}  # others are of a session before
+    died = [deaths[each.host, each.pid] for each in current.values() if (each.host, each.pid) in deaths]
+    current = {rank: each for rank, each in current.items() if (each.host, each.pid) not in deaths}
     done = sum(statuses.values())
     total = run.budget.get("evaluations")
     ended = bool(current) and all(rank in closed for rank in current)
@@ -79,6 +84,7 @@ def status(run: Run) -> dict[str, Any]:
         "ranks": sum(session.team for session in current.values()),
         "teams": len(current) if any(session.team > 1 for session in current.values()) else None,
         "devices": {str(rank): list(session.devices) for rank, session in sorted(current.items()) if session.devices},
+        "died": [str(death) for death in died],
         "running": sorted(str(event.id) for rank, event in open_starts.items() if rank in current),
         "failure": None if failure is None else {"id": str(failure.id), "cause": failure.cause},
         "session_seconds": seconds,
@@ -108,6 +114,7 @@ def status_text(known: dict[str, Any]) -> str:
     lines += [f"  {name} = {value}" for name, value in (known["best_params"] or {}).items()]
     ranks = f"{known['ranks']} in {known['teams']} teams" if known["teams"] else known["ranks"]
     lines.append(f"ranks        {ranks}, {known['rate']:.4g} evaluations/s, {duration(known['session_seconds'])}")
+    lines += [f"{'':<13}{death}" for death in known["died"]]
     for rank, devices in known["devices"].items():
         lines.append(f"{f'rank {rank}':<13}{', '.join(devices)}")
     if len(known["islands"]) > 1:
