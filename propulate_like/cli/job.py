@@ -83,6 +83,8 @@ class Job:
         self._missed: Counter[str] = Counter()
         self._leaves_by: float | None = None
         self._shared: set[str] = set()
+        self._seen: set[int] = set()
+        """The processes of ranks that have begun."""
 
     def signal(self, number: int) -> None:
         """Send mpiexec a signal, which it passes on."""
@@ -141,12 +143,13 @@ class Job:
         broken = None
         if ended is not None:
             words = f"{self._mpiexec.path} ended with status {ended} before the search did"
-            broken = Broken(_deaths(died) or words, died, bool(told) and State.FAILED not in states)
+            killed = ended < 0 or ended % 128 in _FATAL
+            broken = Broken(_deaths(died) or words, died, State.FAILED not in states and (bool(told) or killed))
         elif State.FAILED in states and self._has_waited():
             broken = Broken("a rank failed", [], False)
         elif died and not (alive and together and self._mpiexec.heals):
             broken = Broken(_deaths(died), died)
-        elif told and len(told) < self._ranks and not self._placement.hosts.slots and self._lacks_ranks():
+        elif self._lacks_ranks({pid for pid, _, _ in told.values()}):
             broken = Broken("a rank died as it started", [])
         elif told and not alive and self._has_waited():
             broken = Broken(f"{self._mpiexec.path} does not end, though all its ranks have", [])
@@ -156,13 +159,21 @@ class Job:
             broken = Broken(f"the ranks have not begun within {_START_SECONDS:g} s", [])
         return broken
 
-    def _lacks_ranks(self) -> bool:
-        """Whether one died before it could tell anything; the others wait for it in MPI's initialization."""
+    def _lacks_ranks(self, told: set[int]) -> bool:
+        """Whether one has died that had not told anything yet; the others wait for it in MPI's initialization.
+
+        Known on this host alone.
+        """
+        if len(told) == self._ranks or self._placement.hosts.slots:
+            return False
         try:
             children = psutil.Process(self._process.pid).children(recursive=True)
-            return sum(child.cmdline()[1:3] == _MODULE for child in children) < self._ranks
+            living = {child.pid for child in children if child.cmdline()[1:3] == _MODULE}
         except psutil.Error:  # one that ends just now: the next look tells
             return False
+        lacking = self._seen - living - told
+        self._seen |= living
+        return bool(lacking)
 
     def _lost_hosts(self) -> list[str]:
         """Ask the hosts, every few seconds; give those that have not answered several times."""
@@ -179,6 +190,8 @@ class Job:
         return time.monotonic() >= self._leaves_by
 
 
+_FATAL = (signal.SIGABRT, signal.SIGBUS, signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM)
+"""By which mpiexec ends when a rank does before it could tell anything."""
 _UNDER_WAY = (State.STARTING, State.SEARCHING)
 
 

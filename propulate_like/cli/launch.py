@@ -93,7 +93,7 @@ class _Launcher:
         self._job.signal(signal.SIGUSR1)
 
     def _try(self) -> int | Broken:
-        """Carry one job through, on the hosts that answer."""
+        """Carry one job through, on the hosts that answer; none where this one was told to end."""
         hosts = self._placement.hosts
         answering = hosts.answering(self._placement.agent, _ANSWER_SECONDS)
         if lost := [host for host in hosts.slots if host not in answering.slots]:
@@ -111,7 +111,11 @@ class _Launcher:
             self._run.parent.mkdir(parents=True, exist_ok=True)
             shared = self._run.parent
         with tempfile.TemporaryDirectory(prefix=".propulate-like-", dir=shared, ignore_cleanup_errors=True) as folder:
+            if self._stopping:
+                return Broken("interrupted", [])
             self._job = Job(self._mpiexec, self._order, ranks, Path(folder).resolve(), self._environment, placement)
+            if self._stopping:  # just now
+                self._job.signal(signal.SIGKILL)
             try:
                 outcome = self._job.watch()
             finally:

@@ -16,7 +16,7 @@ import msgspec
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.calling import Call
 from propulate_like.evaluation.context import Task
-from propulate_like.evaluation.process import LAST_WORDS, adopt_orphans, die_with_parent
+from propulate_like.evaluation.process import LAST_WORDS, adopt_orphans, die_with_parent, let_go
 from propulate_like.individual import Outcome, Status
 from propulate_like.space import Space
 
@@ -70,6 +70,7 @@ from_child: msgspec.msgpack.Decoder[Reported | Done] = msgspec.msgpack.Decoder(R
 
 def main(descriptor: int) -> None:
     """Serve the rank at the other end of a socket until it closes that."""
+    let_go()
     os.set_inheritable(descriptor, False)
     connection = Connection(descriptor)
     order = from_rank.decode(connection.recv_bytes())

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from propulate_like.individual import Status
+from propulate_like.starting import SIGNALS
 
 if TYPE_CHECKING:
     from psutil import Process
@@ -89,16 +90,17 @@ class Supervised:
         adopt_orphans()
         _set_watch()
         self._mark = f"{os.getpid()}-{next(_numbers)}"
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output if errors is None else errors,
-            env={**stripped(os.environ), **(environment or {}), _MARK: self._mark},
-            pass_fds=pass_fds,
-            start_new_session=True,
-            cwd=folder,
-        )
+        with _held_back() if last_words else contextlib.nullcontext():
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output if errors is None else errors,
+                env={**stripped(os.environ), **(environment or {}), _MARK: self._mark},
+                pass_fds=pass_fds,
+                start_new_session=True,
+                cwd=folder,
+            )
         self.pid = self._process.pid
         self._look_due = 0.0
         self._has_last_words = last_words
@@ -221,6 +223,27 @@ def how_it_ended(what: str, status: int) -> str:
 def stripped(environment: Mapping[str, str]) -> dict[str, str]:
     """Leave out what an MPI launcher tells its ranks, so that a process may use MPI or torch.distributed itself."""
     return {name: value for name, value in environment.items() if not _OF_THE_LAUNCHER.match(name)}
+
+
+@contextlib.contextmanager
+def _held_back() -> Iterator[None]:
+    """Hold signals back that ask for the end: a process that is just being started has this one's group still.
+
+    It is started with them held back, and has to let go of them (see `let_go`).
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def let_go() -> None:
+    """Forget what was held back as this process was started, and hear signals again."""
+    for number in SIGNALS:
+        handler = signal.signal(number, signal.SIG_IGN)
+        signal.signal(number, handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 def signal_at_parents_death(number: int) -> None:
