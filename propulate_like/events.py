@@ -26,7 +26,8 @@ Step = Annotated[int, Meta(ge=0, lt=1 << 62)]
 class Session(msgspec.Struct, tag_field="type", tag="session", frozen=True):
     """A rank began: the first line it writes whenever a run starts or continues. It leads a team of `team` ranks.
 
-    `island` is the number of its island, of so many `islands` (0: not known).
+    `island` is the number of its island, of so many `islands` (0: not known), and the `token` is
+    that by which the run held its folder.
     """
 
     rank: Count
@@ -38,6 +39,7 @@ class Session(msgspec.Struct, tag_field="type", tag="session", frozen=True):
     team: Count = 1
     island: Count = 0
     islands: Count = 0
+    token: str = ""
     format: int = FORMAT
 
 

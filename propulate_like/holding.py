@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,11 +9,12 @@ from typing import Any
 
 from propulate_like import presence
 from propulate_like.forking import fork
-from propulate_like.journal import LOOK_SECONDS, Journal, journal_path
-from propulate_like.ownership import TOKEN, Ownership, owns
+from propulate_like.journal import LOOK_SECONDS, Journal, TakenOver, journal_path
+from propulate_like.ownership import Ownership, owns
 from propulate_like.population import Population
 from propulate_like.recovery import Remains
 from propulate_like.run import Beginning, Run
+from propulate_like.speaking import say
 
 
 class Holding:
@@ -31,7 +31,7 @@ class Holding:
         self._run: Run | None = None
 
     def begin(
-        self, seed: int, populations: Sequence[Population], died: Sequence[int], say: Callable[[str], None]
+        self, seed: int, populations: Sequence[Population], died: Sequence[int], tell: Callable[[str], None]
     ) -> Beginning:
         """Take the folder, and read what stands there; `died` are the ranks whose death ended the session before.
 
@@ -41,16 +41,16 @@ class Holding:
         if self.folder is None:
             return Beginning(seed)
         if self._original is not None:
-            say(f"{self.folder} is a copy of {self._original}, {fork(self._original, self.folder, self._config)}")
-        self._ownership = Ownership.take(self.folder, os.environ.get(TOKEN))
+            tell(f"{self.folder} is a copy of {self._original}, {fork(self._original, self.folder, self._config)}")
+        self._ownership = Ownership.take(self.folder, presence.token)
         self.token = self._ownership.token
-        if os.environ.get(presence.UNSURE):  # ranks that may still run will have seen that it is theirs no more
+        if presence.unsure:  # ranks that may still run will have seen that it is theirs no more
             time.sleep(2 * LOOK_SECONDS)
         if self._config["seed"] is None and not Run.exists(self.folder):
             self._config["seed"] = seed
         self._run = Run.open(self.folder, self._config)
         if self._run.changes:
-            say(f"continuing {self.folder} with {', '.join(change.change for change in self._run.changes)}")
+            tell(f"continuing {self.folder} with {', '.join(change.change for change in self._run.changes)}")
         return self._run.recover(populations, died)
 
     def journal(self, rank: int) -> Journal:
@@ -63,8 +63,17 @@ class Holding:
         if self.folder is None:
             return Remains()
         if self._ownership is None:
-            self._ownership = Ownership.inherit(self.folder, self.token)
-        return Remains.read(journal_path(self.folder, rank))
+            try:
+                self._ownership = Ownership.inherit(self.folder, self.token)
+            except ValueError as error:
+                raise TakenOver(str(error)) from None
+            except OSError as error:
+                say(f"{self.folder}: cannot be held: {error}; the search goes on")
+        try:
+            return Remains.read(journal_path(self.folder, rank), self.token)
+        except ValueError as error:
+            say(f"what rank {rank} had evaluated is not known: {error}")
+            return Remains()
 
     def restore(self) -> None:
         """Write what was removed of the folder meanwhile, where it is there again."""

@@ -52,6 +52,11 @@ class Journal:
         self._ours, self._looked = ours, time.monotonic()
 
     @property
+    def lasts(self) -> bool:
+        """Whether it is on disk."""
+        return self._log is not None
+
+    @property
     def history(self) -> list[Evaluated]:
         """The outcomes that stand in no file: all where there is none, else what could not be written to it."""
         if self._log is None:

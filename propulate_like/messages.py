@@ -10,8 +10,8 @@ from propulate_like.individual import OK, STOPPED, Id, Individual
 from propulate_like.population import Key
 from propulate_like.space import Space
 
-RECORDS, RETIRED, MIGRANT, CURVE, PASS_ON, COUNT, REQUEST, TICKETS, STOP, FAREWELLS, ENDING, ADOPT = (
-    bytes([kind]) for kind in range(12)
+RECORDS, RETIRED, MIGRANT, CURVE, PASS_ON, COUNT, REQUEST, TICKETS, STOP, FAREWELLS, ENDING, HEARD, ADOPT = (
+    bytes([kind]) for kind in range(13)
 )
 
 origin = struct.Struct("<I")

@@ -18,8 +18,6 @@ import msgspec
 from propulate_like.files import read_small
 from propulate_like.speaking import printable, say
 
-TOKEN = "PROPULATE_LIKE_TOKEN"  # noqa: S105 (a variable's name)
-"""Set by a launcher that starts a job again: the folder is taken over at once from a job with the same token."""
 BEAT_SECONDS = 4.0
 SILENT_SECONDS = 16.0
 """An owner on another host that gave no sign of life for so long is dead."""
@@ -82,7 +80,7 @@ class Ownership:
         """Take a folder, which is made where there is none; ValueError where another run holds it.
 
         Of a former owner on another host nothing is known but when it last gave a sign of life: that is waited for.
-        `token` is the launcher's (see TOKEN).
+        From another job of the same launcher, which has a `token`, it is taken over at once.
         """
         folder.mkdir(parents=True, exist_ok=True)
         owner = _Owner.here(uuid.uuid4().hex, token or "")
@@ -129,8 +127,9 @@ class Ownership:
     def _beat(self) -> None:
         seen = _look(self._folder / _FILE)
         if seen is None:
-            self.gone = not self._folder.is_dir()
-            if not self.gone:
+            self.gone = not (self._folder / "config.yaml").exists()
+            self.lost = not self.gone
+            if self._folder.is_dir() and self.gone:
                 _create(self._folder / _FILE, self._owner)
         elif seen.owner.token == self.token:
             os.utime(self._folder / _FILE)
@@ -140,10 +139,13 @@ class Ownership:
 
 
 def owns(folder: Path, token: str) -> bool:
-    """Say whether no other run has taken the folder over from the one with this token."""
+    """Say whether no other run has taken the folder over from the one with this token.
+
+    Without an owner it is another's that has ended, unless somebody removed more than that.
+    """
     with contextlib.suppress(OSError, ValueError):
         seen = _look(folder / _FILE)
-        return seen is None or seen.owner.token == token
+        return not (folder / "config.yaml").exists() if seen is None else seen.owner.token == token
     return True
 
 

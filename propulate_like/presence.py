@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 
@@ -14,6 +15,17 @@ DIED = "PROPULATE_LIKE_DIED"
 """Set by the launcher to the ranks, such as 0,3, whose death ended the job before."""
 UNSURE = "PROPULATE_LIKE_UNSURE"
 """Set by the launcher where ranks of the job before may still run, unknown to it."""
+TOKEN = "PROPULATE_LIKE_TOKEN"  # noqa: S105 (a variable's name)
+"""Set by the launcher to what all its jobs bear: a job takes a run's folder over at once from another one of them."""
+
+_told = {name: os.environ.pop(name, "") for name in (JOB, DIED, UNSURE, TOKEN)}  # not for what a rank itself starts
+watched = bool(_told[JOB])
+"""Whether a launcher watches this rank."""
+unsure = bool(_told[UNSURE])
+"""Whether ranks of the job before may still run."""
+token = _told[TOKEN] or None
+died_before = [int(rank) for rank in _told[DIED].split(",") if rank.isdigit()]
+"""The ranks whose death ended the job before."""
 
 
 class State(StrEnum):
@@ -21,7 +33,7 @@ class State(StrEnum):
 
     STARTING = "starting"
     SEARCHING = "searching"
-    """It waits for no other rank any more: if one dies, it goes on."""
+    """It needs no other rank any more: where the MPI lets it, it goes on if one dies."""
     DONE = "done"
     FAILED = "failed"
     """It ended by an error of the program, which would come again."""
@@ -29,13 +41,8 @@ class State(StrEnum):
 
 def tell(state: State) -> None:
     """Tell the launcher, where there is one, how far this rank is."""
-    folder = os.environ.get(JOB)
-    if folder is not None:
-        rank, _ = launched() or (0, 1)
-        path = Path(folder) / f"rank-{rank}"
-        temporary = path.with_suffix(".partial")
-        temporary.write_text(f"{os.getpid()} {os.uname().nodename} {state}", encoding="utf-8")
-        temporary.replace(path)
+    rank, _ = launched() or (0, 1)
+    _leave(f"rank-{rank}", f"{os.getpid()} {os.uname().nodename} {state}")
 
 
 def hear(folder: Path) -> dict[int, tuple[int, str, State]]:
@@ -49,11 +56,7 @@ def hear(folder: Path) -> dict[int, tuple[int, str, State]]:
 
 def leave_status(status: int) -> None:
     """Leave the exit status of the search where the launcher looks for it: what mpiexec exits with says too little."""
-    folder = os.environ.get(JOB)
-    if folder is not None:
-        temporary = Path(folder) / "exit.partial"
-        temporary.write_text(str(status), encoding="utf-8")
-        temporary.replace(Path(folder) / "exit")
+    _leave("exit", str(status))
 
 
 def status_left(folder: Path) -> int | None:
@@ -62,6 +65,10 @@ def status_left(folder: Path) -> int | None:
     return int(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
-def died_before() -> list[int]:
-    """Give the ranks whose death ended the job before."""
-    return [int(rank) for rank in os.environ.get(DIED, "").split(",") if rank.isdigit()]
+def _leave(name: str, words: str) -> None:
+    if watched:
+        path = Path(_told[JOB]) / name
+        temporary = path.with_suffix(".partial")
+        with suppress(OSError):  # of a full disk, say, which is no reason to end a search
+            temporary.write_text(words, encoding="utf-8")
+            temporary.replace(path)

@@ -25,7 +25,8 @@ class Remains(msgspec.Struct):
     best: Evaluated | None = None
     failure: Evaluated | None = None
     ended: float = 0.0
-    unfinished: Started | None = None
+    unfinished: dict[Id, Started] = {}
+    """What was begun, or was to be, and has not ended: what began last is what it was evaluating."""
     died: list[Died] = []
 
     @property
@@ -34,8 +35,11 @@ class Remains(msgspec.Struct):
         return sum(self.statuses.values())
 
     @classmethod
-    def read(cls, path: Path) -> Remains:
-        """Read a journal from the beginning of its newest session on; nothing where there is no such file."""
+    def read(cls, path: Path, token: str = "") -> Remains:
+        """Read a journal from the beginning of its newest session on.
+
+        Nothing where there is no such file, or, with a `token`, where that session is not of the same run.
+        """
         remains = cls()
         with suppress(FileNotFoundError):
             for event in decode(lines(path), source=path):
@@ -43,13 +47,15 @@ class Remains(msgspec.Struct):
                     remains = cls(event)
                 else:
                     remains.take(event)
-        return remains
+        ours = remains.session is not None and remains.session.token == token
+        return remains if ours or not token else cls()
 
     def take(self, event: Event) -> None:
         """Take in the next event."""
         match event:
             case Started():
-                self.unfinished = event
+                self.unfinished.pop(event.id, None)
+                self.unfinished[event.id] = event
             case Evaluated():
                 self._count(event)
             case Died():
@@ -58,13 +64,12 @@ class Remains(msgspec.Struct):
     def death(self, rank: int) -> Died:
         """Note that the rank died in that session."""
         host, pid = ("", 0) if self.session is None else (self.session.host, self.session.pid)
-        return Died(rank, time.time(), host, pid, None if self.unfinished is None else self.unfinished.id)
+        return Died(rank, time.time(), host, pid, next(reversed(self.unfinished), None))
 
     def _count(self, event: Evaluated) -> None:
         self.statuses[event.status] = self.statuses.get(event.status, 0) + 1
         self.ended = event.ended
-        if self.unfinished is not None and self.unfinished.id == event.id:
-            self.unfinished = None
+        self.unfinished.pop(event.id, None)
         if event.loss is None:
             self.failure = self.failure or event
         elif self.best is None or event.order < self.best.order:

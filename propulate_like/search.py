@@ -229,6 +229,8 @@ class _Search:
                     say(str(error))
                 else:
                     traceback.print_exc()
+                if not isinstance(error, Wedged):  # which may pass
+                    presence.tell(State.FAILED)
                 self.world.abort()
             raise
         if self.team is not None:
@@ -308,7 +310,7 @@ class _Search:
         return start
 
     def _begin(self) -> Beginning:
-        died = sorted({rank // self.settings.ranks_per_worker for rank in presence.died_before()})
+        died = sorted({rank // self.settings.ranks_per_worker for rank in presence.died_before})
         return self.holding.begin(self.optimizer.seed, self.archipelago.recovering(), died, self._say)
 
     def _say(self, news: str) -> None:
@@ -352,6 +354,7 @@ class _Search:
                 team=self.settings.ranks_per_worker,
                 island=self.optimizer.island,
                 islands=len(self.archipelago.layout),
+                token=self.holding.token,
             )
         )
         if rank == 0:
@@ -376,6 +379,7 @@ class _Search:
             unfinished=self.archipelago.share(begun, rank),
             layout=self.archipelago.layout,
             remains=self.holding.inherit,
+            grace=self.settings.grace,
             watch=watch,
         )
 

@@ -165,8 +165,8 @@ class Simulation:
             self._schedule(rank, min(rank.noticed, rank.end.next_arrival))
         else:
             rank.individual = None
-            deadline = self._deadline if self._deadline > self.now else math.inf
-            self._schedule(rank, min(rank.noticed, rank.end.first_arrival, deadline))
+            deadlines = [time for time in (self._deadline, rank.worker.waits_until) if time > self.now]
+            self._schedule(rank, min(rank.noticed, rank.end.first_arrival, *deadlines))
 
     def _beat(self, rank: _Rank) -> None:
         """Let a rank that is evaluating look at its messages."""

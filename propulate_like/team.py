@@ -11,7 +11,6 @@ import math
 import os
 import signal
 import socket
-import sys
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -27,6 +26,7 @@ from propulate_like.evaluation.pulse import Pulse
 from propulate_like.events import Started
 from propulate_like.individual import OK, STOPPED, Individual, Outcome, Status
 from propulate_like.space import Space
+from propulate_like.speaking import say
 from propulate_like.transport import Team
 from propulate_like.waiting import Pause
 
@@ -125,7 +125,7 @@ class _Member:
 
     def _die(self) -> None:
         """End this process, too: a team lives as a whole, and the other teams go on without it."""
-        print(f"a team ends: its member {next(iter(self._transport.dead))} died", file=sys.stderr, flush=True)
+        say(f"a team ends: its member {next(iter(self._transport.dead))} died")
         os.kill(os.getpid(), signal.SIGKILL)
 
     def _take(self, peer: int, message: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Protocol, cast
@@ -28,6 +27,7 @@ from propulate_like.journal import Journal
 from propulate_like.optimizer import Optimizer
 from propulate_like.pruning.pruner import Judges
 from propulate_like.recovery import Remains
+from propulate_like.speaking import say
 from propulate_like.transport import Transport
 from propulate_like.waiting import Pause
 
@@ -45,6 +45,10 @@ GOODBYE_SECONDS = 10.0
 """How long an interrupted search waits for other ranks."""
 POISONOUS = 2
 """An individual is not evaluated any more once so many ranks have died over it."""
+
+
+_TOLD = (Reason.EVALUATIONS, Reason.TARGET, Reason.FAILING)
+"""Why a search ends that ranks must be told; each sees by itself that the time is over."""
 
 
 class Watcher(Protocol):
@@ -74,6 +78,7 @@ class Worker:
         unfinished: Iterable[Started] = (),
         layout: Sequence[range] = (),
         remains: Callable[[int], Remains] = lambda _rank: Remains(),
+        grace: float = 0.0,
         watch: Watcher | None = None,
         clock: Callable[[], float] = time.perf_counter,
         epoch: float | None = None,
@@ -81,7 +86,8 @@ class Worker:
         """Search until the tickets are used up, `deadline` (of the clock) or a loss of at most `target`.
 
         Those `unfinished` before are evaluated first, and have tickets reserved. `layout` has the ranks of each island,
-        and `remains` tells what a dead rank left. The `clock` counts seconds since `epoch` (Unix time).
+        and `remains` tells what a dead rank left. Where the search is interrupted, it waits for evaluations for a
+        `grace`. The `clock` counts seconds since `epoch` (Unix time).
         """
         self.optimizer, self.transport, self.tickets = optimizer, transport, tickets
         self.evaluator = evaluator
@@ -95,17 +101,20 @@ class Worker:
         self._journal, self._watch, self._clock = journal, watch, clock
         self._reporting = Reporting(judges, island.publisher)
         self._report = self.report
-        self._deadline, self._target = deadline, target
-        self._unfinished = list(unfinished)
-        tickets.reserved = len(self._unfinished)
+        self._deadline, self._target, self._grace = deadline, target, grace
+        self._unfinished: list[Started] = []
+        for started in unfinished:
+            self._adopt(started)
         self._succession = Succession(self.roster, layout or [range(transport.size)], tickets, self.census, remains)
-        self._watchdog = Watchdog(transport, self.roster, clock)
+        self._watchdog = Watchdog(transport, self.roster, self.tally, clock)
         self._pulse = Pulse(self.exchange, lambda: self._begun)
         self._begun = 0
         self._long = True
         self._due = self._report_due = self.tally.began
         self._epoch = time.time() - self.tally.began if epoch is None else epoch
         self._leaves_by = math.inf
+        self.waits_until = math.inf
+        """When it leaves for certain, once it knows what the search came to."""
         self._give_up_after = max(FAILURES_BEFORE_GIVING_UP, 2 * transport.size)
         self._gathering = Gathering(transport, self.roster)
         self._spoke = False
@@ -285,12 +294,12 @@ class Worker:
         self._gathering.rearrange()
         if not self._spoke:
             self.island.bury(dead)
-            if self.reason is not None and self.reason is not Reason.INTERRUPTED:  # they may have told some alone
-                self._send_all(self.transport.peers, messages.STOP + self.reason.encode())
+        if self.reason in _TOLD and self._gathering.ending is None:  # the dead may have told some ranks alone
+            self._send_all(self.transport.peers, messages.STOP + str(self.reason).encode())
         if self.roster.leads:
-            for death, started in self._succession.take_over():
+            for death, begun in self._succession.take_over():
                 self._journal.write(death)
-                print(self._succession.obituary(death, started, self.optimizer.space), file=sys.stderr, flush=True)
+                say(self._succession.obituary(death, begun, self.optimizer.space))
         self._report_counts()
         self._stop_if_due()
 
@@ -304,6 +313,8 @@ class Worker:
             self.transport.send(heir, messages.ADOPT + msgspec.json.encode(started))
 
     def _adopt(self, started: Started) -> None:
+        """Keep it, with its ticket, for the next evaluation; on disk, too, where it is found if this rank dies."""
+        self._journal.write(started)
         self._unfinished.append(started)
         self.tickets.reserved = len(self._unfinished)
 
@@ -332,7 +343,7 @@ class Worker:
         Perhaps this rank alone was interrupted; mostly all were, who would tell all others otherwise.
         """
         if self._leaves_by == math.inf:
-            self._leaves_by = self._clock() + GOODBYE_SECONDS
+            self._leaves_by = self._clock() + self._grace + GOODBYE_SECONDS
             reason = Reason.SECONDS if self.reason is Reason.SECONDS else Reason.INTERRUPTED
             self._send_all(self.roster.neighbours, messages.STOP + reason.encode())
 
@@ -386,6 +397,7 @@ class Worker:
             records=self.island.publisher.records,
             history=self._journal.history,
             died=self._succession.died,
+            heritage=self._heritage(),
         )
         self._gathering.speak(word)
         self._spoke = True
@@ -393,7 +405,9 @@ class Worker:
             ghosts = self._succession.ghosts()
             self._gathering.exchange(ghosts, patient=self._clock() < self._leaves_by)
             self.transport.flush()
-            if self._gathering.ending is not None or self._clock() >= self._leaves_by + GOODBYE_SECONDS:
+            if self._gathering.ending is not None and self.waits_until == math.inf:
+                self.waits_until = self._clock() + GOODBYE_SECONDS
+            if self._gathering.over or self._clock() >= min(self.waits_until, self._leaves_by + GOODBYE_SECONDS):
                 break
             yield pause.next()
             self._receive()
@@ -401,3 +415,8 @@ class Worker:
         self._journal.close()
         self.transport.close(GOODBYE_SECONDS)
         return self._gathering.ending or Ending.of([word])
+
+    def _heritage(self) -> Individual | None:
+        """Give the best of a dead rank's, where nothing but the memory of others tells of it."""
+        best = self.optimizer.best
+        return best if best is not None and best.id.rank in self.roster.dead and not self._journal.lasts else None

@@ -68,7 +68,7 @@ def test_what_a_dead_rank_was_evaluating_is_evaluated_by_another(tmp_path):
     deaths = [event for _, event in read(tmp_path / "run") if isinstance(event, Died)]
     assert [death.rank for death in deaths] == [1], output
     again = [event for _, event in read(tmp_path / "run") if isinstance(event, Started) and event.deaths == 1]
-    assert [event.id for event in again] == [deaths[0].id]
+    assert {event.id for event in again} == {deaths[0].id}
     assert deaths[0].id in {event.id for _, event in read(tmp_path / "run") if isinstance(event, Evaluated)}
     assert evaluated(tmp_path) == (60, 60)
 

@@ -448,8 +448,8 @@ class TestFolder:
             in command("run", "search.yaml", "--check", "--set", "budget.evaluations=20").stdout
         )
         refused = command("run", "search.yaml", "--check", "--set", "seed=6", check=False)
-        assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
-        assert "search.yaml: run is of another search: seed was 5, and now is 6" in refused.stderr
+        assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 3)
+        assert "search.yaml: run/config.yaml is of another search:\n  seed: was 5, is 6\n" in refused.stderr
         for arguments in (("status", "run"), ("results", "run"), ("results", "run", "--failed", "--format", "csv")):
             command(*arguments)
         assert state() == before

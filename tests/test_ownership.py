@@ -14,7 +14,8 @@ from conftest import SECONDS
 
 import propulate_like as pl
 from propulate_like import ownership
-from propulate_like.ownership import TOKEN, Ownership, owns
+from propulate_like.ownership import Ownership, owns
+from propulate_like.presence import TOKEN
 
 SLOW = """\
 import os, sys, time

@@ -221,7 +221,7 @@ def main() -> None:
 
 
 def _fail(error: BaseException) -> None:
-    print(printable(str(error)), file=sys.stderr)
+    print(printable(str(error), "\n"), file=sys.stderr)
     sys.exit(rank.BAD_INPUT)
 
 

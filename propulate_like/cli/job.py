@@ -28,6 +28,8 @@ _MODULE = ["-m", "propulate_like.cli.rank"]
 _LOOK_SECONDS = 0.1
 _ASK_SECONDS, _ANSWER_SECONDS, _MISSES = 5.0, 5.0, 2
 _END_SECONDS = 2.0
+_LACK_SECONDS = 5.0
+"""For so long all ranks that there are may have begun without others appearing: mpiexec starts them at once."""
 _LEAVE_SECONDS = 10.0
 """For so long a job may stay when its search has ended, or all its ranks have died."""
 _START_SECONDS = 600.0
@@ -85,6 +87,7 @@ class Job:
         self._shared: set[str] = set()
         self._seen: set[int] = set()
         """The processes of ranks that have begun."""
+        self._full = self._began  # when it was last possible that more begin
 
     def signal(self, number: int) -> None:
         """Send mpiexec a signal, which it passes on."""
@@ -136,7 +139,8 @@ class Job:
         told = presence.hear(self._folder)
         alive = {rank for rank, (pid, host, _) in told.items() if host != os.uname().nodename or _lives(pid)}
         states = [state for _, _, state in told.values()]
-        died = sorted(rank for rank, (_, _, state) in told.items() if rank not in alive and state in _UNDER_WAY)
+        gone = {rank: state for rank, (_, _, state) in told.items() if rank not in alive}
+        died = sorted(rank for rank, state in gone.items() if state is State.SEARCHING) if ended is None else []
         together = len(told) == self._ranks and State.STARTING not in states
         if together and not self._shared:
             self._shared = {name for pid, _, _ in told.values() for name in _shared_memory(pid)}
@@ -144,11 +148,13 @@ class Job:
         if ended is not None:
             words = f"{self._mpiexec.path} ended with status {ended} before the search did"
             killed = ended < 0 or ended % 128 in _FATAL
-            broken = Broken(_deaths(died) or words, died, State.FAILED not in states and (bool(told) or killed))
+            broken = Broken(words, [], State.FAILED not in states and (bool(told) or killed))
         elif State.FAILED in states and self._has_waited():
             broken = Broken("a rank failed", [], False)
         elif died and not (alive and together and self._mpiexec.heals):
             broken = Broken(_deaths(died), died)
+        elif State.STARTING in gone.values():
+            broken = Broken("a rank died as it started", died)
         elif self._lacks_ranks({pid for pid, _, _ in told.values()}):
             broken = Broken("a rank died as it started", [])
         elif told and not alive and self._has_waited():
@@ -173,7 +179,9 @@ class Job:
             return False
         lacking = self._seen - living - told
         self._seen |= living
-        return bool(lacking)
+        if not told or len(living | told) == self._ranks or living - told:
+            self._full = time.monotonic()
+        return bool(lacking) or time.monotonic() - self._full > _LACK_SECONDS
 
     def _lost_hosts(self) -> list[str]:
         """Ask the hosts, every few seconds; give those that have not answered several times."""
@@ -192,7 +200,8 @@ class Job:
 
 _FATAL = (signal.SIGABRT, signal.SIGBUS, signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM)
 """By which mpiexec ends when a rank does before it could tell anything."""
-_UNDER_WAY = (State.STARTING, State.SEARCHING)
+_SEGMENTS = ("mpich_shm_", "sm_segment.")
+"""The names of what MPICH and Open MPI share; whatever else a rank has mapped is the user's."""
 
 
 def _deaths(ranks: list[int]) -> str:
@@ -211,4 +220,5 @@ def _shared_memory(pid: int) -> set[str]:
         maps = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
     except OSError:
         return set()
-    return {line.split(maxsplit=5)[5] for line in maps.splitlines() if " /dev/shm/" in line and "(deleted)" not in line}
+    names = {line.split(maxsplit=5)[5] for line in maps.splitlines() if " /dev/shm/" in line}
+    return {name for name in names if Path(name).name.startswith(_SEGMENTS) and not name.endswith("(deleted)")}

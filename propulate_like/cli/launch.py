@@ -21,10 +21,10 @@ from propulate_like.cli.rank import FAILED, Order
 from propulate_like.config import Config
 from propulate_like.journal import count_evaluated
 from propulate_like.report.progress import TERMINAL
+from propulate_like.speaking import say
 from propulate_like.starting import INTERRUPTED, SIGNALS
 
 RESTARTS = 3
-_TOKEN = "PROPULATE_LIKE_TOKEN"  # noqa: S105 (a variable's name)
 _ANSWER_SECONDS = 5.0
 
 
@@ -47,7 +47,7 @@ class _Launcher:
         self._grace = config.settings.evaluation.grace
         self._team = config.settings.evaluation.ranks_per_worker
         self._mpiexec = Mpiexec()
-        self._environment = rank_environment(ranks) | {_TOKEN: secrets.token_hex(16)}
+        self._environment = rank_environment(ranks) | {presence.TOKEN: secrets.token_hex(16)}
         if sys.stderr.isatty():
             terminal = f"{os.ttyname(sys.stderr.fileno())}:{shutil.get_terminal_size().columns}"
             self._environment[TERMINAL] = terminal
@@ -64,12 +64,12 @@ class _Launcher:
             if self._stopping:
                 print("interrupted", file=sys.stderr)
                 return INTERRUPTED
-            _say(outcome.reason)
+            say(outcome.reason)
             if count_evaluated(self._run) > before:
                 left = restarts
             if left == 0 or not outcome.may_pass:
                 again = f"; to try again: {self._order.command}" if outcome.may_pass else ""
-                _say(f"the search has not ended{again}")
+                say(f"the search has not ended{again}")
                 return FAILED
             left -= 1
             self._environment[presence.DIED] = ",".join(map(str, outcome.died))
@@ -97,7 +97,7 @@ class _Launcher:
         hosts = self._placement.hosts
         answering = hosts.answering(self._placement.agent, _ANSWER_SECONDS)
         if lost := [host for host in hosts.slots if host not in answering.slots]:
-            _say(f"no answer from {', '.join(lost)}")
+            say(f"no answer from {', '.join(lost)}")
         if hosts.slots and not answering.slots:
             time.sleep(_ANSWER_SECONDS)
             return Broken("no host answers", [])
@@ -105,7 +105,7 @@ class _Launcher:
         ranks = hosts.ranks_left(answering, self._ranks)
         ranks = max(ranks - ranks % self._team, self._team)
         if self._job is not None:
-            _say(f"starting {ranks} ranks again from {self._run}")
+            say(f"starting {ranks} ranks again from {self._run}")
         shared = None
         if hosts.slots:
             self._run.parent.mkdir(parents=True, exist_ok=True)
@@ -119,13 +119,9 @@ class _Launcher:
             try:
                 outcome = self._job.watch()
             finally:
-                clean = self._job.end(f"{_TOKEN}={self._environment[_TOKEN]}")
+                clean = self._job.end(f"{presence.TOKEN}={self._environment[presence.TOKEN]}")
         if isinstance(outcome, int):
             return outcome
         if unsure := [host for host in answering.slots if host not in clean.slots]:
-            _say(f"ranks may still run on {', '.join(unsure)}")
+            say(f"ranks may still run on {', '.join(unsure)}")
         return outcome._replace(unsure=unsure)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

@@ -19,6 +19,7 @@ from propulate_like import presence, starting
 from propulate_like.config import Config, ConfigError, text_of
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.command import Command
+from propulate_like.journal import TakenOver
 from propulate_like.presence import State
 from propulate_like.result import Result, SearchFailed, last_line
 from propulate_like.search import maximize, minimize
@@ -84,6 +85,8 @@ def _run(order: Order) -> _Outcome:
         result = failure.result
         status = _say(rank == result.speaker, f"{failure}", FAILED)
         return _Outcome(status, bool(result.deaths))
+    except TakenOver as error:  # on one rank; several end at once
+        return _Outcome(_say(True, str(error), FAILED))
     except ConfigError as error:
         return _Outcome(_say(first, printable(str(error), "\n"), BAD_INPUT))
     except ValueError as error:
@@ -191,7 +194,7 @@ def main(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
-    return 0 if presence.JOB in os.environ else status
+    return 0 if presence.watched else status
 
 
 if __name__ == "__main__":

@@ -102,52 +102,84 @@ _words = msgspec.msgpack.Decoder(dict[int, bytes])
 
 
 class Gathering:
-    """One rank's part in it: hears the ranks below, speaks to the one above, and repeats what the lowest one says."""
+    """One rank's part in it: hears the ranks below, speaks to the one above, and repeats what the lowest one says.
+
+    A rank leaves once all below it have heard the ending: if one dies first, those below that one are told instead.
+    """
 
     def __init__(self, transport: Transport, roster: Roster) -> None:
         self.ending: Ending | None = None
         self._transport, self._roster = transport, roster
         self._words: dict[int, bytes] = {}
         self._told = False
+        self._deaf: set[int] = set()  # to the ending, among those that this rank is to tell
+        self._tellers: set[int] = set()
 
     @property
     def complete(self) -> bool:
         """Whether all ranks below have given their last words."""
         return self._roster.all_below <= self._words.keys()
 
+    @property
+    def over(self) -> bool:
+        """Whether all below have heard the ending; the rank that told this one has been sent word."""
+        return self.ending is not None and not self._deaf
+
     def handle(self, peer: int, kind: bytes, content: bytes) -> None:
         """Take the words of ranks below, or the ending; to one that did not hear the ending, it is repeated."""
         if kind == messages.FAREWELLS:
             self._words.update(_words.decode(content))
             if self.ending is not None:
-                self._transport.send(peer, messages.ENDING + msgspec.json.encode(self.ending))
-        elif kind == messages.ENDING and self.ending is None:
-            self.ending = _ending.decode(content)
-            self._hand_down(self.ending)
+                self._hand_down(self.ending, [peer])
+        elif kind == messages.HEARD:
+            self._deaf.discard(peer)
+            self._confirm()
+        elif kind == messages.ENDING:
+            self._tellers.add(peer)
+            if self.ending is None:
+                self.ending = _ending.decode(content)
+                self._hand_down(self.ending, self._below(self._roster.rank, self.ending))
+            self._confirm()
 
     def speak(self, word: Farewell) -> None:
         """Give this rank's last words."""
         self._words[self._roster.rank] = msgspec.json.encode(word)
 
     def rearrange(self) -> None:
-        """Speak again, to the rank that is above this one since others died, and to those below."""
+        """Speak again, to the rank that is above this one now, and tell those that the dead may not have told."""
         self._told = False
-        if self.ending is not None:
-            self._hand_down(self.ending)
+        if self.ending is None:
+            return
+        while dead := self._deaf & set(self._roster.dead):
+            for rank in dead:
+                self._deaf.discard(rank)
+                self._hand_down(self.ending, self._below(rank, self.ending))
+        self._confirm()
 
     def exchange(self, ghosts: dict[int, Farewell], *, patient: bool) -> None:
         """Pass on what was said, once it is complete, or as it is; the lowest rank adds what `ghosts` could not say."""
-        if self._told or (patient and not self.complete):
+        if self._told or self.ending is not None or (patient and not self.complete):
             return
         self._told = True
         if self._roster.above is not None:  # the words are not read on their way
             self._transport.send(self._roster.above, messages.FAREWELLS + msgspec.msgpack.encode(self._words))
-        elif self.ending is None:
+        else:
             words = ghosts | {rank: _farewell.decode(word) for rank, word in self._words.items()}
             self.ending = Ending.of(list(words.values()), self._roster.dead)
-            self._hand_down(self.ending)
+            self._hand_down(self.ending, self._below(self._roster.rank, self.ending))
 
-    def _hand_down(self, ending: Ending) -> None:
-        content = msgspec.json.encode(ending)
-        for peer in Roster(self._roster.rank, self._roster.size, ending.dead).below:
-            self._transport.send(peer, messages.ENDING + content)
+    def _below(self, rank: int, ending: Ending) -> list[int]:
+        """Give those whom a rank tells: by the list of the dead of the rank that said the ending, so by one tree."""
+        return Roster(rank, self._roster.size, ending.dead).below
+
+    def _hand_down(self, ending: Ending, ranks: Sequence[int]) -> None:
+        content = messages.ENDING + msgspec.json.encode(ending)
+        for rank in ranks:
+            self._deaf.add(rank)
+            self._transport.send(rank, content)
+
+    def _confirm(self) -> None:
+        if self.over:
+            for teller in self._tellers:
+                self._transport.send(teller, messages.HEARD)
+            self._tellers.clear()

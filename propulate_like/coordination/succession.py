@@ -39,11 +39,11 @@ class Succession:
         self.died: list[Died] = []
         """All deaths that are known here, noted by this rank or by one that led before it."""
         self._unfinished: list[Started] = []
-        self._minted = 0
+        self._minted = self._heirs = 0
         self._due = False
 
-    def take_over(self) -> list[tuple[Died, Started | None]]:
-        """Find out what was left by ranks that have died: their deaths, each with the evaluation that it broke off.
+    def take_over(self) -> list[tuple[Died, list[Started]]]:
+        """Find out what was left by ranks that have died: their deaths, each with what it keeps from being evaluated.
 
         What an earlier successor had found out, and noted, is not given again.
         """
@@ -53,12 +53,13 @@ class Succession:
                 self._remains[rank] = remains = self._read(rank)
                 self._census.departed += _counts(remains)
                 self._due = True
-                found.append((remains.death(rank), _once_more(remains.unfinished)))
+                death = remains.death(rank)
+                found.append((death, [_begun(each, death) for each in remains.unfinished.values()]))
                 self.died += remains.died
         known = {death.rank for death in self.died}
-        found = [(death, started) for death, started in found if death.rank not in known]
+        found = [(death, begun) for death, begun in found if death.rank not in known]
         self.died += [death for death, _ in found]
-        self._unfinished += [started for _, started in found if started is not None]
+        self._unfinished += [started for _, begun in found for started in begun]
         return found
 
     def mint(self) -> list[Started]:
@@ -77,13 +78,14 @@ class Succession:
         return unfinished
 
     def heir(self, started: Started) -> int:
-        """Give the rank to evaluate what a dead one had begun: of the individual's island, if any lives there."""
-        living = self._living(started.id.island % len(self._layout))
-        return living[0] if living else self._roster.rank
+        """Give a rank to evaluate what a dead one had begun, in turn: of its island, if any lives there."""
+        living = self._living(started.id.island % len(self._layout)) or self._roster.living
+        self._heirs += 1
+        return living[self._heirs % len(living)]
 
-    def obituary(self, death: Died, started: Started | None, space: Space) -> str:
+    def obituary(self, death: Died, begun: list[Started], space: Space) -> str:
         """Say who died, over what, and who is left."""
-        params = "" if started is None else f" {started.individual(space).params}"
+        params = "".join(f" {started.individual(space).params}" for started in begun if started.id == death.id)
         island = next(number for number, ranks in enumerate(self._layout) if death.rank in ranks)
         lost = "" if self._living(island) else f"; island {island} has none left"
         return f"{death}{params}; {len(self._roster.living)} of {self._roster.size} ranks go on{lost}"
@@ -108,8 +110,8 @@ class Succession:
         return [rank for rank in self._layout[island] if rank not in self._roster.dead]
 
 
-def _once_more(started: Started | None) -> Started | None:
-    return None if started is None else msgspec.structs.replace(started, deaths=started.deaths + 1)
+def _begun(started: Started, death: Died) -> Started:
+    return msgspec.structs.replace(started, deaths=started.deaths + (started.id == death.id))
 
 
 def _counts(remains: Remains) -> Counts:

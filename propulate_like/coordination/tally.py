@@ -16,6 +16,8 @@ class Tally:
     def __init__(self, began: float) -> None:
         self.began = self.last_start = began
         self.finished = self.failed = 0
+        self.longest = 0.0
+        """The seconds that its longest evaluation took."""
         self.best: Individual | None = None
         self.failure: Individual | None = None
         """The first one."""
@@ -26,6 +28,7 @@ class Tally:
     def count(self, individual: Individual) -> None:
         """Take in an individual that was evaluated on this rank."""
         self.finished += 1
+        self.longest = max(self.longest, individual.seconds)
         status = individual.status
         if status is not OK:
             self._statuses[status] += 1
@@ -47,8 +50,15 @@ class Tally:
         records: int,
         history: list[Evaluated],
         died: list[Died],
+        heritage: Individual | None = None,
     ) -> Farewell:
-        """Give this rank's last words, where its clock counts the seconds since `epoch` (Unix time)."""
+        """Give this rank's last words, where its clock counts the seconds since `epoch` (Unix time).
+
+        A better `heritage` stands for its best.
+        """
+        best = self.best
+        if heritage is not None and (best is None or heritage.order < best.order):
+            best = heritage
         return Farewell(
             reason=reason,
             statuses={OK: self.finished - self._statuses.total(), **self._statuses},
@@ -59,7 +69,7 @@ class Tally:
             batches=transport.batches,
             volume=transport.volume,
             records=records,
-            best=None if self.best is None else Evaluated.of(self.best),
+            best=None if best is None else Evaluated.of(best),
             failure=None if self.failure is None else Evaluated.of(self.failure),
             history=history,
             died=died,

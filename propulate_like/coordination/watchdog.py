@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from propulate_like.coordination.roster import Roster
+from propulate_like.coordination.tally import Tally
 from propulate_like.transport import Transport
 
 PATIENCE_SECONDS = 120.0
-"""For so long a rank that waits bears that others take nothing it sends: they may be in an evaluation that is deaf."""
+"""For so long a rank that waits bears that others take nothing it sends: they may be in an evaluation that is deaf.
+
+At least: evaluations that are known to take long are borne twice as long as they take.
+"""
 
 
 class Wedged(RuntimeError):  # noqa: N818 (it says what happened)
@@ -22,8 +26,8 @@ class Wedged(RuntimeError):  # noqa: N818 (it says what happened)
 class Watchdog:
     """Watches one rank's sending while the rank has nothing to do but wait."""
 
-    def __init__(self, transport: Transport, roster: Roster, clock: Callable[[], float]) -> None:
-        self._transport, self._roster, self._clock = transport, roster, clock
+    def __init__(self, transport: Transport, roster: Roster, tally: Tally, clock: Callable[[], float]) -> None:
+        self._transport, self._roster, self._tally, self._clock = transport, roster, tally, clock
         self.begin()
 
     def begin(self) -> None:
@@ -35,6 +39,6 @@ class Watchdog:
         transport, dead = self._transport, self._roster.dead
         if transport.batches > self._batches or not (dead and transport.unsent):
             self.begin()
-        elif self._clock() - self._since > PATIENCE_SECONDS:
-            message = f"since ranks {list(dead)} died, others have taken nothing for {PATIENCE_SECONDS:g} s"
+        elif self._clock() - self._since > (patience := max(PATIENCE_SECONDS, 2 * self._tally.longest)):
+            message = f"since ranks {list(dead)} died, others have taken nothing for {patience:g} s"
             raise Wedged(message)

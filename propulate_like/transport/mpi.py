@@ -33,8 +33,15 @@ class MpiTransport:
     """
 
     def __init__(self, communicator: MPI.Comm = MPI.COMM_WORLD) -> None:
-        """All ranks of `communicator` take part; it is duplicated, so that no message of others is mistaken."""
-        self._communicator = communicator.Dup()
+        """All ranks of `communicator` take part; it is duplicated, so that no message of others is mistaken.
+
+        RuntimeError where some have died before.
+        """
+        try:
+            self._communicator = communicator.Dup()
+        except MPI.Exception as error:
+            message = f"ranks have died since this program began ({error.Get_error_string()}): start it anew"
+            raise RuntimeError(message) from None
         self.rank = self._communicator.Get_rank()
         self.size = self._communicator.Get_size()
         self.peers: list[int] = [rank for rank in range(self.size) if rank != self.rank]

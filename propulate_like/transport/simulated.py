@@ -48,6 +48,7 @@ class SimulatedTransport:
         self.rank, self.size = rank, size
         self.batches = self.volume = 0
         self.dead: set[int] = set()
+        self.closed = False
         self.send_seconds = network.sending
         self.answers = False
         """Whether the rank is busy, and looks at its messages from time to time."""
@@ -153,6 +154,8 @@ class SimulatedTransport:
             end = self._ends[sender]
             if end.under_way.get(rank) == arrival:
                 del end.under_way[rank]
+                if end.closed:
+                    end.flush()
                 if rank in end.wanted:
                     end.wanted.discard(rank)
                     self._notify(sender, now)
@@ -177,4 +180,6 @@ class SimulatedTransport:
         """Do nothing: the error that ends the simulation is raised."""
 
     def close(self, seconds: float) -> None:
+        """Send what waits, as each batch before is taken."""
+        self.closed = True
         self.flush()

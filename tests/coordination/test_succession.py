@@ -6,6 +6,7 @@ import pytest
 
 from propulate_like import Float, Space
 from propulate_like.events import Evaluated, Session, Started
+from propulate_like.fidelity import Fidelity
 from propulate_like.individual import OK, Outcome
 from propulate_like.islands.archipelago import Archipelago
 from propulate_like.islands.migration import Islands
@@ -36,7 +37,7 @@ class Disk(Journal):
         self.remains.take(event)
 
 
-def search(number, *, kept=True):
+def search(number, *, kept=True, fidelity=None, **ends):
     """Run one of many random searches in which ranks die, and give its disks, its budget, the dead and its ending."""
     generator = Random(number)
     ranks, evaluations = generator.randint(2, 12), generator.randint(20, 200)
@@ -50,7 +51,7 @@ def search(number, *, kept=True):
         pollination=generator.random() < 0.5,
     )
     simulation = Simulation(
-        Archipelago(islands, SPACE, ranks, "auto", evaluations),
+        Archipelago(islands, SPACE, ranks, "auto", evaluations, fidelity),
         lambda individual: individual.evaluated(Outcome(OK, individual.genome[0])),
         lambda _individual, own: own.expovariate(1 / mean),
         evaluations=evaluations,
@@ -62,6 +63,7 @@ def search(number, *, kept=True):
             (rank, generator.uniform(0, 1.3 * length), lambda _other: generator.uniform(0.003, 0.1)) for rank in dying
         ],
         remains=lambda rank: disks[rank].remains if kept else Remains(),
+        **{name: value * length if name == "deadline" else value for name, value in ends.items()},
     )
     ending = simulation.run()
     dead = {rank.end.rank for rank in simulation.ranks if rank.dead}
@@ -81,3 +83,19 @@ def test_without_journals_what_dead_ranks_did_is_done_again(number):
     disks, evaluations, dead, ending = search(number, kept=False)
     assert sum(ending.statuses.values()) >= evaluations
     assert sum(len(disk.ids) for rank, disk in enumerate(disks) if rank not in dead) <= evaluations
+
+
+@pytest.mark.parametrize("number", range(200, 240))
+def test_budget_is_met_with_a_fidelity_too(number):
+    disks, evaluations, _, ending = search(number, fidelity=Fidelity.of({"name": "epochs", "rungs": [1, 3, 9]}))
+    ids = [ident for disk in disks for ident in disk.ids]
+    assert len(ids) == len(set(ids)) == evaluations == sum(ending.statuses.values())
+
+
+@pytest.mark.parametrize("ends", [{"target": 0.01}, {"deadline": 0.5}])
+@pytest.mark.parametrize("number", range(300, 340))
+def test_all_that_live_end_for_the_same_reason_with_all_counted(number, ends):
+    disks, evaluations, _, ending = search(number, **ends)
+    ids = [ident for disk in disks for ident in disk.ids]
+    assert len(ids) == len(set(ids)) == sum(ending.statuses.values()) <= evaluations
+    assert ending.best.loss == min(disk.remains.best.loss for disk in disks if disk.remains.best)

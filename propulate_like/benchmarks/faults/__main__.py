@@ -16,6 +16,8 @@ import psutil
 
 from propulate_like.benchmarks.faults.soak import soak
 from propulate_like.benchmarks.faults.victims import configuration, evaluated, ranks_of, start
+from propulate_like.events import Evaluated
+from propulate_like.journal import read
 
 _PATIENCE = 180.0
 
@@ -92,15 +94,21 @@ def jobs(python: str, times: int) -> None:
         path = configuration(Path(folder), total)
         output, _ = start(path, 4, 0.01, python).communicate(timeout=_PATIENCE)
         found = evaluated(Path(folder))
-        best = next(line for line in output.splitlines() if line.startswith("best"))
-        print(f"jobs: {kills} killed; {found[0]} evaluations in the journal, {found[1]} different, of {total}; {best}")
+        best = next(float(line.split()[1]) for line in output.splitlines() if line.startswith("best"))
+        lowest = min(event.loss for event in _outcomes(Path(folder)) if event.loss is not None)
+        agrees = f"{best:.6g}" == f"{lowest:.6g}" and f"{total} evaluations in" in output
+        print(
+            f"jobs: {kills} killed; {found[0]} evaluations in the journal, {found[1]} different, of {total}; "
+            f"the result equals what the journal says: {agrees}"
+        )
 
 
 def _ids(folder: Path) -> set[object]:
-    from propulate_like.events import Evaluated
-    from propulate_like.journal import read
+    return {event.id for event in _outcomes(folder)}
 
-    return {event.id for _, event in read(folder / "run") if isinstance(event, Evaluated)}
+
+def _outcomes(folder: Path) -> list[Evaluated]:
+    return [event for _, event in read(folder / "run") if isinstance(event, Evaluated)]
 
 
 def main() -> None:
