@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -18,10 +20,11 @@ import msgspec
 import psutil
 
 from propulate_like import presence
-from propulate_like.cli.hosts import Hosts, exported
+from propulate_like.cli.hosts import SHARED_MEMORY, Hosts, exported
 from propulate_like.cli.mpiexec import Mpiexec
 from propulate_like.cli.rank import Order
 from propulate_like.evaluation.process import signal_at_parents_death
+from propulate_like.ownership import place
 from propulate_like.presence import State
 
 _MODULE = ["-m", "propulate_like.cli.rank"]
@@ -32,6 +35,8 @@ _LEAVE_SECONDS = 10.0
 """For so long a job may stay when its search has ended, or all its ranks have died."""
 _START_SECONDS = 600.0
 """For so long ranks may take to begin."""
+_LATE_SECONDS, _LATE_TIMES = 60.0, 10
+"""On several hosts the last rank may show up so much later than half of them did, or so many times as late."""
 
 
 class Broken(NamedTuple):
@@ -40,8 +45,6 @@ class Broken(NamedTuple):
     reason: str
     died: list[int]
     may_pass: bool = True
-    unsure: Sequence[str] = ()
-    """Hosts on which ranks may still run."""
 
 
 class Placement(msgspec.Struct, frozen=True):
@@ -81,6 +84,9 @@ class Job:
         )
         self._began = self._asked = time.monotonic()
         self._missed: Counter[str] = Counter()
+        self._gone: set[int] = set()
+        self._most_came: float | None = None
+        self._here = place()
         self._leaves_by: float | None = None
         self._shared: set[str] = set()
 
@@ -128,26 +134,34 @@ class Job:
         for name in self._shared:
             with suppress(OSError):
                 Path(name).unlink()
+        shutil.rmtree(Path(tempfile.gettempdir(), f"ompi.{self._process.pid}"), ignore_errors=True)
         return clean
 
     def _broken(self, ended: int | None) -> Broken | None:
         told = presence.hear(self._folder)
-        alive = {rank for rank, (pid, host, _) in told.items() if host != os.uname().nodename or _lives(pid)}
-        states = [state for _, _, state in told.values()]
-        died = sorted(rank for rank, (_, _, state) in told.items() if rank not in alive and state in _UNDER_WAY)
+        here = {rank: pid for rank, (pid, _, where) in told.items() if where == self._here}
+        alive = told.keys() - self._gone - {rank for rank, pid in here.items() if not _lives(pid)}
+        states = [state for _, state, _ in told.values()]
+        died = sorted(rank for rank, (_, state, _) in told.items() if rank not in alive and state in _UNDER_WAY)
         together = len(told) == self._ranks and State.STARTING not in states
         if together and not self._shared:
-            self._shared = {name for pid, _, _ in told.values() for name in _shared_memory(pid)}
+            self._shared = {name for pid in here.values() for name in _shared_memory(pid)}
         broken = None
         if ended is not None:
+            if self._placement.hosts.slots:  # it killed those that were left where a host, or one of them, was lost
+                died = []
             words = f"{self._mpiexec.path} ended with status {ended} before the search did"
             broken = Broken(_deaths(died) or words, died, bool(told) and State.FAILED not in states)
         elif State.FAILED in states and self._has_waited():
             broken = Broken("a rank failed", [], False)
+        elif died and self._placement.hosts.slots and not self._mpiexec.heals:  # it is killing the others, and will end
+            broken = Broken(_deaths(died), []) if self._has_waited() else None
         elif died and not (alive and together and self._mpiexec.heals):
             broken = Broken(_deaths(died), died)
         elif told and len(told) < self._ranks and not self._placement.hosts.slots and self._lacks_ranks():
             broken = Broken("a rank died as it started", [])
+        elif self._are_late(len(told)):
+            broken = Broken(f"{self._ranks - len(told)} of {self._ranks} ranks have not come up", [])
         elif told and not alive and self._has_waited():
             broken = Broken(f"{self._mpiexec.path} does not end, though all its ranks have", [])
         elif lost := self._lost_hosts():
@@ -164,12 +178,26 @@ class Job:
         except psutil.Error:  # one that ends just now: the next look tells
             return False
 
+    def _are_late(self, came: int) -> bool:
+        """Whether a rank must have died elsewhere before it could tell anything."""
+        waited = time.monotonic() - self._began
+        if self._most_came is None and 2 * came >= self._ranks:
+            self._most_came = waited
+        if came == self._ranks or self._most_came is None:
+            return False
+        return waited > max(self._most_came + _LATE_SECONDS, self._most_came * _LATE_TIMES)
+
     def _lost_hosts(self) -> list[str]:
-        """Ask the hosts, every few seconds; give those that have not answered several times."""
+        """Ask the hosts for their ranks, every few seconds; give those that have not answered several times."""
         hosts = self._placement.hosts
         if hosts.slots and time.monotonic() - self._asked > _ASK_SECONDS:
-            answering = hosts.answering(self._placement.agent, _ANSWER_SECONDS).slots
-            self._missed = Counter({host: self._missed[host] + 1 for host in hosts.slots if host not in answering})
+            told = presence.hear(self._folder)
+            processes = {pid for pid, _, _ in told.values()}
+            answering, living = hosts.living(processes, self._placement.agent, _ANSWER_SECONDS)
+            self._gone |= {rank for rank, (pid, _, where) in told.items() if pid not in living.get(where, {pid})}
+            self._missed = Counter(
+                {host: self._missed[host] + 1 for host in hosts.slots if host not in answering.slots}
+            )
             self._asked = time.monotonic()
         return [host for host, count in self._missed.items() if count >= _MISSES]
 
@@ -198,4 +226,4 @@ def _shared_memory(pid: int) -> set[str]:
         maps = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
     except OSError:
         return set()
-    return {line.split(maxsplit=5)[5] for line in maps.splitlines() if " /dev/shm/" in line and "(deleted)" not in line}
+    return {found[0] for line in maps.splitlines() if (found := re.search(SHARED_MEMORY, line))}
