@@ -213,9 +213,9 @@ def assert_ended_well(process, folder, evaluations, hosts):
 @pytest.mark.mpi
 @pytest.mark.usefixtures("three_hosts")
 def test_search_goes_on_without_a_host_that_is_killed(tmp_path):
-    process = start_search(tmp_path, 400)
+    process = start_search(tmp_path, 240)
     namespaces.kill("h3")
-    output = assert_ended_well(process, tmp_path, 400, ["h1", "h2"])
+    output = assert_ended_well(process, tmp_path, 240, ["h1", "h2"])
     assert f"starting 4 ranks again from {tmp_path / 'run'}, without {HOSTS['h3']}" in output
     assert not [event for _, event in read(tmp_path / "run") if isinstance(event, Died)]  # nobody else is blamed
 
@@ -223,12 +223,12 @@ def test_search_goes_on_without_a_host_that_is_killed(tmp_path):
 @pytest.mark.mpi
 @pytest.mark.usefixtures("three_hosts")
 def test_ranks_that_were_cut_off_write_no_more_once_others_have_their_numbers(tmp_path):
-    process = start_search(tmp_path, 4500)
+    process = start_search(tmp_path, 4200)
     namespaces.cut("h2")
     wait_for(tmp_path, lambda: "starting 4 ranks again" in (tmp_path / "output").read_text(errors="replace"))
     assert ranks_on("h2")
     namespaces.mend("h2")
-    output = assert_ended_well(process, tmp_path, 4500, HOSTS)
+    output = assert_ended_well(process, tmp_path, 4200, HOSTS)
     assert f"ranks may still run on {HOSTS['h2']}" in output
 
 
