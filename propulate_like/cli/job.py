@@ -147,25 +147,25 @@ class Job:
         if together and not self._shared:
             self._shared = {name for pid in here.values() for name in _shared_memory(pid)}
         broken = None
+        # Where a host, or on several hosts a rank, is lost, mpiexec kills the others: who died by himself is not known.
+        guesses = self._placement.hosts.slots and (ended is not None or not self._mpiexec.heals)
+        blamed = [] if guesses else died
         if ended is not None:
-            if self._placement.hosts.slots:  # it killed those that were left where a host, or one of them, was lost
-                died = []
             words = f"{self._mpiexec.path} ended with status {ended} before the search did"
-            broken = Broken(_deaths(died) or words, died, bool(told) and State.FAILED not in states)
+            may_pass = bool(told) or ended in _KILLED
+            broken = Broken(_deaths(blamed) or words, blamed, may_pass and State.FAILED not in states)
         elif State.FAILED in states and self._has_waited():
             broken = Broken("a rank failed", [], False)
-        elif died and self._placement.hosts.slots and not self._mpiexec.heals:  # it is killing the others, and will end
-            broken = Broken(_deaths(died), []) if self._has_waited() else None
-        elif died and not (alive and together and self._mpiexec.heals):
-            broken = Broken(_deaths(died), died)
+        elif blamed and not (alive and together and self._mpiexec.heals):
+            broken = Broken(_deaths(blamed), blamed)
         elif told and len(told) < self._ranks and not self._placement.hosts.slots and self._lacks_ranks():
             broken = Broken("a rank died as it started", [])
         elif self._are_late(len(told)):
             broken = Broken(f"{self._ranks - len(told)} of {self._ranks} ranks have not come up", [])
-        elif told and not alive and self._has_waited():
-            broken = Broken(f"{self._mpiexec.path} does not end, though all its ranks have", [])
+        elif told and (not alive or (died and not blamed)) and self._has_waited():
+            broken = Broken(f"{self._mpiexec.path} does not end, though ranks have", [])
         elif lost := self._lost_hosts():
-            broken = Broken(f"no answer from {', '.join(lost)}", died)
+            broken = Broken(f"no answer from {', '.join(lost)}", blamed)
         elif not together and time.monotonic() - self._began > _START_SECONDS:
             broken = Broken(f"the ranks have not begun within {_START_SECONDS:g} s", [])
         return broken
@@ -208,6 +208,8 @@ class Job:
 
 
 _UNDER_WAY = (State.STARTING, State.SEARCHING)
+_KILLED = (signal.SIGKILL, -signal.SIGKILL, 128 + signal.SIGKILL)
+"""What mpiexec ends with where a rank was killed: MPICH's, its own death, Open MPI's."""
 
 
 def _deaths(ranks: list[int]) -> str:
