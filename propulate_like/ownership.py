@@ -41,7 +41,7 @@ class _Owner(msgspec.Struct, frozen=True):
     @classmethod
     def here(cls, token: str, launch: str) -> _Owner:
         pid = os.getpid()
-        return cls(token, launch, os.uname().nodename, _place(), pid, _begun(pid), time.time())
+        return cls(token, launch, os.uname().nodename, place(), pid, _begun(pid), time.time())
 
     @property
     def dead(self) -> bool:
@@ -50,7 +50,7 @@ class _Owner(msgspec.Struct, frozen=True):
 
     @property
     def here_too(self) -> bool:
-        return self.place != "" and self.place == _place()
+        return self.place != "" and self.place == place()
 
 
 class _Seen(msgspec.Struct, frozen=True):
@@ -245,7 +245,7 @@ def _held(folder: Path, seen: _Seen, ago: float) -> str:
     )
 
 
-def _place() -> str:
+def place() -> str:
     """Name this boot's table of processes, in which a pid means something; nothing where that is unknown."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

@@ -7,6 +7,7 @@ from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 
+from propulate_like.ownership import place
 from propulate_like.transport import launched
 
 JOB = "PROPULATE_LIKE_JOB"
@@ -42,15 +43,15 @@ class State(StrEnum):
 def tell(state: State) -> None:
     """Tell the launcher, where there is one, how far this rank is."""
     rank, _ = launched() or (0, 1)
-    _leave(f"rank-{rank}", f"{os.getpid()} {os.uname().nodename} {state}")
+    _leave(f"rank-{rank}", f"{os.getpid()} {state} {place()}")
 
 
-def hear(folder: Path) -> dict[int, tuple[int, str, State]]:
-    """Give each rank's process, host and state, as far as ranks have told."""
+def hear(folder: Path) -> dict[int, tuple[int, State, str]]:
+    """Give each rank's process, its state and the place where that number means it, as far as ranks have told."""
     found = {}
     for path in folder.glob("rank-*[0-9]"):
-        pid, host, state = path.read_text(encoding="utf-8").split()
-        found[int(path.name.removeprefix("rank-"))] = int(pid), host, State(state)
+        pid, state, where = path.read_text(encoding="utf-8").split(" ", 2)
+        found[int(path.name.removeprefix("rank-"))] = int(pid), State(state), where
     return found
 
 

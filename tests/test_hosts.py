@@ -1,18 +1,25 @@
 """Hosts: how they are said, which answer, what runs on them, and what is ended there."""
 
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 from hosts import namespaces
 from hosts.namespaces import AGENT, HOSTS, NETWORK
 
+from propulate_like.benchmarks.faults.victims import configuration, evaluated
 from propulate_like.cli.hosts import Hosts, exported, is_here
 from propulate_like.cli.mpiexec import Mpiexec, rank_environment
+from propulate_like.events import Died, Evaluated
+from propulate_like.journal import read
 
 THREE = ",".join(f"{address}:2" for address in HOSTS.values())
+SECONDS = 120
 
 
 @pytest.fixture
@@ -139,12 +146,10 @@ def test_processes_of_a_lost_job_are_ended_on_every_host_that_can_be_reached(thr
 @pytest.mark.mpi
 def test_ranks_are_placed_by_slots_and_have_the_launchers_variables(three_hosts, tmp_path):
     mpiexec = Mpiexec()
-    version = subprocess.run([mpiexec, "--version"], capture_output=True, text=True, check=True).stdout
-    make = "Open MPI" if "Open MPI" in version or "OpenRTE" in version else "MPICH"
     words = "a b;c'\"$PATH"
     environment = rank_environment(6) | {"PROPULATE_LIKE_WORDS": words}
     names = [name for name in exported(environment) if name.startswith(("PROPULATE_LIKE_", "OMP_"))]
-    options = three_hosts(f"print(json.dumps(hosts.options({make!r}, {str(AGENT)!r}, {NETWORK!r}, {names!r})))")
+    options = three_hosts(f"print(json.dumps(hosts.options({mpiexec.make!r}, {str(AGENT)!r}, {NETWORK!r}, {names!r})))")
     script = tmp_path / "script.py"
     script.write_text(
         "import os, socket, sys; from mpi4py import MPI\n"
@@ -158,3 +163,82 @@ def test_ranks_are_placed_by_slots_and_have_the_launchers_variables(three_hosts,
     said = [(tmp_path / f"rank-{rank}").read_text().splitlines() for rank in range(6)]
     threads = environment["OMP_NUM_THREADS"]
     assert said == [[f"{host} 15 {threads}", words] for host in HOSTS for _ in range(2)]
+
+
+def start_search(folder, evaluations):
+    """Search from the first host, on two ranks of each, and wait until all six have evaluated."""
+    options = ["-n", "6", "--hosts", THREE, "--agent", AGENT, "--network", NETWORK]
+    command = [sys.executable, "-m", "propulate_like", "run", configuration(folder, evaluations), *options]
+    with (folder / "output").open("w") as output:
+        process = subprocess.Popen(
+            namespaces.on("h1", *command),
+            cwd=folder,
+            env=os.environ | {"MEAN_SECONDS": "0.05"},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    wait_for(
+        folder,
+        lambda: len({rank for rank, event in read(folder / "run") if isinstance(event, Evaluated)}) == 6,
+    )
+    return process
+
+
+def wait_for(folder, condition):
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, (folder / "output").read_text()
+        time.sleep(0.05)
+
+
+def ranks_on(host):
+    """Give the processes of the search on a host: ranks, and what MPI needs there."""
+    words = ("propulate_like", "mpiexec", "prted", "hydra_pmi_proxy")
+    return [
+        pid for pid, command in namespaces.processes(host).items() if any(word in " ".join(command) for word in words)
+    ]
+
+
+def assert_ended_well(process, folder, evaluations, hosts):
+    """Nothing is evaluated twice, no process is left, and no file beside the run."""
+    status = process.wait(SECONDS)
+    output = (folder / "output").read_text(errors="replace")
+    assert status == 0, output
+    assert evaluated(folder) == (evaluations, evaluations), output
+    assert f"{evaluations} evaluations in" in output
+    wait_for(folder, lambda: not any(ranks_on(host) for host in hosts))
+    assert {path.name for path in folder.iterdir()} == {"run", "search.yaml", "output"}
+    return output
+
+
+@pytest.mark.mpi
+@pytest.mark.usefixtures("three_hosts")
+def test_search_goes_on_without_a_host_that_is_killed(tmp_path):
+    process = start_search(tmp_path, 240)
+    namespaces.kill("h3")
+    output = assert_ended_well(process, tmp_path, 240, ["h1", "h2"])
+    assert f"starting 4 ranks again from {tmp_path / 'run'}, without {HOSTS['h3']}" in output
+    assert not [event for _, event in read(tmp_path / "run") if isinstance(event, Died)]  # nobody else is blamed
+
+
+@pytest.mark.mpi
+@pytest.mark.usefixtures("three_hosts")
+def test_ranks_that_were_cut_off_write_no_more_once_others_have_their_numbers(tmp_path):
+    process = start_search(tmp_path, 4200)
+    namespaces.cut("h2")
+    wait_for(tmp_path, lambda: "starting 4 ranks again" in (tmp_path / "output").read_text(errors="replace"))
+    assert ranks_on("h2")
+    namespaces.mend("h2")
+    output = assert_ended_well(process, tmp_path, 4200, HOSTS)
+    assert f"ranks may still run on {HOSTS['h2']}" in output
+
+
+@pytest.mark.mpi
+@pytest.mark.usefixtures("three_hosts")
+def test_rank_that_is_killed_on_another_host_costs_nothing_else(tmp_path):
+    process = start_search(tmp_path, 400)
+    ranks = [pid for pid in ranks_on("h3") if "propulate_like.cli.rank" in namespaces.processes("h3").get(pid, [])]
+    os.kill(ranks[0], signal.SIGKILL)
+    output = assert_ended_well(process, tmp_path, 400, HOSTS)
+    assert ("5 of 6 ranks go on" in output) == Mpiexec().heals
+    assert ("starting 6 ranks again" in output) != Mpiexec().heals

@@ -230,7 +230,7 @@ class TestAnotherHost:
 
     def test_live_owner_is_recognised_by_its_beat(self, begun, elsewhere, python, tmp_path):
         begun(*elsewhere)
-        assert owner(tmp_path)["place"] != ownership._place()
+        assert owner(tmp_path)["place"] != ownership.place()
         refused = python("search.py", 5, check=False)
         assert "waiting 16 s for a sign of life" in refused.stderr
         assert "is in use by another run" in refused.stderr.splitlines()[-1]

@@ -10,7 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
@@ -29,17 +29,29 @@ _OF_THIS_HOST = re.compile(
     r"(OMPI|PMIX|PRTE|OPAL|PMI|HYDRA|HYDI|SLURM|PBS|LSB)_.*)"
 )
 _AT_ONCE = 64
-_END = """
+SHARED_MEMORY = r"/dev/shm/(sm_segment\.|mpich_|ucx_shm_)[^ ]*$"  # noqa: S108 (a pattern)
+"""What the MPIs' files of shared memory are called, in a line of /proc/PID/maps too."""
+_END = f"""
 for turn in 1 2 3 4 5 6 7 8 9 10; do
     found=$(grep -aFls -e "$1" /proc/[0-9]*/environ)
-    test -n "$found" || exit 0
+    test -n "$found" || {{ rm -f $memory; exit 0; }}
     for file in $found; do
-        process=${file#/proc/}
-        kill -9 "${process%/environ}"
+        process=${{file%/environ}}
+        memory="$memory $(sed -nE 's:.* ({SHARED_MEMORY}):\\1:p' "$process/maps")"
+        kill -9 "${{process#/proc/}}"
     done
     sleep 0.1
 done
 exit 1
+"""
+_LOOK = """
+cd /proc || exit 0
+for process in %s; do
+    read -r line < $process/stat || continue
+    case $line in *") Z "*|*") X "*) ;; *) living="$living $process";; esac
+done
+read -r boot < sys/kernel/random/boot_id
+echo "$boot $(readlink self/ns/pid)$living"
 """
 
 
@@ -83,14 +95,26 @@ class Hosts(msgspec.Struct, frozen=True):
 
         It is called as ssh is, and is ssh by default; within a job of Slurm, srun.
         """
-        return self._where(agent, ["true"], "", seconds)
+        return self.of_these(self._ask(agent, ["true"], "", seconds))
+
+    def living(
+        self, processes: Iterable[int], agent: str | None = None, seconds: float = 10.0
+    ) -> tuple[Hosts, dict[str, set[int]]]:
+        """Give those that answer, and which of these processes live at their places (see `ownership.place`)."""
+        answers = self._ask(agent, ["sh", "-s"], _LOOK % " ".join(map(str, processes)), seconds)
+        found: dict[str, set[int]] = {}
+        for answer in answers.values():
+            boot, space, *living = (answer.splitlines() or [""])[-1].split(" ") + [""] * 2  # a login may print more
+            found[f"{boot} {space}"] = {int(process) for process in living if process.isdigit()}
+        return self.of_these(answers), found
 
     def end(self, token: str, agent: str | None = None, seconds: float = 10.0) -> Hosts:
         """Kill, on every host, the processes of this user that bear `token` (NAME=VALUE) in their environment.
 
-        This process must not bear it. Gives the hosts of which it is known that none is left.
+        This process must not bear it. The memory that they shared is removed. Gives the hosts of which it is known that
+        none is left.
         """
-        return self._where(agent, ["sh", "-s", token], _END, seconds)
+        return self.of_these(self._ask(agent, ["sh", "-s", token], _END, seconds))
 
     def options(
         self, make: Make, agent: str | None = None, network: str | None = None, variables: Iterable[str] = ()
@@ -111,15 +135,21 @@ class Hosts(msgspec.Struct, frozen=True):
             return _mpich(hosts, agent, network)
         return [*_open_mpi(hosts, agent, network), *(word for name in variables for word in ("-x", name))]
 
-    def _where(self, agent: str | None, command: Sequence[str], script: str, seconds: float) -> Hosts:
-        def ask(host: str) -> bool:
-            return _succeeds([*_way(host, agent), *command], script, seconds)
+    def of_these(self, names: Collection[str]) -> Hosts:
+        """Give those with these names."""
+        return Hosts({host: count for host, count in self.slots.items() if host in names})
+
+    def _ask(self, agent: str | None, command: Sequence[str], script: str, seconds: float) -> dict[str, str]:
+        """Give what a command, with this script to read, prints on each host where it succeeds."""
+
+        def ask(host: str) -> str | None:
+            return _printed([*_way(host, agent), *command], script, seconds)
 
         if not self.slots:
-            return self
+            return {}
         with ThreadPoolExecutor(min(len(self.slots), _AT_ONCE)) as pool:
             answers = list(pool.map(ask, self.slots))
-        return Hosts({host: count for (host, count), yes in zip(self.slots.items(), answers) if yes})
+        return {host: answer for host, answer in zip(self.slots, answers) if answer is not None}
 
 
 def is_here(host: str) -> bool:
@@ -190,25 +220,28 @@ def _interface(network: str) -> str:
     raise ValueError(message)
 
 
-def _succeeds(command: Sequence[str], script: str, seconds: float) -> bool:
-    """Run a command that reads a script, in a session of its own, and kill that after so many seconds."""
+def _printed(command: Sequence[str], script: str, seconds: float) -> str | None:
+    """Run a command that reads a script, in a session of its own, and kill that after so many seconds.
+
+    None where it fails.
+    """
     try:
         process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
     except OSError:
-        return False
+        return None
     with process:
         try:
-            process.communicate(script.encode(), timeout=seconds)
+            printed, _ = process.communicate(script.encode(), timeout=seconds)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
-            return False
-    return process.returncode == 0
+            return None
+    return printed.decode(errors="replace") if process.returncode == 0 else None
 
 
 def _read(given: Iterable[str]) -> dict[str, int]:

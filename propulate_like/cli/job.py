@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -18,10 +20,11 @@ import msgspec
 import psutil
 
 from propulate_like import presence
-from propulate_like.cli.hosts import Hosts, exported
+from propulate_like.cli.hosts import SHARED_MEMORY, Hosts, exported
 from propulate_like.cli.mpiexec import Mpiexec
 from propulate_like.cli.rank import Order
 from propulate_like.evaluation.process import signal_at_parents_death
+from propulate_like.ownership import place
 from propulate_like.presence import State
 
 _MODULE = ["-m", "propulate_like.cli.rank"]
@@ -34,6 +37,8 @@ _LEAVE_SECONDS = 10.0
 """For so long a job may stay when its search has ended, or all its ranks have died."""
 _START_SECONDS = 600.0
 """For so long ranks may take to begin."""
+_LATE_SECONDS, _LATE_TIMES = 60.0, 10
+"""On several hosts the last rank may show up so much later than half of them did, or so many times as late."""
 
 
 class Broken(NamedTuple):
@@ -42,8 +47,6 @@ class Broken(NamedTuple):
     reason: str
     died: list[int]
     may_pass: bool = True
-    unsure: Sequence[str] = ()
-    """Hosts on which ranks may still run."""
 
 
 class Placement(msgspec.Struct, frozen=True):
@@ -83,6 +86,9 @@ class Job:
         )
         self._began = self._asked = time.monotonic()
         self._missed: Counter[str] = Counter()
+        self._gone: set[int] = set()
+        self._most_came: float | None = None
+        self._here = place()
         self._leaves_by: float | None = None
         self._shared: set[str] = set()
         self._seen: set[int] = set()
@@ -133,34 +139,41 @@ class Job:
         for name in self._shared:
             with suppress(OSError):
                 Path(name).unlink()
+        shutil.rmtree(Path(tempfile.gettempdir(), f"ompi.{self._process.pid}"), ignore_errors=True)
         return clean
 
     def _broken(self, ended: int | None) -> Broken | None:
         told = presence.hear(self._folder)
-        alive = {rank for rank, (pid, host, _) in told.items() if host != os.uname().nodename or _lives(pid)}
-        states = [state for _, _, state in told.values()]
-        gone = {rank: state for rank, (_, _, state) in told.items() if rank not in alive}
+        here = {rank: pid for rank, (pid, _, where) in told.items() if where == self._here}
+        alive = told.keys() - self._gone - {rank for rank, pid in here.items() if not _lives(pid)}
+        states = [state for _, state, _ in told.values()]
+        gone = {rank: state for rank, (_, state, _) in told.items() if rank not in alive}
         died = sorted(rank for rank, state in gone.items() if state is State.SEARCHING) if ended is None else []
         together = len(told) == self._ranks and State.STARTING not in states
         if together and not self._shared:
-            self._shared = {name for pid, _, _ in told.values() for name in _shared_memory(pid)}
+            self._shared = {name for pid in here.values() for name in _shared_memory(pid)}
         broken = None
+        # On several hosts, MPICH's mpiexec kills the others when one dies: who died by itself is not known.
+        guesses = self._placement.hosts.slots and not self._mpiexec.heals
+        blamed = [] if guesses else died
         if ended is not None:
             words = f"{self._mpiexec.path} ended with status {ended} before the search did"
             killed = ended < 0 or ended % 128 in _FATAL
             broken = Broken(words, [], State.FAILED not in states and (bool(told) or killed))
         elif State.FAILED in states and self._has_waited():
             broken = Broken("a rank failed", [], False)
-        elif died and not (alive and together and self._mpiexec.heals):
-            broken = Broken(_deaths(died), died)
+        elif blamed and not (alive and together and self._mpiexec.heals):
+            broken = Broken(_deaths(blamed), blamed)
         elif State.STARTING in gone.values():
-            broken = Broken("a rank died as it started", died)
+            broken = Broken("a rank died as it started", blamed)
         elif self._lacks_ranks({pid for pid, _, _ in told.values()}):
             broken = Broken("a rank died as it started", [])
-        elif told and not alive and self._has_waited():
-            broken = Broken(f"{self._mpiexec.path} does not end, though all its ranks have", [])
+        elif self._are_late(len(told)):
+            broken = Broken(f"{self._ranks - len(told)} of {self._ranks} ranks have not come up", [])
+        elif told and (not alive or (died and not blamed)) and self._has_waited():
+            broken = Broken(f"{self._mpiexec.path} does not end, though ranks have", [])
         elif lost := self._lost_hosts():
-            broken = Broken(f"no answer from {', '.join(lost)}", died)
+            broken = Broken(f"no answer from {', '.join(lost)}", blamed)
         elif not together and time.monotonic() - self._began > _START_SECONDS:
             broken = Broken(f"the ranks have not begun within {_START_SECONDS:g} s", [])
         return broken
@@ -183,12 +196,26 @@ class Job:
             self._full = time.monotonic()
         return bool(lacking) or time.monotonic() - self._full > _LACK_SECONDS
 
+    def _are_late(self, came: int) -> bool:
+        """Whether a rank must have died elsewhere before it could tell anything."""
+        waited = time.monotonic() - self._began
+        if self._most_came is None and 2 * came >= self._ranks:
+            self._most_came = waited
+        if came == self._ranks or self._most_came is None:
+            return False
+        return waited > max(self._most_came + _LATE_SECONDS, self._most_came * _LATE_TIMES)
+
     def _lost_hosts(self) -> list[str]:
-        """Ask the hosts, every few seconds; give those that have not answered several times."""
+        """Ask the hosts for their ranks, every few seconds; give those that have not answered several times."""
         hosts = self._placement.hosts
         if hosts.slots and time.monotonic() - self._asked > _ASK_SECONDS:
-            answering = hosts.answering(self._placement.agent, _ANSWER_SECONDS).slots
-            self._missed = Counter({host: self._missed[host] + 1 for host in hosts.slots if host not in answering})
+            told = presence.hear(self._folder)
+            processes = {pid for pid, _, _ in told.values()}
+            answering, living = hosts.living(processes, self._placement.agent, _ANSWER_SECONDS)
+            self._gone |= {rank for rank, (pid, _, where) in told.items() if pid not in living.get(where, {pid})}
+            self._missed = Counter(
+                {host: self._missed[host] + 1 for host in hosts.slots if host not in answering.slots}
+            )
             self._asked = time.monotonic()
         return [host for host, count in self._missed.items() if count >= _MISSES]
 
@@ -200,8 +227,6 @@ class Job:
 
 _FATAL = (signal.SIGABRT, signal.SIGBUS, signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM)
 """By which mpiexec ends when a rank does before it could tell anything."""
-_SEGMENTS = ("mpich_shm_", "sm_segment.")
-"""The names of what MPICH and Open MPI share; whatever else a rank has mapped is the user's."""
 
 
 def _deaths(ranks: list[int]) -> str:
@@ -220,5 +245,4 @@ def _shared_memory(pid: int) -> set[str]:
         maps = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
     except OSError:
         return set()
-    names = {line.split(maxsplit=5)[5] for line in maps.splitlines() if " /dev/shm/" in line}
-    return {name for name in names if Path(name).name.startswith(_SEGMENTS) and not name.endswith("(deleted)")}
+    return {found[0] for line in maps.splitlines() if (found := re.search(SHARED_MEMORY, line))}

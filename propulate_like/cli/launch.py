@@ -52,6 +52,7 @@ class _Launcher:
             terminal = f"{os.ttyname(sys.stderr.fileno())}:{shutil.get_terminal_size().columns}"
             self._environment[TERMINAL] = terminal
         self._job: Job | None = None
+        self._unsure: set[str] = set()
         self._stopping = False
 
     def run(self, restarts: int) -> int:
@@ -65,6 +66,8 @@ class _Launcher:
                 print("interrupted", file=sys.stderr)
                 return INTERRUPTED
             say(outcome.reason)
+            if self._unsure:
+                say(f"ranks may still run on {', '.join(sorted(self._unsure))}")
             if count_evaluated(self._run) > before:
                 left = restarts
             if left == 0 or not outcome.may_pass:
@@ -73,7 +76,6 @@ class _Launcher:
                 return FAILED
             left -= 1
             self._environment[presence.DIED] = ",".join(map(str, outcome.died))
-            self._environment[presence.UNSURE] = "1" if outcome.unsure else ""
             if self._run.exists():  # a copy has been made
                 self._order = msgspec.structs.replace(self._order, run=str(self._run), fork=None)
 
@@ -96,16 +98,22 @@ class _Launcher:
         """Carry one job through, on the hosts that answer; none where this one was told to end."""
         hosts = self._placement.hosts
         answering = hosts.answering(self._placement.agent, _ANSWER_SECONDS)
-        if lost := [host for host in hosts.slots if host not in answering.slots]:
-            say(f"no answer from {', '.join(lost)}")
+        lost = ", ".join(host for host in hosts.slots if host not in answering.slots)
         if hosts.slots and not answering.slots:
             time.sleep(_ANSWER_SECONDS)
-            return Broken("no host answers", [])
+            return Broken(f"no answer from {lost}", [])
+        token = f"{presence.TOKEN}={self._environment[presence.TOKEN]}"
+        if self._unsure:
+            again = hosts.of_these(self._unsure & answering.slots.keys())
+            self._unsure -= again.end(token, self._placement.agent, _ANSWER_SECONDS).slots.keys()
+        self._environment[presence.UNSURE] = "1" if self._unsure else ""
         placement = msgspec.structs.replace(self._placement, hosts=answering)
         ranks = hosts.ranks_left(answering, self._ranks)
         ranks = max(ranks - ranks % self._team, self._team)
         if self._job is not None:
-            say(f"starting {ranks} ranks again from {self._run}")
+            say(f"starting {ranks} ranks again from {self._run}" + (f", without {lost}" if lost else ""))
+        elif lost:
+            say(f"no answer from {lost}: starting {ranks} ranks on the others")
         shared = None
         if hosts.slots:
             self._run.parent.mkdir(parents=True, exist_ok=True)
@@ -119,9 +127,9 @@ class _Launcher:
             try:
                 outcome = self._job.watch()
             finally:
-                clean = self._job.end(f"{presence.TOKEN}={self._environment[presence.TOKEN]}")
+                clean = self._job.end(token)
         if isinstance(outcome, int):
             return outcome
-        if unsure := [host for host in answering.slots if host not in clean.slots]:
-            say(f"ranks may still run on {', '.join(unsure)}")
-        return outcome._replace(unsure=unsure)
+        unsure = answering.slots.keys() - clean.slots.keys()
+        self._unsure |= unsure
+        return outcome._replace(may_pass=outcome.may_pass or bool(unsure))

@@ -22,6 +22,9 @@ _FRAMES = 1 << 24  # bytes of memory for what may arrive
 _FIRST_GUESS = 3e-6  # seconds for sending a batch
 _LENGTH = struct.Struct("<I")
 _DEATHS = {MPI.ERR_IN_STATUS, getattr(MPI, "ERR_PROC_FAILED", MPI.ERR_IN_STATUS)}
+_SETTLING_SECONDS = 10.0
+"""So long after a rank is said to have died it has, where ranks are on several hosts: if one of these is lost, Open MPI
+says so of ranks that live, before it, or the launcher, ends them all."""
 _never_freed: list[Any] = []  # requests with their buffers that MPI may still know, of ranks that died
 
 
@@ -56,13 +59,16 @@ class MpiTransport:
         self._posted = [self._post(place) for place in range(len(self.peers))]
         self._statuses = [MPI.Status() for _ in self.peers]
         self.dead: list[int] = []
+        self._lost: dict[int, float] = {}  # those too that may live, with when they were
+        here = os.environ.get("OMPI_COMM_WORLD_LOCAL_SIZE", "")
+        self._settling = _SETTLING_SECONDS if here.isdigit() and int(here) < MPI.COMM_WORLD.size else 0.0
 
     @property
     def unsent(self) -> bool:
         return bool(self._outboxes) or any(not self.ready(peer) for peer in list(self._in_flight))
 
     def send(self, peer: int, message: bytes) -> None:
-        if peer in self.dead:
+        if peer in self._lost:
             return
         outbox = self._outboxes.get(peer)
         if outbox is None:
@@ -80,7 +86,7 @@ class MpiTransport:
                 self._lose(peer, error)
                 return False
             del self._in_flight[peer]
-        return peer not in self.dead
+        return peer not in self._lost
 
     def flush(self) -> None:
         for peer in [peer for peer in list(self._outboxes) if self.ready(peer)]:  # one may turn out to be dead
@@ -119,6 +125,9 @@ class MpiTransport:
                 arrived += [(peer, message) for message in _whole_messages(stream)]
             for peer in failed:
                 self._lose(peer, failure)
+        if len(self.dead) < len(self._lost):
+            settled = time.monotonic() - self._settling
+            self.dead = [peer for peer, since in self._lost.items() if since <= settled]
         return arrived
 
     def broadcast(self, message: bytes | None) -> bytes:
@@ -159,16 +168,16 @@ class MpiTransport:
             for request in self._posted:
                 request.Cancel()
                 request.Wait()
-            if not (self.unsent or self.dead):
+            if not (self.unsent or self._lost):
                 self._communicator.Free()
 
     def _lose(self, peer: int, failure: MPI.Exception | None) -> None:
         """Leave a peer behind that has died. Where `failure` is another, it is raised."""
         if failure is not None and failure.Get_error_class() not in _DEATHS:
             raise failure
-        if peer in self.dead:
+        if peer in self._lost:
             return
-        self.dead.append(peer)
+        self._lost[peer] = time.monotonic()
         self._outboxes.pop(peer, None)
         if peer in self._in_flight:
             _never_freed.append(self._in_flight.pop(peer))
