@@ -123,7 +123,7 @@ class Job:
         """End what is left of it on every host; give those of which it is known that nothing of it is left.
 
         All its processes bear the `token` in their environment. The memory that ranks shared is removed, where they
-        could not themselves.
+        could not themselves, because they died.
         """
         left = self._process.poll() is None
         for number in (signal.SIGTERM, signal.SIGKILL) if self._placement.hosts.slots else (signal.SIGKILL,):
@@ -131,11 +131,11 @@ class Job:
                 self.signal(number)
                 with suppress(subprocess.TimeoutExpired):
                     self._process.wait(_END_SECONDS)
-        if not left and presence.status_left(self._folder) is not None:
-            return self._placement.hosts
-        clean = (self._placement.hosts if self._placement.hosts.slots else Hosts({"localhost": 1})).end(
-            token, self._placement.agent, _ANSWER_SECONDS
-        )
+        clean = self._placement.hosts
+        if left or presence.status_left(self._folder) is None:
+            clean = (clean if clean.slots else Hosts({"localhost": 1})).end(
+                token, self._placement.agent, _ANSWER_SECONDS
+            )
         for name in self._shared:
             with suppress(OSError):
                 Path(name).unlink()
