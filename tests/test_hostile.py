@@ -30,7 +30,7 @@ from propulate_like.journal import Journal, journal_path, read
 from propulate_like.run import Run
 from propulate_like.speaking import printable
 
-CASES = int(os.environ.get("HOSTILE_CASES", "300"))
+CASES = int(os.environ.get("HOSTILE_CASES", "150"))
 ALLOWED = 20.0
 """Seconds that anything may take; a configuration of the largest size that is read takes ten."""
 TRAP = """\
