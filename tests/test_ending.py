@@ -161,8 +161,7 @@ def test_evaluation_that_fits_in_the_grace_is_awaited(folder, start):
 
 
 @pytest.mark.mpi
-@pytest.mark.parametrize("isolate", [False, True])
-@pytest.mark.parametrize("ranks", [1, 3])
+@pytest.mark.parametrize(("ranks", "isolate"), [(1, False), (3, True)])
 def test_end_of_the_time_given_breaks_off_too_and_is_no_interruption(ranks, isolate, folder, start):
     command = [*RUN, "-n", str(ranks), "--set", f"evaluation.isolate={str(isolate).lower()}"]
     job = start([*command, "--set", "budget.seconds=1"])
