@@ -15,6 +15,7 @@ from propulate_like.speaking import say
 RETRY_SECONDS = 1.0
 """How often it is tried again to write, and looked whether the file is still in its place."""
 _BLOCK = 1 << 20
+_LINES = 1000
 _SINCE_SYNC = 1000  # lines at most that are kept until they are known to be on the disk itself
 
 
@@ -92,13 +93,7 @@ class Log:
 
     def _write(self) -> None:
         while self.unsaved:
-            block, count = [b"\n"] if self._torn else [], 0
-            for line in self.unsaved:
-                block.append(line)
-                count += len(line)
-                if count >= _BLOCK:
-                    break
-            left = memoryview(b"".join(block))
+            left = memoryview(self._block())
             whole = len(left)
             try:
                 while left:
@@ -113,12 +108,22 @@ class Log:
                 say(f"{self._path}: it can be written again, and nothing is missing")
             self._fault = ""
 
+    def _block(self) -> bytes:
+        """Give what is to be written next, whole lines, after an end of line where the last one lacks it."""
+        count, size = 0, 0
+        while count < len(self.unsaved) and size < _BLOCK:
+            size += sum(map(len, self.unsaved[count : count + _LINES]))
+            count += _LINES
+        return b"".join([b"\n" if self._torn else b"", *self.unsaved[:count]])
+
     def _written(self, size: int) -> None:
         """Note that so many bytes were: lines that were written whole wait no more."""
         if self._torn and size:
             self._torn, size = False, size - 1
         count = 0
-        for line in self.unsaved:
+        if size == sum(map(len, self.unsaved)):
+            count, size = len(self.unsaved), 0
+        for line in self.unsaved[count:]:
             if size < len(line) - 1:  # one that lacks but its end of line is closed off later, as a torn one is
                 break
             count, size = count + 1, size - len(line)

@@ -109,9 +109,11 @@ class Journal:
                     message = f"{self._path}: another run has taken over the folder, so this one ends"
                     raise TakenOver(message)
                 self._looked = time.monotonic()
-            lines = [_line(event) for event in self._waiting]
+            block = _encoder.encode_lines(self._waiting)
+            if len(block) > LARGEST_LINE:
+                block = b"".join(map(_line, self._waiting))
             self._waiting.clear()
-            self._log.append(lines)
+            self._log.append(block.splitlines(keepends=True))
         self._flushed = time.monotonic()
 
     def close(self) -> None:

@@ -21,7 +21,7 @@ from propulate_like.coordination.watchdog import Watchdog
 from propulate_like.evaluation.context import Evaluator
 from propulate_like.evaluation.pulse import Pulse
 from propulate_like.events import Closed, Started
-from propulate_like.individual import Individual, Outcome, Status
+from propulate_like.individual import OK, Individual, Outcome, Status
 from propulate_like.islands.island import Island
 from propulate_like.journal import Journal
 from propulate_like.optimizer import Optimizer
@@ -146,13 +146,16 @@ class Worker:
                 yield from self._wait_for_tickets()
                 continue
             self.tickets.left -= 1
-            begun = self._unfinished.pop() if self._unfinished else None
-            self.tickets.reserved = len(self._unfinished)
-            deaths = 0 if begun is None else begun.deaths
-            individual = self.optimizer.ask() if begun is None else begun.individual(self.optimizer.space)
-            if deaths >= POISONOUS:
-                self._give_up_on(individual, deaths)
-                continue
+            begun, deaths = None, 0
+            if self._unfinished:
+                begun = self._unfinished.pop()
+                self.tickets.reserved, deaths = len(self._unfinished), begun.deaths
+                individual = begun.individual(self.optimizer.space)
+                if deaths >= POISONOUS:
+                    self._give_up_on(individual, deaths)
+                    continue
+            else:
+                individual = self.optimizer.ask()
             if self._long or begun is not None:
                 self._journal.start(individual, deaths)
             self._reporting.begin(individual)
@@ -233,7 +236,7 @@ class Worker:
         self.tally.count(individual)
         if individual.loss <= self._target:  # which NaN is not
             self.stop(Reason.TARGET)
-        elif individual.failed:
+        elif individual.status is not OK and individual.failed:
             self._stop_if_due()
 
     def _receive(self) -> float:
