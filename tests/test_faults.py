@@ -65,11 +65,12 @@ def test_what_a_dead_rank_was_evaluating_is_evaluated_by_another(tmp_path):
     searching(tmp_path, 3)
     ranks_of(process)[1].kill()
     output, _ = process.communicate(timeout=SECONDS)
-    deaths = [event for _, event in read(tmp_path / "run") if isinstance(event, Died)]
-    assert [death.rank for death in deaths] == [1], output
-    again = [event for _, event in read(tmp_path / "run") if isinstance(event, Started) and event.deaths == 1]
-    assert {event.id for event in again} == {deaths[0].id}
-    assert deaths[0].id in {event.id for _, event in read(tmp_path / "run") if isinstance(event, Evaluated)}
+    deaths = {event.rank: event.id for _, event in read(tmp_path / "run") if isinstance(event, Died)}
+    assert 1 in deaths, output
+    assert not HEALS or len(deaths) == 1, "MPICH may take others along, before anybody sees who was the first"
+    again = {event.id for _, event in read(tmp_path / "run") if isinstance(event, Started) and event.deaths == 1}
+    assert again == set(deaths.values())
+    assert again <= {event.id for _, event in read(tmp_path / "run") if isinstance(event, Evaluated)}
     assert evaluated(tmp_path) == (60, 60)
 
 
