@@ -66,8 +66,7 @@ def test_what_a_dead_rank_was_evaluating_is_evaluated_by_another(tmp_path):
     ranks_of(process)[1].kill()
     output, _ = process.communicate(timeout=SECONDS)
     deaths = {event.rank: event.id for _, event in read(tmp_path / "run") if isinstance(event, Died)}
-    assert 1 in deaths, output
-    assert not HEALS or len(deaths) == 1, "MPICH may take others along, before anybody sees who was the first"
+    assert not HEALS or list(deaths) == [1], output  # MPICH may end before anybody sees who died, or take others along
     again = {event.id for _, event in read(tmp_path / "run") if isinstance(event, Started) and event.deaths == 1}
     assert again == set(deaths.values())
     assert again <= {event.id for _, event in read(tmp_path / "run") if isinstance(event, Evaluated)}
