@@ -56,10 +56,7 @@ class Beginning(msgspec.Struct, frozen=True):
     @property
     def counts(self) -> Counts:
         """What had been done before."""
-        succeeded = self.statuses.get(Status.OK, 0) + self.statuses.get(Status.STOPPED, 0)
-        counts = Counts(self.evaluations, self.evaluations - succeeded)
-        best = self.best
-        return counts if best is None or best.loss is None else counts + Counts(rung=best.rung, loss=best.loss)
+        return Counts.of(self.statuses, self.best)
 
 
 class Standing(NamedTuple):

@@ -365,18 +365,18 @@ class _Search:
         if beginning.best is not None and beginning.best.loss is not None and beginning.best.loss <= lowest:
             left = 0
         begun = beginning.unfinished[:left]
-        tickets = Tickets(left, rank, size, [len(self.archipelago.share(begun, each)) for each in range(size)])
+        shares = [self.archipelago.share(begun, each) for each in range(size)] if begun else []
         return Worker(
             self.optimizer,
             transport,
             evaluator,
             journal,
-            tickets,
+            Tickets(left, rank, size, [len(share) for share in shares]),
             self.archipelago.island(self.optimizer, transport, journal),
             deadline=time.perf_counter() + self.budget.seconds_left(beginning.seconds),
             target=lowest,
             judges=self._judges(beginning),
-            unfinished=self.archipelago.share(begun, rank),
+            unfinished=shares[rank] if shares else (),
             layout=self.archipelago.layout,
             remains=self.holding.inherit,
             grace=self.settings.grace,

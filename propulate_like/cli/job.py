@@ -230,7 +230,7 @@ _FATAL = (signal.SIGABRT, signal.SIGBUS, signal.SIGKILL, signal.SIGSEGV, signal.
 
 
 def _deaths(ranks: list[int]) -> str:
-    return f"rank{'s' if len(ranks) > 1 else ''} {', '.join(map(str, ranks))} died" if ranks else ""
+    return f"rank{'s' if len(ranks) > 1 else ''} {', '.join(map(str, ranks))} died"
 
 
 def _lives(pid: int) -> bool:

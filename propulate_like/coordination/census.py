@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import msgspec
 
 from propulate_like.coordination.roster import Roster
 from propulate_like.coordination.tally import Tally
+from propulate_like.events import Evaluated
+from propulate_like.individual import OK, STOPPED, Status
 
 
 class Counts(msgspec.Struct, frozen=True, array_like=True):
@@ -22,6 +25,15 @@ class Counts(msgspec.Struct, frozen=True, array_like=True):
     loss: float = math.inf
     ranks: int = 0
     tickets: int = 0
+
+    @classmethod
+    def of(cls, statuses: Mapping[Status, int], best: Evaluated | None) -> Counts:
+        """Give the counts of evaluations that came to these statuses, of which one was the best."""
+        finished = sum(statuses.values())
+        failed = finished - statuses.get(OK, 0) - statuses.get(STOPPED, 0)
+        return (
+            cls(finished, failed) if best is None or best.loss is None else cls(finished, failed, best.rung, best.loss)
+        )
 
     def __add__(self, other: Counts) -> Counts:
         best = min((-self.rung, self.loss), (-other.rung, other.loss))

@@ -6,7 +6,6 @@ minted anew: as soon as every living rank has told its part, and once only.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -16,7 +15,6 @@ from propulate_like.coordination.ending import Farewell
 from propulate_like.coordination.roster import Roster
 from propulate_like.coordination.tickets import Tickets
 from propulate_like.events import Died, Started
-from propulate_like.individual import OK, STOPPED
 from propulate_like.recovery import Remains
 from propulate_like.space import Space
 
@@ -51,7 +49,7 @@ class Succession:
         for rank in self._roster.dead:
             if rank not in self._remains:
                 self._remains[rank] = remains = self._read(rank)
-                self._census.departed += _counts(remains)
+                self._census.departed += Counts.of(remains.statuses, remains.best)
                 self._due = True
                 death = remains.death(rank)
                 found.append((death, [_begun(each, death) for each in remains.unfinished.values()]))
@@ -112,10 +110,3 @@ class Succession:
 
 def _begun(started: Started, death: Died) -> Started:
     return msgspec.structs.replace(started, deaths=started.deaths + (started.id == death.id))
-
-
-def _counts(remains: Remains) -> Counts:
-    succeeded = remains.statuses.get(OK, 0) + remains.statuses.get(STOPPED, 0)
-    best = remains.best
-    rung, loss = (0, math.inf) if best is None or best.loss is None else (best.rung, best.loss)
-    return Counts(remains.finished, remains.finished - succeeded, rung, loss)
