@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from random import Random
 from typing import Any
@@ -46,7 +47,7 @@ class Optimizer:
         """ValueError where the space or the propagator cannot work."""
         self.space = Space.of(space)
         chosen = auto(evaluations) if propagator == "auto" else propagator
-        self.propagator = whole_propagator(chosen)
+        self.propagator = copy.deepcopy(whole_propagator(chosen))  # what it learns is its rank's own
         everything = Reads(everything=fidelity is not None)  # a rung's best are known by all that reached it
         reads = self.propagator.reads | Reads(best=self.propagator.wants) | everything
         self.population = Population(reads) if reserve is None else Residents(reads, reserve)
@@ -101,7 +102,9 @@ class Optimizer:
             edge = tuple(min(max(gene, 0.0), 1.0) for gene in individual.genome)
             individual = msgspec.structs.replace(individual, genome=edge)
         if individual.status is not BRED:
-            return breeding.child(individual.genome, (individual.id,), "copy", individual.traits)
+            individual = breeding.child(individual.genome, (individual.id,), "copy", individual.traits)
+        if self.population.points is not None:
+            self.population.points.begin(individual)
         return individual
 
     def tell(self, individual: Individual, loss: float | Mapping[str, Any]) -> Individual:
@@ -117,6 +120,8 @@ class Optimizer:
         """Learn of an evaluated individual, this rank's or another's; say whether others that search may need it."""
         status = individual.status
         if status is not OK and status is not STOPPED:
+            if self.population.points is not None:
+                self.population.points.add(individual)
             return False
         best = self.best
         if best is None or ((individual.loss < best.loss or individual.rung) and individual.order < best.order):

@@ -43,6 +43,12 @@ class Parameter:
         """Give a gene that decodes to `value`; ValueError where `value` is not among the values."""
         raise NotImplementedError
 
+    def centered(self, gene: float) -> float:
+        """Give the gene that stands for all those that decode to the same value."""
+        if self.levels is None:
+            return gene
+        return (min(int(gene * self.levels), self.levels - 1) + 0.5) / self.levels
+
     def contains(self, value: Any) -> bool:
         """Say whether `value` is one that `decode` can give."""
         raise NotImplementedError
@@ -108,6 +114,12 @@ class _Number(Parameter):
             return value(min(max(index, 0), levels - 1))
 
         return decode
+
+    def centered(self, gene: float) -> float:
+        if self.levels is None or not self.log:
+            return super().centered(gene)
+        start, end = self._log_edges()
+        return float((math.log(self.decode(gene)) - start) / (end - start))
 
     def _log_edges(self) -> tuple[float, float]:
         """Half a step beyond both ends, so that the first and last value get a share like their neighbours'."""

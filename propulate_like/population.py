@@ -7,11 +7,14 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from math import inf
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 import msgspec
 
 from propulate_like.individual import Id, Individual
+
+if TYPE_CHECKING:
+    from propulate_like.points import Points
 
 Key = tuple[int, float, int, int, int]
 
@@ -19,15 +22,22 @@ Key = tuple[int, float, int, int, int]
 class Reads(msgspec.Struct, frozen=True):
     """What a propagator reads of the population: its best `best`, its newest `recent`, or (`everything`) all of it.
 
-    The population keeps no more than that, and a rank publishes no more than could enter it elsewhere.
+    The population keeps no more than that, and a rank publishes no more than could enter it elsewhere. Of what a rank
+    comes to know, the newest `points` are kept as arrays, and nothing is published for that alone.
     """
 
     best: int = 0
     recent: int = 0
     everything: bool = False
+    points: int = 0
 
     def __or__(self, other: Reads) -> Reads:
-        return Reads(max(self.best, other.best), max(self.recent, other.recent), self.everything or other.everything)
+        return Reads(
+            max(self.best, other.best),
+            max(self.recent, other.recent),
+            self.everything or other.everything,
+            max(self.points, other.points),
+        )
 
 
 class Population(Sequence[Individual]):
@@ -40,6 +50,11 @@ class Population(Sequence[Individual]):
 
     def __init__(self, reads: Reads) -> None:
         self.reads = reads
+        self.points: Points | None = None
+        if reads.points:
+            from propulate_like.points import Points
+
+            self.points = Points(reads.points)
         self._capacity = inf if reads.everything else max(reads.best, 1)
         self._keys: list[Key] = []
         self._ranked: list[Individual] = []
@@ -52,6 +67,8 @@ class Population(Sequence[Individual]):
 
         It is not kept where it is known already, or where it comes after the best that are read.
         """
+        if self.points is not None:
+            self.points.add(individual)
         recent = self._recent.maxlen and self._remember(individual)
         loss = individual.loss
         if loss > self._limit and not individual.rung:

@@ -6,6 +6,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from math import inf
 
+import msgspec
+
 from propulate_like.individual import Id, Individual
 from propulate_like.population import Key, Population, Reads, key_of
 
@@ -32,7 +34,7 @@ class Residents(Population):
     """
 
     def __init__(self, reads: Reads, reserve: int = 0) -> None:
-        super().__init__(Reads(reads.best + reserve, reads.recent, reads.everything))
+        super().__init__(msgspec.structs.replace(reads, best=reads.best + reserve))
         self._comes_forward, self._fades = reads.best + reserve // 4, reads.best + reserve // 2
         self._leaving = reserve > 0 and not reads.everything
         kept = max(4 * self.reads.best, _CHARGES) if reserve else reads.best

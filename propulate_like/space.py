@@ -41,6 +41,7 @@ class Space(Mapping[str, Parameter]):
         self.ordered = all(parameter.ordered for parameter in self.parameters)
         self._decoders = tuple((name, parameter.decode) for name, parameter in self._parameters.items())
         self._conditional = self._order_conditional()
+        self._free = not self._conditional and all(parameter.levels is None for parameter in self.parameters)
 
     @classmethod
     def from_limits(cls, limits: Mapping[str, Sequence[Any]]) -> Space:
@@ -88,6 +89,16 @@ class Space(Mapping[str, Parameter]):
                     del params[name]
                     break
         return params
+
+    def canonical(self, genome: Sequence[float]) -> Genome:
+        """Give the one genome that stands for all that decode to the same params: inactive genes become 0.5."""
+        if self._free:
+            return tuple(genome)
+        genes = [parameter.centered(gene) for parameter, gene in zip(self.parameters, genome)]
+        if self._conditional:
+            active = self.decode(genome)
+            genes = [gene if name in active else 0.5 for name, gene in zip(self.names, genes)]
+        return tuple(genes)
 
     def encode(self, params: Mapping[str, Any]) -> Genome:
         """Give a genome that decodes to `params`; the genes of inactive parameters become 0.5.

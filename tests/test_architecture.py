@@ -22,6 +22,7 @@ ORDER = [
     "space",
     "individual",
     "fidelity",
+    "points",
     "population",
     "residents",
     "propagators",
