@@ -1,0 +1,1 @@
+"""Models of the loss, and distributions over genomes: arrays in, arrays out."""
