@@ -1,1 +1,1 @@
-"""Models of the loss, and distributions over genomes: arrays in, arrays out."""
+"""Models: the numerics that propagators learn with, arrays and numbers in and out."""
