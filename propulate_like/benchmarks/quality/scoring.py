@@ -32,8 +32,8 @@ def decades(typical: float, optimum: float) -> Callable[[float], float]:
 
 
 def moments(evaluations: int) -> list[int]:
-    """Give numbers of evaluations from the tenth, or a fiftieth of the budget where that is later, to its end."""
-    first = min(max(10.0, evaluations / 50), evaluations)
+    """Give numbers of evaluations from the fifth, or a fiftieth of the budget where that is later, to its end."""
+    first = min(max(5.0, evaluations / 50), evaluations)
     return [int(moment) for moment in np.rint(np.geomspace(first, evaluations, _MOMENTS))]
 
 
