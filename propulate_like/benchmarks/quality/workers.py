@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Mapping
 from heapq import heappop, heappush
+from itertools import count
 from random import Random
 from typing import Any
 
@@ -110,14 +111,11 @@ def search(
     """
     clock, record = _Clock(luck, setting.workers, mean), _Record()
     events: list[tuple[float, int, int, Any, float]] = []  # time, its order among equal ones, worker, what, seconds
-    begun = ended = 0
+    order = count()
+    left, ended = setting.evaluations, 0
 
     def push(at: float, worker: int, what: Any, seconds: float) -> None:
-        nonlocal begun
-        begun += 1
-        heappush(events, (at, begun, worker, what, seconds))
-
-    left = setting.evaluations
+        heappush(events, (at, next(order), worker, what, seconds))
 
     def begin(worker: int, now: float) -> None:
         nonlocal left
