@@ -117,7 +117,7 @@ def test_evaluation_times_are_lognormal_and_the_same_for_every_contestant():
 
 
 def require(contestant):
-    if contestant == "propulate":
+    if contestant.startswith("propulate"):
         if not os.environ.get("PROPULATE_PYTHON"):
             pytest.skip("PROPULATE_PYTHON names no Python that has propulate")
     elif importlib.util.find_spec(NEEDS[contestant]) is None:

@@ -23,7 +23,8 @@ _PROGRAM = Path(__file__).with_name("propulate_program.py")
 class Propulate(Contestant):
     """Propulate's default propagator for each worker, which breeds from what all workers have evaluated."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: Setting, population: int | None = None) -> None:
+        """Breed from the best `population`, or twice as many as there are workers, as Propulate's tutorials do."""
         self._space, self._coordinates = setting.space, coordinates(setting.space)
         limits = {one.name: [one.levels, one.ordered] for one in self._coordinates}
         self._process = subprocess.Popen(
@@ -34,7 +35,8 @@ class Propulate(Contestant):
             text=True,
             bufsize=1,
         )
-        self._say(limits=limits, workers=setting.workers, seed=setting.seed)
+        size = population or 2 * setting.workers
+        self._say(limits=limits, workers=setting.workers, seed=setting.seed, population=size)
 
     def _say(self, **message: Any) -> Any:
         if self._process.stdin is None or self._process.stdout is None:

@@ -23,7 +23,7 @@ def main() -> None:
     limits = {name: limit(*form) for name, form in start["limits"].items()}
     propagators = [
         get_default_propagator(
-            pop_size=2 * start["workers"], limits=limits, crossover_prob=0.7, mutation_prob=0.4, random_init_prob=0.1,
+            pop_size=start["population"], limits=limits, crossover_prob=0.7, mutation_prob=0.4, random_init_prob=0.1,
             rng=random.Random(f"{start['seed']}/propulate/{worker}"),
         )
         for worker in range(start["workers"])
