@@ -103,8 +103,7 @@ class Optimizer:
             individual = msgspec.structs.replace(individual, genome=edge)
         if individual.status is not BRED:
             individual = breeding.child(individual.genome, (individual.id,), "copy", individual.traits)
-        if self.population.points is not None:
-            self.population.points.begin(individual)
+        self.population.begin(individual)
         return individual
 
     def tell(self, individual: Individual, loss: float | Mapping[str, Any]) -> Individual:
@@ -120,8 +119,7 @@ class Optimizer:
         """Learn of an evaluated individual, this rank's or another's; say whether others that search may need it."""
         status = individual.status
         if status is not OK and status is not STOPPED:
-            if self.population.points is not None:
-                self.population.points.add(individual)
+            self.population.fail(individual)
             return False
         best = self.best
         if best is None or ((individual.loss < best.loss or individual.rung) and individual.order < best.order):

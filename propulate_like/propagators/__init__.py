@@ -5,6 +5,7 @@ from propulate_like.propagators.chain import Chain, Choose, Sometimes, Warmup
 from propulate_like.propagators.cma_es import CMAES
 from propulate_like.propagators.crossover import MultiParentCrossover, SigmoidCrossover, UniformCrossover
 from propulate_like.propagators.initialization import (
+    CenteredInitialization,
     LatinHypercubeInitialization,
     RandomRestart,
     SobolInitialization,
@@ -17,6 +18,7 @@ from propulate_like.propagators.mutation import (
     SelfAdaptiveMutation,
 )
 from propulate_like.propagators.propagator import REGISTRY, Breeding, Propagator, Selection, Variation
+from propulate_like.propagators.quadratic import QuadraticModel
 from propulate_like.propagators.selection import (
     SelectBest,
     SelectRandom,
@@ -24,11 +26,13 @@ from propulate_like.propagators.selection import (
     SelectTournament,
     SelectWorst,
 )
+from propulate_like.propagators.trust_region import TrustRegion
 
 __all__ = [
     "CMAES",
     "REGISTRY",
     "Breeding",
+    "CenteredInitialization",
     "Chain",
     "Choose",
     "GaussianMutation",
@@ -36,6 +40,7 @@ __all__ = [
     "MultiParentCrossover",
     "PointMutation",
     "Propagator",
+    "QuadraticModel",
     "RandomPointMutation",
     "RandomRestart",
     "SelectBest",
@@ -48,6 +53,7 @@ __all__ = [
     "SigmoidCrossover",
     "SobolInitialization",
     "Sometimes",
+    "TrustRegion",
     "UniformCrossover",
     "UniformInitialization",
     "Variation",
