@@ -13,7 +13,7 @@ from propulate_like.declarations import nearest
 from propulate_like.fidelity import Fidelity, Ladder
 from propulate_like.individual import BRED, OK, STOPPED, Id, Individual, Outcome
 from propulate_like.population import Population, Reads
-from propulate_like.propagators import Breeding, Propagator, UniformInitialization, auto
+from propulate_like.propagators import Auto, Breeding, Propagator, UniformInitialization
 from propulate_like.residents import Residents
 from propulate_like.space import Space
 
@@ -46,10 +46,11 @@ class Optimizer:
     ) -> None:
         """ValueError where the space or the propagator cannot work."""
         self.space = Space.of(space)
-        chosen = auto(evaluations) if propagator == "auto" else propagator
+        chosen = Auto(evaluations) if propagator == "auto" else propagator
         self.propagator = copy.deepcopy(whole_propagator(chosen))  # what it learns is its rank's own
-        everything = Reads(everything=fidelity is not None)  # a rung's best are known by all that reached it
-        reads = self.propagator.reads | Reads(best=self.propagator.wants) | everything
+        self._rungs = Reads(everything=fidelity is not None)  # a rung's best are known by all that reached it
+        self._read = self.propagator.reads
+        reads = self._read | Reads(best=self.propagator.wants) | self._rungs
         self.population = Population(reads) if reserve is None else Residents(reads, reserve)
         self._members, self._islands = range(workers) if members is None else members, islands
         self._ladder = None if fidelity is None else Ladder(fidelity, self._mine, len(self._members))
@@ -98,6 +99,9 @@ class Optimizer:
         if not self._ready or self._shrinks:
             self._ready = len(self.population) >= self.propagator.wants
         (individual,) = (self.propagator if self._ready else _RANDOM)(self.population, breeding)
+        if self.propagator.reads is not self._read:
+            self._read = self.propagator.reads
+            self.population.read(self._read | Reads(best=self.propagator.wants) | self._rungs)
         if min(individual.genome) < 0.0 or max(individual.genome) > 1.0:  # what a propagator of the user's may give
             edge = tuple(min(max(gene, 0.0), 1.0) for gene in individual.genome)
             individual = msgspec.structs.replace(individual, genome=edge)

@@ -15,7 +15,7 @@ _FIRST, _WIDEST = 0.6, 1.6  # lengths of the region's side
 _GROWTH, _JITTER = 1.6, 0.3
 _WARPED_ABOVE = 0.4  # quantile of the losses
 _OPTIMISM = 0.4  # standard deviations
-_REFITTED = 0.2  # new points, as a share of those known
+_REFITTED = 0.4  # new points, as a share of those known
 _CANDIDATES, _REFINED = 450, 150
 _ROUNDS = (0.25, 0.06)  # spreads of refined candidates, in half-sides
 
@@ -107,7 +107,5 @@ class TrustRegion:
         return candidates
 
     def _least(self, candidates: Array, optimism: float) -> tuple[Array, float]:
-        means, deviations = self._process.predict(candidates)
-        bounds = means - optimism * deviations
-        index = int(np.argmin(bounds))
-        return candidates[index], float(bounds[index])
+        index, value = self._process.lowest(candidates, optimism)
+        return candidates[index], value

@@ -1,6 +1,6 @@
 """Propagators: the steps that breed the next individual from the population a rank knows."""
 
-from propulate_like.propagators.auto import auto
+from propulate_like.propagators.auto import Auto
 from propulate_like.propagators.chain import Chain, Choose, Sometimes, Warmup
 from propulate_like.propagators.cma_es import CMAES
 from propulate_like.propagators.crossover import MultiParentCrossover, SigmoidCrossover, UniformCrossover
@@ -31,6 +31,7 @@ from propulate_like.propagators.trust_region import TrustRegion
 __all__ = [
     "CMAES",
     "REGISTRY",
+    "Auto",
     "Breeding",
     "CenteredInitialization",
     "Chain",
@@ -58,5 +59,4 @@ __all__ = [
     "UniformInitialization",
     "Variation",
     "Warmup",
-    "auto",
 ]
