@@ -3,6 +3,7 @@
 from propulate_like.propagators.auto import auto
 from propulate_like.propagators.chain import Chain, Choose, Sometimes, Warmup
 from propulate_like.propagators.cma_es import CMAES
+from propulate_like.propagators.coordinate_search import CoordinateSearch
 from propulate_like.propagators.crossover import MultiParentCrossover, SigmoidCrossover, UniformCrossover
 from propulate_like.propagators.initialization import (
     LatinHypercubeInitialization,
@@ -31,6 +32,7 @@ __all__ = [
     "Breeding",
     "Chain",
     "Choose",
+    "CoordinateSearch",
     "GaussianMutation",
     "LatinHypercubeInitialization",
     "MultiParentCrossover",
