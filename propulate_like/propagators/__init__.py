@@ -4,7 +4,8 @@ from propulate_like.propagators.auto import auto
 from propulate_like.propagators.chain import Chain, Choose, Sometimes, Warmup
 from propulate_like.propagators.cma_es import CMAES
 from propulate_like.propagators.coordinate_search import CoordinateSearch
-from propulate_like.propagators.crossover import MultiParentCrossover, SigmoidCrossover, UniformCrossover
+from propulate_like.propagators.crossover import MeanCrossover, MultiParentCrossover, SigmoidCrossover, UniformCrossover
+from propulate_like.propagators.evolution import Evolution
 from propulate_like.propagators.initialization import (
     LatinHypercubeInitialization,
     RandomRestart,
@@ -33,8 +34,10 @@ __all__ = [
     "Chain",
     "Choose",
     "CoordinateSearch",
+    "Evolution",
     "GaussianMutation",
     "LatinHypercubeInitialization",
+    "MeanCrossover",
     "MultiParentCrossover",
     "PointMutation",
     "Propagator",

@@ -25,7 +25,7 @@ from propulate_like.individual import Individual
 from propulate_like.islands.archipelago import Archipelago
 from propulate_like.islands.migration import Islands
 from propulate_like.parameters import Float
-from propulate_like.propagators import Propagator
+from propulate_like.propagators import Evolution, Propagator
 from propulate_like.simulation import Simulation
 from propulate_like.space import Space
 
@@ -99,7 +99,7 @@ FUNCTIONS = {
 
 
 def search(
-    name: str, seed: int, propagator: Propagator | str = "auto", islands: Islands | None = None
+    name: str, seed: int, propagator: Propagator | str | None = None, islands: Islands | None = None
 ) -> tuple[float, float]:
     """Search once, with lognormal evaluation times; give the lowest loss found, and the seconds that it took."""
     function = FUNCTIONS[name]
@@ -112,7 +112,9 @@ def search(
 
     began = time.perf_counter()
     simulation = Simulation(
-        Archipelago(islands or Islands(ISLANDS), space, RANKS, propagator, EVALUATIONS),
+        Archipelago(
+            islands or Islands(ISLANDS), space, RANKS, propagator or Evolution(EVALUATIONS, 1 / ISLANDS), EVALUATIONS
+        ),
         evaluate,
         lambda _, times: math.exp(times.gauss(0.0, 1.0)),
         evaluations=EVALUATIONS,
