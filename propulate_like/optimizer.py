@@ -55,6 +55,7 @@ class Optimizer:
         self._members, self._islands = range(workers) if members is None else members, islands
         self._ladder = None if fidelity is None else Ladder(fidelity, self._mine, len(self._members))
         self.best: Individual | None = None
+        self._last: Individual | None = None
         self._ready = False
         self._shrinks = bool(reserve)
         self.rank, self.island = rank, island
@@ -93,7 +94,12 @@ class Optimizer:
                 self._serial += 1
                 return promoted
         breeding = Breeding(
-            self.space, self._generator, Id(self.island, self.rank, self._serial), self.workers, self._design
+            self.space,
+            self._generator,
+            Id(self.island, self.rank, self._serial),
+            self.workers,
+            self._design,
+            self._last,
         )
         self._serial += 1
         if not self._ready or self._shrinks:
@@ -121,6 +127,8 @@ class Optimizer:
 
     def absorb(self, individual: Individual) -> bool:
         """Learn of an evaluated individual, this rank's or another's; say whether others that search may need it."""
+        if individual.id.rank == self.rank:
+            self._last = individual
         status = individual.status
         if status is not OK and status is not STOPPED:
             self.population.fail(individual)

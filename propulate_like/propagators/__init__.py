@@ -3,7 +3,9 @@
 from propulate_like.propagators.auto import Auto
 from propulate_like.propagators.chain import Chain, Choose, Sometimes, Warmup
 from propulate_like.propagators.cma_es import CMAES
-from propulate_like.propagators.crossover import MultiParentCrossover, SigmoidCrossover, UniformCrossover
+from propulate_like.propagators.coordinate_search import CoordinateSearch
+from propulate_like.propagators.crossover import MeanCrossover, MultiParentCrossover, SigmoidCrossover, UniformCrossover
+from propulate_like.propagators.evolution import Evolution
 from propulate_like.propagators.initialization import (
     CenteredInitialization,
     LatinHypercubeInitialization,
@@ -36,8 +38,11 @@ __all__ = [
     "CenteredInitialization",
     "Chain",
     "Choose",
+    "CoordinateSearch",
+    "Evolution",
     "GaussianMutation",
     "LatinHypercubeInitialization",
+    "MeanCrossover",
     "MultiParentCrossover",
     "PointMutation",
     "Propagator",

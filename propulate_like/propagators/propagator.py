@@ -21,7 +21,7 @@ class Breeding(msgspec.Struct, frozen=True):
     """What a propagator may use while it breeds one individual.
 
     `generator` is this rank's stream of random numbers, `id` the newborn's identity, `workers` the number of ranks
-    that search together, and `seed` the same number on every rank.
+    that search together, and `seed` the same number on every rank. `last` is what this rank itself evaluated last.
     """
 
     space: Space
@@ -29,6 +29,7 @@ class Breeding(msgspec.Struct, frozen=True):
     id: Id
     workers: int = 1
     seed: int = 0
+    last: Individual | None = None
 
     def child(
         self, genome: Genome, parents: tuple[Id, ...] = (), origin: str = "", traits: tuple[float, ...] = ()
