@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from propulate_like import declarations
+from propulate_like.cells import Cells
 from propulate_like.individual import BRED, Id, Individual
 from propulate_like.population import Reads
 from propulate_like.space import Genome, Space
@@ -21,7 +22,8 @@ class Breeding(msgspec.Struct, frozen=True):
     """What a propagator may use while it breeds one individual.
 
     `generator` is this rank's stream of random numbers, `id` the newborn's identity, `workers` the number of ranks
-    that search together, and `seed` the same number on every rank.
+    that search together, and `seed` the same number on every rank. `cells` says which points are fresh; what is not
+    is replaced, so a propagator need not look. It is None where all are.
     """
 
     space: Space
@@ -29,6 +31,7 @@ class Breeding(msgspec.Struct, frozen=True):
     id: Id
     workers: int = 1
     seed: int = 0
+    cells: Cells | None = None
 
     def child(
         self, genome: Genome, parents: tuple[Id, ...] = (), origin: str = "", traits: tuple[float, ...] = ()
