@@ -11,6 +11,7 @@ from propulate_like.islands.migration import Islands
 from propulate_like.islands.topologies import Full, Hypercube, RandomRegular, Ring, Star, Topology, Torus
 from propulate_like.optimizer import Optimizer
 from propulate_like.propagators import (
+    CMAES,
     Breeding,
     Chain,
     Choose,
@@ -53,6 +54,7 @@ from propulate_like.space import Choice, Float, Int, Ordinal, Space
 __version__ = "0.1.0"
 
 __all__ = [
+    "CMAES",
     "AnyPruner",
     "Breeding",
     "Chain",

@@ -2,6 +2,7 @@
 
 from propulate_like.propagators.auto import auto
 from propulate_like.propagators.chain import Chain, Choose, Sometimes, Warmup
+from propulate_like.propagators.cma_es import CMAES
 from propulate_like.propagators.crossover import MultiParentCrossover, SigmoidCrossover, UniformCrossover
 from propulate_like.propagators.initialization import (
     LatinHypercubeInitialization,
@@ -25,6 +26,7 @@ from propulate_like.propagators.selection import (
 )
 
 __all__ = [
+    "CMAES",
     "REGISTRY",
     "Breeding",
     "Chain",

@@ -65,7 +65,7 @@ class Propagator:
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         cls._origins = {}
-        cls.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+        cls.name = cls.__dict__.get("name") or re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
         if cls.__name__.startswith("_"):
             return
         taken = REGISTRY.get(cls.name)

@@ -1,0 +1,1 @@
+"""Models: the numerics that propagators learn with, arrays and numbers in and out."""

@@ -1,0 +1,138 @@
+"""CMA-ES as a propagator: a normal distribution over the genes that have an order, learnt from all that is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from propulate_like import declarations
+from propulate_like.individual import Individual
+from propulate_like.population import Reads
+from propulate_like.propagators.propagator import Breeding, Propagator
+
+if TYPE_CHECKING:
+    from propulate_like.models.restarts import RestartedCMAES
+
+_PARENTS = 8  # individuals whose options of a Choice are taken over
+
+
+class CMAES(Propagator):
+    """A point from a normal distribution that adapts to where better points lie, in whatever order results arrive.
+
+    Hansen 2016, The CMA evolution strategy: a tutorial. Each rank has a distribution of its own, which learns from
+    every result that the rank knows, for the most part of the best `shared` of all ranks. It begins at the best point
+    known, with steps of `sigma` (a share of the range), and again, elsewhere, once it makes no progress. `population`
+    is the number of results that it takes for an update; where none is given, one that suits the number of parameters
+    and of workers. Genes with steps keep a chance to change, and a Choice takes what one of the best has, or, rarely,
+    any of its options.
+    """
+
+    name = "cma_es"
+    takes = (0, None)
+
+    def __init__(self, sigma: float = 0.25, population: int | None = None, shared: int = 1000) -> None:
+        """ValueError where `sigma` is not in (0, 1], `population` below 4 or `shared` below 1."""
+        self.sigma = declarations.number("sigma", sigma, 0.0, 1.0, above=True)
+        self.population = None if population is None else declarations.whole("population", population, 4)
+        self.shared = declarations.whole("shared", shared, 1)
+        self.reads = Reads(best=shared, points=max(shared, 256))
+        self._state: _State | None = None
+
+    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+        if self._state is None:
+            self._state = _State(self, individuals, breeding)
+        return [breeding.child(self._state.draw(individuals, breeding), origin=self.name)]
+
+
+class _State:
+    """The distribution, and how far it has read what its rank knows."""
+
+    def __init__(self, settings: CMAES, individuals: Sequence[Individual], breeding: Breeding) -> None:
+        import numpy as np
+
+        from propulate_like.points import Points
+
+        self._points_of = Points.of
+        parameters = breeding.space.parameters
+        self._ordered = [index for index, parameter in enumerate(parameters) if parameter.ordered]
+        self._unordered = [index for index, parameter in enumerate(parameters) if not parameter.ordered]
+        levels = [parameters[index].levels for index in self._ordered]
+        self._discrete = [(place, count) for place, count in enumerate(levels) if count is not None]
+        self._cells = np.array([0.0 if count is None else 1.0 / count for count in levels])
+        self._generator = np.random.default_rng(breeding.generator.getrandbits(64))
+        self._read = self._points_of(individuals).total
+        self.search: RestartedCMAES | None = None
+        if self._ordered:
+            self.search = self._begin(settings, individuals, breeding)
+
+    def _begin(self, settings: CMAES, individuals: Sequence[Individual], breeding: Breeding) -> RestartedCMAES:
+        import numpy as np
+
+        from propulate_like.models.cma_es import usual_population
+        from propulate_like.models.restarts import RestartedCMAES
+
+        dimension = len(self._ordered)
+        start = None
+        if len(individuals):
+            best = min(individuals, key=lambda individual: individual.order).genome
+            start = np.array([best[index] for index in self._ordered])
+        suits = max(usual_population(dimension), round(2.0 * breeding.workers**0.75))
+        return RestartedCMAES(
+            dimension,
+            settings.sigma,
+            self._generator,
+            np.random.default_rng(breeding.seed),
+            start=start,
+            population=settings.population or suits,
+        )
+
+    def draw(self, individuals: Sequence[Individual], breeding: Breeding) -> tuple[float, ...]:
+        genes = [0.5] * len(breeding.space)
+        if self.search is not None:
+            self._learn(individuals, self.search)
+            drawn = self.search.ask().tolist()
+            self._stir(drawn, self.search, breeding)
+            for index, gene in zip(self._ordered, drawn):
+                genes[index] = gene
+        if self._unordered:
+            self._choose(genes, individuals, breeding)
+        return tuple(genes)
+
+    def _learn(self, individuals: Sequence[Individual], search: RestartedCMAES) -> None:
+        """Tell the distribution what is new; values of a gene with steps are spread over what decodes to them."""
+        points = self._points_of(individuals)
+        new = min(points.total - self._read, len(points))
+        self._read = points.total
+        if not new:
+            return
+        genomes, losses = points.genomes[-new:], points.losses[-new:].tolist()
+        if self._unordered:
+            genomes = genomes[:, self._ordered]
+        if self._discrete:
+            genomes = genomes + self._cells * (self._generator.random(genomes.shape) - 0.5)
+        for genome, loss in zip(genomes.copy(), losses):
+            search.tell(genome, loss)
+
+    def _stir(self, drawn: list[float], search: RestartedCMAES, breeding: Breeding) -> None:
+        """Let each gene with steps differ from the mean's level with a probability of at least 1 / (n population).
+
+        So it cannot get stuck: Hamano et al. 2022, CMA-ES with margin.
+        """
+        if not self._discrete:
+            return
+        from propulate_like.propagators.mutation import moved
+
+        random, mean = breeding.generator.random, search.search.mean
+        margin = 1.0 / (len(self._ordered) * search.search.population)
+        for place, levels in self._discrete:
+            if random() < margin and int(drawn[place] * levels) == int(mean[place] * levels):
+                parameter = breeding.space.parameters[self._ordered[place]]
+                drawn[place] = moved(parameter, drawn[place], 0.0, breeding.generator)
+
+    def _choose(self, genes: list[float], individuals: Sequence[Individual], breeding: Breeding) -> None:
+        random = breeding.generator.random
+        known = min(len(individuals), _PARENTS)
+        model = individuals[int(random() * known)].genome if known else None
+        for index in self._unordered:
+            redraw = model is None or random() < 1.0 / (1.0 + len(genes))
+            genes[index] = random() if model is None or redraw else model[index]
