@@ -68,7 +68,11 @@ class Cells:
     def fresh(self, genome: Sequence[float]) -> bool:
         """Say whether this rank may propose a point."""
         code = self.code(genome)
-        if code is None or self.exhausted:
+        return code is None or self.fresh_code(code)
+
+    def fresh_code(self, code: int) -> bool:
+        """Say whether this rank may propose the points of a cell."""
+        if self.exhausted:
             return True
         return code not in self.met and not (self.shares and owner(code, self.seed, self.ranks) != self.rank)
 

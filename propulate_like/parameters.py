@@ -58,6 +58,10 @@ class Parameter:
         """Give the gene that stands for all those of this level."""
         return (level + 0.5) / (self.levels or 1)
 
+    def border(self, level: int) -> float:
+        """Give the gene from which on the next level is meant."""
+        return (level + 1) / (self.levels or 1)
+
     def centered(self, gene: float) -> float:
         """Give the gene that stands for all those that decode to the same value."""
         return gene if self.levels is None else self.gene(self.level(gene))
@@ -138,6 +142,12 @@ class _Number(Parameter):
             return super().gene(level)
         start, end = self._log_edges()
         return float((math.log(self._grid_value(level)) - start) / (end - start))
+
+    def border(self, level: int) -> float:
+        if not self.log:
+            return super().border(level)
+        start, end = self._log_edges()
+        return (math.log(self.low + (level + 0.5) * (self.step or 1)) - start) / (end - start)
 
     def _log_edges(self) -> tuple[float, float]:
         """Half a step beyond both ends, so that the first and last value get a share like their neighbours'."""

@@ -10,6 +10,7 @@ from propulate_like.propagators.initialization import (
     SobolInitialization,
     UniformInitialization,
 )
+from propulate_like.propagators.mixed import MixedGaussianProcess
 from propulate_like.propagators.mutation import (
     GaussianMutation,
     PointMutation,
@@ -33,6 +34,7 @@ __all__ = [
     "Choose",
     "GaussianMutation",
     "LatinHypercubeInitialization",
+    "MixedGaussianProcess",
     "MultiParentCrossover",
     "PointMutation",
     "Propagator",
