@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from itertools import product
@@ -31,44 +31,47 @@ _DOUBT = 0.02  # of the probability that goes to all classes alike, so that the 
 _WORST = 4.0  # of a regression's loss, in variances: what diverges is no worse
 
 Array = npt.NDArray[np.float64]
-Split = tuple[Array, Array, Array, Array]
+Division = tuple[Array, Array, Array, Array]
 
 
 @cache
-def splits(data: str) -> tuple[Split, ...]:
-    """Give (x, validation x, y, validation y) of each split of a bundled data set."""
+def division(data: str, seed: int) -> Division:
+    """Divide a bundled data set: x, validation x, y, validation y."""
     if data == "parity":
         features, targets = datasets.load_digits(return_X_y=True)
         targets = targets % 2
     else:
         load: Callable[..., Any] = getattr(datasets, f"load_{data}")
         features, targets = load(return_X_y=True)
-    classes = None if data == "diabetes" else targets
-    if data == "diabetes":
+    continuous = data == "diabetes"
+    if continuous:
         targets = (targets - targets.mean()) / targets.std()
     if len(features) > _ROWS:
+        classes = None if continuous else targets
         features, _, targets, _ = train_test_split(
             features, targets, train_size=_ROWS, random_state=0, stratify=classes
         )
-        classes = None if classes is None else targets
-    return tuple(
-        tuple(train_test_split(features, targets, test_size=0.5, random_state=seed, stratify=classes))
-        for seed in range(SPLITS)
-    )
+    classes = None if continuous else targets
+    return tuple(train_test_split(features, targets, test_size=0.5, random_state=seed, stratify=classes))
 
 
-def trained(grid: Grid, params: Mapping[str, Any]) -> float:
-    """Train a point's models and give their loss: log loss (nats), or squared error over variance."""
+def mean_loss(build: Callable[[int], Any], data: str, seeds: Sequence[int]) -> float:
+    """Train a model on the division of each seed: log loss (nats), or squared error over variance."""
     losses = []
-    for seed, (x, v, y, w) in enumerate(splits(grid.data)):
+    for seed in seeds:
+        x, v, y, w = division(data, seed)
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             try:
-                model = MODELS[grid.model](params, seed).fit(x, y)
-                losses.append(_loss(model, v, w))
-            except (ValueError, FloatingPointError):  # weights that are not finite
+                losses.append(_loss(build(seed).fit(x, y), v, w))
+            except (ValueError, FloatingPointError, np.linalg.LinAlgError):  # what it came to is not finite
                 losses.append(_loss(None, v, w))
     return float(np.mean(losses))
+
+
+def trained(grid: Grid, params: Mapping[str, Any]) -> float:
+    """Train a point's models and give their loss."""
+    return mean_loss(lambda seed: MODELS[grid.model](params, seed), grid.data, range(SPLITS))
 
 
 def _loss(model: Any, v: Array, w: Array) -> float:
