@@ -95,7 +95,10 @@ class GaussianProcess:
         kernel = _matern(_squares(points / lengths, self._scaled))
         if self._trend:
             center = self._center / lengths
-            kernel += math.exp(self.parameters[-2]) * (1.0 + _BEND * (points / lengths - center) @ (self._scaled - center).T) ** 2
+            kernel += (
+                math.exp(self.parameters[-2])
+                * (1.0 + _BEND * (points / lengths - center) @ (self._scaled - center).T) ** 2
+            )
         return kernel
 
     def _covariances(self, points: Array, center: Array, parameters: Array) -> tuple[Array, Array, Array, Array]:
