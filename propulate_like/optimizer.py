@@ -160,7 +160,7 @@ class Optimizer:
         return self.population.add(individual)
 
 
-_AGAIN = 16
+_AGAIN = 64
 """How often it breeds again before it looks around what it has bred: operators know better where to look."""
 _RANDOM = UniformInitialization()
 
