@@ -15,7 +15,7 @@ from propulate_like.models.gaussian_process import GaussianProcess, Prior, warpe
 _LENGTH, _NOISE = 0.6, -6.0  # expected: the length where there are five parameters, and the noise's logarithm
 _MEDIAN = 0.5  # losses above this quantile count by their logarithm
 _STEPS = 10  # of a fit
-_NEW = 0.2  # new points until the next fit, as a share of the rows
+_NEW = 0.4  # new points until the next fit, as a share of the rows
 _BEST, _FEW = 8, 5  # points that are mutated; those of them all of whose neighbours are candidates
 _DRAWN, _MUTANTS, _LOCAL = 300, 300, 300  # candidates
 

@@ -31,7 +31,7 @@ class MixedGaussianProcess(Propagator):
 
     takes = (0, None)
 
-    def __init__(self, rows: int = 200, boldness: float = 1.0) -> None:
+    def __init__(self, rows: int = 100, boldness: float = 1.0) -> None:
         """ValueError where `rows` is below 8 or `boldness` below 0."""
         self.rows = declarations.whole("rows", rows, 8)
         self.boldness = declarations.number("boldness", boldness)
