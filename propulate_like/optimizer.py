@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from propulate_like.cells import Cells
 from propulate_like.declarations import nearest
 from propulate_like.fidelity import Fidelity, Ladder
 from propulate_like.individual import BRED, OK, STOPPED, Id, Individual, Outcome
@@ -26,7 +27,7 @@ class Optimizer:
     `rank` must differ among those that share it. One of several `islands` has a number and `members`, its ranks, and a
     `reserve` where individuals migrate (see `Residents`). The same `seed`, calls and losses give the same
     individuals. With a `fidelity`, individuals begin at its lowest rung, and the best of each rung are promoted to the
-    next one.
+    next one. No point is evaluated again, on any rank, while there are others that were not (see `Cells`).
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Optimizer:
         self.rank, self.island = rank, island
         self.workers = workers
         self.seed = Random().getrandbits(32) if seed is None else seed
+        self._cells = Cells.of(self.space, self.seed, rank, workers)
         self.begin(0)
 
     def begin(self, serial: int, before: int = 0) -> None:
@@ -71,6 +73,8 @@ class Optimizer:
         self._serial = serial
         self._design = Random(f"{self.seed}/design/{before}").getrandbits(32) if before else self.seed
         self._generator = Random(f"{self.seed}/{self.rank}/{serial}")
+        if self._cells is not None:
+            self._cells.seed = self.seed
 
     def _mine(self, ident: Id) -> bool:
         """Say whether it is for this rank to promote one: a run may go on with other ranks than it began with."""
@@ -100,10 +104,18 @@ class Optimizer:
             self.workers,
             self._design,
             self._last,
+            self._cells,
         )
         self._serial += 1
         if not self._ready or self._shrinks:
             self._ready = len(self.population) >= self.propagator.wants
+        individual = self._bred(breeding)
+        if self._cells is not None:
+            individual = self._fresh(individual, breeding, self._cells)
+        self.population.begin(individual)
+        return individual
+
+    def _bred(self, breeding: Breeding) -> Individual:
         (individual,) = (self.propagator if self._ready else _RANDOM)(self.population, breeding)
         if self.propagator.reads is not self._read:
             self._read = self.propagator.reads
@@ -113,7 +125,18 @@ class Optimizer:
             individual = msgspec.structs.replace(individual, genome=edge)
         if individual.status is not BRED:
             individual = breeding.child(individual.genome, (individual.id,), "copy", individual.traits)
-        self.population.begin(individual)
+        return individual
+
+    def _fresh(self, individual: Individual, breeding: Breeding, cells: Cells) -> Individual:
+        """Breed again, a few times, where that point was met before or is another rank's; then look around it."""
+        for _ in range(_AGAIN):
+            if cells.fresh(individual.genome):
+                break
+            individual = self._bred(breeding)
+        else:
+            genome = cells.near(individual.genome, breeding.generator)
+            individual = msgspec.structs.replace(individual, genome=genome)
+        cells.meet(individual.genome)
         return individual
 
     def tell(self, individual: Individual, loss: float | Mapping[str, Any]) -> Individual:
@@ -129,6 +152,8 @@ class Optimizer:
         """Learn of an evaluated individual, this rank's or another's; say whether others that search may need it."""
         if individual.id.rank == self.rank:
             self._last = individual
+        if self._cells is not None:
+            self._cells.meet(individual.genome)
         status = individual.status
         if status is not OK and status is not STOPPED:
             self.population.fail(individual)
@@ -141,6 +166,8 @@ class Optimizer:
         return self.population.add(individual)
 
 
+_AGAIN = 64
+"""How often it breeds again before it looks around what it has bred: operators know better where to look."""
 _RANDOM = UniformInitialization()
 
 

@@ -11,6 +11,7 @@ Scalar = str | int | float | bool | None
 Conditions = Mapping[str, Any]
 
 _LARGEST_INT = 2**49
+_FINEST = 4096  # values of a parameter at most that are told apart one by one
 _REPAIR_STEPS = 64  # units in the last place tried when a gene is to decode to exactly one float
 
 
@@ -43,11 +44,27 @@ class Parameter:
         """Give a gene that decodes to `value`; ValueError where `value` is not among the values."""
         raise NotImplementedError
 
+    @property
+    def countable(self) -> bool:
+        """Whether its values are so few that a search can tell them apart one by one."""
+        return self.levels is not None and self.levels <= _FINEST
+
+    def level(self, gene: float) -> int:
+        """Give the number, from 0 on, of the value that a gene stands for; only where there are `levels`."""
+        levels = self.levels or 1
+        return min(int(gene * levels), levels - 1)
+
+    def gene(self, level: int) -> float:
+        """Give the gene that stands for all those of this level."""
+        return (level + 0.5) / (self.levels or 1)
+
+    def border(self, level: int) -> float:
+        """Give the gene from which on the next level is meant."""
+        return (level + 1) / (self.levels or 1)
+
     def centered(self, gene: float) -> float:
         """Give the gene that stands for all those that decode to the same value."""
-        if self.levels is None:
-            return gene
-        return (min(int(gene * self.levels), self.levels - 1) + 0.5) / self.levels
+        return gene if self.levels is None else self.gene(self.level(gene))
 
     def contains(self, value: Any) -> bool:
         """Say whether `value` is one that `decode` can give."""
@@ -77,6 +94,7 @@ class _Number(Parameter):
     """What Float and Int share: bounds (inclusive), a logarithmic scale and a grid of steps."""
 
     kind: str
+    _log_level: Callable[[float], int]
 
     def __init__(self, low: float, high: float, *, log: bool, step: float | None, when: Conditions | None) -> None:
         super().__init__(when)
@@ -109,17 +127,27 @@ class _Number(Parameter):
             return lambda gene: value(min(int(gene * levels), levels - 1))
         start, end = self._log_edges()
 
-        def decode(gene: float) -> Any:
+        def level(gene: float) -> int:
             index = round((math.exp(start + gene * (end - start)) - low) / step) if gene < 1.0 else levels
-            return value(min(max(index, 0), levels - 1))
+            return min(max(index, 0), levels - 1)
 
-        return decode
+        self._log_level = level
+        return lambda gene: value(level(gene))
 
-    def centered(self, gene: float) -> float:
-        if self.levels is None or not self.log:
-            return super().centered(gene)
+    def level(self, gene: float) -> int:
+        return self._log_level(gene) if self.log else super().level(gene)
+
+    def gene(self, level: int) -> float:
+        if not self.log:
+            return super().gene(level)
         start, end = self._log_edges()
-        return float((math.log(self.decode(gene)) - start) / (end - start))
+        return float((math.log(self._grid_value(level)) - start) / (end - start))
+
+    def border(self, level: int) -> float:
+        if not self.log:
+            return super().border(level)
+        start, end = self._log_edges()
+        return (math.log(self.low + (level + 0.5) * (self.step or 1)) - start) / (end - start)
 
     def _log_edges(self) -> tuple[float, float]:
         """Half a step beyond both ends, so that the first and last value get a share like their neighbours'."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import graphlib
 import keyword
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from random import Random
 from typing import Any
 
@@ -14,6 +15,7 @@ from propulate_like.parameters import KINDS, Choice, Float, Int, Ordinal, Parame
 __all__ = ["Choice", "Float", "Int", "Ordinal", "Parameter", "Space"]
 
 Genome = tuple[float, ...]
+Conditions = tuple[tuple[int, tuple[tuple[int, frozenset[int]], ...]], ...]
 
 
 class Space(Mapping[str, Parameter]):
@@ -139,6 +141,21 @@ class Space(Mapping[str, Parameter]):
     def declaration(self) -> dict[str, Any]:
         """Give the space as it would stand in YAML."""
         return {name: parameter.declaration() for name, parameter in self._parameters.items()}
+
+    @cached_property
+    def conditions(self) -> Conditions:
+        """The number of each conditional parameter, after its parents', with these and the levels they must have."""
+        return tuple(
+            (
+                self.names.index(name),
+                tuple(
+                    (self.names.index(parent), frozenset(known.level(known.encode(value)) for value in values))
+                    for parent, values in when.items()
+                    for known in (self._parameters[parent],)
+                ),
+            )
+            for name, when in self._conditional
+        )
 
     def _order_conditional(self) -> tuple[tuple[str, dict[str, tuple[Any, ...]]], ...]:
         """Check every condition, and put parents before the parameters that depend on them."""

@@ -11,6 +11,9 @@ import pytest
 
 from propulate_like.cli.mpiexec import Mpiexec, rank_environment
 
+for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(threads, "1")  # as the launcher does: small matrices are many times slower on several threads
+
 ROOT = Path(__file__).parent.parent
 SECONDS = 120
 REPORT = """

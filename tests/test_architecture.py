@@ -21,6 +21,7 @@ ORDER = [
     "parameters",
     "space",
     "individual",
+    "cells",
     "fidelity",
     "models",
     "points",

@@ -26,9 +26,9 @@ def propose(points: Array, losses: Array, generator: np.random.Generator) -> Arr
     """Give a point of the unit cube where a quadratic model of these rows, within some radius, is least.
 
     The model is fitted by weighted ridge regression around the best point, mostly in coordinates in which the best
-    points have unit covariance: so it sees the directions of narrow valleys (as in Hansen 2019, A global surrogate assisted
-    CMA-ES).
-    The radius is drawn anew each time, and a normal step is added, as others may propose from the same points.
+    points have unit covariance: so it sees the directions of narrow valleys, as does Hansen 2019, A global surrogate
+    assisted CMA-ES. The radius is drawn anew each time, and a normal step is added, as others may propose from the same
+    points.
     """
     best = points[np.argmin(losses)]
     wanted = coefficients(points.shape[1])

@@ -13,6 +13,7 @@ from propulate_like.propagators.initialization import (
     SobolInitialization,
     UniformInitialization,
 )
+from propulate_like.propagators.mixed import MixedGaussianProcess
 from propulate_like.propagators.mutation import (
     GaussianMutation,
     PointMutation,
@@ -43,6 +44,7 @@ __all__ = [
     "GaussianMutation",
     "LatinHypercubeInitialization",
     "MeanCrossover",
+    "MixedGaussianProcess",
     "MultiParentCrossover",
     "PointMutation",
     "Propagator",

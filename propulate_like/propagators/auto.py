@@ -1,108 +1,110 @@
-"""The propagator chosen where none is named: several experts, mixed by what an evaluation costs and what is known."""
+"""The propagator chosen where none is named: experts, by what an evaluation costs and by the kinds of parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
 from statistics import median
 from typing import NamedTuple
 
 from propulate_like.individual import Individual
-from propulate_like.population import Reads
-from propulate_like.propagators.chain import Chain, Warmup
 from propulate_like.propagators.cma_es import CMAES
-from propulate_like.propagators.crossover import UniformCrossover
-from propulate_like.propagators.initialization import CenteredInitialization, RandomRestart, UniformInitialization
-from propulate_like.propagators.mutation import SelfAdaptiveMutation
+from propulate_like.propagators.evolution import Evolution, genetic_chain
+from propulate_like.propagators.initialization import CenteredInitialization
+from propulate_like.propagators.mixed import MixedGaussianProcess
 from propulate_like.propagators.propagator import Breeding, Propagator
 from propulate_like.propagators.quadratic import QuadraticModel
-from propulate_like.propagators.selection import SelectRanked
 from propulate_like.propagators.trust_region import TrustRegion
 from propulate_like.space import Space
 
-_FEWEST, _MOST = 4, 40  # individuals to breed from
 _LOOKS = 16  # asks between two looks at what evaluations cost
 _TIMED = 9  # individuals
-_MODEL_SHARE = 0.02  # of an evaluation's time that an ask may take
-_QUADRATIC_FROM, _CHAIN_FROM, _CMAES_FROM = 2, 20, 150  # results per parameter
+_PATIENT = 50.0  # evaluations take so many times as long as an ask may
+_CHAIN_READS = 40  # individuals
+_ARRAYS = 1e-4  # seconds an ask, where NumPy is used at all
 
 
 class _Expert(NamedTuple):
-    """A propagator, its share of the asks once so many results per parameter are known, and what an ask costs."""
+    """A propagator, and its share of the asks once so many results per parameter are known."""
 
     propagator: Propagator
-    share: Callable[[float], float]
-    seconds: Callable[[int], float]
-    """By the number of parameters: measured on one core of 2020, refits included."""
+    share: float
+    fewest: float = 0.0
 
 
 class Auto(Propagator):
-    """Several experts; which one breeds is drawn anew for each individual.
+    """Experts chosen by what an evaluation costs: an ask is to take less than a fiftieth of its time.
 
-    While nothing is known of how long an evaluation takes, and until a model can be made, points lie around the center.
-    Experts whose ask takes more than a fiftieth of an evaluation's time are left out: where evaluations are cheap, a
-    genetic chain remains, whose population suits the number of `evaluations`. One of several islands, with that `share`
-    of the ranks, breeds from half its share of that: what else it needs comes from the others.
+    Where evaluations are dear, a Gaussian process breeds: one for parameters of any kind, or, where all are continuous,
+    one in a trust region, beside a quadratic model, a genetic chain, and later CMA-ES. Where they are cheaper, the
+    Gaussian process is left out, and where they are cheap, `Evolution` remains. Which expert breeds is drawn anew for
+    each individual, which says so. `evaluations` are those of all ranks; one of several islands has a `share` of them.
     """
 
     takes = (0, None)
-    traits = 1
 
     def __init__(self, evaluations: int | None = None, share: float = 1.0) -> None:
-        self.evaluations, self.share = evaluations, share
-        self._chain = genetic_chain(evaluations, share)
+        """ValueError where `evaluations` is below 1 or `share` not in (0, 1]."""
         self._initial = CenteredInitialization()
-        self._experts = (
-            _Expert(TrustRegion(), lambda _: 0.6, lambda size: 3e-3 + 4e-5 * size**2),
-            _Expert(
-                QuadraticModel(), lambda known: 0.4 * (known >= _QUADRATIC_FROM), lambda size: 5e-4 + 1e-5 * size**2
-            ),
-            _Expert(genetic_chain(None), lambda known: 0.15 * (known >= _CHAIN_FROM), lambda _: 1e-5),
-            _Expert(CMAES(), lambda known: 0.25 * (known >= _CMAES_FROM), lambda _: 1e-4),
+        self._cheapest = Evolution(evaluations, share, normal=False)
+        self._cheap = Evolution(evaluations, share)
+        self.evaluations, self.share = self._cheap.evaluations, self._cheap.share
+        chain = genetic_chain(_CHAIN_READS)
+        self._local = (
+            _Expert(TrustRegion(), 0.6),
+            _Expert(QuadraticModel(), 0.4, 2.0),
+            _Expert(chain, 0.15, 20.0),
+            _Expert(CMAES(), 0.25, 150.0),
         )
-        self._dear = self._experts[0].propagator.reads | Reads(best=_MOST)
-        self._cheap = self._chain.reads
-        self.reads = self._dear
+        self._mixed = (_Expert(MixedGaussianProcess(), 1.0),)
+        self.traits = chain.traits
+        self._models = self._local[0].propagator.reads | chain.reads | CMAES().reads
+        self.reads = self._models
         self._asks = 0
-        self._affordable: tuple[_Expert, ...] = ()
+        self._experts: tuple[_Expert, ...] = ()
 
     def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
-        known = len(individuals)
-        if self._asks % _LOOKS == 0 or not self._affordable:
-            self._look(individuals, breeding.space)
-        self._asks += known > 0
-        if not known:
+        if not len(individuals):
             return self._initial(individuals, breeding)
-        if self.reads is self._cheap:
-            return self._chain(individuals, breeding)
-        return self._drawn(known / len(breeding.space), breeding)(individuals, breeding)
-
-    def _look(self, individuals: Sequence[Individual], space: Space) -> None:
-        """See which experts an evaluation's time affords."""
-        times = [individual.seconds for individual in individuals[:_TIMED]]
-        if not times:
-            return
-        allowed = _MODEL_SHARE * median(times)
-        size = len(space)
-        self._affordable = tuple(expert for expert in self._experts if expert.seconds(size) <= allowed)
-        models = any(isinstance(expert.propagator, QuadraticModel) for expert in self._affordable)
-        self.reads = self._dear if models else self._cheap
-
-    def _drawn(self, known: float, breeding: Breeding) -> Propagator:
-        """Draw the expert that breeds next."""
-        shares = list(accumulate(expert.share(known) for expert in self._affordable))
+        if self._asks % _LOOKS == 0:
+            self._choose(median([one.seconds for one in individuals[:_TIMED]]), breeding.space)
+        self._asks += 1
+        if len(self._experts) == 1:
+            return self._experts[0].propagator(individuals, breeding)
+        known = len(individuals) / len(breeding.space)
+        ready = [expert for expert in self._experts if known >= expert.fewest]
+        shares = list(accumulate(expert.share for expert in ready))
         place = breeding.generator.random() * shares[-1]
-        return next(expert.propagator for expert, share in zip(self._affordable, shares) if place < share)
+        chosen = next(expert for expert, share in zip(ready, shares) if place < share)
+        return chosen.propagator(individuals, breeding)
+
+    def _choose(self, seconds: float, space: Space) -> None:
+        """Choose the experts that this time of an evaluation affords."""
+        allowed = seconds / _PATIENT
+        continuous = all(parameter.levels is None and not parameter.when for parameter in space.parameters)
+        _, quadratic, chain, normal = self._local
+        if continuous and allowed >= _region_seconds(len(space)):
+            self._experts = self._local
+        elif continuous and allowed >= _quadratic_seconds(len(space)):
+            self._experts = (quadratic, chain._replace(fewest=0.0), normal._replace(fewest=0.0, share=0.4))
+        elif not continuous and allowed >= _mixed_seconds(len(space)):
+            self._experts = self._mixed
+        else:
+            cheap = self._cheap if allowed >= _ARRAYS else self._cheapest
+            self._experts = (_Expert(cheap, 1.0),)
+            self.reads = cheap.reads
+            return
+        self.reads = self._models
 
 
-def genetic_chain(evaluations: int | None = None, share: float = 1.0) -> Propagator:
-    """Give a self-adaptive genetic chain whose population suits the number of evaluations, if that is known."""
-    suits = _MOST if evaluations is None else min(max(evaluations // 10, _FEWEST), _MOST)
-    among = suits if share == 1.0 else max(round(suits * share / 2), _FEWEST)
-    chain = Chain(
-        SelectRanked(2, among=among),
-        UniformCrossover(0.8),
-        SelfAdaptiveMutation(),
-        RandomRestart(0.01),
-    )
-    return Warmup(UniformInitialization(), chain, size=among)
+def _region_seconds(size: int) -> float:
+    """Give how long an ask for so many parameters takes, on a core of 2020, new models included."""
+    return 3e-3 + 4e-5 * size**2
+
+
+def _quadratic_seconds(size: int) -> float:
+    return 5e-4 + 1e-5 * size**2
+
+
+def _mixed_seconds(size: int) -> float:
+    return 6e-3 + 1e-4 * size

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from propulate_like import declarations
+from propulate_like.cells import Cells
 from propulate_like.individual import BRED, Id, Individual
 from propulate_like.population import Reads
 from propulate_like.space import Genome, Space
@@ -22,6 +23,8 @@ class Breeding(msgspec.Struct, frozen=True):
 
     `generator` is this rank's stream of random numbers, `id` the newborn's identity, `workers` the number of ranks
     that search together, and `seed` the same number on every rank. `last` is what this rank itself evaluated last.
+    `cells` says which points are fresh; what is not is replaced, so a propagator need not look. It is None where all
+    are.
     """
 
     space: Space
@@ -30,6 +33,7 @@ class Breeding(msgspec.Struct, frozen=True):
     workers: int = 1
     seed: int = 0
     last: Individual | None = None
+    cells: Cells | None = None
 
     def child(
         self, genome: Genome, parents: tuple[Id, ...] = (), origin: str = "", traits: tuple[float, ...] = ()

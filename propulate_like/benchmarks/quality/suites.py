@@ -11,7 +11,7 @@ import msgspec
 from propulate_like.declarations import nearest
 from propulate_like.space import Space
 
-SUITES = ("bbob", "mixint")
+SUITES = ("bbob", "mixint", "tables", "tuning")
 
 
 class Problem(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ import torch
 
 import propulate_like as pl
 from propulate_like.benchmarks.stopping.network import EPOCHS, SPACE, train
-from propulate_like.propagators.auto import genetic_chain
+from propulate_like.propagators.evolution import genetic_chain
 
 Course = list[tuple[int, float]]
 SHORT = 9

@@ -1,0 +1,77 @@
+"""Candidates: points around the best that are known, in spaces whose parameters are of any kind."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from propulate_like.models.encoding import Array, Encoding
+
+_NEIGHBOURS = 16  # of a parameter with more levels than this, only some are tried
+_REDRAWN = 0.2  # of the changes of ordered parameters are to any value
+_CHANGES = 1.5  # mean of the number of parameters that a mutant changes
+_SPREAD = 0.75  # of a Cauchy step, in levels
+_LOW, _HIGH = math.log(0.002), math.log(0.3)  # the logarithms of steps of continuous parameters
+
+
+def drawn(encoding: Encoding, count: int, generator: np.random.Generator) -> Array:
+    """Draw points uniformly."""
+    return generator.random((count, len(encoding.levels)))
+
+
+def neighbours(encoding: Encoding, genomes: Array, generator: np.random.Generator) -> Array:
+    """Give all that differ from one of these in one parameter; of continuous and fine ones, some near and far."""
+    rows = []
+    for index, count in enumerate(encoding.levels):
+        for genome in genomes:
+            values = encoding.genes[index]
+            if count == 0 or count > _NEIGHBOURS:
+                values = _stepped(encoding, index, genome[index], generator)
+            changed = np.repeat(genome[None, :], len(values), axis=0)
+            changed[:, index] = values
+            rows.append(changed)
+    return np.concatenate(rows)
+
+
+def mutants(encoding: Encoding, genomes: Array, count: int, generator: np.random.Generator) -> Array:
+    """Change a few parameters of points drawn from these."""
+    parents = genomes[generator.integers(len(genomes), size=count)]
+    width = parents.shape[1]
+    changes = np.clip(np.rint(generator.exponential(_CHANGES, size=count)), 1, width)
+    order = np.argsort(np.argsort(generator.random(parents.shape), axis=1), axis=1)
+    anywhere = generator.random(parents.shape)
+    scales = np.exp(generator.uniform(_LOW, _HIGH, size=(count, 1)))
+    jumps = _SPREAD * generator.standard_cauchy(parents.shape)
+    whole = np.sign(jumps) * np.clip(np.abs(np.rint(jumps)), 1, None)
+    steps = np.where(
+        encoding.levels > 0, whole / np.maximum(encoding.levels, 1), scales * generator.standard_normal(parents.shape)
+    )
+    near = np.clip(parents + steps, 0.0, 1.0)
+    redrawn = ~encoding.ordered | (generator.random(parents.shape) < _REDRAWN)
+    return np.where(order < changes[:, None], np.where(redrawn, anywhere, near), parents)
+
+
+def around(encoding: Encoding, genome: Array, half: Array, count: int, generator: np.random.Generator) -> Array:
+    """Draw points that differ from one by at most `half` in each gene, some in all genes, some in few.
+
+    A Choice becomes any of its options the more often, the wider its half.
+    """
+    width = len(genome)
+    low, high = np.clip(genome - half, 0.0, 1.0), np.clip(genome + half, 0.0, 1.0)
+    uniform = generator.random((count, width))
+    moved = np.where(encoding.ordered, low + uniform * (high - low), uniform)
+    shares = generator.choice([1.0, 0.5, min(1.0, 2.0 / width)], size=(count, 1))
+    chances = np.where(encoding.ordered, shares, np.minimum(shares, np.minimum(half / 2.0, 0.5)))
+    return np.where(generator.random((count, width)) < chances, moved, genome)
+
+
+def _stepped(encoding: Encoding, index: int, gene: float, generator: np.random.Generator) -> Array:
+    """Give values of a parameter near to and far from that of a gene."""
+    count = int(encoding.levels[index])
+    scales = np.exp(generator.uniform(_LOW, _HIGH, size=_NEIGHBOURS // 2))
+    steps = scales * generator.standard_normal(_NEIGHBOURS // 2)
+    if count:
+        steps = np.concatenate([steps, np.array([-2.0, -1.0, 1.0, 2.0]) / count])
+    stepped: Array = np.clip(gene + steps, 0.0, 1.0)
+    return np.concatenate([stepped, generator.random(2)])

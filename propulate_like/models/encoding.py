@@ -1,0 +1,79 @@
+"""Encoding: genomes of any space as coordinates between which distances mean something."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from propulate_like.cells import salts
+from propulate_like.space import Space
+
+Array = npt.NDArray[np.float64]
+Levels = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.uint64]
+
+INACTIVE = 0.5
+
+
+class Encoding:
+    """The way from rows of genes to rows of coordinates, and to their cells.
+
+    A number or Ordinal is one coordinate, its gene from the first value's (0) to the last one's (1). A Choice has one
+    for each option, 1 / sqrt(2) where it is chosen and 0 elsewhere, so that two different ones are 1 apart;
+    `groups` says which coordinates belong to one parameter. Inactive parameters are alike in all rows.
+    """
+
+    def __init__(self, space: Space) -> None:
+        parameters = space.parameters
+        self.levels: Levels = np.array([(p.levels or 0) if p.countable else 0 for p in parameters])
+        """How many values each parameter has; 0 where they are continuous, or too many to tell apart."""
+        self.ordered = np.array([p.ordered or p.levels == 1 for p in parameters])
+        self.genes = [np.array([p.gene(level) for level in range(count)]) for p, count in zip(parameters, self.levels)]
+        """The genes that stand for each parameter's values."""
+        self._borders = [[p.border(level) for level in range(count - 1)] for p, count in zip(parameters, self.levels)]
+        self._conditions = [
+            (index, [(parent, np.isin(np.arange(-1, self.levels[parent]), list(values))) for parent, values in parents])
+            for index, parents in space.conditions
+        ]
+        self._salts: Codes = np.array(salts(len(parameters)), dtype=np.uint64)
+        widths = [1 if ordered else max(levels, 1) for ordered, levels in zip(self.ordered, self.levels, strict=True)]
+        self.groups: npt.NDArray[np.intp] = np.repeat(np.arange(len(parameters)), widths)
+        """The parameter that each coordinate belongs to."""
+
+    def canonical(self, genomes: Array) -> tuple[Array, Levels]:
+        """Give genomes in canonical form, and their levels: -1 where inactive, 0 where continuous."""
+        genomes = genomes.copy()
+        levels = np.zeros(genomes.shape, dtype=np.int64)
+        for index in np.flatnonzero(self.levels).tolist():
+            levels[:, index] = np.searchsorted(self._borders[index], genomes[:, index], side="right")
+            genomes[:, index] = self.genes[index][levels[:, index]]
+        for index, parents in self._conditions:
+            for parent, allowed in parents:
+                levels[~allowed[levels[:, parent] + 1], index] = -1
+        genomes[levels < 0] = INACTIVE
+        return genomes, levels
+
+    def codes(self, levels: Levels) -> Codes:
+        """Give the codes of the cells of such rows; those of rows without one mean nothing."""
+        with np.errstate(over="ignore"):
+            codes: Codes = ((levels + 1).astype(np.uint64) * self._salts).sum(axis=1, dtype=np.uint64)
+        return codes
+
+    def coordinates(self, genomes: Array, levels: Levels) -> Array:
+        """Give the coordinates of rows in canonical form."""
+        columns = []
+        for index, count in enumerate(self.levels.tolist()):
+            if self.ordered[index]:
+                low, high = (self.genes[index][0], self.genes[index][-1]) if count > 1 else (0.0, 1.0)
+                columns.append(((genomes[:, index] - low) / (high - low))[:, None])
+            else:
+                columns.append((levels[:, index][:, None] == np.arange(count)) / math.sqrt(2.0))
+        coordinates: Array = np.concatenate(columns, axis=1)
+        return coordinates
+
+    def countable(self, levels: Levels) -> npt.NDArray[np.bool_]:
+        """Say of such rows whether they have a cell: no continuous parameter is active."""
+        without: npt.NDArray[np.bool_] = np.all((self.levels > 0) | (levels < 0), axis=1)
+        return without

@@ -1,0 +1,136 @@
+"""Search by a Gaussian process where parameters are of any kind: mixed, ordinal, categorical and conditional."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from propulate_like.models import candidates
+from propulate_like.models.encoding import Array, Codes, Encoding, Levels
+from propulate_like.models.gaussian_process import GaussianProcess, Prior, warped
+
+_LENGTH, _NOISE = 0.6, -6.0  # expected: the length where there are five parameters, and the noise's logarithm
+_MEDIAN = 0.5  # losses above this quantile count by their logarithm
+_STEPS = 10  # of a fit
+_NEW = 0.4  # new points until the next fit, as a share of the rows
+_BEST, _FEW = 8, 5  # points that are mutated; those of them all of whose neighbours are candidates
+_DRAWN, _MUTANTS, _LOCAL = 300, 300, 300  # candidates
+
+Fresh = Callable[[Codes], npt.NDArray[np.bool_]]
+
+
+class MixedSearch:
+    """A model of what is known, and the points where it expects the lowest losses.
+
+    It learns from `rows` points: the best two thirds of them, and the newest others. What it proposes has the least
+    mean - beta sd of many candidates: random points, changes of the best ones, and points of a trust region around
+    the best one (Eriksson et al. 2019). beta = `boldness` |N(0, 1)| is drawn anew each time.
+    """
+
+    def __init__(
+        self, encoding: Encoding, workers: int, rows: int, boldness: float, generator: np.random.Generator
+    ) -> None:
+        self._encoding, self._rows, self._boldness, self._generator = encoding, rows, boldness, generator
+        count = len(encoding.levels)
+        length = math.log(_LENGTH) + 0.5 * math.log(count / 5.0)
+        self._model = GaussianProcess(encoding.groups, Prior((length, 1.0), (_NOISE, 2.0)), trend=False)
+        self._region = Region(max(count, workers))
+        self._fitted = self._learnt = 0
+        self._best: Array = np.empty((0, count))
+
+    def learn(self, genomes: Array, losses: Array, total: int) -> None:
+        """Take in all that is known, in canonical form, of `total` points that there ever were; NaN is a failure."""
+        new = total - self._learnt
+        if not new:
+            return
+        self._learnt = total
+        self._region.learn(losses[-new:].tolist())
+        order = np.argsort(losses, kind="stable")  # failures come last
+        self._best = genomes[order[:_BEST]]
+        kept = self._kept(order)
+        rows = self._encoding.coordinates(*self._encoding.canonical(genomes[kept]))
+        targets = _targets(losses[kept])
+        center = rows[np.argmin(targets)]
+        if not self._fitted or total - self._fitted > _NEW * len(kept):
+            self._model.fit(rows, targets, center, _STEPS)
+            self._fitted = total
+        else:
+            self._model.condition(rows, targets, center)
+
+    def propose(self, fresh: Fresh) -> Array:
+        """Give the most promising candidate whose cell is `fresh`; if none is, the most promising of all."""
+        encoding, generator = self._encoding, self._generator
+        genomes, levels = encoding.canonical(np.concatenate(list(self._candidates())))
+        kept = self._fresh(levels, fresh)
+        if kept.any():
+            genomes, levels = genomes[kept], levels[kept]
+        mean, deviation = self._model.predict(encoding.coordinates(genomes, levels))
+        beta = self._boldness * abs(generator.standard_normal())
+        best: Array = genomes[np.argmin(mean - beta * deviation)]
+        return best
+
+    def _candidates(self) -> Iterable[Array]:
+        encoding, generator, best = self._encoding, self._generator, self._best
+        yield candidates.drawn(encoding, _DRAWN, generator)
+        yield candidates.neighbours(encoding, best[:_FEW], generator)
+        yield candidates.mutants(encoding, best, _MUTANTS, generator)
+        lengths = np.maximum.reduceat(self._model.lengths, np.flatnonzero(np.diff(encoding.groups, prepend=-1)))
+        half = 0.5 * self._region.width(generator) * lengths / np.exp(np.mean(np.log(lengths)))
+        yield candidates.around(encoding, best[0], half, _LOCAL, generator)
+
+    def _fresh(self, levels: Levels, fresh: Fresh) -> npt.NDArray[np.bool_]:
+        """Say which rows may be proposed: one of each fresh cell, and all that have none."""
+        uncountable = ~self._encoding.countable(levels)
+        if uncountable.all():
+            return uncountable
+        codes = self._encoding.codes(levels)
+        first = np.zeros(len(codes), dtype=bool)
+        first[np.unique(codes, return_index=True)[1]] = True
+        return uncountable | (first & fresh(codes))
+
+    def _kept(self, order: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+        if len(order) <= self._rows:
+            return order
+        best, others = np.split(order, [2 * self._rows // 3])
+        return np.concatenate([best, np.sort(others)[len(best) - self._rows :]])
+
+
+class Region:
+    """The width of a trust region: wider after two improvements in a row, half as wide after `patience` failures."""
+
+    _FIRST, _WIDEST, _NARROWEST = 0.6, 3.2, 1e-3
+
+    def __init__(self, patience: int) -> None:
+        self._patience, self._width, self._least = patience, self._FIRST, math.inf
+        self._successes = self._failures = 0
+
+    def learn(self, losses: Iterable[float]) -> None:
+        """Learn what evaluations came to, in order; NaN is a failure."""
+        for loss in losses:
+            if loss < self._least:
+                self._least = loss
+                self._successes, self._failures = self._successes + 1, 0
+            else:
+                self._successes, self._failures = 0, self._failures + 1
+            if self._successes == 2:  # noqa: PLR2004 (as said above)
+                self._width, self._successes = min(1.6 * self._width, self._WIDEST), 0
+            elif self._failures == self._patience:
+                self._width, self._failures = 0.5 * self._width, 0
+                if self._width < self._NARROWEST:
+                    self._width = self._FIRST
+
+    def width(self, generator: np.random.Generator) -> float:
+        """Give a width, in lengths, that is drawn anew each time."""
+        return self._width * math.exp(0.5 * generator.standard_normal())
+
+
+def _targets(losses: Array) -> Array:
+    """Give what a model learns: losses as `warped` gives them; failures are as bad as the worst."""
+    failed = np.isnan(losses)
+    targets = np.empty_like(losses)
+    targets[~failed] = warped(losses[~failed], _MEDIAN)
+    targets[failed] = targets[~failed].max()
+    return targets
