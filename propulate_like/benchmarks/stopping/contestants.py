@@ -63,7 +63,7 @@ def _search(loss: Callable[..., Iterator[float]], times: int, **settings: Any) -
                 SPACE,
                 evaluations=times * (epochs // EPOCHS),
                 propagator=genetic_chain(
-                    epochs // EPOCHS
+                    min(max(epochs // EPOCHS // 10, 4), 40)
                 ),  # the same for all: only what an evaluation costs is to differ
                 seed=seed,
                 run=Path(folder, "run"),
