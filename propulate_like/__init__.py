@@ -12,6 +12,7 @@ from propulate_like.islands.topologies import Full, Hypercube, RandomRegular, Ri
 from propulate_like.optimizer import Optimizer
 from propulate_like.propagators import (
     CMAES,
+    Auto,
     Breeding,
     CenteredInitialization,
     Chain,
@@ -63,6 +64,7 @@ __version__ = "0.1.0"
 __all__ = [
     "CMAES",
     "AnyPruner",
+    "Auto",
     "Breeding",
     "CenteredInitialization",
     "Chain",

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
-_RADIUS = 0.05  # of a finished basin, in the unit cube's diagonal
+_RADIUS = 0.1  # of a finished basin, in the unit cube's diagonal
 _PATIENCE = 10  # evaluations per dimension, without a gain worth while
 _FEWEST = 40  # evaluations per dimension before the first is given up
 _GAIN = 0.1  # of the spread of the latest losses

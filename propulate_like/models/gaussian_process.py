@@ -163,8 +163,10 @@ def warped(losses: Array, quantile: float) -> Array:
     span = float(np.quantile(losses, quantile)) - least
     if not 0.0 < span < math.inf:
         span = float(np.mean(losses)) - least or 1.0
-    ratios = (losses - least) / span
-    targets = np.where(ratios > 1.0, 1.0 + np.log(np.maximum(ratios, 1.0)), ratios)
+    above = np.maximum(losses - least, 0.0)
+    targets = np.where(
+        above > span, 1.0 + np.log(np.maximum(above, span)) - math.log(span), np.minimum(above, span) / span
+    )
     spread = float(targets.std())
     standardized: Array = (targets - targets.mean()) / (spread if spread > 0.0 else 1.0)
     return standardized

@@ -74,9 +74,8 @@ def trust_region_step(gradient: Array, curvature: Array, radius: float) -> Array
         else:
             high = shift
     step = -slopes / (values + high)
-    missing = radius**2 - float(step @ step)
-    if missing > 0.02 * radius**2 and values[0] < 0.0:
-        step[0] += np.copysign(np.sqrt(missing), step[0])
+    if values[0] < 0.0:
+        step[0] = np.copysign(np.sqrt(max(radius**2 - float(step[1:] @ step[1:]), 0.0)), step[0])
     outer: Array = vectors @ step
     return outer
 
