@@ -161,8 +161,10 @@ def warped(losses: Array, quantile: float) -> Array:
     """Give targets for a model: linear up to a quantile of the losses, logarithmic above it, standardized."""
     least = float(losses.min())
     span = float(np.quantile(losses, quantile)) - least
+    if not span > 0.0:
+        span = float(losses.max()) - least
     if not 0.0 < span < math.inf:
-        span = float(np.mean(losses)) - least or 1.0
+        span = 1.0
     above = np.maximum(losses - least, 0.0)
     targets = np.where(
         above > span, 1.0 + np.log(np.maximum(above, span)) - math.log(span), np.minimum(above, span) / span
