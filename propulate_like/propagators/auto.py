@@ -107,4 +107,4 @@ def _quadratic_seconds(size: int) -> float:
 
 
 def _mixed_seconds(size: int) -> float:
-    return 6e-3 + 1e-4 * size
+    return 4e-3 + 5e-4 * size
