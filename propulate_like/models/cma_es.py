@@ -10,13 +10,16 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import log_ndtr
 
 Array = npt.NDArray[np.float64]
 
 _DRAWN = 64  # normal vectors at a time
 _WORST_CONDITION = 1e14
-_OUTSIDE = 1.5  # standard deviations that the mean may lie outside of the unit cube
-_FLATTEST, _NARROWEST = 1e-12, 1e-12  # of losses, relative to their size; of steps, relative to the unit cube
+_OUTSIDE = 0.5  # standard deviations that the mean may lie outside of the unit cube
+_FAR = 20.0  # standard deviations
+_ROOT = float(np.sqrt(2.0 * np.pi))
+_FLATTEST, _NARROWEST = 1e-9, 1e-12  # of losses, relative to their size; of steps, relative to the unit cube
 
 
 class CMAES:
@@ -93,7 +96,7 @@ class CMAES:
         self._judge(losses[order])
 
     def _unclipped(self, points: Array) -> Array:
-        """Put genes that lie on the border of the cube where, given the other genes, they are expected.
+        """Put genes that lie on the border of the cube where, beyond it and given the other genes, they are expected.
 
         No random numbers are drawn: ranks that know the same are to learn the same.
         """
@@ -106,10 +109,12 @@ class CMAES:
         for row in rows:
             out = clipped[row]
             steps = (points[row, ~out] - self.mean[~out]) / self.sigma
-            pull = np.linalg.solve(precision[np.ix_(out, out)], precision[np.ix_(out, ~out)] @ steps)
-            beyond = self.mean[out] - self.sigma * pull
-            low = points[row, out] == 0.0
-            drawn[row, out] = np.where(low, np.minimum(beyond, 0.0), np.maximum(beyond, 1.0))
+            inner = precision[np.ix_(out, out)]
+            pull = np.linalg.solve(inner, precision[np.ix_(out, ~out)] @ steps)
+            spread = self.sigma / np.sqrt(np.diagonal(inner))
+            side = np.where(points[row, out] == 0.0, -1.0, 1.0)
+            border = side * (points[row, out] - self.mean[out] + self.sigma * pull) / spread
+            drawn[row, out] += side * spread * _excess(border)
         return drawn
 
     def _adapt_covariance(self, steps: Array, lengths: Array, step: Array, length: float) -> None:
@@ -155,6 +160,13 @@ class CMAES:
                 self.ended = "flat"
         if self.sigma * float(self._scales[-1]) < _NARROWEST:
             self.ended = "narrow"
+
+
+def _excess(border: Array) -> Array:
+    """Give by how much a standard normal variable that exceeds `border` is expected to exceed it."""
+    near = np.clip(border, -_FAR, _FAR)
+    excess = np.exp(-0.5 * np.square(near) - log_ndtr(-near)) / _ROOT - near
+    return np.where(border > _FAR, 1.0 / np.maximum(border, _FAR), np.maximum(excess, near - border))
 
 
 def _clipped(point: Array) -> Array:

@@ -19,7 +19,9 @@ _FEWEST, _MOST = 4, 40  # individuals to breed from
 _ALONE = 0.5  # of a rank's evaluations
 _ROUNDS = 3  # evaluations a gene that a search alone needs to be of use
 _NORMAL = 4  # one in so many ranks, or asks, follows a normal distribution
-_MEANS = 0.1  # of the newborns
+_STEP = 0.1  # of the normal distribution at first, about the best that is known
+_RESULTS = 200  # by this, divided by the number of genes, an update of the normal distribution is limited
+_MEANS = 0.3  # of the newborns
 
 
 class Evolution(Propagator):
@@ -40,23 +42,34 @@ class Evolution(Propagator):
         self.normal = normal
         suits = _MOST if evaluations is None else min(max(evaluations // 10, _FEWEST), _MOST)
         among = suits if share == 1.0 else max(round(suits * share / 2), _FEWEST)
+        self._among = among
         self._alone = CoordinateSearch()
         self._together = genetic_chain(among)
-        self._normal = CMAES(shared=among) if normal else None
+        self._normal: CMAES | None = None
         self.reads, self.traits = self._together.reads, self._together.traits
-        if self._normal is not None:
-            self.reads |= self._normal.reads
+        if normal:
+            self.reads |= CMAES(shared=among).reads
 
     def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
         workers, rank = breeding.workers, breeding.id.rank
         own = _ALONE * self.evaluations / workers if self.evaluations else 0.0
         if breeding.id.serial < own >= _ROUNDS * len(breeding.space):
             return self._alone(individuals, breeding)
-        if self._normal is not None:
+        if self.normal:
             turn = rank if workers >= _NORMAL else int(breeding.generator.random() * _NORMAL)
             if turn % _NORMAL == _NORMAL - 1:
-                return self._normal(individuals, breeding)
+                return self._followed(breeding)(individuals, breeding)
         return self._together(individuals, breeding)
+
+    def _followed(self, breeding: Breeding) -> CMAES:
+        """Give the normal distribution, whose population suits the little that a rank among many comes to know."""
+        if self._normal is None:
+            from propulate_like.models.cma_es import usual_population
+
+            genes = len(breeding.space)
+            population = max(usual_population(genes), min(round(2.0 * breeding.workers**0.75), _RESULTS // genes))
+            self._normal = CMAES(_STEP, population, self._among)
+        return self._normal
 
 
 def genetic_chain(among: int) -> Propagator:

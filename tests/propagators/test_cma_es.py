@@ -75,7 +75,7 @@ def test_optimum_in_a_corner_is_found_exactly():
 
 def test_failures_are_not_learnt_from():
     loss, fails = ellipsoid(3), Random(3)
-    ended = search(lambda one: math.nan if fails.random() < 0.5 else loss(one.genome), cube(3), 2000)
+    ended = search(lambda one: math.nan if fails.random() < 0.5 else loss(one.genome), cube(3), 3000)
     assert lowest(ended) < 1e-9
 
 
