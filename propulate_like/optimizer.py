@@ -109,8 +109,7 @@ class Optimizer:
         individual = self._bred(breeding)
         if self._cells is not None:
             individual = self._fresh(individual, breeding, self._cells)
-        if self.population.points is not None:
-            self.population.points.begin(individual)
+        self.population.begin(individual)
         return individual
 
     def _bred(self, breeding: Breeding) -> Individual:
@@ -149,8 +148,7 @@ class Optimizer:
             self._cells.meet(individual.genome)
         status = individual.status
         if status is not OK and status is not STOPPED:
-            if self.population.points is not None:
-                self.population.points.add(individual)
+            self.population.fail(individual)
             return False
         best = self.best
         if best is None or ((individual.loss < best.loss or individual.rung) and individual.order < best.order):

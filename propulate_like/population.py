@@ -50,11 +50,7 @@ class Population(Sequence[Individual]):
 
     def __init__(self, reads: Reads) -> None:
         self.reads = reads
-        self.points: Points | None = None
-        if reads.points:
-            from propulate_like.points import Points
-
-            self.points = Points(reads.points)
+        self._points: Points | None = None
         self._capacity = inf if reads.everything else max(reads.best, 1)
         self._keys: list[Key] = []
         self._ranked: list[Individual] = []
@@ -67,8 +63,8 @@ class Population(Sequence[Individual]):
 
         It is not kept where it is known already, or where it comes after the best that are read.
         """
-        if self.points is not None:
-            self.points.add(individual)
+        if self._points is not None:
+            self._points.add(individual)
         recent = self._recent.maxlen and self._remember(individual)
         loss = individual.loss
         if loss > self._limit and not individual.rung:
@@ -108,6 +104,27 @@ class Population(Sequence[Individual]):
         """Say whether the individual with this key is among the best that are kept."""
         position = bisect_left(self._keys, key)
         return position < len(self._keys) and self._keys[position] == key
+
+    @property
+    def points(self) -> Points:
+        """What this rank knows as arrays, from the first time on that they are asked for."""
+        if self._points is None:
+            from propulate_like.points import Points
+
+            self._points = Points(max(self.reads.points, 1))
+            for individual in sorted(self._ranked, key=lambda one: (one.id.serial, one.id.rank)):
+                self._points.add(individual)
+        return self._points
+
+    def begin(self, individual: Individual) -> None:
+        """Learn that this rank is about to evaluate one."""
+        if self._points is not None:
+            self._points.begin(individual)
+
+    def fail(self, individual: Individual) -> None:
+        """Learn that an evaluation came to nothing."""
+        if self._points is not None:
+            self._points.add(individual)
 
     @property
     def keys(self) -> Sequence[Key]:

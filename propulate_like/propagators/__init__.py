@@ -5,6 +5,7 @@ from propulate_like.propagators.chain import Chain, Choose, Sometimes, Warmup
 from propulate_like.propagators.cma_es import CMAES
 from propulate_like.propagators.crossover import MultiParentCrossover, SigmoidCrossover, UniformCrossover
 from propulate_like.propagators.initialization import (
+    CenteredInitialization,
     LatinHypercubeInitialization,
     RandomRestart,
     SobolInitialization,
@@ -18,6 +19,7 @@ from propulate_like.propagators.mutation import (
     SelfAdaptiveMutation,
 )
 from propulate_like.propagators.propagator import REGISTRY, Breeding, Propagator, Selection, Variation
+from propulate_like.propagators.quadratic import QuadraticModel
 from propulate_like.propagators.selection import (
     SelectBest,
     SelectRandom,
@@ -25,11 +27,13 @@ from propulate_like.propagators.selection import (
     SelectTournament,
     SelectWorst,
 )
+from propulate_like.propagators.trust_region import TrustRegion
 
 __all__ = [
     "CMAES",
     "REGISTRY",
     "Breeding",
+    "CenteredInitialization",
     "Chain",
     "Choose",
     "GaussianMutation",
@@ -38,6 +42,7 @@ __all__ = [
     "MultiParentCrossover",
     "PointMutation",
     "Propagator",
+    "QuadraticModel",
     "RandomPointMutation",
     "RandomRestart",
     "SelectBest",
@@ -50,6 +55,7 @@ __all__ = [
     "SigmoidCrossover",
     "SobolInitialization",
     "Sometimes",
+    "TrustRegion",
     "UniformCrossover",
     "UniformInitialization",
     "Variation",

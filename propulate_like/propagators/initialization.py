@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from random import Random
 from typing import Any
 
 from propulate_like import declarations
 from propulate_like.individual import Individual
 from propulate_like.propagators.propagator import Breeding, Propagator
+
+_STRATA = 8  # of a Latin hypercube around the center, at least
 
 
 class UniformInitialization(Propagator):
@@ -52,6 +55,33 @@ class LatinHypercubeInitialization(_Design):
 
     McKay, Beckman and Conover 1979, A comparison of three methods for selecting values of input variables.
     """
+
+
+class CenteredInitialization(Propagator):
+    """The center of the unit cube, and around it Latin hypercubes, of which each rank takes one point.
+
+    Good values lie near the middle of a range oftener than near its ends: Cauwet et al. 2020, Fully parallel
+    hyperparameter search: reshaped space-filling. `spread` is the share of each range that points lie in.
+    """
+
+    takes = (0, None)
+
+    def __init__(self, spread: float = 0.6) -> None:
+        """ValueError where `spread` is not in (0, 1]."""
+        self.spread = declarations.number("spread", spread, 0.0, 1.0, above=True)
+
+    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+        rank, serial = breeding.id.rank, breeding.id.serial
+        if rank == serial == 0:
+            return [breeding.child((0.5,) * len(breeding.space), origin=self.name)]
+        size = max(breeding.workers, _STRATA)
+        block, row = divmod(serial * breeding.workers + rank, size)
+        design = Random(f"{breeding.seed}/{block}")  # the same on every rank
+        genome = []
+        for _ in breeding.space:
+            strata = design.sample(range(size), size)
+            genome.append(0.5 + self.spread * ((strata[row] + design.random()) / size - 0.5))
+        return [breeding.child(tuple(genome), origin=self.name)]
 
 
 class RandomRestart(Propagator):

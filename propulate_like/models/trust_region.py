@@ -1,0 +1,113 @@
+"""A trust region with a Gaussian process inside: Eriksson et al. 2019, Scalable global optimization via TuRBO."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from propulate_like.models.gaussian_process import GaussianProcess, Prior, warped
+
+Array = npt.NDArray[np.float64]
+
+_FIRST, _WIDEST = 0.6, 1.6  # lengths of the region's side
+_GROWTH, _JITTER = 1.6, 0.3
+_WARPED_ABOVE = 0.4  # quantile of the losses
+_OPTIMISM = 0.4  # standard deviations
+_REFITTED = 0.2  # new points, as a share of those known
+_CANDIDATES, _REFINED = 450, 150
+_ROUNDS = (0.25, 0.06)  # spreads of refined candidates, in half-sides
+
+
+class TrustRegion:
+    """Proposes points of the unit cube near the best one, where a Gaussian process of the points around it is low.
+
+    The region's side along each coordinate is in proportion to the length that the process has there. It grows after
+    two improvements in a row, and shrinks after as many failures as there are coordinates, or `workers`.
+    """
+
+    def __init__(self, dimension: int, workers: int = 1) -> None:
+        self.length = _FIRST
+        self._patience = max(dimension, workers)
+        self._known = 60 + 6 * dimension
+        length = math.log(0.5 * math.sqrt(dimension / 5.0))
+        self._process = GaussianProcess(np.arange(dimension), Prior((length, 1.0)))
+        self._prior = self._process.parameters.copy()
+        self.begin(math.inf)
+
+    def begin(self, best: float) -> None:
+        """Start anew, around another point, whose loss is `best`."""
+        self.length, self._best = _FIRST, best
+        self._improved = self._failed = 0
+        self._fitted = self._conditioned = 0
+        self._process.parameters = self._prior.copy()
+
+    def learn(self, losses: Array) -> None:
+        """Adapt the region to new losses, in the order in which they came."""
+        for loss in losses.tolist():
+            if loss < self._best:
+                self._best, self._failed = loss, 0
+                self._improved += 1
+                if self._improved == 2:  # noqa: PLR2004
+                    self.length, self._improved = min(self.length * _GROWTH, _WIDEST), 0
+            else:
+                self._improved = 0
+                self._failed += 1
+                if self._failed == self._patience:
+                    self.length, self._failed = self.length / 2.0, 0
+        if self.length < 1e-8:  # noqa: PLR2004 (nothing is left to be found here)
+            self.length = _FIRST
+
+    def propose(self, points: Array, losses: Array, generator: np.random.Generator) -> Array:
+        """Give a point near the best of these rows.
+
+        How far from it and how optimistic is drawn anew each time, as others may propose from the same points.
+        """
+        best = points[np.argmin(losses)]
+        self._model(points, losses, best)
+        lengths = self._process.lengths
+        side = self.length * math.exp(_JITTER * generator.standard_normal())
+        half = 0.5 * side * lengths / np.exp(np.log(lengths).mean())
+        low, high = np.maximum(best - half, 0.0), np.minimum(best + half, 1.0)
+        optimism = _OPTIMISM * abs(generator.standard_normal())
+        candidates = self._candidates(best, low, high, generator)
+        chosen, value = self._least(candidates, optimism)
+        for spread in _ROUNDS:
+            steps = generator.standard_normal((_REFINED, len(best))) * (spread * half)
+            refined, refined_value = self._least(np.clip(chosen + steps, low, high), optimism)
+            if refined_value < value:
+                chosen, value = refined, refined_value
+        return chosen
+
+    def _model(self, points: Array, losses: Array, best: Array) -> None:
+        """Condition the process on the rows nearest to the best, in its own metric; refit it from time to time."""
+        count = len(losses)
+        if count == self._conditioned:
+            return
+        if count > self._known:
+            squares = np.sum(((points - best) / self._process.lengths) ** 2, axis=1)
+            near = np.sort(np.argpartition(squares, self._known - 1)[: self._known])
+            points, losses = points[near], losses[near]
+        targets = warped(losses, _WARPED_ABOVE)
+        if count - self._fitted >= _REFITTED * min(max(self._fitted, 1), self._known):
+            self._process.fit(points, targets, best)
+            self._fitted = count
+        else:
+            self._process.condition(points, targets, best)
+        self._conditioned = count
+
+    def _candidates(self, best: Array, low: Array, high: Array, generator: np.random.Generator) -> Array:
+        """Draw points of the region: some differ from the best in all coordinates, some in half, some in about two."""
+        dimension = len(best)
+        count = _CANDIDATES * (1 if dimension <= 10 else 2)  # noqa: PLR2004
+        drawn = low + generator.random((count, dimension)) * (high - low)
+        shares = generator.choice([1.0, 0.5, min(2.0 / dimension, 1.0)], size=(count, 1))
+        candidates: Array = np.where(generator.random((count, dimension)) < shares, drawn, best)
+        return candidates
+
+    def _least(self, candidates: Array, optimism: float) -> tuple[Array, float]:
+        means, deviations = self._process.predict(candidates)
+        bounds = means - optimism * deviations
+        index = int(np.argmin(bounds))
+        return candidates[index], float(bounds[index])

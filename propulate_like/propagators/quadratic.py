@@ -1,0 +1,25 @@
+"""A quadratic model of the loss around the best point, as a propagator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from propulate_like.propagators.local import LocalModel
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from propulate_like.models.quadratic import Array
+
+
+class QuadraticModel(LocalModel):
+    """The least point, within some radius, of a quadratic model of the loss around the best point.
+
+    In the manner of trust-region methods without derivatives (Powell 2006, The NEWUOA software) and of Hansen 2019, A
+    global surrogate assisted CMA-ES; see `models.quadratic`. An ask takes about 1 ms in 5 dimensions, and 5 in 20.
+    """
+
+    def propose(self, points: Array, losses: Array, generator: np.random.Generator, *, begun: bool) -> Array:
+        from propulate_like.models.quadratic import propose
+
+        return propose(points, losses, generator)
