@@ -14,7 +14,7 @@ from propulate_like.declarations import nearest
 from propulate_like.fidelity import Fidelity, Ladder
 from propulate_like.individual import BRED, OK, STOPPED, Id, Individual, Outcome
 from propulate_like.population import Population, Reads
-from propulate_like.propagators import Breeding, Propagator, UniformInitialization, auto
+from propulate_like.propagators import Auto, Breeding, Propagator, UniformInitialization
 from propulate_like.residents import Residents
 from propulate_like.space import Space
 
@@ -47,14 +47,16 @@ class Optimizer:
     ) -> None:
         """ValueError where the space or the propagator cannot work."""
         self.space = Space.of(space)
-        chosen = auto(evaluations) if propagator == "auto" else propagator
+        chosen = Auto(evaluations) if propagator == "auto" else propagator
         self.propagator = copy.deepcopy(whole_propagator(chosen))  # what it learns is its rank's own
-        everything = Reads(everything=fidelity is not None)  # a rung's best are known by all that reached it
-        reads = self.propagator.reads | Reads(best=self.propagator.wants) | everything
+        self._rungs = Reads(everything=fidelity is not None)  # a rung's best are known by all that reached it
+        self._read = self.propagator.reads
+        reads = self._read | Reads(best=self.propagator.wants) | self._rungs
         self.population = Population(reads) if reserve is None else Residents(reads, reserve)
         self._members, self._islands = range(workers) if members is None else members, islands
         self._ladder = None if fidelity is None else Ladder(fidelity, self._mine, len(self._members))
         self.best: Individual | None = None
+        self._last: Individual | None = None
         self._ready = False
         self._shrinks = bool(reserve)
         self.rank, self.island = rank, island
@@ -101,6 +103,7 @@ class Optimizer:
             Id(self.island, self.rank, self._serial),
             self.workers,
             self._design,
+            self._last,
             self._cells,
         )
         self._serial += 1
@@ -114,6 +117,9 @@ class Optimizer:
 
     def _bred(self, breeding: Breeding) -> Individual:
         (individual,) = (self.propagator if self._ready else _RANDOM)(self.population, breeding)
+        if self.propagator.reads is not self._read:
+            self._read = self.propagator.reads
+            self.population.read(self._read | Reads(best=self.propagator.wants) | self._rungs)
         if min(individual.genome) < 0.0 or max(individual.genome) > 1.0:  # what a propagator of the user's may give
             edge = tuple(min(max(gene, 0.0), 1.0) for gene in individual.genome)
             individual = msgspec.structs.replace(individual, genome=edge)
@@ -144,6 +150,8 @@ class Optimizer:
 
     def absorb(self, individual: Individual) -> bool:
         """Learn of an evaluated individual, this rank's or another's; say whether others that search may need it."""
+        if individual.id.rank == self.rank:
+            self._last = individual
         if self._cells is not None:
             self._cells.meet(individual.genome)
         status = individual.status

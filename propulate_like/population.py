@@ -49,14 +49,25 @@ class Population(Sequence[Individual]):
     """
 
     def __init__(self, reads: Reads) -> None:
-        self.reads = reads
         self._points: Points | None = None
-        self._capacity = inf if reads.everything else max(reads.best, 1)
         self._keys: list[Key] = []
         self._ranked: list[Individual] = []
-        self._recent: deque[Individual] = deque(maxlen=reads.recent)
+        self._recent: deque[Individual] = deque()
         self._limit = inf
         self._superseded: set[Id] = set()
+        self.read(reads)
+
+    def read(self, reads: Reads) -> None:
+        """Keep what is read from now on, and no more."""
+        self.reads = reads
+        self._capacity = inf if reads.everything else max(reads.best, 1)
+        self._recent = deque(self._recent, maxlen=reads.recent)
+        if len(self._keys) > self._capacity:
+            del self._keys[int(self._capacity) :], self._ranked[int(self._capacity) :]
+        full = len(self._keys) == self._capacity
+        self._limit = inf if not full else -inf if self._keys[-1][0] else self._keys[-1][1]
+        if not reads.points:
+            self._points = None
 
     def add(self, individual: Individual) -> bool:
         """Take in an evaluated individual; say whether it is kept, and so may matter to others.

@@ -34,13 +34,19 @@ class Residents(Population):
     """
 
     def __init__(self, reads: Reads, reserve: int = 0) -> None:
-        super().__init__(msgspec.structs.replace(reads, best=reads.best + reserve))
+        self._reserve = reserve
+        self._charges = Population(Reads())
+        super().__init__(reads)
+        self._published: set[Id] = set()
+        self._gone: dict[Id, int] = {}
+
+    def read(self, reads: Reads) -> None:
+        reserve = self._reserve
+        super().read(msgspec.structs.replace(reads, best=reads.best + reserve))
         self._comes_forward, self._fades = reads.best + reserve // 4, reads.best + reserve // 2
         self._leaving = reserve > 0 and not reads.everything
         kept = max(4 * self.reads.best, _CHARGES) if reserve else reads.best
-        self._charges = Population(Reads(kept, everything=reads.everything))
-        self._published: set[Id] = set()
-        self._gone: dict[Id, int] = {}
+        self._charges.read(Reads(kept, everything=reads.everything))
 
     @property
     def charges(self) -> Sequence[Individual]:

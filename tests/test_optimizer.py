@@ -4,15 +4,29 @@ import math
 
 import pytest
 
-from propulate_like import Choice, Float, Id, Int, Optimizer, Propagator, Space, Status
+from propulate_like import (
+    Chain,
+    Choice,
+    Float,
+    Id,
+    Int,
+    Optimizer,
+    PointMutation,
+    Propagator,
+    SelectBest,
+    SelectRandom,
+    Space,
+    Status,
+)
 
 
 def sphere(params):
-    return sum(value * value for value in params.values())
+    return sum((value - 1.0) ** 2 for value in params.values())
 
 
 def rastrigin(params):
-    return sum(10 + v * v - 10 * math.cos(2 * math.pi * v) for v in params.values())
+    shifted = [value - 1.0 for value in params.values()]
+    return sum(10 + v * v - 10 * math.cos(2 * math.pi * v) for v in shifted)
 
 
 def cube(dimension):
@@ -68,7 +82,7 @@ def test_degenerate_searches_go_on(space, loss):
 
 
 def test_the_same_seed_gives_the_same_individuals_and_another_seed_others():
-    genomes = [[search(cube(3), sphere, 200, seed).best.genome for _ in range(2)] for seed in (1, 2)]
+    genomes = [[search(cube(3), rastrigin, 200, seed).best.genome for _ in range(2)] for seed in (1, 2)]
     assert genomes[0][0] == genomes[0][1]
     assert genomes[0][0] != genomes[1][0]
 
@@ -131,7 +145,7 @@ def test_absorbed_individuals_become_parents():
 
 
 def test_absorb_says_whether_an_individual_may_matter_to_others():
-    optimizer = Optimizer(cube(2), evaluations=100, seed=0)
+    optimizer = Optimizer(cube(2), propagator=Chain(SelectBest(10), SelectRandom(1), PointMutation(1)), seed=0)
     size = optimizer.propagator.reads.best
     individuals = [optimizer.ask() for _ in range(size + 2)]
     assert all(optimizer.absorb(i.evaluated(outcome(n))) for n, i in enumerate(individuals[:size]))

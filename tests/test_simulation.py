@@ -115,7 +115,7 @@ def test_islands_have_chains_of_their_own():
     search = simulation(4, islands={"count": 2, "propagators": chains, "migration_probability": 0.0})
     search.run()
     names = [type(rank.worker.optimizer.propagator).__name__ for rank in search.ranks]
-    assert names == ["Warmup", "Warmup", "UniformInitialization", "UniformInitialization"]
+    assert names == ["Auto", "Auto", "UniformInitialization", "UniformInitialization"]
 
 
 def test_islands_learn_of_each_other_by_migration_alone():

@@ -15,6 +15,7 @@ from typing import Any
 from propulate_like.events import Closed, Died, Evaluated, Moved, Session, Started
 from propulate_like.individual import Individual, Status
 from propulate_like.journal import read
+from propulate_like.report.earnings import Earnings
 from propulate_like.report.progress import duration
 from propulate_like.result import last_line, row
 from propulate_like.run import Run
@@ -37,6 +38,7 @@ def status(run: Run) -> dict[str, Any]:
     bests: dict[int, float] = {}
     arrived: Counter[int] = Counter()
     deaths: dict[tuple[str, int], Died] = {}
+    earnings = Earnings()
     for rank, event in read(run.folder, run.shape):
         match event:
             case Session():
@@ -52,6 +54,7 @@ def status(run: Run) -> dict[str, Any]:
             case Moved() if not event.replaced:
                 arrived[event.island] += 1
             case Evaluated():
+                earnings.add(rank, event)
                 done_by[event.id.island] += 1
                 if event.loss is not None and event.loss < bests.get(event.id.island, math.inf):
                     bests[event.id.island] = event.loss
@@ -89,6 +92,14 @@ def status(run: Run) -> dict[str, Any]:
         "failure": None if failure is None else {"id": str(failure.id), "cause": failure.cause},
         "session_seconds": seconds,
         "rate": _rate(run, newest, latest),
+        "bred_by": {
+            origin: {
+                "evaluations": earning.evaluations,
+                "improvements": earning.improvements,
+                "best": None if math.isinf(earning.best) else -earning.best if run.maximize else earning.best,
+            }
+            for origin, earning in earnings.table().items()
+        },
         "idle_share": idle / (seconds * len(current)) if ended and seconds > 0 else None,
         "islands": {
             str(island): {
@@ -124,6 +135,13 @@ def status_text(known: dict[str, Any]) -> str:
                 f"{f'island {island}':<13}{facts['ranks']} of the ranks, {facts['evaluations']} evaluations, "
                 f"best {best}, {facts['arrived']} sent to it"
             )
+    width = max(map(len, known["bred_by"]), default=0)
+    for origin, earned in known["bred_by"].items():
+        best = "none" if earned["best"] is None else f"{earned['best']:.6g}"
+        lines.append(
+            f"{'bred by':<13}{origin:<{width}}  {earned['evaluations']} evaluations, best so far "
+            f"{earned['improvements']} times, at best {best}"
+        )
     if known["running"]:
         what = "under way" if known["state"].startswith("running") else "unfinished"
         lines.append(f"{what:<13}{', '.join(known['running'])}")

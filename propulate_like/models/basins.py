@@ -7,23 +7,25 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
-_RADIUS = 0.05  # of a finished basin, in the unit cube's diagonal
-_PATIENCE = 10  # evaluations per dimension, without a gain worth while
+_RADIUS = 0.1  # of a finished basin, in the unit cube's diagonal
+_PATIENCE = 15  # evaluations per dimension, without a gain worth while
 _FEWEST = 40  # evaluations per dimension before the first is given up
-_GAIN = 0.1  # of the spread of the latest losses
+_GAIN = 0.05  # of the spread of the latest losses
 _POLISHED = 1e-9  # of the spread of the first losses
 
 
 class Basins:
     """Tells which of the known points a local search is to look at: all but those around optima where it has ended.
 
-    A basin is finished once the latest losses in it have gained less than a tenth of their spread, or lie within a
-    billionth of what the first losses spread over.
+    A basin is finished once the latest losses in it have gained less than a twentieth of their spread, or lie within a
+    billionth of what the first losses spread over: then it is polished.
     """
 
     def __init__(self, dimension: int, workers: int) -> None:
         self.finished: list[Array] = []
         """The optima found."""
+        self.polished = False
+        """Whether there is nothing left to be gained in the first of them."""
         self._open = np.empty(0, dtype=bool)
         self._began = 0
         self._window = _PATIENCE * dimension + workers
@@ -66,4 +68,6 @@ class Basins:
         gained = float(here[: -len(latest)].min()) - best
         spread = float(np.median(latest)) - best
         whole = float(np.median(losses[: self._first])) - float(losses.min())
-        return gained < _GAIN * spread or spread <= _POLISHED * whole
+        flat = spread <= _POLISHED * whole
+        self.polished |= flat and not self.finished
+        return flat or gained < _GAIN * spread

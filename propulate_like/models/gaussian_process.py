@@ -83,11 +83,24 @@ class GaussianProcess:
     def predict(self, points: Array) -> tuple[Array, Array]:
         """Give the means and standard deviations of the loss without noise at these rows."""
         cross = self.cross(points)
+        return cross @ self._solved, self._deviations(points, cross)
+
+    def lowest(self, points: Array, optimism: float) -> tuple[int, float]:
+        """Give the number of the row with the least mean - `optimism` deviations, among those with low means."""
+        cross = self.cross(points)
+        means = cross @ self._solved
+        low = np.argpartition(means, len(means) // 3)[: len(means) // 3 + 1]
+        bounds = means[low] - optimism * self._deviations(points[low], cross[low])
+        index = int(np.argmin(bounds))
+        return int(low[index]), float(bounds[index])
+
+    def _deviations(self, points: Array, cross: Array) -> Array:
         trend = math.exp(self.parameters[-2]) if self._trend else 0.0
         own = 1.0 + trend * (1.0 + _BEND * np.sum(((points - self._center) / self.lengths) ** 2, axis=1)) ** 2
         half = solve_triangular(self._factor, cross.T, lower=True, check_finite=False)
         variance = np.maximum(own - np.einsum("ij,ij->j", half, half), 1e-12)
-        return cross @ self._solved, np.sqrt(self._amplitude * variance)
+        deviations: Array = np.sqrt(self._amplitude * variance)
+        return deviations
 
     def cross(self, points: Array) -> Array:
         """Give the covariance, without the amplitude, of these rows with those it is conditioned on."""
@@ -148,10 +161,14 @@ def warped(losses: Array, quantile: float) -> Array:
     """Give targets for a model: linear up to a quantile of the losses, logarithmic above it, standardized."""
     least = float(losses.min())
     span = float(np.quantile(losses, quantile)) - least
+    if not span > 0.0:
+        span = float(losses.max()) - least
     if not 0.0 < span < math.inf:
-        span = float(np.mean(losses)) - least or 1.0
-    ratios = (losses - least) / span
-    targets = np.where(ratios > 1.0, 1.0 + np.log(np.maximum(ratios, 1.0)), ratios)
+        span = 1.0
+    above = np.maximum(losses - least, 0.0)
+    targets = np.where(
+        above > span, 1.0 + np.log(np.maximum(above, span)) - math.log(span), np.minimum(above, span) / span
+    )
     spread = float(targets.std())
     standardized: Array = (targets - targets.mean()) / (spread if spread > 0.0 else 1.0)
     return standardized

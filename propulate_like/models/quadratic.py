@@ -12,6 +12,7 @@ Array = npt.NDArray[np.float64]
 _POOL, _ROWS = 3.0, 1.8  # points looked at, and fitted to, per coefficient of the model
 _RIDGE, _SHORT_RIDGE = 1e-8, 1e-3  # where there are enough rows, and where not
 _FLATTEST = 1e-14  # variance of the best points along an axis, relative to the widest
+_WHITENED_FROM, _WHITENED = 20, 0.7  # points per dimension, and the share of proposals from then on
 _RADII = (0.03, 1.0)
 _NOISE = 0.3  # of a step's length
 
@@ -24,16 +25,19 @@ def coefficients(dimension: int) -> int:
 def propose(points: Array, losses: Array, generator: np.random.Generator) -> Array:
     """Give a point of the unit cube where a quadratic model of these rows, within some radius, is least.
 
-    The model is fitted by weighted ridge regression around the best point, in coordinates in which the best points have
-    unit covariance: so it sees the directions of narrow valleys (as in Hansen 2019, A global surrogate assisted
-    CMA-ES).
-    The radius is drawn anew each time, and a normal step is added, as others may propose from the same points.
+    The model is fitted by weighted ridge regression around the best point, mostly in coordinates in which the best
+    points have unit covariance: so it sees the directions of narrow valleys, as does Hansen 2019, A global surrogate
+    assisted CMA-ES. The radius is drawn anew each time, and a normal step is added, as others may propose from the same
+    points.
     """
     best = points[np.argmin(losses)]
     wanted = coefficients(points.shape[1])
     near = _smallest(np.sum((points - best) ** 2, axis=1), int(_POOL * wanted))
-    ranked = near[np.argsort(losses[near], kind="stable")]
-    axes = _axes(points[ranked[: int(_ROWS * wanted)]] - best)
+    if len(losses) >= _WHITENED_FROM * points.shape[1] and generator.random() < _WHITENED:
+        ranked = near[np.argsort(losses[near], kind="stable")]
+        axes = _axes(points[ranked[: int(_ROWS * wanted)]] - best)
+    else:
+        axes = np.eye(points.shape[1])
     whitened = np.linalg.solve(axes, (points[near] - best).T).T
     squares = np.sum(whitened**2, axis=1)
     rows = _smallest(squares, int(_ROWS * wanted))
@@ -70,9 +74,8 @@ def trust_region_step(gradient: Array, curvature: Array, radius: float) -> Array
         else:
             high = shift
     step = -slopes / (values + high)
-    missing = radius**2 - float(step @ step)
-    if missing > 0.02 * radius**2 and values[0] < 0.0:
-        step[0] += np.copysign(np.sqrt(missing), step[0])
+    if values[0] < 0.0:
+        step[0] = np.copysign(np.sqrt(max(radius**2 - float(step[1:] @ step[1:]), 0.0)), step[0])
     outer: Array = vectors @ step
     return outer
 

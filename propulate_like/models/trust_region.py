@@ -15,7 +15,7 @@ _FIRST, _WIDEST = 0.6, 1.6  # lengths of the region's side
 _GROWTH, _JITTER = 1.6, 0.3
 _WARPED_ABOVE = 0.4  # quantile of the losses
 _OPTIMISM = 0.4  # standard deviations
-_REFITTED = 0.2  # new points, as a share of those known
+_REFITTED = 0.4  # new points, as a share of those known
 _CANDIDATES, _REFINED = 450, 150
 _ROUNDS = (0.25, 0.06)  # spreads of refined candidates, in half-sides
 
@@ -33,19 +33,17 @@ class TrustRegion:
         self._known = 60 + 6 * dimension
         length = math.log(0.5 * math.sqrt(dimension / 5.0))
         self._process = GaussianProcess(np.arange(dimension), Prior((length, 1.0)))
-        self._prior = self._process.parameters.copy()
-        self.begin(math.inf)
-
-    def begin(self, best: float) -> None:
-        """Start anew, around another point, whose loss is `best`."""
-        self.length, self._best = _FIRST, best
+        self._best = math.inf
         self._improved = self._failed = 0
-        self._fitted = self._conditioned = 0
-        self._process.parameters = self._prior.copy()
+        self._learnt = self._fitted = self._conditioned = 0
 
     def learn(self, losses: Array) -> None:
-        """Adapt the region to new losses, in the order in which they came."""
-        for loss in losses.tolist():
+        """Adapt the region to those losses that are new, in the order in which they came; not to the first ones."""
+        new = losses[self._learnt :].tolist() if self._learnt else []
+        if not self._learnt:
+            self._best = float(losses.min())
+        self._learnt = len(losses)
+        for loss in new:
             if loss < self._best:
                 self._best, self._failed = loss, 0
                 self._improved += 1
@@ -60,10 +58,11 @@ class TrustRegion:
             self.length = _FIRST
 
     def propose(self, points: Array, losses: Array, generator: np.random.Generator) -> Array:
-        """Give a point near the best of these rows.
+        """Give a point near the best of these rows, which begin with those of the last time.
 
         How far from it and how optimistic is drawn anew each time, as others may propose from the same points.
         """
+        self.learn(losses)
         best = points[np.argmin(losses)]
         self._model(points, losses, best)
         lengths = self._process.lengths
@@ -107,7 +106,5 @@ class TrustRegion:
         return candidates
 
     def _least(self, candidates: Array, optimism: float) -> tuple[Array, float]:
-        means, deviations = self._process.predict(candidates)
-        bounds = means - optimism * deviations
-        index = int(np.argmin(bounds))
-        return candidates[index], float(bounds[index])
+        index, value = self._process.lowest(candidates, optimism)
+        return candidates[index], value

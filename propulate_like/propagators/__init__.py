@@ -1,9 +1,11 @@
 """Propagators: the steps that breed the next individual from the population a rank knows."""
 
-from propulate_like.propagators.auto import auto
+from propulate_like.propagators.auto import Auto
 from propulate_like.propagators.chain import Chain, Choose, Sometimes, Warmup
 from propulate_like.propagators.cma_es import CMAES
-from propulate_like.propagators.crossover import MultiParentCrossover, SigmoidCrossover, UniformCrossover
+from propulate_like.propagators.coordinate_search import CoordinateSearch
+from propulate_like.propagators.crossover import MeanCrossover, MultiParentCrossover, SigmoidCrossover, UniformCrossover
+from propulate_like.propagators.evolution import Evolution
 from propulate_like.propagators.initialization import (
     CenteredInitialization,
     LatinHypercubeInitialization,
@@ -32,12 +34,16 @@ from propulate_like.propagators.trust_region import TrustRegion
 __all__ = [
     "CMAES",
     "REGISTRY",
+    "Auto",
     "Breeding",
     "CenteredInitialization",
     "Chain",
     "Choose",
+    "CoordinateSearch",
+    "Evolution",
     "GaussianMutation",
     "LatinHypercubeInitialization",
+    "MeanCrossover",
     "MixedGaussianProcess",
     "MultiParentCrossover",
     "PointMutation",
@@ -60,5 +66,4 @@ __all__ = [
     "UniformInitialization",
     "Variation",
     "Warmup",
-    "auto",
 ]

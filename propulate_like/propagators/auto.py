@@ -1,29 +1,110 @@
-"""The propagator chosen where none is named: a self-adaptive genetic chain, fit to the budget."""
+"""The propagator chosen where none is named: experts, by what an evaluation costs and by the kinds of parameters."""
 
 from __future__ import annotations
 
-from propulate_like.propagators.chain import Chain, Warmup
-from propulate_like.propagators.crossover import UniformCrossover
-from propulate_like.propagators.initialization import RandomRestart, UniformInitialization
-from propulate_like.propagators.mutation import SelfAdaptiveMutation
-from propulate_like.propagators.propagator import Propagator
-from propulate_like.propagators.selection import SelectRanked
+from collections.abc import Sequence
+from itertools import accumulate
+from statistics import median
+from typing import NamedTuple
 
-_FEWEST, _MOST = 4, 40  # individuals to breed from
+from propulate_like.individual import Individual
+from propulate_like.propagators.cma_es import CMAES
+from propulate_like.propagators.evolution import Evolution, genetic_chain
+from propulate_like.propagators.initialization import CenteredInitialization
+from propulate_like.propagators.mixed import MixedGaussianProcess
+from propulate_like.propagators.propagator import Breeding, Propagator
+from propulate_like.propagators.quadratic import QuadraticModel
+from propulate_like.propagators.trust_region import TrustRegion
+from propulate_like.space import Space
+
+_LOOKS = 16  # asks between two looks at what evaluations cost
+_TIMED = 9  # individuals
+_PATIENT = 50.0  # evaluations take so many times as long as an ask may
+_CHAIN_READS = 40  # individuals
+_ARRAYS = 1e-4  # seconds an ask, where NumPy is used at all
 
 
-def auto(evaluations: int | None = None, share: float = 1.0) -> Propagator:
-    """Give a self-adaptive genetic chain whose population suits the number of evaluations, if that is known.
+class _Expert(NamedTuple):
+    """A propagator, and its share of the asks once so many results per parameter are known."""
 
-    One of several islands, with that `share` of the ranks, breeds from half its share of that: what else it needs comes
-    from the others.
+    propagator: Propagator
+    share: float
+    fewest: float = 0.0
+
+
+class Auto(Propagator):
+    """Experts chosen by what an evaluation costs: an ask is to take less than a fiftieth of its time.
+
+    Where evaluations are dear, a Gaussian process breeds: one for parameters of any kind, or, where all are continuous,
+    one in a trust region, beside a quadratic model, a genetic chain, and later CMA-ES. Where they are cheaper, the
+    Gaussian process is left out, and where they are cheap, `Evolution` remains. Which expert breeds is drawn anew for
+    each individual, which says so. `evaluations` are those of all ranks; one of several islands has a `share` of them.
     """
-    suits = _MOST if evaluations is None else min(max(evaluations // 10, _FEWEST), _MOST)
-    among = suits if share == 1.0 else max(round(suits * share / 2), _FEWEST)
-    chain = Chain(
-        SelectRanked(2, among=among),
-        UniformCrossover(0.8),
-        SelfAdaptiveMutation(),
-        RandomRestart(0.01),
-    )
-    return Warmup(UniformInitialization(), chain, size=among)
+
+    takes = (0, None)
+
+    def __init__(self, evaluations: int | None = None, share: float = 1.0) -> None:
+        """ValueError where `evaluations` is below 1 or `share` not in (0, 1]."""
+        self._initial = CenteredInitialization()
+        self._cheapest = Evolution(evaluations, share, normal=False)
+        self._cheap = Evolution(evaluations, share)
+        self.evaluations, self.share = self._cheap.evaluations, self._cheap.share
+        chain = genetic_chain(_CHAIN_READS)
+        self._local = (
+            _Expert(TrustRegion(), 0.6),
+            _Expert(QuadraticModel(), 0.4, 2.0),
+            _Expert(chain, 0.15, 20.0),
+            _Expert(CMAES(), 0.25, 150.0),
+        )
+        self._mixed = (_Expert(MixedGaussianProcess(), 1.0),)
+        self.traits = chain.traits
+        self._models = self._local[0].propagator.reads | chain.reads | CMAES().reads
+        self.reads = self._models
+        self._asks = 0
+        self._experts: tuple[_Expert, ...] = ()
+
+    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+        if not len(individuals):
+            return self._initial(individuals, breeding)
+        if self._asks % _LOOKS == 0:
+            self._choose(median([one.seconds for one in individuals[:_TIMED]]), breeding.space)
+        self._asks += 1
+        if len(self._experts) == 1:
+            return self._experts[0].propagator(individuals, breeding)
+        known = len(individuals) / len(breeding.space)
+        ready = [expert for expert in self._experts if known >= expert.fewest]
+        shares = list(accumulate(expert.share for expert in ready))
+        place = breeding.generator.random() * shares[-1]
+        chosen = next(expert for expert, share in zip(ready, shares) if place < share)
+        return chosen.propagator(individuals, breeding)
+
+    def _choose(self, seconds: float, space: Space) -> None:
+        """Choose the experts that this time of an evaluation affords."""
+        allowed = seconds / _PATIENT
+        continuous = all(parameter.levels is None and not parameter.when for parameter in space.parameters)
+        _, quadratic, chain, normal = self._local
+        if continuous and allowed >= _region_seconds(len(space)):
+            self._experts = self._local
+        elif continuous and allowed >= _quadratic_seconds(len(space)):
+            self._experts = (quadratic, chain._replace(fewest=0.0), normal._replace(fewest=0.0, share=0.4))
+        elif not continuous and allowed >= _mixed_seconds(len(space)):
+            self._experts = self._mixed
+        else:
+            cheap = self._cheap if allowed >= _ARRAYS else self._cheapest
+            self._experts = (_Expert(cheap, 1.0),)
+            self.reads = cheap.reads
+            return
+        self.reads = self._models
+
+
+def _region_seconds(size: int) -> float:
+    """Give how long an ask for so many parameters takes, on a core of 2020, new models included."""
+    return 3e-3 + 4e-5 * size**2
+
+
+def _quadratic_seconds(size: int) -> float:
+    return 5e-4 + 1e-5 * size**2
+
+
+def _mixed_seconds(size: int) -> float:
+    return 4e-3 + 5e-4 * size

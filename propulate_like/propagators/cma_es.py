@@ -76,7 +76,9 @@ class _State:
         if len(individuals):
             best = min(individuals, key=lambda individual: individual.order).genome
             start = np.array([best[index] for index in self._ordered])
-        suits = max(usual_population(dimension), round(2.0 * breeding.workers**0.75))
+        usual = usual_population(dimension)
+        together = min(breeding.workers, settings.shared // usual)  # of others, little is known where little is shared
+        suits = max(usual, round(2.0 * together**0.75))
         return RestartedCMAES(
             dimension,
             settings.sigma,

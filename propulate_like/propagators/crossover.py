@@ -70,6 +70,29 @@ class MultiParentCrossover(_Crossover):
         return tuple([genes[int(random() * count)] for genes in zip(*[i.genome for i in individuals], strict=True)])
 
 
+class MeanCrossover(_Crossover):
+    """With `probability`, each gene is the mean of all the parents' genes; that of a Choice is one parent's.
+
+    Beyer 1995, Toward a theory of evolution strategies: on the benefits of sex (intermediate recombination): what is
+    wrong with single parents, noise too, averages out.
+    """
+
+    takes = (2, None)
+
+    def __init__(self, probability: float = 1.0) -> None:
+        """ValueError where the probability is not in [0, 1]."""
+        super().__init__(probability)
+
+    def _mix(self, individuals: Sequence[Individual], breeding: Breeding) -> tuple[float, ...]:
+        columns = zip(*[individual.genome for individual in individuals], strict=True)
+        return tuple(
+            [
+                sum(genes) / len(genes) if parameter.ordered else breeding.generator.choice(genes)
+                for parameter, genes in zip(breeding.space.parameters, columns)
+            ]
+        )
+
+
 class SigmoidCrossover(_Crossover):
     """Each gene comes from the second of two parents with probability 1 / (1 + exp((l2 - l1) / temperature)).
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from propulate_like.individual import Individual
@@ -17,15 +17,18 @@ if TYPE_CHECKING:
 
 _READ = 10_000  # individuals
 _FEWEST = 4  # successful evaluations that a model needs
-_EXPLORED = 0.3  # share of asks for points anywhere, once a basin was searched to its end
+_EXPLORED = 0.3  # share of random points among those that are to lie elsewhere
+_ELSEWHERE, _AFTERWARDS = 0.5, 0.9  # share of those, once a basin seems to be done, and once it certainly is
+
+Proposer = Callable[["Array", "Array", "np.random.Generator"], "Array"]
 
 
 class LocalModel(Propagator):
-    """Proposes points near the best one known, by a model of the loss; then near the best one elsewhere.
+    """Proposes points near the best one known, by a model of the loss.
 
-    Every gene counts as a number. What failed counts as the worst loss known. Where the search in one basin is over
-    (see `Basins`), another one is begun, and some points are drawn from anywhere. The first points are a centered
-    design's.
+    Every gene counts as a number. What failed counts as the worst loss known. Where the search in a basin seems to be
+    over (see `Basins`), points are also proposed near the best one elsewhere, and some drawn from anywhere. The first
+    points are a centered design's.
     """
 
     takes = (0, None)
@@ -35,6 +38,8 @@ class LocalModel(Propagator):
     def __init__(self) -> None:
         self._basins: Basins | None = None
         self._generator: np.random.Generator
+        self._here: Proposer
+        self._elsewhere: Proposer
 
     def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
         if len(individuals) < _FEWEST:
@@ -44,26 +49,27 @@ class LocalModel(Propagator):
         from propulate_like.models.basins import Basins
         from propulate_like.points import Points
 
+        size, workers = len(breeding.space), breeding.workers
         if self._basins is None:
-            self._basins = Basins(len(breeding.space), breeding.workers)
+            self._basins = Basins(size, workers)
             self._generator = np.random.default_rng(breeding.generator.getrandbits(64))
-            self.prepare(len(breeding.space), breeding.workers)
+            self._here = self.proposer(size, workers)
         points = Points.of(individuals)
-        losses = points.losses
+        genomes, losses = points.genomes, points.losses
         failed = np.isnan(losses)
         if failed.any():
             losses = np.where(failed, losses[~failed].max(), losses)
-        rows, begun = self._basins.look(points.genomes, losses, points.total)
-        genomes, losses = points.genomes[rows], losses[rows]
-        explores = bool(self._basins.finished) and self._generator.random() < _EXPLORED
-        if explores or len(losses) < _FEWEST:
-            return [breeding.child(breeding.space.sample(breeding.generator), origin=f"{self.name}+random")]
-        point = self.propose(genomes, losses, self._generator, begun=begun)
+        rows, begun = self._basins.look(genomes, losses, points.total)
+        if begun:
+            self._elsewhere = self.proposer(size, workers)
+        propose = self._here
+        if self._basins.finished and self._generator.random() < (_AFTERWARDS if self._basins.polished else _ELSEWHERE):
+            genomes, losses, propose = genomes[rows], losses[rows], self._elsewhere
+            if len(losses) < _FEWEST or self._generator.random() < _EXPLORED:
+                return [breeding.child(breeding.space.sample(breeding.generator), origin=f"{self.name}+random")]
+        point = propose(genomes, losses, self._generator)
         return [breeding.child(tuple(point.tolist()), origin=self.name)]
 
-    def prepare(self, dimension: int, workers: int) -> None:
-        """Make what proposals need; called once, before the first."""
-
-    def propose(self, points: Array, losses: Array, generator: np.random.Generator, *, begun: bool) -> Array:
-        """Give a point of the unit cube, from these rows; `begun` says that they lie in another basin than before."""
+    def proposer(self, size: int, workers: int) -> Proposer:
+        """Give what proposes a point of the unit cube from points and their losses: at each call more of them."""
         raise NotImplementedError

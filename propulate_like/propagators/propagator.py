@@ -22,8 +22,9 @@ class Breeding(msgspec.Struct, frozen=True):
     """What a propagator may use while it breeds one individual.
 
     `generator` is this rank's stream of random numbers, `id` the newborn's identity, `workers` the number of ranks
-    that search together, and `seed` the same number on every rank. `cells` says which points are fresh; what is not
-    is replaced, so a propagator need not look. It is None where all are.
+    that search together, and `seed` the same number on every rank. `last` is what this rank itself evaluated last.
+    `cells` says which points are fresh; what is not is replaced, so a propagator need not look. It is None where all
+    are.
     """
 
     space: Space
@@ -31,6 +32,7 @@ class Breeding(msgspec.Struct, frozen=True):
     id: Id
     workers: int = 1
     seed: int = 0
+    last: Individual | None = None
     cells: Cells | None = None
 
     def child(

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from propulate_like.propagators.local import LocalModel
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from propulate_like.models.quadratic import Array
+from propulate_like.propagators.local import LocalModel, Proposer
 
 
 class QuadraticModel(LocalModel):
@@ -19,7 +12,7 @@ class QuadraticModel(LocalModel):
     global surrogate assisted CMA-ES; see `models.quadratic`. An ask takes about 1 ms in 5 dimensions, and 5 in 20.
     """
 
-    def propose(self, points: Array, losses: Array, generator: np.random.Generator, *, begun: bool) -> Array:
+    def proposer(self, size: int, workers: int) -> Proposer:
         from propulate_like.models.quadratic import propose
 
-        return propose(points, losses, generator)
+        return propose

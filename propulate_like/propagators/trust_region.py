@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from propulate_like.propagators.local import LocalModel
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from propulate_like.models.trust_region import Array
+from propulate_like.propagators.local import LocalModel, Proposer
 
 
 class TrustRegion(LocalModel):
@@ -20,16 +13,7 @@ class TrustRegion(LocalModel):
     takes 2 to 20 ms.
     """
 
-    def prepare(self, dimension: int, workers: int) -> None:
+    def proposer(self, size: int, workers: int) -> Proposer:
         from propulate_like.models.trust_region import TrustRegion as Region
 
-        self._region = Region(dimension, workers)
-        self._learnt = 0
-
-    def propose(self, points: Array, losses: Array, generator: np.random.Generator, *, begun: bool) -> Array:
-        if begun:
-            self._region.begin(float(losses.min()))
-            self._learnt = len(losses)
-        self._region.learn(losses[self._learnt :])
-        self._learnt = len(losses)
-        return self._region.propose(points, losses, generator)
+        return Region(size, workers).propose

@@ -17,7 +17,8 @@ from propulate_like.optimizer import Optimizer
 from propulate_like.propagators import Propagator, reading
 
 _SOURCES = (
-    "propagators", "points.py", "optimizer.py", "population.py", "space.py", "parameters.py", "individual.py"
+    "models", "propagators", "points.py", "cells.py", "optimizer.py", "population.py", "space.py", "parameters.py",
+    "individual.py"
 )  # fmt: skip
 
 

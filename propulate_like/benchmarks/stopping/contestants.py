@@ -12,7 +12,7 @@ import torch
 
 import propulate_like as pl
 from propulate_like.benchmarks.stopping.network import EPOCHS, SPACE, train
-from propulate_like.propagators import auto
+from propulate_like.propagators.evolution import genetic_chain
 
 Course = list[tuple[int, float]]
 SHORT = 9
@@ -62,7 +62,9 @@ def _search(loss: Callable[..., Iterator[float]], times: int, **settings: Any) -
                 loss,
                 SPACE,
                 evaluations=times * (epochs // EPOCHS),
-                propagator=auto(epochs // EPOCHS),  # the same for all: only what an evaluation costs is to differ
+                propagator=genetic_chain(
+                    min(max(epochs // EPOCHS // 10, 4), 40)
+                ),  # the same for all: only what an evaluation costs is to differ
                 seed=seed,
                 run=Path(folder, "run"),
                 progress=False,

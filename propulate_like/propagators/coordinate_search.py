@@ -1,0 +1,140 @@
+"""Coordinate search: one gene at a time, from where this rank stands, with no need of what others know."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Sequence
+from random import Random
+
+from propulate_like import declarations
+from propulate_like.individual import Id, Individual
+from propulate_like.parameters import Parameter
+from propulate_like.propagators.mutation import moved
+from propulate_like.propagators.propagator import Breeding, Propagator
+from propulate_like.space import Genome, Space
+
+_GROWTH, _SHRINKAGE, _REDRAW = 1.6, 0.3, 0.1
+_PATIENCE = 20  # rounds
+
+
+class CoordinateSearch(Propagator):
+    """A step of one gene from the best point of this rank's own search, which begins at a random point.
+
+    It goes forth, else back, else to the lowest point of the parabola through the three. A gene's steps (`step` at
+    first, a share of the range) grow where they succeed and shrink where they do not; now and then it is drawn anew.
+    Once no step is as large as `smallest` it begins again, elsewhere. Ranks follow their own results alone, so that
+    they find different optima. Compare Hooke and Jeeves 1961, Direct search solution of numerical and statistical
+    problems, and Brent 1973 on parabolas.
+    """
+
+    takes = (0, None)
+
+    def __init__(self, step: float = 0.25, smallest: float = 1e-9) -> None:
+        """ValueError where not 0 < `smallest` <= `step` <= 1."""
+        self.step = declarations.number("step", step, 0.0, 1.0, above=True)
+        self.smallest = declarations.number("smallest", smallest, 0.0, self.step, above=True)
+        self.searches = 0
+        self._trials: Generator[Genome, float, None] | None = None
+        self._asked: Id | None = None
+
+    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+        last = breeding.last
+        if self._trials is None:
+            self._trials = self._searches(breeding.space, breeding.generator)
+            genome = next(self._trials)
+        elif last is not None and last.id == self._asked and last.has_loss:
+            genome = self._trials.send(last.loss)
+        else:
+            genome = self._trials.send(math.inf)
+        self._asked = breeding.id
+        return [breeding.child(genome, origin=self.name)]
+
+    def _searches(self, space: Space, generator: Random) -> Generator[Genome, float, None]:
+        """Search again and again: each genome that is given is to be answered by its loss, infinite if it failed."""
+        while True:
+            self.searches += 1
+            point = list(space.sample(generator))
+            loss = yield tuple(point)
+            if loss < math.inf:
+                yield from _descend(space, point, loss, self.step, self.smallest, generator)
+
+
+def _descend(
+    space: Space, point: list[float], loss: float, step: float, smallest: float, generator: Random
+) -> Generator[Genome, float, None]:
+    """Go down from a point, gene by gene in random order, until all steps are too small and nothing improves."""
+    steps = [generator.choice((step, -step)) for _ in point]
+    genes = list(range(len(point)))
+    idle = 0  # rounds in a row
+    while idle == 0 or (idle < _PATIENCE and _largest(steps, space) >= smallest):
+        before = loss
+        generator.shuffle(genes)
+        for gene in genes:
+            parameter = space.parameters[gene]
+            if not parameter.ordered or generator.random() < _REDRAW:
+                target = (
+                    generator.random() if parameter.levels is None else moved(parameter, point[gene], 0.0, generator)
+                )
+                found = yield from _try(space, point, gene, target)
+                if found < loss:
+                    point[gene], loss = target, found
+            else:
+                loss = yield from _step(space, point, loss, gene, steps)
+        idle = 0 if loss < before else idle + 1
+
+
+def _largest(steps: list[float], space: Space) -> float:
+    """Give the largest step of a gene that has no levels."""
+    continuous = [abs(step) for step, parameter in zip(steps, space.parameters) if parameter.levels is None]
+    return max(continuous, default=0.0)
+
+
+def _step(
+    space: Space, point: list[float], loss: float, gene: int, steps: list[float]
+) -> Generator[Genome, float, float]:
+    """Move a gene of the point where that leads down, and give the loss there."""
+    parameter, here, step = space.parameters[gene], point[gene], steps[gene]
+    tried = []
+    for sign in (1.0, -1.0):
+        target = _target(parameter, here, sign * step)
+        found = yield from _try(space, point, gene, target)
+        if found <= loss and target != here:
+            point[gene] = target
+            if found < loss:
+                steps[gene] *= _GROWTH if sign > 0.0 else -1.0
+            return found
+        tried.append((target - here, found - loss))
+    steps[gene] *= _SHRINKAGE
+    if parameter.levels is None:
+        target = here + _vertex(*tried[0], *tried[1])
+        if 0.0 <= target <= 1.0 and target != here:
+            found = yield from _try(space, point, gene, target)
+            if found <= loss:
+                point[gene] = target
+                return found
+    return loss
+
+
+def _try(space: Space, point: list[float], gene: int, target: float) -> Generator[Genome, float, float]:
+    """Give the loss of the point with this gene; infinite, at no evaluation, where that is no other point."""
+    genome = (*point[:gene], target, *point[gene + 1 :])
+    if space.canonical(genome) == space.canonical(point):
+        return math.inf
+    return (yield genome)
+
+
+def _target(parameter: Parameter, gene: float, step: float) -> float:
+    levels = parameter.levels
+    if levels is None:
+        return min(max(gene + step, 0.0), 1.0)
+    index = min(int(gene * levels), levels - 1)
+    jump = max(1, round(abs(step) * levels))
+    return (min(max(index + (jump if step > 0 else -jump), 0), levels - 1) + 0.5) / levels
+
+
+def _vertex(one: float, rise: float, other: float, other_rise: float) -> float:
+    """Give where the parabola through (0, 0), (`one`, `rise`) and (`other`, `other_rise`) is lowest; 0 if nowhere."""
+    if one == 0.0 or other in (0.0, one) or not math.isfinite(rise + other_rise):
+        return 0.0
+    bend = (rise / one - other_rise / other) / (one - other)
+    return 0.5 * (bend * one - rise / one) / bend if bend > 0.0 else 0.0

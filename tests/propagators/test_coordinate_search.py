@@ -1,0 +1,103 @@
+"""Coordinate search: each rank goes down from its own point, a gene at a time, and begins again elsewhere."""
+
+import math
+from itertools import pairwise
+
+import pytest
+
+from propulate_like import Choice, CoordinateSearch, Float, Int, Optimizer, Ordinal, Space
+from propulate_like.declarations import dump
+from propulate_like.propagators import reading
+
+
+def cube(dimension):
+    return Space({f"x{n}": Float(0, 1) for n in range(dimension)})
+
+
+def search(loss, space, evaluations, seed=0, **options):
+    optimizer = Optimizer(space, propagator=CoordinateSearch(**options), seed=seed)
+    return [optimizer.tell(one, loss(one)) for one in (optimizer.ask() for _ in range(evaluations))]
+
+
+def lowest(individuals):
+    return min(one.loss for one in individuals if one.has_loss)
+
+
+def test_each_gene_of_a_parabola_is_solved_by_four_evaluations_or_so():
+    ended = search(lambda one: sum((n + 1) * (gene - 0.3) ** 2 for n, gene in enumerate(one.genome)), cube(20), 160)
+    assert lowest(ended) < 1e-4
+
+
+def test_one_gene_changes_at_a_time():
+    ended = search(lambda one: sum(abs(gene - 0.3) for gene in one.genome), cube(5), 40)
+    best = ended[0]
+    for one in ended[1:]:
+        assert sum(a != b for a, b in zip(best.genome, one.genome, strict=True)) == 1
+        best = min(best, one, key=lambda each: each.loss)
+
+
+def test_optimum_on_the_border_is_found():
+    assert lowest(search(lambda one: one.genome[0] - one.genome[1], cube(2), 80)) == -1.0
+
+
+def test_ranks_find_different_optima():
+    def loss(one):
+        return min(sum((gene - place) ** 2 for gene in one.genome) for place in (0.1, 0.9))
+
+    found = {round(search(loss, cube(3), 100, seed)[-1].genome[0]) for seed in range(10)}
+    assert found == {0, 1}
+
+
+def test_search_begins_again_elsewhere_when_it_has_ended():
+    ended = search(lambda one: abs(one.genome[0] - 0.3), cube(1), 400, smallest=1e-3)
+    jumps = [abs(a.genome[0] - b.genome[0]) for a, b in pairwise(ended[200:])]
+    assert max(jumps) > 0.1
+
+
+@pytest.mark.parametrize("value", [1.0, math.nan])
+def test_constant_loss_leaves_it_searching(value):
+    ended = search(lambda _: value, cube(2), 500)
+    assert len({one.genome for one in ended[-100:]}) > 20
+
+
+def test_failures_are_not_built_upon():
+    def loss(one):
+        return math.nan if one.genome[0] < 0.5 else (one.genome[0] - 0.52) ** 2 + (one.genome[1] - 0.2) ** 2
+
+    assert lowest(search(loss, cube(2), 300)) < 1e-12
+
+
+def test_every_kind_of_parameter_is_searched():
+    space = Space(
+        {
+            "layers": Int(1, 20),
+            "width": Ordinal(16, 32, 64, 128),
+            "kind": Choice("a", "b", "c"),
+            "momentum": Float(0, 1, when={"kind": "b"}),
+        }
+    )
+
+    def loss(one):
+        params = one.params
+        off = abs(params["layers"] - 13) + abs(params["width"] - 64) / 16
+        return off + (params["kind"] != "b") + (params.get("momentum", 0.0) - 0.7) ** 2
+
+    assert lowest(search(loss, space, 200)) < 1e-6
+
+
+def test_one_point_is_evaluated_again_where_there_is_no_other():
+    assert len(search(lambda _: 1.0, Space({"x": Choice("only")}), 5)) == 5
+
+
+def test_answers_that_come_late_do_no_harm():
+    optimizer = Optimizer(cube(2), propagator=CoordinateSearch(), seed=0)
+    pending = [optimizer.ask() for _ in range(5)]
+    for one in pending * 2:
+        optimizer.tell(one, sum(one.genome))
+    assert all(0 <= gene <= 1 for gene in optimizer.ask().genome)
+
+
+def test_yaml_says_what_python_says():
+    assert dump(reading.read({"coordinate_search": {"step": 0.5}})) == dump(CoordinateSearch(0.5))
+    with pytest.raises(ValueError, match=r"smallest=0.4 must be a number above 0 and at most 0.25"):
+        CoordinateSearch(smallest=0.4)

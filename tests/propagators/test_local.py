@@ -1,0 +1,135 @@
+"""Local search by models, and what `auto` chooses."""
+
+import math
+
+import numpy as np
+import pytest
+
+from propulate_like import (
+    Auto,
+    Choice,
+    Choose,
+    Evolution,
+    Float,
+    Int,
+    Optimizer,
+    QuadraticModel,
+    Space,
+    TrustRegion,
+)
+from propulate_like.individual import Outcome
+from propulate_like.propagators.reading import read
+
+AXES, _ = np.linalg.qr(np.random.default_rng(3).standard_normal((4, 4)))
+CURVATURE = (AXES * [1.0, 10.0, 100.0, 1000.0]) @ AXES.T
+
+
+def cube(dimension):
+    return Space({f"x{i}": Float(0.0, 1.0) for i in range(dimension)})
+
+
+def ellipsoid(params):
+    x = np.array(list(params.values())) - 0.37
+    return float(x @ CURVATURE @ x)
+
+
+def search(space, loss, evaluations, propagator, seed=0, seconds=60.0):
+    optimizer = Optimizer(space, propagator=propagator, evaluations=evaluations, seed=seed)
+    told = []
+    for _ in range(evaluations):
+        individual = optimizer.ask()
+        told.append(individual.evaluated(Outcome.of(loss(individual.params)), seconds))
+        optimizer.absorb(told[-1])
+    return optimizer, told
+
+
+@pytest.mark.parametrize("propagator", [TrustRegion(), QuadraticModel(), "auto"])
+def test_reaches_the_optimum_of_a_rotated_ellipsoid_in_a_hundred_evaluations(propagator):
+    reached = [search(cube(4), ellipsoid, 120, propagator, seed)[0].best.loss for seed in range(3)]
+    assert max(reached) < 0.5, reached  # that of a random point is about 50
+
+
+def test_a_mixture_of_models_is_read_from_yaml():
+    mixture = read({"choose": ["trust_region", "quadratic_model"]})
+    assert isinstance(mixture, Choose)
+    assert search(cube(4), ellipsoid, 120, mixture)[0].best.loss < 1e-2
+
+
+@pytest.mark.parametrize("propagator", [TrustRegion(), QuadraticModel(), "auto"])
+def test_the_same_seed_gives_the_same_individuals(propagator):
+    one, other = (search(cube(3), sum_of_squares, 40, propagator, seed=5)[1] for _ in range(2))
+    assert [individual.genome for individual in one] == [individual.genome for individual in other]
+
+
+def sum_of_squares(params):
+    return sum((value - 0.3) ** 2 for value in params.values())
+
+
+@pytest.mark.parametrize("propagator", [TrustRegion(), QuadraticModel(), "auto"])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda _: 1.0,
+        lambda params: sum_of_squares(params) if params["x0"] < 0.5 else math.nan,
+        lambda _: math.nan,
+        lambda params: 1e300 * sum_of_squares(params),
+    ],
+    ids=["constant", "half of all fail", "all fail", "huge"],
+)
+def test_odd_losses_are_searched_on(propagator, loss):
+    _, told = search(cube(3), loss, 150, propagator)
+    assert all(0.0 <= gene <= 1.0 for individual in told for gene in individual.genome)
+    if loss({"x0": 0.1, "x1": 0.1, "x2": 0.1}) < 1.0:
+        assert min(individual.loss for individual in told if individual.has_loss) < 1e-2
+
+
+def test_the_other_one_of_two_basins_is_searched_once_one_is_done():
+    def two(params):
+        x = np.array(list(params.values()))
+        return min(0.1 + float(np.sum((x - 0.3) ** 2)), 5.0 * float(np.sum((x - 0.85) ** 2)))
+
+    optimizer, _ = search(cube(2), two, 400, "auto")
+    assert optimizer.best.loss < 1e-3
+
+
+class TestAuto:
+    def origins(self, space, seconds, evaluations=80):
+        return {
+            individual.origin.split("+")[0]
+            for individual in search(space, lambda _: 0.0, evaluations, "auto", seconds=seconds)[1][2:]
+        }
+
+    def test_models_breed_where_evaluations_are_dear_and_none_where_they_are_cheap(self):
+        assert {"trust_region", "quadratic_model"} <= self.origins(cube(3), 60.0)
+        assert not {"trust_region", "quadratic_model", "mixed_gaussian_process"} & self.origins(cube(3), 1e-6)
+
+    def test_a_quadratic_model_breeds_without_a_gaussian_process_in_between(self):
+        origins = self.origins(cube(3), 0.1)
+        assert "quadratic_model" in origins
+        assert "trust_region" not in origins
+
+    def test_other_kinds_of_parameters_have_a_model_of_their_own(self):
+        space = Space({"x": Float(0.0, 1.0), "n": Int(1, 5), "c": Choice("a", "b")})
+        assert "mixed_gaussian_process" in self.origins(space, 60.0)
+
+    def test_a_population_shrinks_once_evaluations_turn_out_to_be_cheap_and_grows_where_they_do_not(self):
+        optimizer, _ = search(cube(3), sum_of_squares, 200, "auto", seconds=1e-6)
+        assert len(optimizer.population) <= 40
+        optimizer, _ = search(cube(3), sum_of_squares, 200, "auto", seconds=60.0)
+        assert len(optimizer.population) == 200
+
+    def test_a_search_goes_on_where_the_cost_changes_meanwhile(self):
+        optimizer = Optimizer(cube(3), evaluations=300, seed=0)
+        for number in range(300):
+            individual = optimizer.ask()
+            seconds = 1e-6 if number // 100 % 2 else 60.0
+            optimizer.absorb(individual.evaluated(Outcome.of(sum_of_squares(individual.params)), seconds))
+        assert optimizer.best.loss < 1e-3
+
+    def test_one_rank_of_many_begins_elsewhere_than_the_others(self):
+        first = {Optimizer(cube(3), workers=16, rank=rank, seed=0).ask().genome for rank in range(16)}
+        assert len(first) == 16
+        assert (0.5, 0.5, 0.5) in first
+
+    def test_cheap_mixture_is_the_evolution_of_that_name(self):
+        assert isinstance(Auto(100)._cheap, Evolution)
