@@ -32,7 +32,8 @@ class TrustRegion:
         self._patience = max(dimension, workers)
         self._known = 60 + 6 * dimension
         length = math.log(0.5 * math.sqrt(dimension / 5.0))
-        self._process = GaussianProcess(np.arange(dimension), Prior((length, 1.0)))
+        doubt = min(1.0, math.sqrt(5.0 / dimension))  # as there are few results for each of many lengths
+        self._process = GaussianProcess(np.arange(dimension), Prior((length, doubt)))
         self._best = math.inf
         self._improved = self._failed = 0
         self._learnt = self._fitted = self._conditioned = 0
