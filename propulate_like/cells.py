@@ -10,7 +10,7 @@ from random import Random
 from propulate_like.space import Genome, Space
 
 _MASK = (1 << 64) - 1
-_LISTED = 100_000  # cells of a space at most that are listed once random ones are hard to find
+_MANY = 100_000  # cells that are not listed where random fresh ones are hard to find
 _TRIES = 128  # at least, of changes of one gene, of two, of three, and of all
 
 
@@ -30,7 +30,8 @@ class Cells:
         self.seed, self.rank, self.ranks = seed, rank, ranks
         self.met: set[int] = set()
         """The codes of all that this rank has bred or learnt of."""
-        self._listed = math.prod((parameter.levels or _LISTED) for parameter in self._parameters) <= _LISTED
+        self.few = math.prod((parameter.levels or _MANY) for parameter in self._parameters) < _MANY
+        """Whether every point has a cell, and they can be listed."""
         self._remaining: list[Genome] | None = None
         self.shares = ranks > 1
         """Whether there may be fresh ones among its own: until then it proposes no others."""
@@ -81,7 +82,7 @@ class Cells:
         for candidate in self._changed(genome, generator):
             if self.fresh(candidate):
                 return candidate
-        if not self._listed:
+        if not self.few:
             return genome
         while True:
             remaining = self._list(generator) if self._remaining is None else self._remaining

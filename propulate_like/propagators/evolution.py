@@ -16,6 +16,7 @@ from propulate_like.propagators.propagator import Breeding, Propagator
 from propulate_like.propagators.selection import SelectBest, SelectRandom, SelectRanked
 
 _FEWEST, _MOST = 4, 40  # individuals to breed from
+_FEW = 5  # where no point comes twice: that alone keeps them apart
 _ALONE = 0.5  # of a rank's evaluations
 _ROUNDS = 3  # evaluations a gene that a search alone needs to be of use
 _NORMAL = 4  # one in so many ranks, or asks, follows a normal distribution
@@ -30,7 +31,8 @@ class Evolution(Propagator):
     So ranks find different funnels of the loss, and the better ones are known as such before it comes to breeding from
     the best of all. `evaluations` are those of all ranks: where they are unknown, or too few, all begin together. With
     `normal`, every fourth rank follows CMA-ES instead of the chain, which takes ten times as long as that, and needs
-    NumPy. One of several islands, with that `share` of the ranks, breeds from half its share of individuals.
+    NumPy. One of several islands, with that `share` of the ranks, breeds from half its share of individuals. Where the
+    space has few points, none of which is evaluated twice, the chain begins at once and breeds from a few of the best.
     """
 
     takes = (0, None)
@@ -45,12 +47,15 @@ class Evolution(Propagator):
         self._among = among
         self._alone = CoordinateSearch()
         self._together = genetic_chain(among)
+        self._among_few = genetic_chain(_FEW, means=0.0)
         self._normal: CMAES | None = None
-        self.reads, self.traits = self._together.reads, self._together.traits
+        self.reads, self.traits = self._together.reads | self._among_few.reads, self._together.traits
         if normal:
             self.reads |= CMAES(shared=among).reads
 
     def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+        if breeding.cells is not None and breeding.cells.few:
+            return self._among_few(individuals, breeding)
         workers, rank = breeding.workers, breeding.id.rank
         own = _ALONE * self.evaluations / workers if self.evaluations else 0.0
         if breeding.id.serial < own >= _ROUNDS * len(breeding.space):
@@ -72,8 +77,11 @@ class Evolution(Propagator):
         return self._normal
 
 
-def genetic_chain(among: int) -> Propagator:
-    """Give a self-adaptive genetic chain that breeds from the best `among`, once there are as many."""
+def genetic_chain(among: int, means: float = _MEANS) -> Propagator:
+    """Give a self-adaptive genetic chain that breeds from the best `among`, once there are as many.
+
+    A share of `means` of the newborns are means of several.
+    """
     pair = Chain(SelectRanked(2, among=among), UniformCrossover(0.8), SelfAdaptiveMutation(), RandomRestart(0.01))
     mean = Chain(SelectBest(among), SelectRandom(max(among // 2, 2)), MeanCrossover())
-    return Warmup(UniformInitialization(), Choose(pair, mean, weights=[1.0 - _MEANS, _MEANS]), size=among)
+    return Warmup(UniformInitialization(), Choose(pair, mean, weights=[1.0 - means, means]), size=among)
