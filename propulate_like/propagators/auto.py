@@ -10,7 +10,7 @@ from typing import NamedTuple
 from propulate_like.individual import Individual
 from propulate_like.propagators.cma_es import CMAES
 from propulate_like.propagators.evolution import Evolution, genetic_chain
-from propulate_like.propagators.initialization import CenteredInitialization
+from propulate_like.propagators.initialization import CenteredInitialization, UniformInitialization
 from propulate_like.propagators.mixed import MixedGaussianProcess
 from propulate_like.propagators.propagator import Breeding, Propagator
 from propulate_like.propagators.quadratic import QuadraticModel
@@ -45,7 +45,7 @@ class Auto(Propagator):
 
     def __init__(self, evaluations: int | None = None, share: float = 1.0) -> None:
         """ValueError where `evaluations` is below 1 or `share` not in (0, 1]."""
-        self._initial = CenteredInitialization()
+        self._centered, self._uniform = CenteredInitialization(), UniformInitialization()
         self._cheapest = Evolution(evaluations, share, normal=False)
         self._cheap = Evolution(evaluations, share)
         self.evaluations, self.share = self._cheap.evaluations, self._cheap.share
@@ -56,7 +56,7 @@ class Auto(Propagator):
             _Expert(chain, 0.15, 20.0),
             _Expert(CMAES(), 0.25, 150.0),
         )
-        self._mixed = (_Expert(MixedGaussianProcess(), 1.0),)
+        self._mixed = (_Expert(MixedGaussianProcess(), 0.93), _Expert(self._uniform, 0.07))
         self.traits = chain.traits
         self._models = self._local[0].propagator.reads | chain.reads | CMAES().reads
         self.reads = self._models
@@ -65,7 +65,8 @@ class Auto(Propagator):
 
     def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
         if not len(individuals):
-            return self._initial(individuals, breeding)
+            initial = self._centered if _continuous(breeding.space) else self._uniform
+            return initial(individuals, breeding)
         if self._asks % _LOOKS == 0:
             self._choose(median([one.seconds for one in individuals[:_TIMED]]), breeding.space)
         self._asks += 1
@@ -81,7 +82,7 @@ class Auto(Propagator):
     def _choose(self, seconds: float, space: Space) -> None:
         """Choose the experts that this time of an evaluation affords."""
         allowed = seconds / _PATIENT
-        continuous = all(parameter.levels is None and not parameter.when for parameter in space.parameters)
+        continuous = _continuous(space)
         _, quadratic, chain, normal = self._local
         if continuous and allowed >= _region_seconds(len(space)):
             self._experts = self._local
@@ -95,6 +96,10 @@ class Auto(Propagator):
             self.reads = cheap.reads
             return
         self.reads = self._models
+
+
+def _continuous(space: Space) -> bool:
+    return all(parameter.levels is None and not parameter.when for parameter in space.parameters)
 
 
 def _region_seconds(size: int) -> float:
