@@ -17,7 +17,7 @@ from propulate_like.propagators.selection import SelectBest, SelectRandom, Selec
 
 _FEWEST, _MOST = 4, 40  # individuals to breed from
 _FEW = 5  # where no point comes twice: that alone keeps them apart
-_ALONE = 0.5  # of a rank's evaluations
+_ALONE = 0.5  # of a rank's evaluations, where there are many ranks; one rank alone has nobody to differ from
 _ROUNDS = 3  # evaluations a gene that a search alone needs to be of use
 _NORMAL = 4  # one in so many ranks, or asks, follows a normal distribution
 _STEP = 0.1  # of the normal distribution at first, about the best that is known
@@ -29,7 +29,8 @@ class Evolution(Propagator):
     """Coordinate search by each rank alone for half of its evaluations, and then a genetic chain for all together.
 
     So ranks find different funnels of the loss, and the better ones are known as such before it comes to breeding from
-    the best of all. `evaluations` are those of all ranks: where they are unknown, or too few, all begin together. With
+    the best of all. (Few ranks are alone for less, and a single one never is.) `evaluations` are those of all ranks:
+    where they are unknown, or too few, all begin together. With
     `normal`, every fourth rank follows CMA-ES instead of the chain, which takes ten times as long as that, and needs
     NumPy. One of several islands, with that `share` of the ranks, breeds from half its share of individuals. Where the
     space has few points, none of which is evaluated twice, the chain begins at once and breeds from a few of the best.
@@ -57,7 +58,7 @@ class Evolution(Propagator):
         if breeding.cells is not None and breeding.cells.few:
             return self._among_few(individuals, breeding)
         workers, rank = breeding.workers, breeding.id.rank
-        own = _ALONE * self.evaluations / workers if self.evaluations else 0.0
+        own = _ALONE * (1.0 - 1.0 / workers) * self.evaluations / workers if self.evaluations else 0.0
         if breeding.id.serial < own >= _ROUNDS * len(breeding.space):
             return self._alone(individuals, breeding)
         if self.normal:

@@ -30,11 +30,11 @@ def search(loss, space, evaluations, ranks, seed=0, propagator=None):
     return ended
 
 
-def test_ranks_are_alone_for_half_of_their_evaluations():
+def test_ranks_are_alone_for_almost_half_of_their_evaluations():
     ended = search(lambda one: sum(one.genome), cube(3), 800, 8)
     alone = [one.origin == "coordinate_search" for one in ended]
-    assert all(alone[:400])
-    assert not any(alone[400:])
+    assert all(alone[:350])
+    assert not any(alone[360:])
 
 
 def test_every_fourth_rank_follows_a_normal_distribution_afterwards():
@@ -61,7 +61,8 @@ def test_funnel_is_found_that_random_points_seldom_show():
 def test_rank_alone_breeds_by_all_ways():
     ended = search(lambda one: sum((gene - 0.3) ** 2 for gene in one.genome), cube(2), 400, 1)
     origins = {one.origin.split("+")[0] for one in ended}
-    assert {"coordinate_search", "uniform_crossover", "mean_crossover", "cma_es"} <= origins
+    assert {"uniform_crossover", "mean_crossover", "cma_es"} <= origins
+    assert "coordinate_search" not in origins  # it has nobody to differ from
 
 
 def test_numpy_is_not_loaded_where_no_distribution_is_followed():
