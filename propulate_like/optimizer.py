@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Mapping
 from random import Random
 from typing import Any
@@ -14,7 +15,7 @@ from propulate_like.declarations import nearest
 from propulate_like.fidelity import Fidelity, Ladder
 from propulate_like.individual import BRED, OK, STOPPED, Id, Individual, Outcome
 from propulate_like.population import Population, Reads
-from propulate_like.propagators import Auto, Breeding, Propagator, UniformInitialization
+from propulate_like.propagators import Breeding, Propagator, UniformInitialization, auto
 from propulate_like.residents import Residents
 from propulate_like.space import Space
 
@@ -47,7 +48,7 @@ class Optimizer:
     ) -> None:
         """ValueError where the space or the propagator cannot work."""
         self.space = Space.of(space)
-        chosen = Auto(evaluations) if propagator == "auto" else propagator
+        chosen = auto(evaluations, rungs=fidelity is not None) if propagator == "auto" else propagator
         self.propagator = copy.deepcopy(whole_propagator(chosen))  # what it learns is its rank's own
         self._rungs = Reads(everything=fidelity is not None)  # a rung's best are known by all that reached it
         self._read = self.propagator.reads
@@ -58,6 +59,7 @@ class Optimizer:
         self.best: Individual | None = None
         self._last: Individual | None = None
         self._ready = False
+        self._asked = time.perf_counter()
         self._shrinks = bool(reserve)
         self.rank, self.island = rank, island
         self.workers = workers
@@ -113,6 +115,7 @@ class Optimizer:
         if self._cells is not None:
             individual = self._fresh(individual, breeding, self._cells)
         self.population.begin(individual)
+        self._asked = time.perf_counter()
         return individual
 
     def _bred(self, breeding: Breeding) -> Individual:
@@ -139,12 +142,14 @@ class Optimizer:
         cells.meet(individual.genome)
         return individual
 
-    def tell(self, individual: Individual, loss: float | Mapping[str, Any]) -> Individual:
+    def tell(self, individual: Individual, loss: float | Mapping[str, Any], seconds: float | None = None) -> Individual:
         """Give the individual with its outcome: a loss, or a mapping of "loss" and metrics.
 
-        What is not finite or no number becomes a failure, and is not bred from.
+        What is not finite or no number becomes a failure, and is not bred from. `seconds` is how long the evaluation
+        took, by which "auto" chooses; the time since the last `ask` where it is not given.
         """
-        evaluated = individual.evaluated(Outcome.of(loss))
+        took = time.perf_counter() - self._asked if seconds is None else seconds
+        evaluated = individual.evaluated(Outcome.of(loss), took)
         self.absorb(evaluated)
         return evaluated
 

@@ -12,7 +12,7 @@ from propulate_like.journal import Journal
 from propulate_like.messages import Records
 from propulate_like.optimizer import Optimizer, whole_propagator
 from propulate_like.population import Population, Reads
-from propulate_like.propagators import Auto, Propagator
+from propulate_like.propagators import Propagator, auto
 from propulate_like.residents import Residents
 from propulate_like.run import Beginning
 from propulate_like.space import Space
@@ -110,7 +110,7 @@ class Archipelago:
     def _propagator(self, island: int) -> Propagator:
         chosen = self._propagators[island]
         if chosen == "auto":
-            return Auto(self._evaluations, len(self.layout[island]) / self.ranks)
+            return auto(self._evaluations, len(self.layout[island]) / self.ranks, rungs=self._fidelity is not None)
         return whole_propagator(chosen)
 
     def _reserve(self, island: int) -> int:

@@ -13,13 +13,14 @@ _POOL, _ROWS = 3.0, 1.8  # points looked at, and fitted to, per coefficient of t
 _RIDGE, _SHORT_RIDGE = 1e-8, 1e-3  # where there are enough rows, and where not
 _FLATTEST = 1e-14  # variance of the best points along an axis, relative to the widest
 _WHITENED_FROM, _WHITENED = 20, 0.7  # points per dimension, and the share of proposals from then on
+_FULL = 40  # coordinates at most that a model has mixed terms for
 _RADII = (0.03, 1.0)
 _NOISE = 0.3  # of a step's length
 
 
 def coefficients(dimension: int) -> int:
-    """Give the number of coefficients of a quadratic function."""
-    return (dimension + 1) * (dimension + 2) // 2
+    """Give the number of coefficients of the model: where there are very many parameters, without mixed terms."""
+    return 1 + dimension + len(_terms(dimension)[0])
 
 
 def propose(points: Array, losses: Array, generator: np.random.Generator) -> Array:
@@ -91,7 +92,7 @@ def _axes(steps: Array) -> Array:
 def _fit(rows: Array, losses: Array) -> tuple[Array, Array]:
     """Give the gradient and the matrix of second derivatives at the origin."""
     count, dimension = rows.shape
-    first, second = np.triu_indices(dimension)
+    first, second = _terms(dimension)
     features = np.hstack([np.ones((count, 1)), rows, rows[:, first] * rows[:, second]])
     ranks = np.argsort(np.argsort(losses, kind="stable"), kind="stable")
     weights = np.exp(-2.0 * ranks / count - np.minimum(np.sum(rows**2, axis=1), 20.0))
@@ -103,6 +104,14 @@ def _fit(rows: Array, losses: Array) -> tuple[Array, Array]:
     curvature = np.zeros((dimension, dimension))
     curvature[first, second] = solved[dimension + 1 :]
     return solved[1 : dimension + 1], curvature + curvature.T
+
+
+def _terms(dimension: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Give the pairs of coordinates whose products are terms of the model."""
+    if dimension > _FULL:
+        return np.arange(dimension), np.arange(dimension)
+    first, second = np.triu_indices(dimension)
+    return first, second
 
 
 def _smallest(values: Array, count: int) -> npt.NDArray[np.intp]:

@@ -12,6 +12,7 @@ from propulate_like.models.gaussian_process import GaussianProcess, Prior, warpe
 Array = npt.NDArray[np.float64]
 
 _FIRST, _WIDEST = 0.6, 1.6  # lengths of the region's side
+_MOST = 300  # points that the process learns from
 _GROWTH, _JITTER = 1.6, 0.3
 _WARPED_ABOVE = 0.4  # quantile of the losses
 _OPTIMISM = 0.4  # standard deviations
@@ -30,7 +31,7 @@ class TrustRegion:
     def __init__(self, dimension: int, workers: int = 1) -> None:
         self.length = _FIRST
         self._patience = max(dimension, workers)
-        self._known = 60 + 6 * dimension
+        self._known = min(60 + 6 * dimension, _MOST)
         length = math.log(0.5 * math.sqrt(dimension / 5.0))
         doubt = min(1.0, math.sqrt(5.0 / dimension))  # as there are few results for each of many lengths
         self._process = GaussianProcess(np.arange(dimension), Prior((length, doubt)))

@@ -1,6 +1,6 @@
 """Propagators: the steps that breed the next individual from the population a rank knows."""
 
-from propulate_like.propagators.auto import Auto
+from propulate_like.propagators.auto import Auto, auto
 from propulate_like.propagators.chain import Chain, Choose, Sometimes, Warmup
 from propulate_like.propagators.cma_es import CMAES
 from propulate_like.propagators.coordinate_search import CoordinateSearch
@@ -66,4 +66,5 @@ __all__ = [
     "UniformInitialization",
     "Variation",
     "Warmup",
+    "auto",
 ]

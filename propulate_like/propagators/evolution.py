@@ -45,7 +45,7 @@ class Evolution(Propagator):
         self.normal = normal
         suits = _MOST if evaluations is None else min(max(evaluations // 10, _FEWEST), _MOST)
         among = suits if share == 1.0 else max(round(suits * share / 2), _FEWEST)
-        self._among = among
+        self.among = among
         self._alone = CoordinateSearch()
         self._together = genetic_chain(among)
         self._among_few = genetic_chain(_FEW, means=0.0)
@@ -74,7 +74,7 @@ class Evolution(Propagator):
 
             genes = len(breeding.space)
             population = max(usual_population(genes), min(round(2.0 * breeding.workers**0.75), _RESULTS // genes))
-            self._normal = CMAES(_STEP, population, self._among)
+            self._normal = CMAES(_STEP, population, self.among)
         return self._normal
 
 

@@ -57,7 +57,8 @@ def test_a_table_and_its_data_and_nothing_is_measured_twice(tmp_path):
 
 
 def test_an_interrupted_measurement_goes_on_where_it_was(tmp_path):
-    chosen = [*SMALL, "--evaluations", "4000", "--contestants", "random", "auto", "--seeds", *map(str, range(20))]
+    quick = "{coordinate_search: {}}"
+    chosen = [*SMALL, "--evaluations", "4000", "--contestants", "random", quick, "--seeds", *map(str, range(20))]
     begun = subprocess.Popen(
         [*COMMAND, *chosen], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -71,7 +72,7 @@ def test_an_interrupted_measurement_goes_on_where_it_was(tmp_path):
     fewer = [*SMALL, "--evaluations", "4000", "--contestants", "random", "--seeds", "0"]
     assert "| random |" in command(tmp_path, *fewer).stdout
     shown = command(tmp_path, *chosen, "--cached")
-    assert "auto is left out" in shown.stderr
+    assert f"{quick} is left out" in shown.stderr
 
 
 def test_a_contestant_that_fails_is_told_of_and_the_others_are_measured(tmp_path):
