@@ -83,7 +83,7 @@ class CMAES:
             steps[far] *= (settings.longest / lengths[far])[:, None]
             lengths = np.minimum(lengths, settings.longest)
         step = settings.weights[: settings.parents] @ steps[: settings.parents]
-        margin = _OUTSIDE * sigma * np.sqrt(np.diagonal(self._covariance))
+        margin = _OUTSIDE * sigma * np.sqrt(np.maximum(np.diagonal(self._covariance), 0.0))
         self.mean = np.minimum(np.maximum(mean + sigma * step, -margin), 1.0 + margin)  # (42)
         rate = settings.sigma_rate
         self._sigma_path *= 1.0 - rate
