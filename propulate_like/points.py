@@ -22,9 +22,10 @@ class Points:
     that this rank has bred and not yet evaluated are `pending`.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, before: int = 0) -> None:
+        """Count on from those `before`, which are not kept."""
         self.size = size
-        self.total = 0
+        self.total = before
         self.pending: dict[Id, tuple[float, ...]] = {}
         self._known: dict[Id, None] = {}
         self._genomes: Array = np.empty((0, 0))

@@ -50,6 +50,7 @@ class Population(Sequence[Individual]):
 
     def __init__(self, reads: Reads) -> None:
         self._points: Points | None = None
+        self._forgotten = 0  # points
         self._keys: list[Key] = []
         self._ranked: list[Individual] = []
         self._recent: deque[Individual] = deque()
@@ -66,8 +67,8 @@ class Population(Sequence[Individual]):
             del self._keys[int(self._capacity) :], self._ranked[int(self._capacity) :]
         full = len(self._keys) == self._capacity
         self._limit = inf if not full else -inf if self._keys[-1][0] else self._keys[-1][1]
-        if not reads.points:
-            self._points = None
+        if self._points is not None and not reads.points:
+            self._forgotten, self._points = self._points.total, None
 
     def add(self, individual: Individual) -> bool:
         """Take in an evaluated individual; say whether it is kept, and so may matter to others.
@@ -122,7 +123,7 @@ class Population(Sequence[Individual]):
         if self._points is None:
             from propulate_like.points import Points
 
-            self._points = Points(max(self.reads.points, 1))
+            self._points = Points(max(self.reads.points, 1), self._forgotten)
             for individual in sorted(self._ranked, key=lambda one: (one.id.serial, one.id.rank)):
                 self._points.add(individual)
         return self._points

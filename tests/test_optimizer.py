@@ -82,7 +82,9 @@ def test_degenerate_searches_go_on(space, loss):
 
 
 def test_the_same_seed_gives_the_same_individuals_and_another_seed_others():
-    genomes = [[search(cube(3), rastrigin, 200, seed).best.genome for _ in range(2)] for seed in (1, 2)]
+    genomes = [
+        [[one.genome for one in search(cube(3), rastrigin, 200, seed).population] for _ in range(2)] for seed in (1, 2)
+    ]
     assert genomes[0][0] == genomes[0][1]
     assert genomes[0][0] != genomes[1][0]
 

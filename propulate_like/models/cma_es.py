@@ -16,6 +16,7 @@ Array = npt.NDArray[np.float64]
 
 _DRAWN = 64  # normal vectors at a time
 _WORST_CONDITION = 1e14
+_SMALLEST = 1e-40  # variance along the longest axis, in units of sigma squared
 _OUTSIDE = 0.5  # standard deviations that the mean may lie outside of the unit cube
 _FAR = 20.0  # standard deviations
 _ROOT = float(np.sqrt(2.0 * np.pi))
@@ -83,7 +84,7 @@ class CMAES:
             steps[far] *= (settings.longest / lengths[far])[:, None]
             lengths = np.minimum(lengths, settings.longest)
         step = settings.weights[: settings.parents] @ steps[: settings.parents]
-        margin = _OUTSIDE * sigma * np.sqrt(np.diagonal(self._covariance))
+        margin = _OUTSIDE * sigma * np.sqrt(np.maximum(np.diagonal(self._covariance), 0.0))
         self.mean = np.minimum(np.maximum(mean + sigma * step, -margin), 1.0 + margin)  # (42)
         rate = settings.sigma_rate
         self._sigma_path *= 1.0 - rate
@@ -138,10 +139,12 @@ class CMAES:
         """Find the axes and scales of the covariance matrix: C = B D^2 B'."""
         self._stale = 0
         self._covariance = (self._covariance + self._covariance.T) / 2.0
-        values, self._axes = np.linalg.eigh(self._covariance)
-        if not values[0] > values[-1] / _WORST_CONDITION:
+        sound = bool(np.isfinite(self._covariance).all())
+        values, self._axes = np.linalg.eigh(self._covariance if sound else np.eye(len(self.mean)))
+        largest = min(max(float(values[-1]), _SMALLEST), 1.0 / _SMALLEST)
+        if not sound or values[-1] != largest or not values[0] > largest / _WORST_CONDITION:
             self.ended = "condition"
-            values = np.maximum(values, max(values[-1], 1e-300) / _WORST_CONDITION)
+            values = np.clip(values, largest / _WORST_CONDITION, largest)
         self._scales = np.sqrt(values)
         self._root = self._axes * self._scales
         self._inverse_root = (self._axes / self._scales) @ self._axes.T

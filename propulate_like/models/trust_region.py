@@ -37,15 +37,11 @@ class TrustRegion:
         self._process = GaussianProcess(np.arange(dimension), Prior((length, doubt)))
         self._best = math.inf
         self._improved = self._failed = 0
-        self._learnt = self._fitted = self._conditioned = 0
+        self._fitted = self._unfitted = 0
 
     def learn(self, losses: Array) -> None:
-        """Adapt the region to those losses that are new, in the order in which they came; not to the first ones."""
-        new = losses[self._learnt :].tolist() if self._learnt else []
-        if not self._learnt:
-            self._best = float(losses.min())
-        self._learnt = len(losses)
-        for loss in new:
+        """Adapt the region to new losses, in the order in which they came."""
+        for loss in losses.tolist():
             if loss < self._best:
                 self._best, self._failed = loss, 0
                 self._improved += 1
@@ -59,14 +55,17 @@ class TrustRegion:
         if self.length < 1e-8:  # noqa: PLR2004 (nothing is left to be found here)
             self.length = _FIRST
 
-    def propose(self, points: Array, losses: Array, generator: np.random.Generator) -> Array:
-        """Give a point near the best of these rows, which begin with those of the last time.
+    def propose(self, points: Array, losses: Array, new: int, generator: np.random.Generator) -> Array:
+        """Give a point near the best of these rows, the last `new` of which are new since the last time.
 
         How far from it and how optimistic is drawn anew each time, as others may propose from the same points.
         """
-        self.learn(losses)
+        if self._best == math.inf:
+            self._best = float(losses.min())
+        else:
+            self.learn(losses[len(losses) - new :])
         best = points[np.argmin(losses)]
-        self._model(points, losses, best)
+        self._model(points, losses, best, new)
         lengths = self._process.lengths
         side = self.length * math.exp(_JITTER * generator.standard_normal())
         half = 0.5 * side * lengths / np.exp(np.log(lengths).mean())
@@ -81,22 +80,22 @@ class TrustRegion:
                 chosen, value = refined, refined_value
         return chosen
 
-    def _model(self, points: Array, losses: Array, best: Array) -> None:
+    def _model(self, points: Array, losses: Array, best: Array, new: int) -> None:
         """Condition the process on the rows nearest to the best, in its own metric; refit it from time to time."""
-        count = len(losses)
-        if count == self._conditioned:
+        if self._fitted and not new:
             return
+        count = len(losses)
         if count > self._known:
             squares = np.sum(((points - best) / self._process.lengths) ** 2, axis=1)
             near = np.sort(np.argpartition(squares, self._known - 1)[: self._known])
             points, losses = points[near], losses[near]
         targets = warped(losses, _WARPED_ABOVE)
-        if count - self._fitted >= _REFITTED * min(max(self._fitted, 1), self._known):
+        self._unfitted += new
+        if not self._fitted or self._unfitted >= _REFITTED * min(self._fitted, self._known):
             self._process.fit(points, targets, best)
-            self._fitted = count
+            self._fitted, self._unfitted = count, 0
         else:
             self._process.condition(points, targets, best)
-        self._conditioned = count
 
     def _candidates(self, best: Array, low: Array, high: Array, generator: np.random.Generator) -> Array:
         """Draw points of the region: some differ from the best in all coordinates, some in half, some in about two."""

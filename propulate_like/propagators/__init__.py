@@ -5,6 +5,7 @@ from propulate_like.propagators.chain import Chain, Choose, Sometimes, Warmup
 from propulate_like.propagators.cma_es import CMAES
 from propulate_like.propagators.coordinate_search import CoordinateSearch
 from propulate_like.propagators.crossover import MeanCrossover, MultiParentCrossover, SigmoidCrossover, UniformCrossover
+from propulate_like.propagators.differential import DifferentialEvolution
 from propulate_like.propagators.evolution import Evolution
 from propulate_like.propagators.initialization import (
     CenteredInitialization,
@@ -40,6 +41,7 @@ __all__ = [
     "Chain",
     "Choose",
     "CoordinateSearch",
+    "DifferentialEvolution",
     "Evolution",
     "GaussianMutation",
     "LatinHypercubeInitialization",

@@ -10,6 +10,7 @@ from propulate_like.propagators.chain import Chain, Choose, Warmup
 from propulate_like.propagators.cma_es import CMAES
 from propulate_like.propagators.coordinate_search import CoordinateSearch
 from propulate_like.propagators.crossover import MeanCrossover, UniformCrossover
+from propulate_like.propagators.differential import DifferentialEvolution
 from propulate_like.propagators.initialization import RandomRestart, UniformInitialization
 from propulate_like.propagators.mutation import SelfAdaptiveMutation
 from propulate_like.propagators.propagator import Breeding, Propagator
@@ -22,18 +23,18 @@ _ROUNDS = 3  # evaluations a gene that a search alone needs to be of use
 _NORMAL = 4  # one in so many ranks, or asks, follows a normal distribution
 _STEP = 0.1  # of the normal distribution at first, about the best that is known
 _RESULTS = 200  # by this, divided by the number of genes, an update of the normal distribution is limited
-_MEANS = 0.3  # of the newborns
+_WEIGHTS = [0.35, 0.15, 0.5]  # of pairs, means and differences
 
 
 class Evolution(Propagator):
-    """Coordinate search by each rank alone for half of its evaluations, and then a genetic chain for all together.
+    """Coordinate search by each rank alone for half of its evaluations, and then breeding from the best of all.
 
-    So ranks find different funnels of the loss, and the better ones are known as such before it comes to breeding from
-    the best of all. (Few ranks are alone for less, and a single one never is.) `evaluations` are those of all ranks:
-    where they are unknown, or too few, all begin together. With
-    `normal`, every fourth rank follows CMA-ES instead of the chain, which takes ten times as long as that, and needs
-    NumPy. One of several islands, with that `share` of the ranks, breeds from half its share of individuals. Where the
-    space has few points, none of which is evaluated twice, the chain begins at once and breeds from a few of the best.
+    So ranks find different funnels of the loss, and the better ones are known as such before it comes to that. (Few
+    ranks are alone for less, and a single one never is.) `evaluations` are those of all ranks: where they are unknown,
+    or too few, all begin together. They breed by pairs, by means of many, and by differential evolution; with `normal`,
+    every fourth rank follows CMA-ES instead, which takes several times as long, and needs NumPy. One of several
+    islands, with that `share` of the ranks, breeds from half its share of individuals. Where the space has few points,
+    none of which is evaluated twice, a genetic chain begins at once and breeds from a few of the best.
     """
 
     takes = (0, None)
@@ -47,8 +48,8 @@ class Evolution(Propagator):
         among = suits if share == 1.0 else max(round(suits * share / 2), _FEWEST)
         self.among = among
         self._alone = CoordinateSearch()
-        self._together = genetic_chain(among)
-        self._among_few = genetic_chain(_FEW, means=0.0)
+        self._together = _together(among)
+        self._among_few = genetic_chain(_FEW)
         self._normal: CMAES | None = None
         self.reads, self.traits = self._together.reads | self._among_few.reads, self._together.traits
         if normal:
@@ -78,11 +79,17 @@ class Evolution(Propagator):
         return self._normal
 
 
-def genetic_chain(among: int, means: float = _MEANS) -> Propagator:
-    """Give a self-adaptive genetic chain that breeds from the best `among`, once there are as many.
+def genetic_chain(among: int) -> Propagator:
+    """Give a self-adaptive genetic chain that breeds from the best `among`, once there are as many."""
+    return Warmup(UniformInitialization(), _pairs(among), size=among)
 
-    A share of `means` of the newborns are means of several.
-    """
-    pair = Chain(SelectRanked(2, among=among), UniformCrossover(0.8), SelfAdaptiveMutation(), RandomRestart(0.01))
+
+def _together(among: int) -> Propagator:
+    """Give what breeds from the best `among` by pairs, by means of many and by differences."""
     mean = Chain(SelectBest(among), SelectRandom(max(among // 2, 2)), MeanCrossover())
-    return Warmup(UniformInitialization(), Choose(pair, mean, weights=[1.0 - means, means]), size=among)
+    ways = Choose(_pairs(among), mean, DifferentialEvolution(among), weights=_WEIGHTS)
+    return Warmup(UniformInitialization(), ways, size=among)
+
+
+def _pairs(among: int) -> Propagator:
+    return Chain(SelectRanked(2, among=among), UniformCrossover(0.8), SelfAdaptiveMutation(), RandomRestart(0.01))

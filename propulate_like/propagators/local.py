@@ -20,7 +20,7 @@ _FEWEST = 4  # successful evaluations that a model needs
 _EXPLORED = 0.3  # share of random points among those that are to lie elsewhere
 _ELSEWHERE, _AFTERWARDS = 0.5, 0.9  # share of those, once a basin seems to be done, and once it certainly is
 
-Proposer = Callable[["Array", "Array", "np.random.Generator"], "Array"]
+Proposer = Callable[["Array", "Array", int, "np.random.Generator"], "Array"]
 
 
 class LocalModel(Propagator):
@@ -40,6 +40,7 @@ class LocalModel(Propagator):
         self._generator: np.random.Generator
         self._here: Proposer
         self._elsewhere: Proposer
+        self._seen = [0, 0]  # how many points there were when each proposed last
 
     def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
         if len(individuals) < _FEWEST:
@@ -62,14 +63,16 @@ class LocalModel(Propagator):
         rows, begun = self._basins.look(genomes, losses, points.total)
         if begun:
             self._elsewhere = self.proposer(size, workers)
-        propose = self._here
+        propose, which = self._here, 0
         if self._basins.finished and self._generator.random() < (_AFTERWARDS if self._basins.polished else _ELSEWHERE):
-            genomes, losses, propose = genomes[rows], losses[rows], self._elsewhere
+            genomes, losses, propose, which = genomes[rows], losses[rows], self._elsewhere, 1
             if len(losses) < _FEWEST or self._generator.random() < _EXPLORED:
                 return [breeding.child(breeding.space.sample(breeding.generator), origin=f"{self.name}+random")]
-        point = propose(genomes, losses, self._generator)
+        new = min(points.total - self._seen[which], len(rows))
+        self._seen[which] = points.total
+        point = propose(genomes, losses, int(rows[len(rows) - new :].sum()) if which else new, self._generator)
         return [breeding.child(tuple(point.tolist()), origin=self.name)]
 
     def proposer(self, size: int, workers: int) -> Proposer:
-        """Give what proposes a point of the unit cube from points and their losses: at each call more of them."""
+        """Give what proposes a point of the unit cube from points and their losses, so many of which are new to it."""
         raise NotImplementedError

@@ -78,7 +78,7 @@ class TestQuadraticModel:
         points = generator.random((100, 4))
         losses = bowl(points, curvature)
         for _ in range(60):
-            point = quadratic.propose(points, losses, generator)
+            point = quadratic.propose(points, losses, 1, generator)
             points, losses = np.vstack([points, point]), np.append(losses, bowl(point[None], curvature))
         assert losses.min() < 1e-8 * losses[:100].min()
 
@@ -86,14 +86,14 @@ class TestQuadraticModel:
         points = generator.random((60, 3))
         losses = bowl(points, np.eye(3), center=1.5)
         for _ in range(60):
-            point = quadratic.propose(points, losses, generator)
+            point = quadratic.propose(points, losses, 1, generator)
             assert ((point >= 0.0) & (point <= 1.0)).all()
             points, losses = np.vstack([points, point]), np.append(losses, bowl(point[None], np.eye(3), center=1.5))
         assert points[losses.argmin()] == pytest.approx([1.0, 1.0, 1.0], abs=1e-3)
 
     def test_copes_with_equal_points_and_equal_losses(self, generator):
-        assert quadratic.propose(np.full((9, 2), 0.5), np.zeros(9), generator) == pytest.approx([0.5, 0.5])
-        assert np.isfinite(quadratic.propose(generator.random((9, 2)), np.zeros(9), generator)).all()
+        assert quadratic.propose(np.full((9, 2), 0.5), np.zeros(9), 9, generator) == pytest.approx([0.5, 0.5])
+        assert np.isfinite(quadratic.propose(generator.random((9, 2)), np.zeros(9), 9, generator)).all()
 
     @pytest.mark.parametrize("values", [[1.0, 2.0, 3.0], [-1.0, 2.0, 3.0], [0.0, 0.0, 1.0]])
     @pytest.mark.parametrize("slope", [[1.0, 1.0, 1.0], [0.0, 1.0, 0.0]])
@@ -115,10 +115,9 @@ class TestTrustRegion:
     def test_grows_after_two_improvements_and_shrinks_after_as_many_failures_as_workers(self):
         region = TrustRegion(2, workers=4)
         first = region.length
-        region.learn(np.array([5.0]))
-        region.learn(np.array([5.0, 3.0, 2.0]))
+        region.learn(np.array([3.0, 2.0]))
         grown = region.length
-        region.learn(np.array([5.0, 3.0, 2.0] + [5.0] * 4))
+        region.learn(np.array([5.0] * 4))
         assert grown > first > region.length > 0.0
 
     def test_proposes_better_points_than_it_knows(self, generator):
@@ -127,7 +126,7 @@ class TestTrustRegion:
         losses = bowl(points, curvature)
         region = TrustRegion(5)
         for _ in range(40):
-            point = region.propose(points, losses, generator)
+            point = region.propose(points, losses, 1, generator)
             assert ((point >= 0.0) & (point <= 1.0)).all()
             points, losses = np.vstack([points, point]), np.append(losses, bowl(point[None], curvature))
         assert losses.min() < 5e-2 * losses[:40].min()

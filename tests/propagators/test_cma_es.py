@@ -102,6 +102,15 @@ def test_search_begins_at_the_best_that_is_known():
     assert optimizer.ask().genome == pytest.approx(best.genome, abs=1e-4)
 
 
+def test_losses_of_any_size_do_no_harm():
+    """Warnings are errors here: nothing overflows."""
+    search = RestartedCMAES(2, 0.25, np.random.default_rng(0), np.random.default_rng(1))
+    for number in range(3000):
+        point = search.ask()
+        search.tell(point, [0.0, 1e308, -1e308, 1e-308, float(point[0])][number % 5])
+    assert np.all(np.isfinite(search.ask()))
+
+
 def test_points_drawn_elsewhere_far_away_are_not_followed_all_the_way():
     search = cma_es.CMAES(np.full(5, 0.1), 0.001, np.random.default_rng(0))
     for _ in range(search.population):

@@ -1,0 +1,140 @@
+"""Differential evolution that adapts its settings to what has succeeded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from random import Random
+from typing import NamedTuple
+
+from propulate_like import declarations
+from propulate_like.individual import Id, Individual
+from propulate_like.population import Reads
+from propulate_like.propagators.propagator import Breeding, Propagator
+from propulate_like.space import Genome, Space
+
+_MEMORIES = 6
+_FEWEST = 4  # members
+_PER_GENE = 6  # members at first
+
+
+class _Trial(NamedTuple):
+    ident: Id
+    target: Individual
+    scale: float
+    rate: float
+
+
+class DifferentialEvolution(Propagator):
+    """One of the best, moved towards one of the very best and by the difference of two others.
+
+    Tanabe and Fukunaga 2013, Success-history based parameter adaptation for differential evolution, but without
+    generations: members are the best `population` that are known (fewer where that is more than six for each gene). The
+    scale of differences and the rate of crossover follow those of late successes on this rank, and members that fell
+    out are used for differences still. The share `greed` of the members is the very best. An option of a Choice is
+    taken over from another member.
+    """
+
+    takes = (0, None)
+
+    def __init__(self, population: int = 20, greed: float = 0.15) -> None:
+        """ValueError where `population` is below 4 or `greed` not in (0, 1]."""
+        self.population = declarations.whole("population", population, _FEWEST)
+        self.greed = declarations.number("greed", greed, 0.0, 1.0, above=True)
+        self.reads = Reads(best=2 * population)
+        self._memory = _Memory()
+        self._trial: _Trial | None = None
+
+    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+        trial, last = self._trial, breeding.last
+        size = min(max(_PER_GENE * len(breeding.space), 2 * _FEWEST), self.population)
+        if trial is not None and last is not None and last.id == trial.ident:
+            if last.has_loss and last.loss < trial.target.loss:
+                self._memory.succeeded(trial.scale, trial.rate, trial.target.loss - last.loss)
+            self._memory.tried(math.ceil(size / breeding.workers))
+        if len(individuals) < size:
+            self._trial = None
+            return [breeding.child(breeding.space.sample(breeding.generator), origin=self.name)]
+        target = individuals[int(breeding.generator.random() * size)]
+        scale, rate = self._memory.draw(breeding.generator)
+        self._trial = _Trial(breeding.id, target, scale, rate)
+        genome, parents = self._bred(target, scale, rate, individuals, size, breeding)
+        return [breeding.child(genome, parents, self.name)]
+
+    def _bred(
+        self,
+        target: Individual,
+        scale: float,
+        rate: float,
+        individuals: Sequence[Individual],
+        size: int,
+        breeding: Breeding,
+    ) -> tuple[Genome, tuple[Id, ...]]:
+        """Give current-to-pbest/1/bin: the member with some genes moved; beyond a border, half of the way to it."""
+        random = breeding.generator.random
+        best = individuals[int(random() * max(2, round(self.greed * size)))]
+        one = individuals[int(random() * size)]
+        two = individuals[int(random() * min(2 * size, len(individuals)))]
+        sure = int(random() * len(target.genome))
+        genes = list(target.genome)
+        columns = zip(breeding.space.parameters, target.genome, best.genome, one.genome, two.genome, strict=True)
+        for index, (parameter, here, there, plus, minus) in enumerate(columns):
+            if random() >= rate and index != sure:
+                continue
+            if not parameter.ordered:
+                genes[index] = breeding.generator.choice((there, plus))
+                continue
+            gene = here + scale * (there - here + plus - minus)
+            genes[index] = 0.5 * here if gene < 0.0 else 0.5 * (1.0 + here) if gene > 1.0 else gene
+        genome = self._anew(tuple(genes), target.genome, sure, breeding)
+        return genome, (target.id, best.id, one.id, two.id)
+
+    def _anew(self, genome: Genome, target: Genome, gene: int, breeding: Breeding) -> Genome:
+        """Give the genome, with one gene drawn anew where it would be its member again."""
+        space: Space = breeding.space
+        if genome != target and space.canonical(genome) != space.canonical(target):
+            return genome
+        return (*genome[:gene], breeding.generator.random(), *genome[gene + 1 :])
+
+
+class _Memory:
+    """Scales and crossover rates that have succeeded, as means over a generation each, weighted by what they gained."""
+
+    def __init__(self) -> None:
+        self._means = [(0.5, 0.5)] * _MEMORIES
+        self._next = 0
+        self._tried = 0
+        self._successes: list[tuple[float, float, float]] = []
+
+    def draw(self, generator: Random) -> tuple[float, float]:
+        """Draw a scale in (0, 1] and a rate in [0, 1] near one of the means."""
+        scale, rate = self._means[int(generator.random() * _MEMORIES)]
+        drawn = 0.0
+        while drawn <= 0.0:
+            drawn = scale + 0.1 * math.tan(math.pi * (generator.random() - 0.5))
+        return min(drawn, 1.0), min(max(generator.gauss(rate, 0.1), 0.0), 1.0)
+
+    def succeeded(self, scale: float, rate: float, gain: float) -> None:
+        """Take down what has led to a better member."""
+        self._successes.append((scale, rate, gain))
+
+    def tried(self, generation: int) -> None:
+        """Take down that a trial was evaluated; so many are this rank's share of a generation."""
+        self._tried += 1
+        if self._tried < generation:
+            return
+        self._tried = 0
+        total = sum(min(gain, 1e300) for _, _, gain in self._successes)
+        if not 0.0 < total < math.inf:
+            self._successes.clear()
+            return
+        weights = [gain / total for _, _, gain in self._successes]
+        scales = [(weight, scale) for weight, (scale, _, _) in zip(weights, self._successes)]
+        rates = [(weight, rate) for weight, (_, rate, _) in zip(weights, self._successes)]
+        self._means[self._next] = _lehmer(scales), sum(weight * rate for weight, rate in rates)
+        self._next = (self._next + 1) % _MEMORIES
+        self._successes.clear()
+
+
+def _lehmer(weighted: list[tuple[float, float]]) -> float:
+    return sum(weight * value * value for weight, value in weighted) / sum(weight * value for weight, value in weighted)
