@@ -43,13 +43,15 @@ def main() -> None:
         f"{'':<16} {'ranks':>5} {'evaluations':>11} {'evaluations/s':>13} {'lowest to highest':>21} {'batches':>9} "
         f"{'MB/rank':>7} {'best':>9}"
     )
-    ours, bare = {}, {}
+    ours, automatic, bare = {}, {}, {}
     for evaluations in chosen.evaluations:
-        runs: dict[str, list[list[str]]] = {"propulate_like": [], "bare loop": []}
+        runs: dict[str, list[list[str]]] = {"propulate_like": [], "auto": [], "bare loop": []}
         for _ in range(chosen.repeats):
+            runs["auto"].append(measure(sys.executable, HERE / "ours.py", chosen.ranks, evaluations, "auto").split())
             runs["propulate_like"].append(measure(sys.executable, HERE / "ours.py", chosen.ranks, evaluations).split())
             runs["bare loop"].append(measure(sys.executable, HERE / "bare.py", chosen.ranks, evaluations).split())
         ours[evaluations] = show("propulate_like", evaluations, chosen.ranks, runs["propulate_like"])
+        automatic[evaluations] = show("auto", evaluations, chosen.ranks, runs["auto"])
         bare[evaluations] = show("bare loop", evaluations, chosen.ranks, runs["bare loop"])
     for evaluations, rate in ours.items():
         print(f"propulate_like / bare loop at {evaluations:,}: {rate / bare[evaluations]:.2f}")
@@ -61,7 +63,7 @@ def main() -> None:
             chosen.ranks,
             [measure(chosen.propulate, HERE / "peer_propulate.py", chosen.ranks, at).split()],
         )
-        print(f"propulate_like / propulate at {at:,}: {ours[at] / rate:.0f}")
+        print(f"propulate_like / propulate at {at:,}: {ours[at] / rate:.0f}; auto: {automatic[at] / rate:.0f}")
     if chosen.optuna:
         rate = show("optuna TPE", 1000, 1, [measure(chosen.optuna, HERE / "peer_optuna.py", 1, 1000).split()])
         print(

@@ -1,4 +1,4 @@
-"""The search through the public API, with a hand-written chain and the journal on."""
+"""The search through the public API, with a hand-written chain (or "auto") and the journal on."""
 
 import resource
 import sys
@@ -34,7 +34,8 @@ def main() -> None:
         run = world.bcast(f"{folder}/run")
         world.Barrier()
         began = time.perf_counter()
-        result = pl.minimize(sphere, evaluations=evaluations, propagator=CHAIN, seed=0, run=run, progress=False)
+        chosen = "auto" if "auto" in sys.argv else CHAIN
+        result = pl.minimize(sphere, evaluations=evaluations, propagator=chosen, seed=0, run=run, progress=False)
         seconds = time.perf_counter() - began
         memory = world.reduce(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, MPI.MAX)
         if world.rank == 0:
