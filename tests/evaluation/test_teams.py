@@ -113,14 +113,15 @@ def test_a_team_of_which_one_member_is_told_to_end_ends_the_search(
             return x
         if __name__ == "__main__":
             if launched()[0] == {told}:
-                threading.Timer(2.0, os.kill, (os.getpid(), signal.SIGTERM)).start()
+                threading.Timer(3.0, os.kill, (os.getpid(), signal.SIGTERM)).start()
             result = pl.minimize(
-                loss, {{"x": (0.0, 1.0)}}, evaluations=1000, seed=0, run="run", evaluation={{"ranks_per_worker": 2}}
+                loss, {{"x": (0.0, 1.0)}}, evaluations=1000, seed=0, run="run", propagator=pl.CoordinateSearch(),
+                evaluation={{"ranks_per_worker": 2}},
             )
             report(result.reason, set(map(str, result.statuses)) == {{"ok"}}, result.evaluations > 3)
             again = pl.minimize(
                 loss, {{"x": (0.0, 1.0)}}, evaluations=result.evaluations + 3, seed=0, run="run",
-                evaluation={{"ranks_per_worker": 2}},
+                propagator=pl.CoordinateSearch(), evaluation={{"ranks_per_worker": 2}},
             )
             report(again.reason, again.evaluations - result.evaluations)
     """)
