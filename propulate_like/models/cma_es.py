@@ -18,6 +18,7 @@ _DRAWN = 64  # normal vectors at a time
 _WORST_CONDITION = 1e14
 _SMALLEST = 1e-40  # variance along the longest axis, in units of sigma squared
 _OUTSIDE = 0.5  # standard deviations that the mean may lie outside of the unit cube
+_BEYOND = 0.1  # from the unit cube's border: how far outside points and the mean may lie
 _FAR = 20.0  # standard deviations
 _ROOT = float(np.sqrt(2.0 * np.pi))
 _FLATTEST, _NARROWEST = 1e-9, 1e-12  # of losses, relative to their size; of steps, relative to the unit cube
@@ -85,6 +86,7 @@ class CMAES:
             lengths = np.minimum(lengths, settings.longest)
         step = settings.weights[: settings.parents] @ steps[: settings.parents]
         margin = _OUTSIDE * sigma * np.sqrt(np.maximum(np.diagonal(self._covariance), 0.0))
+        margin = np.minimum(margin, _BEYOND)
         self.mean = np.minimum(np.maximum(mean + sigma * step, -margin), 1.0 + margin)  # (42)
         rate = settings.sigma_rate
         self._sigma_path *= 1.0 - rate
@@ -115,7 +117,7 @@ class CMAES:
             spread = self.sigma / np.sqrt(np.diagonal(inner))
             side = np.where(points[row, out] == 0.0, -1.0, 1.0)
             border = side * (points[row, out] - self.mean[out] + self.sigma * pull) / spread
-            drawn[row, out] += side * spread * _excess(border)
+            drawn[row, out] += side * np.minimum(spread * _excess(border), _BEYOND)
         return drawn
 
     def _adapt_covariance(self, steps: Array, lengths: Array, step: Array, length: float) -> None:

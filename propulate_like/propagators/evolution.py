@@ -23,7 +23,7 @@ _ROUNDS = 3  # evaluations a gene that a search alone needs to be of use
 _NORMAL = 4  # one in so many ranks, or asks, follows a normal distribution
 _STEP = 0.1  # of the normal distribution at first, about the best that is known
 _RESULTS = 200  # by this, divided by the number of genes, an update of the normal distribution is limited
-_WEIGHTS = [0.35, 0.15, 0.5]  # of pairs, means and differences
+_WEIGHTS = [0.6, 0.15, 0.25]  # of pairs, means and differences
 
 
 class Evolution(Propagator):
