@@ -103,7 +103,7 @@ def test_metrics_may_be_yielded_and_stand_for_what_is_stopped() -> None:
         for step in range(1, 21):
             yield {"loss": x + 1 / step, "epochs": step}
 
-    result = search(loss, pruner="median")
+    result = search(loss, pruner="median", propagator=pl.UniformInitialization())
     assert result.statuses[STOPPED] > 5
     for individual in result.individuals:
         assert individual.metrics == {"epochs": len(individual.curve)}

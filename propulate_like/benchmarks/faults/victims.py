@@ -25,7 +25,7 @@ def configuration(folder: Path, evaluations: int, function: str = "sphere", **se
     space = "{x: {float: [-5, 5]}, y: {float: [-5, 5]}}"
     path.write_text(
         f"objective: {_OBJECTIVE}:{function}\nspace: {space}\nbudget: {{evaluations: {evaluations}}}\n"
-        f"propagator: evolution\nseed: 0\nrun: {folder / 'run'}\n{more}",  # ranks are always evaluating
+        f"propagator: coordinate_search\nseed: 0\nrun: {folder / 'run'}\n{more}",  # ranks are always evaluating
         encoding="utf-8",
     )
     return path
