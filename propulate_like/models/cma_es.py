@@ -18,8 +18,7 @@ _DRAWN = 64  # normal vectors at a time
 _WORST_CONDITION = 1e14
 _SMALLEST = 1e-40  # variance along the longest axis, in units of sigma squared
 _OUTSIDE = 0.5  # standard deviations that the mean may lie outside of the unit cube
-_BEYOND = 0.1  # how far outside of the unit cube the mean may lie
-_WIDEST = 1.0  # how far outside a point on the border may be taken to lie
+_BEYOND = 0.1  # from the unit cube's border: how far outside points and the mean may lie
 _FAR = 20.0  # standard deviations
 _ROOT = float(np.sqrt(2.0 * np.pi))
 _FLATTEST, _NARROWEST = 1e-9, 1e-12  # of losses, relative to their size; of steps, relative to the unit cube
@@ -118,7 +117,7 @@ class CMAES:
             spread = self.sigma / np.sqrt(np.diagonal(inner))
             side = np.where(points[row, out] == 0.0, -1.0, 1.0)
             border = side * (points[row, out] - self.mean[out] + self.sigma * pull) / spread
-            drawn[row, out] += side * np.minimum(spread * _excess(border), _WIDEST)
+            drawn[row, out] += side * np.minimum(spread * _excess(border), _BEYOND)
         return drawn
 
     def _adapt_covariance(self, steps: Array, lengths: Array, step: Array, length: float) -> None:
