@@ -11,12 +11,14 @@ import numpy.typing as npt
 from propulate_like.models import candidates
 from propulate_like.models.encoding import Array, Codes, Encoding, Levels
 from propulate_like.models.gaussian_process import GaussianProcess, Prior, warped
+from propulate_like.models.region import Region
 
 _LENGTH, _NOISE = 0.6, -6.0  # expected: the length where there are five parameters, and the noise's logarithm
 _MEDIAN = 0.5  # losses above this quantile count by their logarithm
 _STEPS = 10  # of a fit
 _NEW = 0.4  # new points until the next fit, as a share of the rows
 _BEST, _FEW = 8, 5  # points that are mutated; those of them all of whose neighbours are candidates
+_WIDEST, _NARROWEST, _JITTER = 3.2, 1e-3, 0.5  # of the region, in lengths
 _DRAWN, _MUTANTS, _LOCAL = 300, 300, 300  # candidates
 
 Fresh = Callable[[Codes], npt.NDArray[np.bool_]]
@@ -37,7 +39,7 @@ class MixedSearch:
         count = len(encoding.levels)
         length = math.log(_LENGTH) + 0.5 * math.log(count / 5.0)
         self._model = GaussianProcess(encoding.groups, Prior((length, 1.0), (_NOISE, 2.0)), trend=False)
-        self._region = Region(max(count, workers))
+        self._region = Region(max(count, workers), _WIDEST, _NARROWEST, _JITTER)
         self._fitted = self._learnt = 0
         self._best: Array = np.empty((0, count))
 
@@ -78,8 +80,7 @@ class MixedSearch:
         yield candidates.neighbours(encoding, best[:_FEW], generator)
         yield candidates.mutants(encoding, best, _MUTANTS, generator)
         lengths = np.maximum.reduceat(self._model.lengths, np.flatnonzero(np.diff(encoding.groups, prepend=-1)))
-        half = 0.5 * self._region.width(generator) * lengths / np.exp(np.mean(np.log(lengths)))
-        yield candidates.around(encoding, best[0], half, _LOCAL, generator)
+        yield candidates.around(encoding, best[0], self._region.half(lengths, generator), _LOCAL, generator)
 
     def _fresh(self, levels: Levels, fresh: Fresh) -> npt.NDArray[np.bool_]:
         """Say which rows may be proposed: one of each fresh cell, and all that have none."""
@@ -96,35 +97,6 @@ class MixedSearch:
             return order
         best, others = np.split(order, [2 * self._rows // 3])
         return np.concatenate([best, np.sort(others)[len(best) - self._rows :]])
-
-
-class Region:
-    """The width of a trust region: wider after two improvements in a row, half as wide after `patience` failures."""
-
-    _FIRST, _WIDEST, _NARROWEST = 0.6, 3.2, 1e-3
-
-    def __init__(self, patience: int) -> None:
-        self._patience, self._width, self._least = patience, self._FIRST, math.inf
-        self._successes = self._failures = 0
-
-    def learn(self, losses: Iterable[float]) -> None:
-        """Learn what evaluations came to, in order; NaN is a failure."""
-        for loss in losses:
-            if loss < self._least:
-                self._least = loss
-                self._successes, self._failures = self._successes + 1, 0
-            else:
-                self._successes, self._failures = 0, self._failures + 1
-            if self._successes == 2:  # noqa: PLR2004 (as said above)
-                self._width, self._successes = min(1.6 * self._width, self._WIDEST), 0
-            elif self._failures == self._patience:
-                self._width, self._failures = 0.5 * self._width, 0
-                if self._width < self._NARROWEST:
-                    self._width = self._FIRST
-
-    def width(self, generator: np.random.Generator) -> float:
-        """Give a width, in lengths, that is drawn anew each time."""
-        return self._width * math.exp(0.5 * generator.standard_normal())
 
 
 def _targets(losses: Array) -> Array:

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from propulate_like.models.gaussian_process import GaussianProcess, Prior, warped
+from propulate_like.models.region import Region
 
 Array = npt.NDArray[np.float64]
 
-_FIRST, _WIDEST = 0.6, 1.6  # lengths of the region's side
+_WIDEST, _NARROWEST, _JITTER = 1.6, 1e-8, 0.3  # of the region, in lengths
 _MOST = 300  # points that the process learns from
-_GROWTH, _JITTER = 1.6, 0.3
 _WARPED_ABOVE = 0.4  # quantile of the losses
 _OPTIMISM = 0.4  # standard deviations
 _REFITTED = 0.4  # new points, as a share of those known
@@ -24,51 +24,30 @@ _ROUNDS = (0.25, 0.06)  # spreads of refined candidates, in half-sides
 class TrustRegion:
     """Proposes points of the unit cube near the best one, where a Gaussian process of the points around it is low.
 
-    The region's side along each coordinate is in proportion to the length that the process has there. It grows after
-    two improvements in a row, and shrinks after as many failures as there are coordinates, or `workers`.
+    The region shrinks after as many failures as there are coordinates, or `workers` (see `Region`).
     """
 
     def __init__(self, dimension: int, workers: int = 1) -> None:
-        self.length = _FIRST
+        self._region: Region | None = None
         self._patience = max(dimension, workers)
         self._known = min(60 + 6 * dimension, _MOST)
         length = math.log(0.5 * math.sqrt(dimension / 5.0))
         doubt = min(1.0, math.sqrt(5.0 / dimension))  # as there are few results for each of many lengths
         self._process = GaussianProcess(np.arange(dimension), Prior((length, doubt)))
-        self._best = math.inf
-        self._improved = self._failed = 0
         self._fitted = self._unfitted = 0
-
-    def learn(self, losses: Array) -> None:
-        """Adapt the region to new losses, in the order in which they came."""
-        for loss in losses.tolist():
-            if loss < self._best:
-                self._best, self._failed = loss, 0
-                self._improved += 1
-                if self._improved == 2:  # noqa: PLR2004
-                    self.length, self._improved = min(self.length * _GROWTH, _WIDEST), 0
-            else:
-                self._improved = 0
-                self._failed += 1
-                if self._failed == self._patience:
-                    self.length, self._failed = self.length / 2.0, 0
-        if self.length < 1e-8:  # noqa: PLR2004 (nothing is left to be found here)
-            self.length = _FIRST
 
     def propose(self, points: Array, losses: Array, new: int, generator: np.random.Generator) -> Array:
         """Give a point near the best of these rows, the last `new` of which are new since the last time.
 
         How far from it and how optimistic is drawn anew each time, as others may propose from the same points.
         """
-        if self._best == math.inf:
-            self._best = float(losses.min())
+        if self._region is None:
+            self._region = Region(self._patience, _WIDEST, _NARROWEST, _JITTER, float(losses.min()))
         else:
-            self.learn(losses[len(losses) - new :])
+            self._region.learn(losses[len(losses) - new :].tolist())
         best = points[np.argmin(losses)]
         self._model(points, losses, best, new)
-        lengths = self._process.lengths
-        side = self.length * math.exp(_JITTER * generator.standard_normal())
-        half = 0.5 * side * lengths / np.exp(np.log(lengths).mean())
+        half = self._region.half(self._process.lengths, generator)
         low, high = np.maximum(best - half, 0.0), np.minimum(best + half, 1.0)
         optimism = _OPTIMISM * abs(generator.standard_normal())
         candidates = self._candidates(best, low, high, generator)

@@ -6,6 +6,7 @@ import pytest
 from propulate_like.models import quadratic
 from propulate_like.models.basins import Basins
 from propulate_like.models.gaussian_process import GaussianProcess, Prior, warped
+from propulate_like.models.region import Region
 from propulate_like.models.trust_region import TrustRegion
 
 
@@ -113,12 +114,12 @@ class TestQuadraticModel:
 
 class TestTrustRegion:
     def test_grows_after_two_improvements_and_shrinks_after_as_many_failures_as_workers(self):
-        region = TrustRegion(2, workers=4)
-        first = region.length
-        region.learn(np.array([3.0, 2.0]))
-        grown = region.length
-        region.learn(np.array([5.0] * 4))
-        assert grown > first > region.length > 0.0
+        region = Region(4, widest=1.6, narrowest=1e-8, jitter=0.3)
+        first = region.width
+        region.learn([3.0, 2.0])
+        grown = region.width
+        region.learn([5.0] * 4)
+        assert grown > first > region.width > 0.0
 
     def test_proposes_better_points_than_it_knows(self, generator):
         curvature = rotated(5, 100.0)
