@@ -114,7 +114,6 @@ class Optimizer:
         individual = self._bred(breeding)
         if self._cells is not None:
             individual = self._fresh(individual, breeding, self._cells)
-        self.population.begin(individual)
         self._asked = time.perf_counter()
         return individual
 

@@ -18,15 +18,13 @@ class Points:
     """Evaluated individuals as rows, in the order in which this rank learnt of them; of those, the newest `size`.
 
     `genomes` has a row a point and a column a parameter, in canonical form (see `Space.canonical`); `losses` is NaN
-    where an evaluation failed. `total` counts all there ever were, so that a model can tell what is new to it. Those
-    that this rank has bred and not yet evaluated are `pending`.
+    where an evaluation failed. `total` counts all there ever were, so that a model can tell what is new to it.
     """
 
     def __init__(self, size: int, before: int = 0) -> None:
         """Count on from those `before`, which are not kept."""
         self.size = size
         self.total = before
-        self.pending: dict[Id, tuple[float, ...]] = {}
         self._known: dict[Id, None] = {}
         self._genomes: Array = np.empty((0, 0))
         self._losses: Array = np.empty(0)
@@ -57,13 +55,8 @@ class Points:
     def __len__(self) -> int:
         return min(self._count, self.size)
 
-    def begin(self, individual: Individual) -> None:
-        """Learn that this rank has bred one."""
-        self.pending[individual.id] = individual.space.canonical(individual.genome)
-
     def add(self, individual: Individual) -> bool:
         """Take in one that was evaluated, successfully or not; say whether it is new."""
-        self.pending.pop(individual.id, None)
         if individual.id in self._known:
             return False
         self._known[individual.id] = None

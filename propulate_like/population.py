@@ -40,6 +40,10 @@ class Reads(msgspec.Struct, frozen=True):
         )
 
 
+MODELED = Reads(best=10_000, points=10_000)
+"""What models of the loss read: more would teach them little."""
+
+
 class Population(Sequence[Individual]):
     """The successfully evaluated individuals that a rank knows, as far as they are read: best first.
 
@@ -127,11 +131,6 @@ class Population(Sequence[Individual]):
             for individual in sorted(self._ranked, key=lambda one: (one.id.serial, one.id.rank)):
                 self._points.add(individual)
         return self._points
-
-    def begin(self, individual: Individual) -> None:
-        """Learn that this rank is about to evaluate one."""
-        if self._points is not None:
-            self._points.begin(individual)
 
     def fail(self, individual: Individual) -> None:
         """Learn that an evaluation came to nothing."""

@@ -23,7 +23,7 @@ def coefficients(dimension: int) -> int:
     return 1 + dimension + len(_terms(dimension)[0])
 
 
-def propose(points: Array, losses: Array, new: int, generator: np.random.Generator) -> Array:  # noqa: ARG001
+def propose(points: Array, losses: Array, generator: np.random.Generator) -> Array:
     """Give a point of the unit cube where a quadratic model of these rows, within some radius, is least.
 
     The model is fitted by weighted ridge regression around the best point, mostly in coordinates in which the best

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
 from statistics import median
 from typing import NamedTuple
 
 from propulate_like.individual import Individual
+from propulate_like.population import MODELED
 from propulate_like.propagators.cma_es import CMAES
-from propulate_like.propagators.evolution import Evolution, genetic_chain
+from propulate_like.propagators.evolution import Evolution, genetic_chain, parents
 from propulate_like.propagators.initialization import CenteredInitialization, UniformInitialization
 from propulate_like.propagators.mixed import MixedGaussianProcess
 from propulate_like.propagators.propagator import Breeding, Propagator
@@ -20,7 +20,6 @@ from propulate_like.space import Space
 _LOOKS = 16  # asks between two looks at what evaluations cost
 _TIMED = 9  # individuals
 _PATIENT = 50.0  # evaluations take so many times as long as an ask may
-_CHAIN_READS = 40  # individuals
 _ARRAYS = 1e-4  # seconds an ask, where NumPy is used at all
 
 
@@ -34,7 +33,7 @@ class _Expert(NamedTuple):
 
 def auto(evaluations: int | None = None, share: float = 1.0, *, rungs: bool = False) -> Propagator:
     """Give the default: `Auto`, or a genetic chain where losses of different `rungs` of a fidelity are known."""
-    return genetic_chain(Auto(evaluations, share).among) if rungs else Auto(evaluations, share)
+    return genetic_chain(parents(evaluations, share)) if rungs else Auto(evaluations, share)
 
 
 class Auto(Propagator):
@@ -54,8 +53,7 @@ class Auto(Propagator):
         self._cheapest = Evolution(evaluations, share, normal=False)
         self._cheap = Evolution(evaluations, share)
         self.evaluations, self.share = self._cheap.evaluations, self._cheap.share
-        self.among = self._cheap.among
-        chain = genetic_chain(_CHAIN_READS)
+        chain = genetic_chain(parents())
         self._local = (
             _Expert(TrustRegion(), 0.6),
             _Expert(QuadraticModel(), 0.4, 2.0),
@@ -64,8 +62,7 @@ class Auto(Propagator):
         )
         self._mixed = (_Expert(MixedGaussianProcess(), 0.93), _Expert(self._uniform, 0.07))
         self.traits = chain.traits
-        self._models = self._local[0].propagator.reads | chain.reads | CMAES().reads
-        self.reads = self._models
+        self.reads = MODELED
         self._asks = 0
         self._experts: tuple[_Expert, ...] = ()
 
@@ -80,9 +77,7 @@ class Auto(Propagator):
             return self._experts[0].propagator(individuals, breeding)
         known = len(individuals) / len(breeding.space)
         ready = [expert for expert in self._experts if known >= expert.fewest]
-        shares = list(accumulate(expert.share for expert in ready))
-        place = breeding.generator.random() * shares[-1]
-        chosen = next(expert for expert, share in zip(ready, shares) if place < share)
+        (chosen,) = breeding.generator.choices(ready, [expert.share for expert in ready])
         return chosen.propagator(individuals, breeding)
 
     def _choose(self, seconds: float, space: Space) -> None:
@@ -101,7 +96,7 @@ class Auto(Propagator):
             self._experts = (_Expert(cheap, 1.0),)
             self.reads = cheap.reads
             return
-        self.reads = self._models
+        self.reads = MODELED
 
 
 def _continuous(space: Space) -> bool:

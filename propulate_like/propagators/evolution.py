@@ -44,9 +44,7 @@ class Evolution(Propagator):
         self.evaluations = None if evaluations is None else declarations.whole("evaluations", evaluations, 1)
         self.share = declarations.number("share", share, 0.0, 1.0, above=True)
         self.normal = normal
-        suits = _MOST if evaluations is None else min(max(evaluations // 10, _FEWEST), _MOST)
-        among = suits if share == 1.0 else max(round(suits * share / 2), _FEWEST)
-        self.among = among
+        self._among = among = parents(evaluations, share)
         self._alone = CoordinateSearch()
         self._together = _together(among)
         self._among_few = genetic_chain(_FEW)
@@ -75,8 +73,14 @@ class Evolution(Propagator):
 
             genes = len(breeding.space)
             population = max(usual_population(genes), min(round(2.0 * breeding.workers**0.75), _RESULTS // genes))
-            self._normal = CMAES(_STEP, population, self.among)
+            self._normal = CMAES(_STEP, population, self._among)
         return self._normal
+
+
+def parents(evaluations: int | None = None, share: float = 1.0) -> int:
+    """Give from how many to breed in so many evaluations, on an island with that share of the ranks."""
+    suits = _MOST if evaluations is None else min(max(evaluations // 10, _FEWEST), _MOST)
+    return suits if share == 1.0 else max(round(suits * share / 2), _FEWEST)
 
 
 def genetic_chain(among: int) -> Propagator:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from propulate_like.individual import Individual
-from propulate_like.population import Reads
+from propulate_like.population import MODELED
 from propulate_like.propagators.initialization import CenteredInitialization
 from propulate_like.propagators.propagator import Breeding, Propagator
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from propulate_like.models.basins import Array, Basins
 
-_READ = 10_000  # individuals
 _FEWEST = 4  # successful evaluations that a model needs
 _EXPLORED = 0.3  # share of random points among those that are to lie elsewhere
 _ELSEWHERE, _AFTERWARDS = 0.5, 0.9  # share of those, once a basin seems to be done, and once it certainly is
@@ -32,7 +31,7 @@ class LocalModel(Propagator):
     """
 
     takes = (0, None)
-    reads = Reads(best=_READ, points=_READ)
+    reads = MODELED
     initial = CenteredInitialization()
 
     def __init__(self) -> None:

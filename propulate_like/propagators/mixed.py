@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from propulate_like import declarations
 from propulate_like.cells import Cells
 from propulate_like.individual import Individual
-from propulate_like.population import Reads
+from propulate_like.population import MODELED
 from propulate_like.propagators.propagator import Breeding, Propagator
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from propulate_like.models.mixed_search import MixedSearch
 
 _FEWEST = 4  # results that a model is made of
-_READ = 10_000
 
 
 class MixedGaussianProcess(Propagator):
@@ -30,12 +29,12 @@ class MixedGaussianProcess(Propagator):
     """
 
     takes = (0, None)
+    reads = MODELED
 
     def __init__(self, rows: int = 100, boldness: float = 1.0) -> None:
         """ValueError where `rows` is below 8 or `boldness` below 0."""
         self.rows = declarations.whole("rows", rows, 8)
         self.boldness = declarations.number("boldness", boldness)
-        self.reads = Reads(best=_READ, points=_READ)
         self._search: MixedSearch | None = None
 
     def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:

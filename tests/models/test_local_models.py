@@ -79,7 +79,7 @@ class TestQuadraticModel:
         points = generator.random((100, 4))
         losses = bowl(points, curvature)
         for _ in range(60):
-            point = quadratic.propose(points, losses, 1, generator)
+            point = quadratic.propose(points, losses, generator)
             points, losses = np.vstack([points, point]), np.append(losses, bowl(point[None], curvature))
         assert losses.min() < 1e-8 * losses[:100].min()
 
@@ -87,14 +87,14 @@ class TestQuadraticModel:
         points = generator.random((60, 3))
         losses = bowl(points, np.eye(3), center=1.5)
         for _ in range(60):
-            point = quadratic.propose(points, losses, 1, generator)
+            point = quadratic.propose(points, losses, generator)
             assert ((point >= 0.0) & (point <= 1.0)).all()
             points, losses = np.vstack([points, point]), np.append(losses, bowl(point[None], np.eye(3), center=1.5))
         assert points[losses.argmin()] == pytest.approx([1.0, 1.0, 1.0], abs=1e-3)
 
     def test_copes_with_equal_points_and_equal_losses(self, generator):
-        assert quadratic.propose(np.full((9, 2), 0.5), np.zeros(9), 9, generator) == pytest.approx([0.5, 0.5])
-        assert np.isfinite(quadratic.propose(generator.random((9, 2)), np.zeros(9), 9, generator)).all()
+        assert quadratic.propose(np.full((9, 2), 0.5), np.zeros(9), generator) == pytest.approx([0.5, 0.5])
+        assert np.isfinite(quadratic.propose(generator.random((9, 2)), np.zeros(9), generator)).all()
 
     @pytest.mark.parametrize("values", [[1.0, 2.0, 3.0], [-1.0, 2.0, 3.0], [0.0, 0.0, 1.0]])
     @pytest.mark.parametrize("slope", [[1.0, 1.0, 1.0], [0.0, 1.0, 0.0]])

@@ -56,7 +56,7 @@ def milliseconds(name: str, dimension: int, history: int, asks: int = 48) -> flo
     generator = Random(0)
     serial = 0
 
-    def learn(rank: int, individual: Individual) -> None:
+    def learn(individual: Individual) -> None:
         loss = sum((1 + index) * (gene - 0.4) ** 2 for index, gene in enumerate(individual.genome))
         optimizer.absorb(individual.evaluated(Outcome.of(loss), seconds))
 
@@ -65,11 +65,11 @@ def milliseconds(name: str, dimension: int, history: int, asks: int = 48) -> flo
         serial += 1
         for rank in range(1, WORKERS):
             near = tuple(min(max(generator.gauss(0.4, 0.2), 0.0), 1.0) for _ in range(dimension))
-            learn(rank, Individual(Id(0, rank, serial), near, space))
+            learn(Individual(Id(0, rank, serial), near, space))
 
     while serial * WORKERS < history:
         others()
-        learn(0, Individual(Id(0, 0, 10**6 + serial), space.sample(generator), space))
+        learn(Individual(Id(0, 0, 10**6 + serial), space.sample(generator), space))
     spent = 0.0
     warm = 4
     for number in range(warm + asks):
@@ -77,7 +77,7 @@ def milliseconds(name: str, dimension: int, history: int, asks: int = 48) -> flo
         began = time.process_time()
         individual = optimizer.ask()
         spent += (time.process_time() - began) * (number >= warm)
-        learn(0, individual)
+        learn(individual)
     return 1e3 * spent / asks
 
 
