@@ -20,6 +20,9 @@ _FEWEST, _MOST = 4, 40  # individuals to breed from
 _FEW = 5  # where no point comes twice: that alone keeps them apart
 _ALONE = 0.5  # of a rank's evaluations, where there are many ranks; one rank alone has nobody to differ from
 _ROUNDS = 3  # evaluations a gene that a search alone needs to be of use
+_NEAR = 1e-3  # of the range: if no gene of those to breed from is further from the best's, they have converged
+_ELSEWHERE = 0.5  # of the asks, once they have
+_LOOKS = 64  # asks between two looks at that
 _NORMAL = 4  # one in so many ranks, or asks, follows a normal distribution
 _STEP = 0.1  # of the normal distribution at first, about the best that is known
 _RESULTS = 200  # by this, divided by the number of genes, an update of the normal distribution is limited
@@ -32,9 +35,10 @@ class Evolution(Propagator):
     So ranks find different funnels of the loss, and the better ones are known as such before it comes to that. (Few
     ranks are alone for less, and a single one never is.) `evaluations` are those of all ranks: where they are unknown,
     or too few, all begin together. They breed by pairs, by means of many, and by differential evolution; with `normal`,
-    every fourth rank follows CMA-ES instead, which takes several times as long, and needs NumPy. One of several
-    islands, with that `share` of the ranks, breeds from half its share of individuals. Where the space has few points,
-    none of which is evaluated twice, a genetic chain begins at once and breeds from a few of the best.
+    every fourth rank follows CMA-ES instead, which takes several times as long, and needs NumPy. While all that they
+    breed from lie at about one point, half of the asks search elsewhere, by coordinate search. One of several islands,
+    with that `share` of the ranks, breeds from half its share of individuals. Where the space has few points, none of
+    which is evaluated twice, a genetic chain begins at once and breeds from a few of the best.
     """
 
     takes = (0, None)
@@ -46,6 +50,8 @@ class Evolution(Propagator):
         self.normal = normal
         self._among = among = parents(evaluations, share)
         self._alone = CoordinateSearch()
+        self._elsewhere = CoordinateSearch(smallest=_NEAR)
+        self._asks, self._converged = 0, False
         self._together = _together(among)
         self._among_few = genetic_chain(_FEW)
         self._normal: CMAES | None = None
@@ -60,6 +66,11 @@ class Evolution(Propagator):
         own = _ALONE * (1.0 - 1.0 / workers) * self.evaluations / workers if self.evaluations else 0.0
         if breeding.id.serial < own >= _ROUNDS * len(breeding.space):
             return self._alone(individuals, breeding)
+        if self._asks % _LOOKS == 0:
+            self._converged = _alike(individuals[: self._among], self._among)
+        self._asks += 1
+        if self._converged and breeding.generator.random() < _ELSEWHERE:
+            return self._elsewhere(individuals, breeding)
         if self.normal:
             turn = rank if workers >= _NORMAL else int(breeding.generator.random() * _NORMAL)
             if turn % _NORMAL == _NORMAL - 1:
@@ -75,6 +86,14 @@ class Evolution(Propagator):
             population = max(usual_population(genes), min(round(2.0 * breeding.workers**0.75), _RESULTS // genes))
             self._normal = CMAES(_STEP, population, self._among)
         return self._normal
+
+
+def _alike(best: Sequence[Individual], size: int) -> bool:
+    """Tell whether there are so many, and all about the same point."""
+    if len(best) < size:
+        return False
+    center = best[0].genome
+    return all(abs(gene - there) <= _NEAR for one in best for gene, there in zip(one.genome, center))
 
 
 def parents(evaluations: int | None = None, share: float = 1.0) -> int:

@@ -5,16 +5,13 @@ from random import Random
 
 import numpy as np
 import pytest
+from searching import cube, lowest, search
 
 from propulate_like import CMAES, Choice, Float, Int, Optimizer, Ordinal, Space
 from propulate_like.declarations import dump
 from propulate_like.models import cma_es
 from propulate_like.models.restarts import RestartedCMAES
 from propulate_like.propagators import reading
-
-
-def cube(dimension):
-    return Space({f"x{n}": Float(0, 1) for n in range(dimension)})
 
 
 def ellipsoid(dimension, seed=0):
@@ -25,63 +22,43 @@ def ellipsoid(dimension, seed=0):
     return lambda genome: float(scales @ np.square(rotation @ (10 * (np.array(genome) - optimum))))
 
 
-def search(loss, space, evaluations, ranks=1, seed=0, propagator=None, order=None):
-    """Evaluate one at a time, of what the ranks have pending; give all individuals in the order of their end."""
-    propagator = propagator or CMAES()
-    optimizers = [Optimizer(space, propagator=propagator, seed=seed, workers=ranks, rank=n) for n in range(ranks)]
-    order = order or Random(seed)
-    pending = [optimizer.ask() for optimizer in optimizers]
-    ended = []
-    for _ in range(evaluations):
-        rank = order.randrange(ranks)
-        ended.append(optimizers[rank].tell(pending[rank], loss(pending[rank])))
-        for optimizer in optimizers:
-            optimizer.absorb(ended[-1])
-        pending[rank] = optimizers[rank].ask()
-    return ended
-
-
-def lowest(individuals):
-    return min(one.loss for one in individuals if one.has_loss)
-
-
 @pytest.mark.parametrize(("ranks", "evaluations"), [(1, 2000), (16, 3200)])
 def test_rotated_ellipsoid_is_solved_in_whatever_order_results_come(ranks, evaluations):
     loss = ellipsoid(5)
-    assert lowest(search(lambda one: loss(one.genome), cube(5), evaluations, ranks)) < 1e-10
+    assert lowest(search(CMAES(), lambda one: loss(one.genome), cube(5), evaluations, ranks)) < 1e-10
 
 
 def test_only_the_order_of_losses_matters():
     loss = ellipsoid(3)
-    one = search(lambda each: loss(each.genome), cube(3), 300)
-    other = search(lambda each: math.log(loss(each.genome)) ** 3 - 7, cube(3), 300)
+    one = search(CMAES(), lambda each: loss(each.genome), cube(3), 300)
+    other = search(CMAES(), lambda each: math.log(loss(each.genome)) ** 3 - 7, cube(3), 300)
     assert [each.genome for each in one] == [each.genome for each in other]
 
 
 def test_seed_repeats_the_search():
     loss = ellipsoid(3)
     once, again, other = (
-        search(lambda each: loss(each.genome), cube(3), 200, 4, seed, order=Random(1)) for seed in (5, 5, 6)
+        search(CMAES(), lambda each: loss(each.genome), cube(3), 200, 4, seed, order=Random(1)) for seed in (5, 5, 6)
     )
     assert [each.genome for each in once] == [each.genome for each in again]
     assert [each.genome for each in once] != [each.genome for each in other]
 
 
 def test_optimum_in_a_corner_is_found_exactly():
-    ended = search(lambda one: sum(one.genome) - 2 * one.genome[0], cube(4), 600)
+    ended = search(CMAES(), lambda one: sum(one.genome) - 2 * one.genome[0], cube(4), 600)
     assert all(0 <= gene <= 1 for one in ended for gene in one.genome)
     assert lowest(ended) == -1.0
 
 
 def test_failures_are_not_learnt_from():
     loss, fails = ellipsoid(3), Random(3)
-    ended = search(lambda one: math.nan if fails.random() < 0.5 else loss(one.genome), cube(3), 3000)
+    ended = search(CMAES(), lambda one: math.nan if fails.random() < 0.5 else loss(one.genome), cube(3), 3000)
     assert lowest(ended) < 1e-9
 
 
 @pytest.mark.parametrize("value", [0.0, math.nan])
 def test_constant_loss_leaves_it_searching(value):
-    ended = search(lambda _: value, cube(2), 800)
+    ended = search(CMAES(), lambda _: value, cube(2), 800)
     late = np.array([one.genome for one in ended[-300:]])
     assert np.all(late.std(axis=0) > 0.02)
 
@@ -91,13 +68,13 @@ def test_restart_finds_the_narrower_funnel_that_holds_the_optimum():
         wide = 0.1 + sum((gene - 0.3) ** 2 for gene in one.genome)
         return min(wide, 4 * sum((gene - 0.8) ** 2 for gene in one.genome))
 
-    found = [lowest(search(loss, cube(4), 6000, seed=seed)) for seed in range(5)]
+    found = [lowest(search(CMAES(), loss, cube(4), 6000, seed=seed)) for seed in range(5)]
     assert sum(each < 1e-9 for each in found) >= 4
 
 
 def test_search_begins_at_the_best_that_is_known():
     optimizer = Optimizer(cube(6), propagator=CMAES(sigma=1e-6), seed=0)
-    best = search(lambda one: one.genome[0], cube(6), 1)[0]
+    best = search(CMAES(), lambda one: one.genome[0], cube(6), 1)[0]
     optimizer.absorb(best)
     assert optimizer.ask().genome == pytest.approx(best.genome, abs=1e-4)
 
@@ -145,12 +122,12 @@ def test_mixed_space_is_searched_whole():
         off = abs(math.log10(params["rate"]) + 2) + abs(params["layers"] - 13) + abs(params["width"] - 64) / 16
         return off + (params["kind"] != "b") + abs(params.get("momentum", 0.0) - 0.7)
 
-    assert lowest(search(loss, space, 2000)) < 1e-2
+    assert lowest(search(CMAES(), loss, space, 2000)) < 1e-2
 
 
 def test_choices_alone_are_searched_too():
     space = Space({f"c{n}": Choice(*range(4)) for n in range(4)})
-    assert lowest(search(lambda one: sum(value != 3 for value in one.params.values()), space, 500)) == 0
+    assert lowest(search(CMAES(), lambda one: sum(value != 3 for value in one.params.values()), space, 500)) == 0
 
 
 def test_yaml_says_what_python_says():

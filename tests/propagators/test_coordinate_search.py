@@ -4,32 +4,25 @@ import math
 from itertools import pairwise
 
 import pytest
+from searching import cube, every_kind, lowest, search
 
-from propulate_like import Choice, CoordinateSearch, Float, Int, Optimizer, Ordinal, Space
+from propulate_like import Choice, CoordinateSearch, Optimizer, Space
 from propulate_like.declarations import dump
 from propulate_like.propagators import reading
 
 
-def cube(dimension):
-    return Space({f"x{n}": Float(0, 1) for n in range(dimension)})
-
-
-def search(loss, space, evaluations, seed=0, **options):
-    optimizer = Optimizer(space, propagator=CoordinateSearch(**options), seed=seed)
-    return [optimizer.tell(one, loss(one)) for one in (optimizer.ask() for _ in range(evaluations))]
-
-
-def lowest(individuals):
-    return min(one.loss for one in individuals if one.has_loss)
-
-
 def test_each_gene_of_a_parabola_is_solved_by_four_evaluations_or_so():
-    ended = search(lambda one: sum((n + 1) * (gene - 0.3) ** 2 for n, gene in enumerate(one.genome)), cube(20), 160)
+    ended = search(
+        CoordinateSearch(),
+        lambda one: sum((n + 1) * (gene - 0.3) ** 2 for n, gene in enumerate(one.genome)),
+        cube(20),
+        160,
+    )
     assert lowest(ended) < 1e-4
 
 
 def test_one_gene_changes_at_a_time():
-    ended = search(lambda one: sum(abs(gene - 0.3) for gene in one.genome), cube(5), 40)
+    ended = search(CoordinateSearch(), lambda one: sum(abs(gene - 0.3) for gene in one.genome), cube(5), 40)
     best = ended[0]
     for one in ended[1:]:
         assert sum(a != b for a, b in zip(best.genome, one.genome, strict=True)) == 1
@@ -37,26 +30,26 @@ def test_one_gene_changes_at_a_time():
 
 
 def test_optimum_on_the_border_is_found():
-    assert lowest(search(lambda one: one.genome[0] - one.genome[1], cube(2), 80)) == -1.0
+    assert lowest(search(CoordinateSearch(), lambda one: one.genome[0] - one.genome[1], cube(2), 80)) == -1.0
 
 
 def test_ranks_find_different_optima():
     def loss(one):
         return min(sum((gene - place) ** 2 for gene in one.genome) for place in (0.1, 0.9))
 
-    found = {round(search(loss, cube(3), 100, seed)[-1].genome[0]) for seed in range(10)}
+    found = {round(search(CoordinateSearch(), loss, cube(3), 100, seed=seed)[-1].genome[0]) for seed in range(10)}
     assert found == {0, 1}
 
 
 def test_search_begins_again_elsewhere_when_it_has_ended():
-    ended = search(lambda one: abs(one.genome[0] - 0.3), cube(1), 400, smallest=1e-3)
+    ended = search(CoordinateSearch(smallest=1e-3), lambda one: abs(one.genome[0] - 0.3), cube(1), 400)
     jumps = [abs(a.genome[0] - b.genome[0]) for a, b in pairwise(ended[200:])]
     assert max(jumps) > 0.1
 
 
 @pytest.mark.parametrize("value", [1.0, math.nan])
 def test_constant_loss_leaves_it_searching(value):
-    ended = search(lambda _: value, cube(2), 500)
+    ended = search(CoordinateSearch(), lambda _: value, cube(2), 500)
     assert len({one.genome for one in ended[-100:]}) > 20
 
 
@@ -64,29 +57,16 @@ def test_failures_are_not_built_upon():
     def loss(one):
         return math.nan if one.genome[0] < 0.5 else (one.genome[0] - 0.52) ** 2 + (one.genome[1] - 0.2) ** 2
 
-    assert lowest(search(loss, cube(2), 300)) < 1e-12
+    assert lowest(search(CoordinateSearch(), loss, cube(2), 300)) < 1e-12
 
 
 def test_every_kind_of_parameter_is_searched():
-    space = Space(
-        {
-            "layers": Int(1, 20),
-            "width": Ordinal(16, 32, 64, 128),
-            "kind": Choice("a", "b", "c"),
-            "momentum": Float(0, 1, when={"kind": "b"}),
-        }
-    )
-
-    def loss(one):
-        params = one.params
-        off = abs(params["layers"] - 13) + abs(params["width"] - 64) / 16
-        return off + (params["kind"] != "b") + (params.get("momentum", 0.0) - 0.7) ** 2
-
-    assert lowest(search(loss, space, 200)) < 1e-6
+    space, loss = every_kind()
+    assert lowest(search(CoordinateSearch(), loss, space, 200)) < 1e-6
 
 
 def test_one_point_is_evaluated_again_where_there_is_no_other():
-    assert len(search(lambda _: 1.0, Space({"x": Choice("only")}), 5)) == 5
+    assert len(search(CoordinateSearch(), lambda _: 1.0, Space({"x": Choice("only")}), 5)) == 5
 
 
 def test_answers_that_come_late_do_no_harm():

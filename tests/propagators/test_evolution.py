@@ -3,16 +3,14 @@
 import subprocess
 import sys
 from collections import Counter
+from random import Random
 
 import pytest
+from searching import cube
 
 from propulate_like import Choice, Evolution, Float, MeanCrossover, Optimizer, Space
 from propulate_like.declarations import dump
 from propulate_like.propagators import reading
-
-
-def cube(dimension):
-    return Space({f"x{n}": Float(0, 1) for n in range(dimension)})
 
 
 def search(loss, space, evaluations, ranks, seed=0, propagator=None):
@@ -31,14 +29,16 @@ def search(loss, space, evaluations, ranks, seed=0, propagator=None):
 
 
 def test_ranks_are_alone_for_almost_half_of_their_evaluations():
-    ended = search(lambda one: sum(one.genome), cube(3), 800, 8)
+    noise = Random(0)
+    ended = search(lambda _: noise.random(), cube(3), 800, 8)
     alone = [one.origin == "coordinate_search" for one in ended]
     assert all(alone[:350])
     assert not any(alone[360:])
 
 
 def test_every_fourth_rank_follows_a_normal_distribution_afterwards():
-    ended = search(lambda one: sum(one.genome), cube(3), 800, 8)
+    noise = Random(0)
+    ended = search(lambda _: noise.random(), cube(3), 800, 8)
     ranks = Counter(one.id.rank for one in ended[400:] if one.origin == "cma_es")
     assert ranks == {3: 50, 7: 50}
 
@@ -56,6 +56,21 @@ def test_funnel_is_found_that_random_points_seldom_show():
 
     found = [min(one.loss for one in search(loss, cube(10), 2400, 24, seed)) for seed in range(3)]
     assert max(found) < 1e-3
+
+
+@pytest.mark.parametrize("normal", [True, False])
+def test_other_funnel_is_found_once_all_lie_at_the_bottom_of_one(normal):
+    def loss(one):
+        wide = 0.01 + 0.5 * sum((gene - 0.2) ** 2 for gene in one.genome)
+        return min(wide, sum((gene - 0.85) ** 2 for gene in one.genome))
+
+    stuck = 0
+    for seed in range(5):
+        ended = search(loss, cube(3), 6000, 1, seed, Evolution(6000, normal=normal))
+        begun = next(number for number, one in enumerate(ended) if one.origin == "coordinate_search")
+        stuck += min(one.loss for one in ended[:begun]) >= 0.01
+        assert min(one.loss for one in ended) < 1e-4
+    assert stuck
 
 
 def test_rank_alone_breeds_by_all_ways():
