@@ -10,30 +10,19 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import product
 
 import numpy as np
-import numpy.typing as npt
 
-from propulate_like.individual import Individual
-from propulate_like.islands.archipelago import Archipelago
+from propulate_like.benchmarks.simulated import Point, lowest_loss, rastrigin
 from propulate_like.islands.migration import Islands
-from propulate_like.parameters import Float
-from propulate_like.simulation import Simulation
-from propulate_like.space import Space
 
 RANKS, EVALUATIONS, DIMENSIONS, SEEDS = 64, 30_000, 30, 10
-_Point = npt.NDArray[np.float64]
 
 
-def rastrigin(x: _Point) -> float:
-    """Many local optima in one bowl; 0 at 0."""
-    return float(np.sum(x * x + 10.0 * (1.0 - np.cos(2.0 * np.pi * x))))
-
-
-def schwefel(x: _Point) -> float:
+def schwefel(x: Point) -> float:
     """Second-best optima far from the best one, which is about 0 at 420.97 in each dimension."""
     return float(418.9828872724338 * len(x) - np.sum(x * np.sin(np.sqrt(np.abs(x)))))
 
 
-def birastrigin(x: _Point) -> float:
+def birastrigin(x: Point) -> float:
     """Two funnels, the wider one without the optimum, which is 0 at 2.5: Lunacek, Whitley and Sutton 2008."""
     depth, centre = 1.0, 2.5
     scale = 1.0 - 1.0 / (2.0 * math.sqrt(len(x) + 20.0) - 8.2)
@@ -42,7 +31,7 @@ def birastrigin(x: _Point) -> float:
     return funnels + 10.0 * float(np.sum(1.0 - np.cos(2.0 * np.pi * (x - centre))))
 
 
-FUNCTIONS: dict[str, tuple[Callable[[_Point], float], float]] = {
+FUNCTIONS: dict[str, tuple[Callable[[Point], float], float]] = {
     "rastrigin": (rastrigin, 5.12),
     "schwefel": (schwefel, 500.0),
     "birastrigin": (birastrigin, 5.12),
@@ -56,24 +45,11 @@ SETTINGS: dict[str, Islands] = {
 
 
 def best_loss(function: str, setting: str, seed: int) -> float:
-    """Search once, with lognormal evaluation times, and give the lowest loss found."""
+    """Search once, and give the lowest loss found."""
     loss, bound = FUNCTIONS[function]
-    space = Space({f"x{number}": Float(-bound, bound) for number in range(DIMENSIONS)})
-
-    def evaluate(individual: Individual) -> Individual:
-        return individual.succeeded(loss(2.0 * bound * np.array(individual.genome) - bound), 0.0, 0.0)
-
-    simulation = Simulation(
-        Archipelago(SETTINGS[setting], space, RANKS, "auto", EVALUATIONS),
-        evaluate,
-        lambda _, times: math.exp(times.gauss(0.0, 1.0)),
-        evaluations=EVALUATIONS,
-        seed=seed,
+    return lowest_loss(
+        loss, DIMENSIONS, bound, islands=SETTINGS[setting], ranks=RANKS, evaluations=EVALUATIONS, seed=seed
     )
-    ending = simulation.run()
-    if ending is None or ending.best is None or ending.best.loss is None:
-        return math.inf
-    return ending.best.loss
 
 
 def compare() -> Iterator[str]:
