@@ -89,8 +89,11 @@ class _State:
     def draw(self, individuals: Sequence[Individual], breeding: Breeding) -> tuple[float, ...]:
         genes = [0.5] * len(breeding.space)
         if self.search is not None:
-            self._learn(individuals, self.search)
-            drawn = self.search.ask().tolist()
+            from propulate_like.models.threads import one_thread
+
+            with one_thread():
+                self._learn(individuals, self.search)
+                drawn = self.search.ask().tolist()
             self._stir(drawn, self.search, breeding)
             for index, gene in zip(self._ordered, drawn):
                 genes[index] = gene

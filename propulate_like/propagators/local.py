@@ -47,6 +47,7 @@ class LocalModel(Propagator):
         import numpy as np
 
         from propulate_like.models.basins import Basins
+        from propulate_like.models.threads import one_thread
         from propulate_like.points import Points
 
         size, workers = len(breeding.space), breeding.workers
@@ -69,7 +70,8 @@ class LocalModel(Propagator):
                 return [breeding.child(breeding.space.sample(breeding.generator), origin=f"{self.name}+random")]
         new = min(points.total - self._seen[which], len(rows))
         self._seen[which] = points.total
-        point = propose(genomes, losses, int(rows[len(rows) - new :].sum()) if which else new, self._generator)
+        with one_thread():
+            point = propose(genomes, losses, int(rows[len(rows) - new :].sum()) if which else new, self._generator)
         return [breeding.child(tuple(point.tolist()), origin=self.name)]
 
     def proposer(self, size: int, workers: int) -> Proposer:

@@ -40,6 +40,7 @@ class MixedGaussianProcess(Propagator):
     def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
         import numpy as np
 
+        from propulate_like.models.threads import one_thread
         from propulate_like.points import Points
 
         points = Points.of(individuals)
@@ -47,8 +48,9 @@ class MixedGaussianProcess(Propagator):
             return [breeding.child(breeding.space.sample(breeding.generator), origin=self.name)]
         if self._search is None:
             self._search = self._begin(breeding)
-        self._search.learn(points.genomes, points.losses, points.total)
-        genome = self._search.propose(lambda codes: _fresh(codes, breeding.cells))
+        with one_thread():
+            self._search.learn(points.genomes, points.losses, points.total)
+            genome = self._search.propose(lambda codes: _fresh(codes, breeding.cells))
         return [breeding.child(tuple(genome.tolist()), origin=self.name)]
 
     def _begin(self, breeding: Breeding) -> MixedSearch:

@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from searching import cube
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from propulate_like import (
     Auto,
@@ -22,10 +24,6 @@ from propulate_like.propagators.reading import read
 
 AXES, _ = np.linalg.qr(np.random.default_rng(3).standard_normal((4, 4)))
 CURVATURE = (AXES * [1.0, 10.0, 100.0, 1000.0]) @ AXES.T
-
-
-def cube(dimension):
-    return Space({f"x{i}": Float(0.0, 1.0) for i in range(dimension)})
 
 
 def ellipsoid(params):
@@ -133,3 +131,29 @@ class TestAuto:
 
     def test_cheap_mixture_is_the_evolution_of_that_name(self):
         assert isinstance(Auto(100)._cheap, Evolution)
+
+
+class Threads(TrustRegion):
+    """Take down how many threads linear algebra has while a model computes."""
+
+    def proposer(self, size, workers):
+        propose, self.found = super().proposer(size, workers), set()
+
+        def watched(*known):
+            self.found |= threads()
+            return propose(*known)
+
+        return watched
+
+
+def threads():
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+
+def test_models_compute_on_one_thread_and_leave_the_objective_its_own():
+    optimizer = Optimizer(cube(2), propagator=Threads(), seed=0)
+    with threadpool_limits(2):
+        for number in range(12):
+            optimizer.tell(optimizer.ask(), float(number))
+        assert threads() == {2}
+    assert optimizer.propagator.found == {1}
