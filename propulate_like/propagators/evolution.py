@@ -18,10 +18,9 @@ from propulate_like.propagators.selection import SelectBest, SelectRandom, Selec
 
 _FEWEST, _MOST = 4, 40  # individuals to breed from
 _FEW = 5  # where no point comes twice: that alone keeps them apart
-_ALONE = 0.5  # of a rank's evaluations, where there are many ranks; one rank alone has nobody to differ from
+_ALONE = 0.5  # of a rank's evaluations: at first, where there are many ranks, or once all have come to one point
 _ROUNDS = 3  # evaluations a gene that a search alone needs to be of use
-_NEAR = 1e-3  # of the range: if no gene of those to breed from is further from the best's, they have converged
-_ELSEWHERE = 0.5  # of the asks, once they have
+_NEAR = 1e-3  # of the range: where no gene of those to breed from is further from the best's, they are at one point
 _LOOKS = 64  # asks between two looks at that
 _NORMAL = 4  # one in so many ranks, or asks, follows a normal distribution
 _STEP = 0.1  # of the normal distribution at first, about the best that is known
@@ -32,11 +31,11 @@ _WEIGHTS = [0.6, 0.15, 0.25]  # of pairs, means and differences
 class Evolution(Propagator):
     """Coordinate search by each rank alone for half of its evaluations, and then breeding from the best of all.
 
-    So ranks find different funnels of the loss, and the better ones are known as such before it comes to that. (Few
-    ranks are alone for less, and a single one never is.) `evaluations` are those of all ranks: where they are unknown,
-    or too few, all begin together. They breed by pairs, by means of many, and by differential evolution; with `normal`,
-    every fourth rank follows CMA-ES instead, which takes several times as long, and needs NumPy. While all that they
-    breed from lie at about one point, half of the asks search elsewhere, by coordinate search. One of several islands,
+    So ranks find different funnels of the loss, and the better ones are known as such before it comes to that. Few
+    ranks are alone for less, and a single one never is: they make up for it by coordinate search elsewhere, while all
+    that they breed from lie at one point. `evaluations` are those of all ranks: where they are unknown, or too few,
+    all begin together. They breed by pairs, by means of many, and by differential evolution; with `normal`, every
+    fourth rank follows CMA-ES instead, which takes several times as long, and needs NumPy. One of several islands,
     with that `share` of the ranks, breeds from half its share of individuals. Where the space has few points, none of
     which is evaluated twice, a genetic chain begins at once and breeds from a few of the best.
     """
@@ -63,13 +62,16 @@ class Evolution(Propagator):
         if breeding.cells is not None and breeding.cells.few:
             return self._among_few(individuals, breeding)
         workers, rank = breeding.workers, breeding.id.rank
-        own = _ALONE * (1.0 - 1.0 / workers) * self.evaluations / workers if self.evaluations else 0.0
-        if breeding.id.serial < own >= _ROUNDS * len(breeding.space):
+        first = _ALONE * (1.0 - 1.0 / workers)
+        own = first * self.evaluations / workers if self.evaluations else 0.0
+        if own < _ROUNDS * len(breeding.space):
+            first = own = 0.0
+        if breeding.id.serial < own:
             return self._alone(individuals, breeding)
         if self._asks % _LOOKS == 0:
             self._converged = _alike(individuals[: self._among], self._among)
         self._asks += 1
-        if self._converged and breeding.generator.random() < _ELSEWHERE:
+        if self._converged and breeding.generator.random() < _ALONE - first:
             return self._elsewhere(individuals, breeding)
         if self.normal:
             turn = rank if workers >= _NORMAL else int(breeding.generator.random() * _NORMAL)
