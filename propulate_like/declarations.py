@@ -31,6 +31,14 @@ def whole(name: str, value: object, low: int) -> int:
     return value
 
 
+def flag(name: str, value: object) -> bool:
+    """Give a bool; ValueError otherwise."""
+    if not isinstance(value, bool):
+        message = f"{name}={value!r} must be true or false"
+        raise ValueError(message)
+    return value
+
+
 def number(name: str, value: object, low: float = 0.0, high: float = float("inf"), *, above: bool = False) -> float:
     """Give `value` if it lies in [low, high], or in (low, high] with `above`; ValueError otherwise."""
     valid = isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Mapping
+from math import isfinite
 from random import Random
 from typing import Any
 
@@ -26,7 +27,7 @@ class Optimizer:
     `ask` gives the next individual to evaluate, `tell` takes its loss, and `absorb` takes an individual that was
     evaluated elsewhere. `evaluations` and `workers` (how many ranks share the search) let "auto" fit its settings;
     `rank` must differ among those that share it. One of several `islands` has a number and `members`, its ranks, and a
-    `reserve` where individuals migrate (see `Residents`). The same `seed`, calls and losses give the same
+    `reserve` where individuals migrate (see `Residents`). The same `seed`, calls, losses and seconds give the same
     individuals. With a `fidelity`, individuals begin at its lowest rung, and the best of each rung are promoted to the
     next one. No point is evaluated again, on any rank, while there are others that were not (see `Cells`).
     """
@@ -122,7 +123,9 @@ class Optimizer:
         if self.propagator.reads is not self._read:
             self._read = self.propagator.reads
             self.population.read(self._read | Reads(best=self.propagator.wants) | self._rungs)
-        if min(individual.genome) < 0.0 or max(individual.genome) > 1.0:  # what a propagator of the user's may give
+        if not isfinite(sum(individual.genome)):
+            (individual,) = _RANDOM(self.population, breeding)
+        if min(individual.genome) < 0.0 or max(individual.genome) > 1.0:
             edge = tuple(min(max(gene, 0.0), 1.0) for gene in individual.genome)
             individual = msgspec.structs.replace(individual, genome=edge)
         if individual.status is not BRED:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from propulate_like import declarations
+
 Scalar = str | int | float | bool | None
 Conditions = Mapping[str, Any]
 
@@ -62,6 +64,10 @@ class Parameter:
         """Give the gene from which on the next level is meant."""
         return (level + 1) / (self.levels or 1)
 
+    def edges(self, level: int) -> tuple[float, float]:
+        """Give the genes between which this level is meant."""
+        return self.border(level - 1) if level else 0.0, self.border(level) if level + 1 < (self.levels or 1) else 1.0
+
     def centered(self, gene: float) -> float:
         """Give the gene that stands for all those that decode to the same value."""
         return gene if self.levels is None else self.gene(self.level(gene))
@@ -108,10 +114,7 @@ class _Number(Parameter):
         if not math.isfinite(high - low):
             message = f"high - low must be finite, not {high!r} - {low!r}"
             raise ValueError(message)
-        if not isinstance(log, bool):
-            message = f"log={log!r} must be true or false"
-            raise ValueError(message)
-        if log and low <= 0:
+        if declarations.flag("log", log) and low <= 0:
             message = f"low={low!r} must be above 0 on a logarithmic scale"
             raise ValueError(message)
         self.low, self.high, self.log, self.step = low, high, log, step

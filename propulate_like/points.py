@@ -12,13 +12,15 @@ from propulate_like.individual import Id, Individual
 Array = npt.NDArray[np.float64]
 
 _FEWEST = 64  # rows
+_HUGE = 1e300  # losses beyond count as this: their differences are numbers
 
 
 class Points:
     """Evaluated individuals as rows, in the order in which this rank learnt of them; of those, the newest `size`.
 
     `genomes` has a row a point and a column a parameter, in canonical form (see `Space.canonical`); `losses` is NaN
-    where an evaluation failed. `total` counts all there ever were, so that a model can tell what is new to it.
+    where an evaluation failed, and 1e300 at most. `total` counts all there ever were, so that a model can tell what is
+    new to it.
     """
 
     def __init__(self, size: int, before: int = 0) -> None:
@@ -65,7 +67,7 @@ class Points:
         if self._count == len(self._losses):
             self._make_room(len(individual.genome))
         self._genomes[self._count] = individual.space.canonical(individual.genome)
-        self._losses[self._count] = individual.loss
+        self._losses[self._count] = min(max(individual.loss, -_HUGE), _HUGE)
         self._count += 1
         self.total += 1
         return True

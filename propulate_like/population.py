@@ -55,10 +55,12 @@ class Population(Sequence[Individual]):
     def __init__(self, reads: Reads) -> None:
         self._points: Points | None = None
         self._forgotten = 0  # points
+        self._failed: deque[Individual] = deque()  # until there are points to keep them
         self._keys: list[Key] = []
         self._ranked: list[Individual] = []
         self._recent: deque[Individual] = deque()
         self._limit = inf
+        self._lost = False  # some, when less was read
         self._superseded: set[Id] = set()
         self.read(reads)
 
@@ -67,6 +69,8 @@ class Population(Sequence[Individual]):
         self.reads = reads
         self._capacity = inf if reads.everything else max(reads.best, 1)
         self._recent = deque(self._recent, maxlen=reads.recent)
+        self._failed = deque(self._failed, maxlen=reads.points)
+        self._lost |= self._limit < inf
         if len(self._keys) > self._capacity:
             del self._keys[int(self._capacity) :], self._ranked[int(self._capacity) :]
         full = len(self._keys) == self._capacity
@@ -128,14 +132,17 @@ class Population(Sequence[Individual]):
             from propulate_like.points import Points
 
             self._points = Points(max(self.reads.points, 1), self._forgotten)
-            for individual in sorted(self._ranked, key=lambda one: (one.id.serial, one.id.rank)):
+            for individual in sorted((*self._failed, *self._ranked), key=lambda one: (one.id.serial, one.id.rank)):
                 self._points.add(individual)
+            self._failed.clear()
         return self._points
 
     def fail(self, individual: Individual) -> None:
         """Learn that an evaluation came to nothing."""
         if self._points is not None:
             self._points.add(individual)
+        else:
+            self._failed.append(individual)
 
     @property
     def keys(self) -> Sequence[Key]:
@@ -145,7 +152,7 @@ class Population(Sequence[Individual]):
     @property
     def whole(self) -> bool:
         """Whether everything that was ever added is kept, but for what was discarded."""
-        return self._limit == inf
+        return self._limit == inf and not self._lost
 
     def bound(self, loss: float) -> None:
         """Be whole up to this loss only, from now on: there are others behind it."""

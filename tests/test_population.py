@@ -50,6 +50,17 @@ def test_what_is_not_kept_here_could_not_be_kept_where_more_is_known():
     assert losses(others) == losses(everyone)
 
 
+def test_what_was_once_left_out_is_not_forgotten_where_more_is_read_later():
+    population = Population(Reads(best=4))
+    for one in individuals(range(10)):
+        population.add(one)
+    population.read(Reads(best=8))
+    assert not population.whole
+    for one in individuals(range(8), rank=1):
+        population.add(one)
+    assert losses(population) == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
 def test_memory_does_not_grow_beyond_what_is_read():
     population = Population(Reads(best=4, recent=3))
     for individual in individuals(range(1000, 0, -1)):

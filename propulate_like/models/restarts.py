@@ -8,6 +8,7 @@ from propulate_like.models.cma_es import CMAES, Array, usual_population
 
 _NEAR = 0.005  # of the unit cube's diagonal: the basin of an optimum found before, for all that restarts know
 _MOST = 1024  # results an update
+_REMEMBERED = 1000  # optima
 _PATIENCE = 3  # populations of results in a row that lie where it was searched before
 
 
@@ -37,7 +38,7 @@ class RestartedCMAES:
         self._doublings = 0
         self._spent = [0, 0]  # results, by small and large populations
         self._large = True
-        self._searched: list[Array] = []
+        self._searched: Array = np.empty((0, dimension))
         self._refused = 0
         place = 0.5 + 0.6 * (places.random(dimension) - 0.5) if start is None else start
         self.search = CMAES(place, sigma, generator, self.population)
@@ -51,7 +52,7 @@ class RestartedCMAES:
         if loss != loss:  # noqa: PLR0124 (NaN)
             return
         self._spent[self._large] += 1
-        if self._searched and self._known(point):
+        if len(self._searched) and self._known(point):
             self._refused += 1
             if self._refused >= _PATIENCE * self.search.population:
                 self._restart()
@@ -59,14 +60,14 @@ class RestartedCMAES:
         self._refused = 0
         self.search.tell(point, loss)
         if self.search.ended:
-            self._searched.append(np.clip(self.search.mean, 0.0, 1.0))
+            self._searched = np.vstack([self._searched[1 - _REMEMBERED :], np.clip(self.search.mean, 0.0, 1.0)])
             self._restart()
-        elif self._searched and self._known(self.search.mean, 2.0 * _NEAR):
+        elif len(self._searched) and self._known(self.search.mean, 2.0 * _NEAR):
             self._restart()
 
     def _known(self, point: Array, near: float = _NEAR) -> bool:
         """Say whether a point is so near (as a share of the cube's diagonal) to where a search has ended."""
-        distances = np.square(np.array(self._searched) - point).sum(axis=1)
+        distances = np.square(self._searched - point).sum(axis=1)
         return bool(distances.min() < near**2 * len(point))
 
     def _restart(self) -> None:
@@ -75,7 +76,7 @@ class RestartedCMAES:
         self._large = self._spent[True] <= self._spent[False] or self._doublings == 0
         place, sigma = self._places.random(len(self.search.mean)), self.sigma
         if self._large:
-            self._doublings += 1
+            self._doublings += self.population << self._doublings < _MOST
             population = self.population << self._doublings
         else:
             share = float(self._places.random()) ** 2

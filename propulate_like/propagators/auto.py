@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from statistics import median
 from typing import NamedTuple
@@ -18,7 +19,7 @@ from propulate_like.propagators.trust_region import TrustRegion
 from propulate_like.space import Space
 
 _LOOKS = 16  # asks between two looks at what evaluations cost
-_TIMED = 9  # individuals
+_TIMED = 9  # evaluations, its rank's own where there are any
 _PATIENT = 50.0  # evaluations take so many times as long as an ask may
 _ARRAYS = 1e-4  # seconds an ask, where NumPy is used at all
 
@@ -64,14 +65,18 @@ class Auto(Propagator):
         self.traits = chain.traits
         self.reads = MODELED
         self._asks = 0
+        self._times: deque[float] = deque(maxlen=_TIMED)
         self._experts: tuple[_Expert, ...] = ()
 
     def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
         if not len(individuals):
             initial = self._centered if _continuous(breeding.space) else self._uniform
             return initial(individuals, breeding)
+        if breeding.last is not None and breeding.last.has_loss:
+            self._times.append(breeding.last.seconds)
         if self._asks % _LOOKS == 0:
-            self._choose(median([one.seconds for one in individuals[:_TIMED]]), breeding.space)
+            times = self._times or [one.seconds for one in individuals[:_TIMED]]
+            self._choose(median(times), breeding.space)
         self._asks += 1
         if len(self._experts) == 1:
             return self._experts[0].propagator(individuals, breeding)
@@ -83,20 +88,18 @@ class Auto(Propagator):
     def _choose(self, seconds: float, space: Space) -> None:
         """Choose the experts that this time of an evaluation affords."""
         allowed = seconds / _PATIENT
-        continuous = _continuous(space)
+        self._experts = self._models(allowed, space) if allowed >= _ARRAYS else (_Expert(self._cheapest, 1.0),)
+        self.reads = self._experts[0].propagator.reads if len(self._experts) == 1 else MODELED
+
+    def _models(self, allowed: float, space: Space) -> tuple[_Expert, ...]:
         _, quadratic, chain, normal = self._local
-        if continuous and allowed >= _region_seconds(len(space)):
-            self._experts = self._local
-        elif continuous and allowed >= _quadratic_seconds(len(space)):
-            self._experts = (quadratic, chain._replace(fewest=0.0), normal._replace(fewest=0.0, share=0.4))
-        elif not continuous and allowed >= _mixed_seconds(len(space)):
-            self._experts = self._mixed
-        else:
-            cheap = self._cheap if allowed >= _ARRAYS else self._cheapest
-            self._experts = (_Expert(cheap, 1.0),)
-            self.reads = cheap.reads
-            return
-        self.reads = MODELED
+        if not _continuous(space):
+            return self._mixed if allowed >= _mixed_seconds(space) else (_Expert(self._cheap, 1.0),)
+        if allowed >= _region_seconds(len(space)):
+            return self._local
+        if allowed >= _quadratic_seconds(len(space)):
+            return quadratic, chain._replace(fewest=0.0), normal._replace(fewest=0.0, share=0.4)
+        return (_Expert(self._cheap, 1.0),)
 
 
 def _continuous(space: Space) -> bool:
@@ -109,9 +112,11 @@ def _region_seconds(size: int) -> float:
 
 
 def _quadratic_seconds(size: int) -> float:
-    coefficients = (size + 1) * (size + 2) // 2
-    return 5e-4 + 2.2e-10 * coefficients**3  # without mixed terms, where there are very many, it takes far less
+    from propulate_like.models.quadratic import coefficients
+
+    return 5e-4 + 2.2e-10 * coefficients(size) ** 3
 
 
-def _mixed_seconds(size: int) -> float:
-    return 4e-3 + 5e-4 * size
+def _mixed_seconds(space: Space) -> float:
+    options = sum(parameter.levels or 0 for parameter in space.parameters if not parameter.ordered)
+    return 4e-3 + 5e-4 * len(space) + 2.5e-5 * options

@@ -15,13 +15,16 @@ class Chain(Propagator):
     """Steps in a row: each is given what the one before it gave."""
 
     def __init__(self, *steps: Propagator) -> None:
-        """ValueError where a step cannot work with what the one before it gives, naming the two."""
+        """ValueError where a step cannot work with what the one before it gives, naming the two: models come first."""
         if not steps:
             message = "a chain needs at least one step"
             raise ValueError(message)
         for step in steps:
             _require_propagator(step)
         for before, step in pairwise(steps):
+            if step.reads.points:
+                message = f"{step!r} learns from all that is known: it must come first, not after {before!r}"
+                raise ValueError(message)
             fewest, most = step.takes
             if before.gives < fewest or (most is not None and before.gives > most):
                 message = f"{step!r} takes {_range(step)}, but {before!r} before it gives {_count(before.gives)}"

@@ -56,9 +56,8 @@ class _State:
         parameters = breeding.space.parameters
         self._ordered = [index for index, parameter in enumerate(parameters) if parameter.ordered]
         self._unordered = [index for index, parameter in enumerate(parameters) if not parameter.ordered]
-        levels = [parameters[index].levels for index in self._ordered]
-        self._discrete = [(place, count) for place, count in enumerate(levels) if count is not None]
-        self._cells = np.array([0.0 if count is None else 1.0 / count for count in levels])
+        ordered = [parameters[index] for index in self._ordered]
+        self._discrete = [(place, parameter) for place, parameter in enumerate(ordered) if parameter.levels is not None]
         self._generator = np.random.default_rng(breeding.generator.getrandbits(64))
         self._read = self._points_of(individuals).total
         self.search: RestartedCMAES | None = None
@@ -111,9 +110,9 @@ class _State:
         genomes, losses = points.genomes[-new:], points.losses[-new:].tolist()
         if self._unordered:
             genomes = genomes[:, self._ordered]
-        if self._discrete:
-            genomes = genomes + self._cells * (self._generator.random(genomes.shape) - 0.5)
         for genome, loss in zip(genomes.copy(), losses):
+            for place, parameter in self._discrete:
+                genome[place] = self._generator.uniform(*parameter.edges(parameter.level(genome[place])))
             search.tell(genome, loss)
 
     def _stir(self, drawn: list[float], search: RestartedCMAES, breeding: Breeding) -> None:
@@ -127,9 +126,8 @@ class _State:
 
         random, mean = breeding.generator.random, search.search.mean
         margin = 1.0 / (len(self._ordered) * search.search.population)
-        for place, levels in self._discrete:
-            if random() < margin and int(drawn[place] * levels) == int(mean[place] * levels):
-                parameter = breeding.space.parameters[self._ordered[place]]
+        for place, parameter in self._discrete:
+            if random() < margin and parameter.level(drawn[place]) == parameter.level(mean[place]):
                 drawn[place] = moved(parameter, drawn[place], 0.0, breeding.generator)
 
     def _choose(self, genes: list[float], individuals: Sequence[Individual], breeding: Breeding) -> None:

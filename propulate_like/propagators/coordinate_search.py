@@ -23,36 +23,47 @@ class CoordinateSearch(Propagator):
     It goes forth, else back, else to the lowest point of the parabola through the three. A gene's steps (`step` at
     first, a share of the range) grow where they succeed and shrink where they do not; now and then it is drawn anew.
     Once no step is as large as `smallest` it begins again, elsewhere. Ranks follow their own results alone, so that
-    they find different optima. Compare Hooke and Jeeves 1961, Direct search solution of numerical and statistical
-    problems, and Brent 1973 on parabolas.
+    they find different optima; but with `best`, every other search begins at the best point that the rank knows.
+    Compare Hooke and Jeeves 1961, Direct search solution of numerical and statistical problems, and Brent 1973 on
+    parabolas.
     """
 
     takes = (0, None)
 
-    def __init__(self, step: float = 0.25, smallest: float = 1e-9) -> None:
-        """ValueError where not 0 < `smallest` <= `step` <= 1."""
+    def __init__(self, step: float = 0.25, smallest: float = 1e-9, best: bool = False) -> None:
+        """ValueError where not 0 < `smallest` <= `step` <= 1, or `best` is no bool."""
         self.step = declarations.number("step", step, 0.0, 1.0, above=True)
         self.smallest = declarations.number("smallest", smallest, 0.0, self.step, above=True)
+        self.best = declarations.flag("best", best)
         self.searches = 0
+        self._known: Individual | None = None
         self._trials: Generator[Genome, float, None] | None = None
-        self._asked: Id | None = None
+        self._asked: tuple[Id, Genome] | None = None
 
     def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
         last = breeding.last
+        self._known = individuals[0] if self.best and len(individuals) else None
         if self._trials is None:
             self._trials = self._searches(breeding.space, breeding.generator)
             genome = next(self._trials)
-        elif last is not None and last.id == self._asked and last.has_loss:
+        elif last is not None and last.has_loss and (last.id, last.genome) == self._asked:
             genome = self._trials.send(last.loss)
         else:
             genome = self._trials.send(math.inf)
-        self._asked = breeding.id
+        self._asked = breeding.id, genome
         return [breeding.child(genome, origin=self.name)]
+
+    def __deepcopy__(self, memo: object) -> CoordinateSearch:
+        """Give one that begins anew: where a search stands cannot be copied."""
+        return type(self)(self.step, self.smallest, self.best)
 
     def _searches(self, space: Space, generator: Random) -> Generator[Genome, float, None]:
         """Search again and again: each genome that is given is to be answered by its loss, infinite if it failed."""
         while True:
             self.searches += 1
+            if self._known is not None:
+                known = self._known
+                yield from _descend(space, list(known.genome), known.loss, self.step, self.smallest, generator)
             point = list(space.sample(generator))
             loss = yield tuple(point)
             if loss < math.inf:
@@ -124,12 +135,14 @@ def _try(space: Space, point: list[float], gene: int, target: float) -> Generato
 
 
 def _target(parameter: Parameter, gene: float, step: float) -> float:
-    levels = parameter.levels
-    if levels is None:
-        return min(max(gene + step, 0.0), 1.0)
-    index = min(int(gene * levels), levels - 1)
-    jump = max(1, round(abs(step) * levels))
-    return (min(max(index + (jump if step > 0 else -jump), 0), levels - 1) + 0.5) / levels
+    target = min(max(gene + step, 0.0), 1.0)
+    if parameter.levels is None:
+        return target
+    here = parameter.level(gene)
+    level = parameter.level(min(max(parameter.gene(here) + step, 0.0), 1.0))
+    if level == here:
+        level = min(max(here + (1 if step > 0.0 else -1), 0), parameter.levels - 1)
+    return parameter.gene(level)
 
 
 def _vertex(one: float, rise: float, other: float, other_rise: float) -> float:

@@ -16,6 +16,7 @@ from propulate_like.space import Genome, Space
 _MEMORIES = 6
 _FEWEST = 4  # members
 _PER_GENE = 6  # members at first
+_MOST = 1e300  # gain of a success
 
 
 class _Trial(NamedTuple):
@@ -50,7 +51,7 @@ class DifferentialEvolution(Propagator):
         size = min(max(_PER_GENE * len(breeding.space), 2 * _FEWEST), self.population)
         if trial is not None and last is not None and last.id == trial.ident:
             if last.has_loss and last.loss < trial.target.loss:
-                self._memory.succeeded(trial.scale, trial.rate, trial.target.loss - last.loss)
+                self._memory.succeeded(trial.scale, trial.rate, min(trial.target.loss - last.loss, _MOST))
             self._memory.tried(math.ceil(size / breeding.workers))
         if len(individuals) < size:
             self._trial = None
@@ -124,7 +125,7 @@ class _Memory:
         if self._tried < generation:
             return
         self._tried = 0
-        total = sum(min(gain, 1e300) for _, _, gain in self._successes)
+        total = sum(gain for _, _, gain in self._successes)
         if not 0.0 < total < math.inf:
             self._successes.clear()
             return

@@ -21,6 +21,7 @@ _FEW = 5  # where no point comes twice: that alone keeps them apart
 _ALONE = 0.5  # of a rank's evaluations: at first, where there are many ranks, or once all have come to one point
 _ROUNDS = 3  # evaluations a gene that a search alone needs to be of use
 _NEAR = 1e-3  # of the range: where no gene of those to breed from is further from the best's, they are at one point
+_COARSE = 1e-3  # steps that search elsewhere: what is found is polished by others
 _LOOKS = 64  # asks between two looks at that
 _NORMAL = 4  # one in so many ranks, or asks, follows a normal distribution
 _STEP = 0.1  # of the normal distribution at first, about the best that is known
@@ -32,24 +33,24 @@ class Evolution(Propagator):
     """Coordinate search by each rank alone for half of its evaluations, and then breeding from the best of all.
 
     So ranks find different funnels of the loss, and the better ones are known as such before it comes to that. Few
-    ranks are alone for less, and a single one never is: they make up for it by coordinate search elsewhere, while all
-    that they breed from lie at one point. `evaluations` are those of all ranks: where they are unknown, or too few,
-    all begin together. They breed by pairs, by means of many, and by differential evolution; with `normal`, every
-    fourth rank follows CMA-ES instead, which takes several times as long, and needs NumPy. One of several islands,
-    with that `share` of the ranks, breeds from half its share of individuals. Where the space has few points, none of
-    which is evaluated twice, a genetic chain begins at once and breeds from a few of the best.
+    ranks are alone for less, and a single one never is: they make up for it while all that they breed from lie at one
+    point, by coordinate search from there and from elsewhere. `evaluations` are those of all ranks: where they are
+    unknown, or too few, all begin together. They breed by pairs, by means of many, and by differential evolution; with
+    `normal`, every fourth rank follows CMA-ES instead, which takes several times as long, and needs NumPy. One of
+    several islands, with that `share` of the ranks, breeds from half its share of individuals. Where the space has few
+    points, none of which is evaluated twice, a genetic chain begins at once and breeds from a few of the best.
     """
 
     takes = (0, None)
 
     def __init__(self, evaluations: int | None = None, share: float = 1.0, normal: bool = True) -> None:
-        """ValueError where `evaluations` is below 1 or `share` not in (0, 1]."""
+        """ValueError where `evaluations` is below 1 or `share` not in (0, 1], or `normal` is no bool."""
         self.evaluations = None if evaluations is None else declarations.whole("evaluations", evaluations, 1)
         self.share = declarations.number("share", share, 0.0, 1.0, above=True)
-        self.normal = normal
+        self.normal = declarations.flag("normal", normal)
         self._among = among = parents(evaluations, share)
         self._alone = CoordinateSearch()
-        self._elsewhere = CoordinateSearch(smallest=_NEAR)
+        self._elsewhere = CoordinateSearch(smallest=_COARSE, best=True)
         self._asks, self._converged = 0, False
         self._together = _together(among)
         self._among_few = genetic_chain(_FEW)

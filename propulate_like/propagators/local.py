@@ -26,8 +26,8 @@ class LocalModel(Propagator):
     """Proposes points near the best one known, by a model of the loss.
 
     Every gene counts as a number. What failed counts as the worst loss known. Where the search in a basin seems to be
-    over (see `Basins`), points are also proposed near the best one elsewhere, and some drawn from anywhere. The first
-    points are a centered design's.
+    over (see `Basins`), points are also proposed near the best one elsewhere, and some drawn from anywhere; so is what
+    would be a known point again, as an optimum in a corner. The first points are a centered design's.
     """
 
     takes = (0, None)
@@ -42,24 +42,24 @@ class LocalModel(Propagator):
         self._seen = [0, 0]  # how many points there were when each proposed last
 
     def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
-        if len(individuals) < _FEWEST:
-            return self.initial(individuals, breeding)
         import numpy as np
 
         from propulate_like.models.basins import Basins
         from propulate_like.models.threads import one_thread
         from propulate_like.points import Points
 
+        points = Points.of(individuals)
+        genomes, losses = points.genomes, points.losses
+        failed = np.isnan(losses)
+        if len(losses) - np.count_nonzero(failed) < _FEWEST:
+            return self.initial(individuals, breeding)
+        if failed.any():
+            losses = np.where(failed, losses[~failed].max(), losses)
         size, workers = len(breeding.space), breeding.workers
         if self._basins is None:
             self._basins = Basins(size, workers)
             self._generator = np.random.default_rng(breeding.generator.getrandbits(64))
             self._here = self.proposer(size, workers)
-        points = Points.of(individuals)
-        genomes, losses = points.genomes, points.losses
-        failed = np.isnan(losses)
-        if failed.any():
-            losses = np.where(failed, losses[~failed].max(), losses)
         rows, begun = self._basins.look(genomes, losses, points.total)
         if begun:
             self._elsewhere = self.proposer(size, workers)
@@ -67,12 +67,18 @@ class LocalModel(Propagator):
         if self._basins.finished and self._generator.random() < (_AFTERWARDS if self._basins.polished else _ELSEWHERE):
             genomes, losses, propose, which = genomes[rows], losses[rows], self._elsewhere, 1
             if len(losses) < _FEWEST or self._generator.random() < _EXPLORED:
-                return [breeding.child(breeding.space.sample(breeding.generator), origin=f"{self.name}+random")]
+                return self._anywhere(breeding)
         new = min(points.total - self._seen[which], len(rows))
         self._seen[which] = points.total
         with one_thread():
             point = propose(genomes, losses, int(rows[len(rows) - new :].sum()) if which else new, self._generator)
-        return [breeding.child(tuple(point.tolist()), origin=self.name)]
+        genome = breeding.space.canonical(point.tolist())
+        if (points.genomes == genome).all(axis=1).any():
+            return self._anywhere(breeding)
+        return [breeding.child(genome, origin=self.name)]
+
+    def _anywhere(self, breeding: Breeding) -> Sequence[Individual]:
+        return [breeding.child(breeding.space.sample(breeding.generator), origin=f"{self.name}+random")]
 
     def proposer(self, size: int, workers: int) -> Proposer:
         """Give what proposes a point of the unit cube from points and their losses, so many of which are new to it."""

@@ -13,6 +13,8 @@ from propulate_like.parameters import Parameter
 from propulate_like.propagators.propagator import Breeding, Variation
 from propulate_like.space import Genome
 
+_STEP = 0.75  # of a Cauchy distribution, in levels
+
 
 class PointMutation(Variation):
     """Draws `count` different genes anew, uniformly; all of them where there are fewer."""
@@ -91,9 +93,9 @@ class SelfAdaptiveMutation(Variation):
     Each individual carries a step size sigma (a share of the range, `initial` at first, never below `smallest`). A
     newborn's is its parent's times exp(`learning_rate` N(0, 1)), and moves max(1, Exp(`genes`)) random genes, rounded,
     by sigma N(0, 1): Beyer and Schwefel 2002, Evolution strategies, section 4, with few genes at a time. Each of these
-    genes is drawn anew instead with probability `redraw`, without which small steps win too early where there are
-    many local optima. An ordered discrete gene moves by a Cauchy step of scale 0.75 levels and at least one level; the
-    gene of a Choice becomes another option.
+    genes is drawn anew instead with probability `redraw`, without which small steps win too early where there are many
+    local optima. An ordered gene of few levels moves by a Cauchy step of scale 0.75 levels, and one of levels at all by
+    at least one; the gene of a Choice becomes another option.
     """
 
     traits = 1
@@ -133,16 +135,25 @@ def moved(parameter: Parameter, gene: float, sigma: float, generator: Random) ->
         return _clipped(gene + generator.gauss(0.0, sigma))
     if levels == 1:
         return gene
-    index = min(int(gene * levels), levels - 1)
+    index = parameter.level(gene)
     if not parameter.ordered:
         other = int(generator.random() * (levels - 1))
-        return (other + (other >= index) + 0.5) / levels
-    jump = 0.75 * math.tan(math.pi * (generator.random() - 0.5))
-    steps = max(1, round(min(abs(jump), levels)))
-    target = min(index + steps, levels - 1) if jump > 0 else max(index - steps, 0)
-    if target == index:  # at the end of the range: the other way
-        target = max(index - steps, 0) if jump > 0 else min(index + steps, levels - 1)
-    return (target + 0.5) / levels
+        return parameter.gene(other + (other >= index))
+    if parameter.countable:
+        low, high = parameter.edges(index)
+        jump = _STEP * max(high - low, 1.0 / levels) * math.tan(math.pi * (generator.random() - 0.5))
+    else:
+        jump = generator.gauss(0.0, sigma)
+    return stepped(parameter, index, jump)
+
+
+def stepped(parameter: Parameter, level: int, jump: float) -> float:
+    """Give the gene of the level that lies so far up or down: at least the next one, of an end the one before it."""
+    target = parameter.level(_clipped(parameter.gene(level) + jump))
+    if target == level:
+        up = level == 0 or (jump > 0.0 and level < (parameter.levels or 1) - 1)
+        target = level + 1 if up else level - 1
+    return parameter.gene(target)
 
 
 def redrawn(genome: Genome, count: int, generator: Random) -> Genome:

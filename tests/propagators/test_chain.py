@@ -6,6 +6,7 @@ from random import Random
 import pytest
 
 from propulate_like import (
+    CMAES,
     Breeding,
     Chain,
     Choose,
@@ -17,12 +18,14 @@ from propulate_like import (
     Optimizer,
     PointMutation,
     Propagator,
+    QuadraticModel,
     RandomRestart,
     SelectBest,
     SelectRandom,
     Sometimes,
     Space,
     Status,
+    TrustRegion,
     UniformCrossover,
     UniformInitialization,
     Variation,
@@ -55,6 +58,8 @@ def breeding():
         (lambda: Chain(SelectBest(4), PointMutation()), r"PointMutation\(\) takes exactly 1 .* gives 4"),
         (lambda: Chain(SelectBest(1), SelectRandom(2)), r"SelectRandom\(2\) takes at least 2 .* gives 1 individual"),
         (lambda: Chain(SelectBest(1), MultiParentCrossover()), "takes at least 2"),
+        (lambda: Chain(SelectBest(8), TrustRegion()), r"TrustRegion\(\) .* must come first, not after SelectBest\(8\)"),
+        (lambda: Chain(SelectBest(8), Choose(CMAES(), QuadraticModel())), "must come first"),
         (Chain, "at least one step"),
         (lambda: Chain(SelectBest), "is no propagator"),
         (lambda: Chain("point_mutation"), "is no propagator"),

@@ -4,9 +4,10 @@ import math
 from itertools import pairwise
 
 import pytest
+from msgspec.structs import replace
 from searching import cube, every_kind, lowest, search
 
-from propulate_like import Choice, CoordinateSearch, Optimizer, Space
+from propulate_like import Choice, CoordinateSearch, Int, Optimizer, Space
 from propulate_like.declarations import dump
 from propulate_like.propagators import reading
 
@@ -41,6 +42,15 @@ def test_ranks_find_different_optima():
     assert found == {0, 1}
 
 
+def test_every_other_search_begins_at_the_best_point_that_is_known():
+    optimizer = Optimizer(cube(3), propagator=CoordinateSearch(best=True, smallest=1e-3), seed=0)
+    known = optimizer.tell(Optimizer(cube(3), seed=9, rank=1).ask(), -1.0)
+    asked = [optimizer.tell(optimizer.ask(), 1.0) for _ in range(400)]
+    near = [sum(a != b for a, b in zip(known.genome, one.genome, strict=True)) == 1 for one in asked]
+    assert near[0]
+    assert 100 < sum(near) < 300
+
+
 def test_search_begins_again_elsewhere_when_it_has_ended():
     ended = search(CoordinateSearch(smallest=1e-3), lambda one: abs(one.genome[0] - 0.3), cube(1), 400)
     jumps = [abs(a.genome[0] - b.genome[0]) for a, b in pairwise(ended[200:])]
@@ -65,8 +75,31 @@ def test_every_kind_of_parameter_is_searched():
     assert lowest(search(CoordinateSearch(), loss, space, 200)) < 1e-6
 
 
+def test_small_whole_numbers_on_a_logarithmic_scale_are_told_apart():
+    space = Space({f"n{number}": Int(1, 500, log=True) for number in range(3)})
+    ended = search(CoordinateSearch(), lambda one: sum(abs(value - 2) for value in one.params.values()), space, 80)
+    assert lowest(ended) == 0
+
+
 def test_one_point_is_evaluated_again_where_there_is_no_other():
     assert len(search(CoordinateSearch(), lambda _: 1.0, Space({"x": Choice("only")}), 5)) == 5
+
+
+def test_copy_of_one_that_searches_begins_anew():
+    optimizer = Optimizer(cube(2), propagator=CoordinateSearch(), seed=0)
+    first = optimizer.tell(optimizer.ask(), 1.0)
+    other = Optimizer(cube(2), propagator=optimizer.propagator, seed=0)
+    assert other.ask().genome == first.genome
+
+
+def test_loss_of_another_point_than_was_asked_for_is_not_credited_to_it():
+    """Another step of a chain, or the search for a point that is fresh, may change what is evaluated."""
+    optimizer = Optimizer(cube(2), propagator=CoordinateSearch(), seed=0)
+    moved = [replace(optimizer.ask(), genome=(0.9, 0.9)) for _ in range(50)]
+    for one in moved:
+        optimizer.tell(one, -1.0)
+    ended = [optimizer.tell(one, sum(one.genome)) for one in (optimizer.ask() for _ in range(60))]
+    assert lowest(ended) == 0.0
 
 
 def test_answers_that_come_late_do_no_harm():

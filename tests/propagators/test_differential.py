@@ -41,6 +41,12 @@ def test_constant_loss_leaves_it_searching(value):
     assert len({one.genome for one in ended[-100:]}) > 50
 
 
+def test_losses_of_any_size_do_no_harm():
+    ended = search(DifferentialEvolution(), lambda one: 1.7e308 * (one.genome[0] - 0.5), cube(2), 300)
+    assert all(0 <= gene <= 1 for one in ended for gene in one.genome)
+    assert lowest(ended) < -8e307
+
+
 def test_failures_are_not_bred_from():
     fails = Random(3)
     assert (

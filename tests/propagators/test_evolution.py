@@ -114,3 +114,5 @@ def test_yaml_says_what_python_says():
     assert dump(reading.read(dump(declared))) == dump(declared)
     with pytest.raises(ValueError, match="evaluations=0 must be a whole number of at least 1"):
         Evolution(0)
+    with pytest.raises(ValueError, match="normal='no' must be true or false"):
+        Evolution(normal="no")

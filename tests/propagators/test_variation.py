@@ -192,6 +192,24 @@ class TestMutation:
         assert abs(steps[1] - steps[-1]) < 5 * math.sqrt(steps[1] + steps[-1])
         assert set(choices) == {"a", "b", "c", "d"}
 
+    @pytest.mark.parametrize("value", [1, 2, 3, 30, 499, 500])
+    def test_whole_numbers_on_a_logarithmic_scale_become_others_near_them_in_proportion(self, value):
+        space = Space({"n": Int(1, 500, log=True)})
+        breeding, old = Breeding(space, Random(1), NEWBORN), parent(space.encode({"n": value}), space=space)
+        found = [SelfAdaptiveMutation(redraw=0.0)([old], breeding)[0].params["n"] for _ in range(DRAWS)]
+        assert value not in found
+        ratios = sorted(max(other / value, value / other) for other in found)
+        assert ratios[DRAWS // 2] == (2 if value <= 2 else pytest.approx(1.5 if value == 3 else 1.03, abs=0.17))
+        if value in {3, 30}:
+            assert 0.3 < sum(other < value for other in found) / DRAWS < 0.7
+
+    @pytest.mark.parametrize("log", [False, True])
+    def test_steps_among_very_many_levels_are_of_the_inherited_size(self, log):
+        space = Space({"n": Int(1, 10**6, log=log)})
+        breeding, old = Breeding(space, Random(1), NEWBORN), parent((0.5,), space=space, traits=(0.05,))
+        genes = [SelfAdaptiveMutation(redraw=0.0, learning_rate=1e-9)([old], breeding)[0].genome[0] for _ in range(500)]
+        assert stdev(genes) == pytest.approx(0.05, rel=0.2)
+
     def test_lone_level_is_left_alone(self):
         space = Space({"c": Choice("only"), "n": Int(3, 3)})
         (child,) = SelfAdaptiveMutation(redraw=0.0)(
