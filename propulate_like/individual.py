@@ -147,7 +147,8 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
         if type(value) is not float:
             if isinstance(value, dict):
                 return cls._of_mapping(value)
-            if isinstance(value, str | bytes | bool) or not hasattr(value, "__float__"):
+            logical = isinstance(value, bool) or str(getattr(value, "dtype", "")) in {"bool", "torch.bool"}
+            if logical or isinstance(value, str | bytes) or not hasattr(value, "__float__"):
                 return cls(Status.INVALID, cause=f"the loss returned {_shown(value)}, which is no number")
             try:
                 value = float(value)

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from propulate_like.cells import Cells
-from propulate_like.declarations import nearest
+from propulate_like.declarations import nearest, number, whole
 from propulate_like.fidelity import Fidelity, Ladder
 from propulate_like.individual import BRED, OK, STOPPED, Id, Individual, Outcome
 from propulate_like.population import Population, Reads
@@ -47,7 +47,7 @@ class Optimizer:
         members: range | None = None,
         reserve: int | None = None,
     ) -> None:
-        """ValueError where the space or the propagator cannot work."""
+        """ValueError where the space or the propagator cannot work, or a number is none that is possible."""
         self.space = Space.of(space)
         chosen = auto(evaluations, rungs=fidelity is not None) if propagator == "auto" else propagator
         self.propagator = copy.deepcopy(whole_propagator(chosen))  # what it learns is its rank's own
@@ -62,9 +62,10 @@ class Optimizer:
         self._ready = False
         self._asked = time.perf_counter()
         self._shrinks = bool(reserve)
-        self.rank, self.island = rank, island
-        self.workers = workers
-        self.seed = Random().getrandbits(32) if seed is None else seed
+        self.rank, self.island = whole("rank", rank, 0), island
+        self.workers = whole("workers", workers, 1)
+        self.seed = Random().getrandbits(32) if seed is None else whole("seed", seed, 0)
+        self._pending: set[int] = set()  # serial numbers
         self._cells = Cells.of(self.space, self.seed, rank, workers)
         self.begin(0)
 
@@ -98,6 +99,7 @@ class Optimizer:
         if self._ladder is not None:
             promoted = self._ladder.promote(Id(self.island, self.rank, self._serial))
             if promoted is not None:
+                self._pending.add(self._serial)
                 self._serial += 1
                 return promoted
         breeding = Breeding(
@@ -109,6 +111,7 @@ class Optimizer:
             self._last,
             self._cells,
         )
+        self._pending.add(self._serial)
         self._serial += 1
         if not self._ready or self._shrinks:
             self._ready = len(self.population) >= self.propagator.wants
@@ -148,9 +151,18 @@ class Optimizer:
         """Give the individual with its outcome: a loss, or a mapping of "loss" and metrics.
 
         What is not finite or no number becomes a failure, and is not bred from. `seconds` is how long the evaluation
-        took, by which "auto" chooses; the time since the last `ask` where it is not given.
+        took, by which "auto" chooses; the time since the last `ask` where it is not given. ValueError where it is no
+        such individual of this space, or was told before.
         """
-        took = time.perf_counter() - self._asked if seconds is None else seconds
+        if not isinstance(individual, Individual) or individual.space != self.space:
+            message = f"tell() takes an individual that ask() gave, of this space, not {individual!r}"
+            raise ValueError(message)
+        ident = individual.id
+        own = (ident.island, ident.rank) == (self.island, self.rank)
+        if own and ident.serial < self._serial and ident.serial not in self._pending:
+            message = f"individual {ident} was told before"
+            raise ValueError(message)
+        took = time.perf_counter() - self._asked if seconds is None else number("seconds", seconds)
         evaluated = individual.evaluated(Outcome.of(loss), took)
         self.absorb(evaluated)
         return evaluated
@@ -159,6 +171,8 @@ class Optimizer:
         """Learn of an evaluated individual, this rank's or another's; say whether others that search may need it."""
         if individual.id.rank == self.rank:
             self._last = individual
+            if individual.id.island == self.island:
+                self._pending.discard(individual.id.serial)
         if self._cells is not None:
             self._cells.meet(individual.genome)
         status = individual.status

@@ -170,3 +170,24 @@ def test_genes_beyond_the_unit_cube_count_as_its_edge():
 
     optimizer = Optimizer(cube(3), propagator=Sloppy(), seed=0)
     assert optimizer.ask().genome == (0.0, 0.5, 1.0)
+
+
+def test_what_cannot_be_told_is_refused_in_one_line():
+    optimizer = Optimizer(cube(2), seed=0)
+    individual = optimizer.ask()
+    for foreign in (Optimizer(cube(3), seed=0).ask(), {"x0": 1.0}, None):
+        with pytest.raises(ValueError, match=r"takes an individual that ask\(\) gave, of this space"):
+            optimizer.tell(foreign, 1.0)
+    with pytest.raises(ValueError, match="seconds='a' must be a number"):
+        optimizer.tell(individual, 1.0, seconds="a")
+    optimizer.tell(individual, 1.0)
+    with pytest.raises(ValueError, match="individual 0-0-0 was told before"):
+        optimizer.tell(individual, 2.0)
+    assert optimizer.best.loss == 1.0
+
+
+@pytest.mark.parametrize("arguments", [{"rank": -1}, {"workers": 0}, {"seed": "a"}, {"seed": 1.5}, {"rank": True}])
+def test_impossible_numbers_are_refused(arguments):
+    ((name, _),) = arguments.items()
+    with pytest.raises(ValueError, match=f"{name}=.* must be a whole number"):
+        Optimizer(cube(2), **arguments)

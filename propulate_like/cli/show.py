@@ -139,8 +139,8 @@ def status_text(known: dict[str, Any]) -> str:
     for origin, earned in known["bred_by"].items():
         best = "none" if earned["best"] is None else f"{earned['best']:.6g}"
         lines.append(
-            f"{'bred by':<13}{origin:<{width}}  {earned['evaluations']} evaluations, best so far "
-            f"{earned['improvements']} times, at best {best}"
+            f"{'bred by':<13}{origin:<{width}}  {_times(earned['evaluations'], 'evaluation')}, best "
+            f"so far {_times(earned['improvements'], 'time')}, at best {best}"
         )
     if known["running"]:
         what = "under way" if known["state"].startswith("running") else "unfinished"
@@ -244,3 +244,7 @@ def _rate(run: Run, since: float, until: float) -> float:
         return 0.0
     count = sum(1 for _, event in read(run.folder, run.shape) if isinstance(event, Evaluated) and event.ended >= since)
     return count / (until - since)
+
+
+def _times(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"

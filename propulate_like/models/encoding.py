@@ -27,15 +27,16 @@ class Encoding:
 
     def __init__(self, space: Space) -> None:
         parameters = space.parameters
-        self.levels: Levels = np.array([(p.levels or 0) if p.countable else 0 for p in parameters])
-        """How many values each parameter has; 0 where they are continuous, or too many to tell apart."""
+        told_apart = [p.countable or not p.ordered for p in parameters]
+        self.levels: Levels = np.array([(p.levels or 0) if each else 0 for p, each in zip(parameters, told_apart)])
+        """How many values each parameter has; 0 where they are continuous, or in order and very many."""
         self.ordered = np.array([p.ordered or p.levels == 1 for p in parameters])
         self.genes = [np.array([p.gene(level) for level in range(count)]) for p, count in zip(parameters, self.levels)]
         """The genes that stand for each parameter's values."""
         self._borders = [[p.border(level) for level in range(count - 1)] for p, count in zip(parameters, self.levels)]
+        self._parameters, self._countable = parameters, np.array([p.countable for p in parameters])
         self._conditions = [
-            (index, [(parent, np.isin(np.arange(-1, self.levels[parent]), list(values))) for parent, values in parents])
-            for index, parents in space.conditions
+            (index, [(parent, list(values)) for parent, values in parents]) for index, parents in space.conditions
         ]
         self._salts: Codes = np.array(salts(len(parameters)), dtype=np.uint64)
         widths = [1 if ordered else max(levels, 1) for ordered, levels in zip(self.ordered, self.levels, strict=True)]
@@ -51,9 +52,16 @@ class Encoding:
             genomes[:, index] = self.genes[index][levels[:, index]]
         for index, parents in self._conditions:
             for parent, allowed in parents:
-                levels[~allowed[levels[:, parent] + 1], index] = -1
+                levels[~np.isin(self._levels(parent, genomes, levels), allowed), index] = -1
         genomes[levels < 0] = INACTIVE
         return genomes, levels
+
+    def _levels(self, index: int, genomes: Array, levels: Levels) -> Levels:
+        """Give a parameter's levels, also where they are too many for `levels` to hold."""
+        if self.levels[index]:
+            return levels[:, index]
+        found = np.array([self._parameters[index].level(gene) for gene in genomes[:, index].tolist()], dtype=np.int64)
+        return np.where(levels[:, index] < 0, -1, found)
 
     def codes(self, levels: Levels) -> Codes:
         """Give the codes of the cells of such rows; those of rows without one mean nothing."""
@@ -75,5 +83,5 @@ class Encoding:
 
     def countable(self, levels: Levels) -> npt.NDArray[np.bool_]:
         """Say of such rows whether they have a cell: no continuous parameter is active."""
-        without: npt.NDArray[np.bool_] = np.all((self.levels > 0) | (levels < 0), axis=1)
+        without: npt.NDArray[np.bool_] = np.all(self._countable | (levels < 0), axis=1)
         return without

@@ -22,7 +22,7 @@ _ELSEWHERE, _AFTERWARDS = 0.5, 0.9  # share of those, once a basin seems to be d
 Proposer = Callable[["Array", "Array", int, "np.random.Generator"], "Array"]
 
 
-class LocalModel(Propagator):
+class LocalModel(Propagator, abstract=True):
     """Proposes points near the best one known, by a model of the loss.
 
     Every gene counts as a number. What failed counts as the worst loss known. Where the search in a basin seems to be

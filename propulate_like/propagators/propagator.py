@@ -64,11 +64,12 @@ class Propagator:
     name: ClassVar[str] = "propagator"
     _origins: ClassVar[dict[str, str]] = {}
 
-    def __init_subclass__(cls, **options: Any) -> None:
+    def __init_subclass__(cls, *, abstract: bool = False, **options: Any) -> None:
+        """Register the class under its name, unless it is `abstract`, for others to be made of, or named with a `_`."""
         super().__init_subclass__(**options)
         cls._origins = {}
         cls.name = cls.__dict__.get("name") or re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
-        if cls.__name__.startswith("_"):
+        if abstract or cls.__name__.startswith("_"):
             return
         taken = REGISTRY.get(cls.name)
         if taken is not None and (taken.__module__, taken.__qualname__) != (cls.__module__, cls.__qualname__):
@@ -84,7 +85,7 @@ class Propagator:
         return declarations.shown(self)
 
 
-class Selection(Propagator):
+class Selection(Propagator, abstract=True):
     """A step that picks `count` of the individuals it is given."""
 
     takes = (1, None)
@@ -96,7 +97,7 @@ class Selection(Propagator):
         self.reads = Reads(everything=True)
 
 
-class Variation(Propagator):
+class Variation(Propagator, abstract=True):
     """A step that changes one individual's genome, or makes one out of several."""
 
     def derive(

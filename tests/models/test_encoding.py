@@ -20,6 +20,9 @@ SPACES = {
             "many": Int(1, 10**6, when={"kind": "b"}),
         }
     ),
+    "conditions on one of many": Space(
+        {"n": Int(0, 10_000), "m": Float(0, 1, when={"n": list(range(5000))}), "c": Choice(*range(5000))}
+    ),
     "point": Space({"only": Choice("x"), "one": Int(2, 2)}),
 }
 
