@@ -15,6 +15,7 @@ from propulate_like.propagators.initialization import RandomRestart, UniformInit
 from propulate_like.propagators.mutation import SelfAdaptiveMutation
 from propulate_like.propagators.propagator import Breeding, Propagator
 from propulate_like.propagators.selection import SelectBest, SelectRandom, SelectRanked
+from propulate_like.space import Space
 
 _FEWEST, _MOST = 4, 40  # individuals to breed from
 _FEW = 5  # where no point comes twice: that alone keeps them apart
@@ -70,7 +71,7 @@ class Evolution(Propagator):
         if breeding.id.serial < own:
             return self._alone(individuals, breeding)
         if self._asks % _LOOKS == 0:
-            self._converged = _alike(individuals[: self._among], self._among)
+            self._converged = _alike(individuals[: self._among], self._among, breeding.space)
         self._asks += 1
         if self._converged and breeding.generator.random() < _ALONE - first:
             return self._elsewhere(individuals, breeding)
@@ -91,12 +92,13 @@ class Evolution(Propagator):
         return self._normal
 
 
-def _alike(best: Sequence[Individual], size: int) -> bool:
+def _alike(best: Sequence[Individual], size: int, space: Space) -> bool:
     """Tell whether there are so many, and all about the same point."""
     if len(best) < size:
         return False
-    center = best[0].genome
-    return all(abs(gene - there) <= _NEAR for one in best for gene, there in zip(one.genome, center))
+    genomes = map(space.canonical, (one.genome for one in best))
+    center = next(genomes)
+    return all(abs(gene - there) <= _NEAR for genome in genomes for gene, there in zip(genome, center))
 
 
 def parents(evaluations: int | None = None, share: float = 1.0) -> int:
