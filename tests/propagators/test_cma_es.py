@@ -125,6 +125,16 @@ def test_mixed_space_is_searched_whole():
     assert lowest(search(CMAES(), loss, space, 2000)) < 1e-2
 
 
+def test_steps_keep_a_chance_to_be_left_however_narrow_the_distribution_is():
+    space = Space({"n": Int(1, 20), "m": Int(1, 500, log=True), "x": Float(0, 1)})
+    ended = search(CMAES(sigma=1e-9), lambda _: 1.0, space, 60)
+    for name in ("n", "m"):
+        values = [one.params[name] for one in ended[5:]]
+        most, others = max(map(values.count, values)), len(set(values))
+        assert others > 1
+        assert most > 25
+
+
 def test_choices_alone_are_searched_too():
     space = Space({f"c{n}": Choice(*range(4)) for n in range(4)})
     assert lowest(search(CMAES(), lambda one: sum(value != 3 for value in one.params.values()), space, 500)) == 0
