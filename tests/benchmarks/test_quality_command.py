@@ -109,6 +109,19 @@ def test_what_cannot_be_measured_is_said_in_one_line(tmp_path, arguments, messag
     assert not list(tmp_path.rglob("*.json"))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--jobs", "0"], "argument --jobs: '0' must be a whole number of at least 1"),
+        (["--workers", "many"], "argument --workers: 'many' must be a whole number of at least 1"),
+        (["--seconds", "-1"], "argument --seconds: '-1' must be a number of at least 0"),
+        (["--reference", "nobody"], "--reference nobody: no contestant"),
+    ],
+)
+def test_impossible_numbers_are_refused_with_what_would_be_valid(tmp_path, arguments, message):
+    assert message in command(tmp_path, *SMALL, *arguments).stderr.splitlines()[-1]
+
+
 def test_a_longer_search_serves_only_where_the_budget_is_not_told(tmp_path):
     cache = Cache(tmp_path)
     for contestant in ("random", "auto"):

@@ -14,6 +14,7 @@ from random import Random
 
 import psutil
 
+from propulate_like.benchmarks.arguments import count, seconds
 from propulate_like.benchmarks.faults.soak import soak
 from propulate_like.benchmarks.faults.victims import configuration, evaluated, ranks_of, start
 from propulate_like.events import Evaluated
@@ -115,8 +116,8 @@ def main() -> None:
     """Run what is asked for."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--only", choices=["kills", "jobs", "soak"])
-    parser.add_argument("--hours", type=float, default=1.0, help="of the soak")
-    parser.add_argument("--runs", type=int, default=100)
+    parser.add_argument("--hours", type=seconds, default=1.0, help="of the soak")
+    parser.add_argument("--runs", type=count, default=100)
     parser.add_argument("--mpich", help="the Python of an environment with MPICH")
     given = parser.parse_args()
     if given.only in (None, "kills"):

@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from propulate_like.benchmarks.arguments import count, natural, seconds
 from propulate_like.benchmarks.quality import cells, peer_propulate, summary
 from propulate_like.benchmarks.quality.cells import Cache, Cell
 from propulate_like.benchmarks.quality.contestants import PEERS, entry
@@ -52,11 +53,11 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m propulate_like.benchmarks.quality", description=__doc__)
     parser.add_argument("suite", choices=SUITES)
-    parser.add_argument("--dimension", type=int, default=5, help="where the suite has several")
+    parser.add_argument("--dimension", type=count, default=5, help="where the suite has several")
     parser.add_argument("--evaluations", nargs="+", default=["100d"], metavar="N", help="100, or 100d: times dimension")
-    parser.add_argument("--workers", type=int, default=16)
-    parser.add_argument("--instances", type=int, nargs="+", default=[1])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--workers", type=count, default=16)
+    parser.add_argument("--instances", type=natural, nargs="+", default=[1])
+    parser.add_argument("--seeds", type=natural, nargs="+", default=[0])
     parser.add_argument("--problems", nargs="+", metavar="NAME", help="of the suite; all where left out")
     parser.add_argument(
         "--contestants",
@@ -65,16 +66,21 @@ def _arguments() -> argparse.Namespace:
         metavar="NAME",
         help=f"{', '.join(PEERS)}, auto, a propagator as in YAML, or file.py:function, which is given the Setting",
     )
-    parser.add_argument("--reference", default="auto", metavar="NAME", help="whom others are compared with")
-    parser.add_argument("--seconds", type=float, default=60.0, help="mean evaluation time, virtual")
-    parser.add_argument("--delay", type=float, default=0.0, help="virtual seconds until others know of a result")
-    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--reference", metavar="NAME", help="whom others are compared with (auto)")
+    parser.add_argument("--seconds", type=seconds, default=60.0, help="mean evaluation time, virtual")
+    parser.add_argument("--delay", type=seconds, default=0.0, help="virtual seconds until others know of a result")
+    parser.add_argument("--jobs", type=count, default=1, help="processes")
     parser.add_argument("--cache", default=".quality", metavar="FOLDER")
     parser.add_argument("--cached", action="store_true", help="run nothing, show what the cache has")
     parser.add_argument("--propulate", metavar="PYTHON", help="a Python that has propulate")
     parser.add_argument("--json", metavar="FILE", help="rows and curves")
     parser.add_argument("--plot", metavar="FILE", help="curves, as .html")
-    return parser.parse_args()
+    chosen = parser.parse_args()
+    if chosen.reference is None:
+        chosen.reference = "auto"
+    elif chosen.reference not in chosen.contestants:
+        parser.error(f"--reference {chosen.reference}: no contestant{nearest(chosen.reference, chosen.contestants)}")
+    return chosen
 
 
 def _versions(chosen: argparse.Namespace, problems: Suite) -> dict[str, list[str]]:
@@ -138,9 +144,9 @@ def _standing(grid: list[Cell], named: dict[str, list[str]], cache: Cache, probl
             course = cache.find(cell, named[cell.contestant])
             courses[cell.contestant].setdefault((cell.problem, cell.instance), []).append(course)
             lacking[cell.contestant] = lacking.get(cell.contestant, 0) + (course is None)
-    for name, count in lacking.items():
-        if count:
-            print(f"{name} is left out: {count} of its cells are not in the cache", file=sys.stderr)
+    for name, missing in lacking.items():
+        if missing:
+            print(f"{name} is left out: {missing} of its cells are not in the cache", file=sys.stderr)
             del courses[name]
     if not courses:
         return None

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from propulate_like.benchmarks.arguments import count, natural
 from propulate_like.benchmarks.simulated import Point, lowest_loss, rastrigin
 from propulate_like.islands.migration import Islands
 from propulate_like.propagators import Evolution
@@ -109,9 +110,9 @@ def main() -> None:
     """Print a row for each function."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--functions", nargs="+", choices=FUNCTIONS, default=list(FUNCTIONS), metavar="NAME")
-    parser.add_argument("--seeds", type=int, default=SEEDS)
-    parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--seeds", type=count, default=SEEDS)
+    parser.add_argument("--first-seed", type=natural, default=0)
+    parser.add_argument("--jobs", type=count, default=len(os.sched_getaffinity(0)))
     chosen = parser.parse_args()
     print(f"{'function':<12} {'mean loss':>11} {'lowest':>11} {'highest':>11} {'Propulate':>10} {'Optuna':>9} {'s':>6}")
     seeds = range(chosen.first_seed, chosen.first_seed + chosen.seeds)

@@ -17,7 +17,7 @@ SUITES = ("bbob", "mixint", "tables", "tuning")
 class Problem(msgspec.Struct, frozen=True):
     """What is searched: `loss` gives the loss of a point's params; the same params always give the same loss.
 
-    `gain` says what a lowest loss so far is worth, from 0 to 1, larger being better. Where it is None, contestants are
+    `gain` says what a lowest loss so far is worth, from 0 on, larger being better. Where it is None, contestants are
     compared by their ranks alone.
     """
 

@@ -7,6 +7,7 @@ import math
 import statistics
 from multiprocessing import get_context
 
+from propulate_like.benchmarks.arguments import count
 from propulate_like.benchmarks.stopping.contestants import CONTESTANTS, Course, compete
 from propulate_like.benchmarks.stopping.network import EPOCHS
 
@@ -37,10 +38,10 @@ def show(courses: dict[str, dict[int, Course]], target: float, epochs: int) -> N
 def main() -> None:
     """Search with several processes at a time, each on one core, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=int, default=100 * EPOCHS, help="of training in total, for each search")
+    parser.add_argument("--epochs", type=count, default=100 * EPOCHS, help="of training in total, for each search")
     parser.add_argument("--target", type=float, nargs="+", default=[0.08, 0.07, 0.06])
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--processes", type=int, default=4)
+    parser.add_argument("--seeds", type=count, default=5)
+    parser.add_argument("--processes", type=count, default=4)
     parser.add_argument("--only", nargs="+", metavar="CONTESTANT", choices=list(CONTESTANTS), default=[*CONTESTANTS])
     chosen = parser.parse_args()
     jobs = [(name, seed, chosen.epochs) for name in chosen.only for seed in range(chosen.seeds)]

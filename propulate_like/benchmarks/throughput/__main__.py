@@ -9,6 +9,7 @@ import statistics
 import sys
 from pathlib import Path
 
+from propulate_like.benchmarks.arguments import count
 from propulate_like.benchmarks.launching import measure
 
 HERE = Path(__file__).parent
@@ -31,9 +32,9 @@ def show(name: str, evaluations: int, ranks: int, runs: list[list[str]]) -> floa
 def main() -> None:
     """Measure in turn, so that all share the machine's changes of speed, and print a table and the ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--ranks", type=int, default=4)
-    parser.add_argument("--evaluations", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--ranks", type=count, default=4)
+    parser.add_argument("--evaluations", type=count, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--repeats", type=count, default=3)
     parser.add_argument("--propulate", metavar="PYTHON", help="a Python that has propulate and an MPI")
     parser.add_argument("--optuna", metavar="PYTHON", help="a Python that has optuna")
     chosen = parser.parse_args()

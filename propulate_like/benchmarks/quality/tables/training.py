@@ -21,6 +21,7 @@ import sklearn
 from sklearn import datasets
 from sklearn.model_selection import train_test_split
 
+from propulate_like.benchmarks.arguments import count
 from propulate_like.benchmarks.quality.tables import FOLDER
 from propulate_like.benchmarks.quality.tables.grids import GRIDS, Grid
 from propulate_like.benchmarks.quality.tables.models import MODELS
@@ -109,7 +110,7 @@ def main() -> None:
     """Make the tables that are missing, or those named."""
     parser = argparse.ArgumentParser(description="Make the tables of trained models.")
     parser.add_argument("tables", nargs="*", choices=[*GRIDS, []], help="those to make anew (all that are missing)")
-    parser.add_argument("--jobs", type=int, default=1, help="processes (1)")
+    parser.add_argument("--jobs", type=count, default=1, help="processes (1)")
     options = parser.parse_args()
     names = options.tables or [name for name in GRIDS if not (FOLDER / f"{name}.npz").exists()]
     if options.jobs == 1:
