@@ -71,16 +71,19 @@ class Space(Mapping[str, Parameter]):
 
     @classmethod
     def of(cls, space: Space | Mapping[str, Any]) -> Space:
-        """Take a space as it is, or make one of a mapping of parameters or of Propulate's limits."""
+        """Take a space as it is, or make one of a mapping of parameters, or limits as `from_limits` has."""
         if isinstance(space, Space):
             return space
         if not isinstance(space, Mapping):
             message = f"a space must map names to parameters, not {space!r}"
             raise ValueError(message)
         limits: Mapping[str, Any] = space
-        if any(isinstance(limit, tuple | list) for limit in limits.values()):
-            return cls.from_limits(limits)
-        return cls(limits)
+        return cls(
+            {
+                name: _from_limit(name, limit) if isinstance(limit, tuple | list) else limit
+                for name, limit in limits.items()
+            }
+        )
 
     def decode(self, genome: Sequence[float]) -> dict[str, Any]:
         """Give the params of a genome: the loss's keyword arguments, without inactive parameters."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from propulate_like import Choice, Float, Int, Ordinal, Space
+from propulate_like import Choice, Float, Int, Ordinal, Space, objective
 
 SPACE = Space(
     {
@@ -120,3 +120,8 @@ def test_impossible_space_is_refused_with_the_reason(parameters, words):
 def test_impossible_limits_are_refused(limit):
     with pytest.raises(ValueError, match="x: "):
         Space.from_limits({"x": limit})
+
+
+def test_limits_and_parameters_may_stand_side_by_side():
+    assert Space.of({"a": (0.0, 1.0), "b": Int(1, 4)}) == Space({"a": Float(0.0, 1.0), "b": Int(1, 4)})
+    assert objective(a=(0.0, 1.0))(lambda a: a)(0.5) == 0.5

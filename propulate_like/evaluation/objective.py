@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from propulate_like.declarations import nearest
@@ -17,12 +17,12 @@ CONTEXT = "evaluation"
 """The parameter by which a loss asks for its evaluation's context."""
 
 
-def objective(**parameters: Parameter) -> Callable[[_Function], _Function]:
-    """Declare the search space of a loss function, which stays an ordinary function.
+def objective(**parameters: Parameter | Sequence[Any]) -> Callable[[_Function], _Function]:
+    """Declare the search space of a loss function, which stays an ordinary function: parameters, or limits of them.
 
     ValueError where the space cannot work, or does not fit the function's signature.
     """
-    space = Space(parameters)
+    space = Space.of(parameters)
 
     def declare(function: _Function) -> _Function:
         takes_mapping(function, space, whole=False)
