@@ -170,8 +170,8 @@ class Optimizer:
         return self.population.add(individual)
 
 
-_AGAIN = 64
-"""How often it breeds again before it looks around what it has bred: operators know better where to look."""
+_AGAIN = 4
+"""How often it breeds before it looks around what it has bred: operators know better where to look, but take longer."""
 _RANDOM = UniformInitialization()
 
 

@@ -54,7 +54,7 @@ class Evolution(Propagator):
             self.reads |= CMAES(shared=among).reads
 
     def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
-        if breeding.cells is not None and breeding.cells.few:
+        if breeding.cells is not None and breeding.cells.finite:
             return self._among_few(individuals, breeding)
         workers, rank = breeding.workers, breeding.id.rank
         own = _ALONE * (1.0 - 1.0 / workers) * self.evaluations / workers if self.evaluations else 0.0

@@ -120,6 +120,9 @@ class SelfAdaptiveMutation(Variation):
         sigma = min(max(inherited * math.exp(generator.gauss(0.0, self.learning_rate)), self.smallest), 1.0)
         genes = list(individual.genome)
         count = min(max(1, round(generator.expovariate(1.0 / self.genes))), len(genes))
+        if breeding.cells is not None and breeding.cells.finite:
+            genome = breeding.cells.near(individual.genome, generator, count)
+            return [self.derive(individual, genome, breeding, (sigma,))]
         for index in chosen(len(genes), count, generator):
             redraw = generator.random() < self.redraw
             genes[index] = generator.random() if redraw else moved(parameters[index], genes[index], sigma, generator)
@@ -128,21 +131,9 @@ class SelfAdaptiveMutation(Variation):
 
 def moved(parameter: Parameter, gene: float, sigma: float, generator: Random) -> float:
     """Give a gene near `gene`: a step of `sigma` where values are continuous, another value where they are not."""
-    levels = parameter.levels
-    if levels is None:
+    if parameter.levels is None:
         return _clipped(gene + generator.gauss(0.0, sigma))
-    if levels == 1:
-        return gene
-    index = min(int(gene * levels), levels - 1)
-    if not parameter.ordered:
-        other = int(generator.random() * (levels - 1))
-        return (other + (other >= index) + 0.5) / levels
-    jump = 0.75 * math.tan(math.pi * (generator.random() - 0.5))
-    steps = max(1, round(min(abs(jump), levels)))
-    target = min(index + steps, levels - 1) if jump > 0 else max(index - steps, 0)
-    if target == index:  # at the end of the range: the other way
-        target = max(index - steps, 0) if jump > 0 else min(index + steps, levels - 1)
-    return (target + 0.5) / levels
+    return parameter.gene(parameter.moved(parameter.level(gene), generator))
 
 
 def redrawn(genome: Genome, count: int, generator: Random) -> Genome:
