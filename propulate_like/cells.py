@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
@@ -15,8 +16,7 @@ from propulate_like.space import Genome, Space
 
 Levels = list[int]
 
-_MANY = 100_000  # cells that are not listed where random fresh ones are hard to find
-_KEPT = 250_000  # codes, twice as many at most, that are remembered: all of a space that can be listed
+_MANY = 100_000  # cells: fewer can be listed, and are all remembered; of more, the newest, at most twice as many
 _CODES = 1 << 63  # a code is smaller, so that it can be a number of 64 bits
 _TURNS = 8  # in which a fresh cell is looked for
 _NARROW = 16  # levels, of a parameter which a change of another one seldom suits
@@ -36,7 +36,7 @@ class Cells:
     active parameter whose values are continuous, or too many to tell apart, have no cell, and are always fresh.
     """
 
-    def __init__(self, space: Space, seed: int, rank: int = 0, ranks: int = 1) -> None:
+    def __init__(self, space: Space, seed: int = 0, rank: int = 0, ranks: int = 1) -> None:
         self._parameters, self._conditions = space.parameters, space.conditions
         self._salts = salts(space)
         self._leveling = [_leveling(parameter) for parameter in space.parameters]
@@ -59,7 +59,7 @@ class Cells:
         """Whether all were met: points are evaluated again from then on."""
 
     @classmethod
-    def of(cls, space: Space, seed: int, rank: int, ranks: int) -> Cells | None:
+    def of(cls, space: Space, seed: int = 0, rank: int = 0, ranks: int = 1) -> Cells | None:
         """Give the cells of a space; None where all its points have a continuous parameter."""
         if any(not parameter.countable and not parameter.when for parameter in space.parameters):
             return None
@@ -100,8 +100,18 @@ class Cells:
     def meet_code(self, code: int) -> None:
         """Learn that the points of a cell are."""
         self.met.add(code)
-        if len(self.met) >= _KEPT:
+        if len(self.met) >= _MANY:
             self.met, self._before = set(), self.met
+
+    @property
+    def codes(self) -> bytes:
+        """The codes of all that it remembers, for another rank or run."""
+        return array("q", self._before | self.met).tobytes()
+
+    def meet_codes(self, codes: bytes) -> None:
+        """Learn what another one remembered."""
+        for code in array("q", codes):
+            self.meet_code(code)
 
     def unmet(self, code: int) -> bool:
         """Say whether a cell was not met, as far as is remembered."""
@@ -131,7 +141,7 @@ class Cells:
     def _active(self, levels: Levels) -> Levels | None:
         """Mark those of inactive parameters; None where an active one is not countable."""
         if not self._conditions:
-            return levels
+            return levels if self.finite else None
         active = levels.copy()
         for index, parents in self._conditions:
             for parent, values in parents:

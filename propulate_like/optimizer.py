@@ -89,6 +89,11 @@ class Optimizer:
         if self._ladder is not None:
             self._ladder.promoted(ident)
 
+    def meet(self, codes: bytes) -> None:
+        """Learn what was evaluated before this search continued, as `Cells.codes` has it."""
+        if self._cells is not None:
+            self._cells.meet_codes(codes)
+
     def ask(self) -> Individual:
         """Breed the next individual, or promote one where a fidelity is declared and one of this rank's deserves it.
 
