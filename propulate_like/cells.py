@@ -19,7 +19,7 @@ Levels = list[int]
 _MANY = 100_000  # cells: fewer can be listed, and are all remembered; of more, the newest, at most twice as many
 _CODES = 1 << 63  # a code is smaller, so that it can be a number of 64 bits
 _TURNS = 8  # in which a fresh cell is looked for
-_NARROW = 16  # levels, of a parameter which a change of another one seldom suits
+_NARROW = 64  # levels, of a parameter which a change of another one seldom suits
 _ALIKE = 2  # of them with the same number of changes
 _DRAWS = 4  # of strides, of which the best are taken
 _ORDERS = 32  # in which genes are tried
@@ -73,7 +73,7 @@ class Cells:
     @seed.setter
     def seed(self, seed: int) -> None:
         self._seed = seed
-        self._divide(self.ranks, strides(tuple(self._counts), self.ranks, seed))
+        self._divide(self.ranks, even_strides(tuple(self._counts), self.ranks, seed))
 
     def _divide(self, shares: int, strides: Sequence[int]) -> None:
         """Let own cells be those whose sum of strides, modulo so many shares, is the rank."""
@@ -177,20 +177,18 @@ class Cells:
 
     def _completed(self, levels: Levels, generator: Random) -> Levels | None:
         """Change one gene, or two, so that the cell is fresh; None where none are found."""
+        order = self._orders[int(generator.random() * _ORDERS)]
+        if order[0] in self._parents:
+            levels[order[0]] = self._parameters[order[0]].moved(levels[order[0]], generator)
         active = self._active(levels)
-        if active is None:
+        if active is None or (order[0] in self._parents and self._fresh(active)):
             return levels
         lacking = self.share - sum(map(mul, active, self.strides))
         code = sum(map(mul, active, self._salts))
         genes = []
-        for index in self._orders[int(generator.random() * _ORDERS)]:
+        for index in order:
             here = active[index]
-            if index in self._parents:
-                changed = levels.copy()
-                changed[index] = self._parameters[index].moved(levels[index], generator)
-                if self._fresh(self._active(changed)):
-                    return changed
-            elif here != _INACTIVE:
+            if here != _INACTIVE and index not in self._parents:
                 genes.append(index)
                 options = self._reached[index].get((lacking + here * self.strides[index]) % self.shares)
                 if options:
@@ -213,7 +211,7 @@ class Cells:
     def _paired(self, levels: Levels, genes: list[int], lacking: int, code: int, generator: Random) -> Levels | None:
         """Change two of these genes so that the cell is fresh, by changes which together add what is lacking."""
         changes: dict[int, tuple[int, int]] = {}  # a gene and its level, by what they add
-        shares, salts_ = self.shares, self._salts
+        shares, salt = self.shares, self._salts
         for index in genes:
             before, reached = levels[index] * self.strides[index], self._reached[index]
             if len(reached) <= _NARROW:
@@ -223,7 +221,7 @@ class Cells:
         for added, (one, first) in changes.items():
             index, second = changes.get((lacking - added) % shares, (one, first))
             if index != one:
-                sums = (first - levels[one]) * salts_[one] + (second - levels[index]) * salts_[index]
+                sums = (first - levels[one]) * salt[one] + (second - levels[index]) * salt[index]
                 if self.unmet(code + sums):
                     levels[one], levels[index] = first, second
                     return levels
@@ -285,7 +283,7 @@ def salts(space: Space) -> list[int]:
 
 
 @lru_cache(maxsize=8)
-def strides(counts: tuple[int, ...], ranks: int, seed: int) -> tuple[int, ...]:
+def even_strides(counts: tuple[int, ...], ranks: int, seed: int) -> tuple[int, ...]:
     """Give what the levels of each parameter, of so many, are multiplied with in a sum that gives ranks even shares."""
     generator = Random(f"{seed}/cells")
     widest = counts.index(max(counts))
@@ -304,12 +302,12 @@ def _unevenness(counts: Sequence[int], strides: Sequence[int], ranks: int) -> fl
     """Give the variance of the shares, in units of a common factor: what their Fourier coefficients are, squared."""
     total = 0.0
     for frequency in range(1, ranks // 2 + 1):
-        product_ = 1.0
+        coefficient = 1.0
         for count, stride in zip(counts, strides):
             angle = math.pi * (frequency * stride % ranks) / ranks
             if angle:
-                product_ *= math.sin(count * angle) / (count * math.sin(angle))
-        total += product_ * product_
+                coefficient *= math.sin(count * angle) / (count * math.sin(angle))
+        total += coefficient * coefficient
     return total
 
 

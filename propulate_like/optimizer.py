@@ -135,7 +135,7 @@ class Optimizer:
         return individual
 
     def _fresh(self, individual: Individual, breeding: Breeding, cells: Cells) -> Individual:
-        """Breed again, a few times, where that point was met before or is another rank's; then look around it."""
+        """Breed again, a few times, where that point was met before or is another rank's; then change a few genes."""
         for _ in range(_AGAIN):
             if cells.fresh(individual.genome):
                 break
@@ -176,7 +176,7 @@ class Optimizer:
 
 
 _AGAIN = 4
-"""How often it breeds before it looks around what it has bred: operators know better where to look, but take longer."""
+"""How often it breeds before it changes what it has bred: operators know better where to look, but take longer."""
 _RANDOM = UniformInitialization()
 
 

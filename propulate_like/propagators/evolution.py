@@ -17,7 +17,7 @@ from propulate_like.propagators.propagator import Breeding, Propagator
 from propulate_like.propagators.selection import SelectBest, SelectRandom, SelectRanked
 
 _FEWEST, _MOST = 4, 40  # individuals to breed from
-_FEW = 5  # where no point comes twice: that alone keeps them apart
+_FEW = 5  # where no point comes twice: that alone keeps individuals apart
 _ALONE = 0.5  # of a rank's evaluations, where there are many ranks; one rank alone has nobody to differ from
 _ROUNDS = 3  # evaluations a gene that a search alone needs to be of use
 _NORMAL = 4  # one in so many ranks, or asks, follows a normal distribution
@@ -33,8 +33,8 @@ class Evolution(Propagator):
     ranks are alone for less, and a single one never is.) `evaluations` are those of all ranks: where they are unknown,
     or too few, all begin together. They breed by pairs, by means of many, and by differential evolution; with `normal`,
     every fourth rank follows CMA-ES instead, which takes several times as long, and needs NumPy. One of several
-    islands, with that `share` of the ranks, breeds from half its share of individuals. Where the space has few points,
-    none of which is evaluated twice, a genetic chain begins at once and breeds from a few of the best.
+    islands, with that `share` of the ranks, breeds from half its share of individuals. Where the space is finite, and
+    no point evaluated twice, a genetic chain begins at once and breeds from a few of the best.
     """
 
     takes = (0, None)

@@ -93,7 +93,8 @@ class SelfAdaptiveMutation(Variation):
     by sigma N(0, 1): Beyer and Schwefel 2002, Evolution strategies, section 4, with few genes at a time. Each of these
     genes is drawn anew instead with probability `redraw`, without which small steps win too early where there are
     many local optima. An ordered discrete gene moves by a Cauchy step of scale 0.75 levels and at least one level; the
-    gene of a Choice becomes another option.
+    gene of a Choice becomes another option. In a finite space none is drawn anew, and the last of them, or two where
+    one does not suffice, change such that the point is fresh (see `Cells`).
     """
 
     traits = 1
