@@ -91,6 +91,11 @@ class Optimizer:
         if self._ladder is not None:
             self._ladder.promoted(ident)
 
+    def meet(self, codes: bytes) -> None:
+        """Learn what was evaluated before this search continued, as `Cells.codes` has it."""
+        if self._cells is not None:
+            self._cells.meet_codes(codes)
+
     def ask(self) -> Individual:
         """Breed the next individual, or promote one where a fidelity is declared and one of this rank's deserves it.
 
@@ -136,7 +141,7 @@ class Optimizer:
         return individual
 
     def _fresh(self, individual: Individual, breeding: Breeding, cells: Cells) -> Individual:
-        """Breed again, a few times, where that point was met before or is another rank's; then look around it."""
+        """Breed again, a few times, where that point was met before or is another rank's; then change a few genes."""
         for _ in range(_AGAIN):
             if cells.fresh(individual.genome):
                 break
@@ -187,8 +192,8 @@ class Optimizer:
         return self.population.add(individual)
 
 
-_AGAIN = 64
-"""How often it breeds again before it looks around what it has bred: operators know better where to look."""
+_AGAIN = 4
+"""How often it breeds before it changes what it has bred: operators know better where to look, but take longer."""
 _RANDOM = UniformInitialization()
 
 

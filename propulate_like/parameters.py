@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from random import Random
 from typing import Any
 
 from propulate_like import declarations
@@ -14,6 +15,7 @@ Conditions = Mapping[str, Any]
 
 _LARGEST_INT = 2**49
 _FINEST = 4096  # values of a parameter at most that are told apart one by one
+_STEP = 0.75  # levels, of a random step
 _REPAIR_STEPS = 64  # units in the last place tried when a gene is to decode to exactly one float
 
 
@@ -72,6 +74,23 @@ class Parameter:
         """Give the gene that stands for all those that decode to the same value."""
         return gene if self.levels is None else self.gene(self.level(gene))
 
+    def moved(self, level: int, generator: Random) -> int:
+        """Give another level, if there is one: a Cauchy step away where they are ordered."""
+        levels = self.levels or 1
+        if levels <= 2:  # noqa: PLR2004
+            return levels - 1 - level
+        if not self.ordered:
+            other = int(generator.random() * (levels - 1))
+            return other + (other >= level)
+        jump = _STEP * math.tan(math.pi * (generator.random() - 0.5))
+        steps = max(1, round(min(abs(jump), levels)))
+        forth, back = (steps, -steps) if jump > 0 else (-steps, steps)
+        target = self._stepped(level, forth)
+        return self._stepped(level, back) if target == level else target
+
+    def _stepped(self, level: int, steps: int) -> int:
+        return min(max(level + steps, 0), (self.levels or 1) - 1)
+
     def contains(self, value: Any) -> bool:
         """Say whether `value` is one that `decode` can give."""
         raise NotImplementedError
@@ -101,6 +120,7 @@ class _Number(Parameter):
 
     kind: str
     _log_level: Callable[[float], int]
+    _edges: tuple[float, float]
 
     def __init__(self, low: float, high: float, *, log: bool, step: float | None, when: Conditions | None) -> None:
         super().__init__(when)
@@ -122,13 +142,15 @@ class _Number(Parameter):
             self.decode = _logarithmic(low, high) if log else _linear(low, high)
         else:
             self.levels = _count_steps(low, high, step)
+            if log:
+                self._edges = self._log_edges()
             self.decode = self._grid_decoder(low, step, self.levels)
 
     def _grid_decoder(self, low: float, step: float, levels: int) -> Callable[[float], Any]:
         value = self._grid_value
         if not self.log:
             return lambda gene: value(min(int(gene * levels), levels - 1))
-        start, end = self._log_edges()
+        start, end = self._edges
 
         def level(gene: float) -> int:
             index = round((math.exp(start + gene * (end - start)) - low) / step) if gene < 1.0 else levels
@@ -143,14 +165,22 @@ class _Number(Parameter):
     def gene(self, level: int) -> float:
         if not self.log:
             return super().gene(level)
-        start, end = self._log_edges()
+        start, end = self._edges
         return float((math.log(self._grid_value(level)) - start) / (end - start))
 
     def border(self, level: int) -> float:
         if not self.log:
             return super().border(level)
-        start, end = self._log_edges()
+        start, end = self._edges
         return (math.log(self.low + (level + 0.5) * (self.step or 1)) - start) / (end - start)
+
+    def _stepped(self, level: int, steps: int) -> int:
+        if self.log:
+            target = self.level(min(max(self.gene(level) + steps / (self.levels or 1), 0.0), 1.0))
+            if target != level:
+                return target
+            steps = 1 if steps > 0 else -1
+        return super()._stepped(level, steps)
 
     def _log_edges(self) -> tuple[float, float]:
         """Half a step beyond both ends, so that the first and last value get a share like their neighbours'."""
@@ -173,7 +203,7 @@ class _Number(Parameter):
         if self.levels is None and self.log:
             return self._exact_gene(math.log(value / self.low) / math.log(self.high / self.low), value)
         if self.log:
-            start, end = self._log_edges()
+            start, end = self._edges
             return self._exact_gene((math.log(value) - start) / (end - start), value)
         return self._exact_gene((value - self.low) / (self.high - self.low), value)
 

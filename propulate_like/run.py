@@ -14,6 +14,7 @@ import msgspec
 
 from propulate_like import strict_yaml
 from propulate_like.budget import Budget
+from propulate_like.cells import Cells
 from propulate_like.coordination.census import Counts
 from propulate_like.differences import Difference, differences, joined
 from propulate_like.events import FORMAT, Died, Evaluated, Moved, Shape, Started
@@ -47,6 +48,8 @@ class Beginning(msgspec.Struct, frozen=True):
     """Ranks that died at the end of the session before, and took all others with them."""
     curves: list[Evaluated] = []
     promoted: list[Id] = []
+    met: bytes = b""
+    """What was evaluated of a space without continuous parameters, as `Cells.codes` has it."""
 
     @property
     def evaluations(self) -> int:
@@ -144,7 +147,9 @@ class Run:
         curves: list[tuple[float, int, Individual]] = []  # a heap, from which the oldest one goes first
         number = count()
         promoted: list[Id] = []  # those too whose higher rung failed, or has not ended
+        cells = Cells(self.space)
         for individual in recovery.individuals():
+            cells.meet(individual.genome)
             if individual.failed:
                 if individual.continues is not None:
                     promoted.append(individual.continues)
@@ -164,6 +169,8 @@ class Run:
                 best = individual
         deaths = recovery.died(died)
         unfinished = recovery.unfinished()
+        for started in unfinished:
+            cells.meet(started.genome)
         return Beginning(
             seed=self.config["seed"],
             statuses=recovery.statuses,
@@ -177,6 +184,7 @@ class Run:
             unfinished=unfinished,
             died=deaths,
             promoted=promoted + [started.continues for started in unfinished if started.continues is not None],
+            met=cells.codes,
         )
 
 

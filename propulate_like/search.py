@@ -336,6 +336,7 @@ class _Search:
         self.optimizer.begin(beginning.serials.get(self.optimizer.rank, 0), beginning.evaluations)
         for ident in beginning.promoted:
             self.optimizer.promoted(ident)
+        self.optimizer.meet(beginning.met)
         self.archipelago.settle(self.optimizer, beginning)
 
     def _worker(

@@ -9,6 +9,16 @@ from propulate_like import Choice, Float, Int, MixedGaussianProcess, Optimizer, 
 from propulate_like.cells import Cells
 
 GRID = Space({"kind": Choice("a", "b", "c"), "size": Int(1, 64, log=True), "width": Ordinal(16, 32, 64, 128)})
+SWITCHES = Space({f"s{index}": Choice("on", "off") for index in range(9)})
+NESTED = Space(
+    {
+        "kind": Choice("a", "b", "c"),
+        "depth": Int(1, 4, when={"kind": ["a", "b"]}),
+        "inner": Ordinal(1, 2, 3, when={"depth": [2, 3]}),
+        "only": Ordinal(7),
+        "rate": Int(1, 8, log=True, when={"kind": "c"}),
+    }
+)
 CONDITIONAL = Space(
     {
         "kind": Choice("a", "b"),
@@ -90,16 +100,68 @@ def test_a_cell_is_what_decodes_to_the_same_params():
     assert len(by_code) == len({params for (params,) in by_code.values()})
 
 
-def test_each_rank_owns_about_as_many():
-    ranks = [Cells(GRID, 7, rank, 8) for rank in range(8)]
-    owned = [sum(cells.fresh(genome) for genome in GRID_POINTS) for cells in ranks]
-    assert sum(owned) == len(GRID_POINTS)
-    assert min(owned) > 0.6 * len(GRID_POINTS) / 8
+@pytest.mark.parametrize("ranks", [2, 6, 8, 16])
+@pytest.mark.parametrize("space", [GRID, SWITCHES], ids=["grid", "switches"])
+def test_each_rank_owns_about_as_many(space, ranks):
+    everything = points(space)
+    owned = [sum(map(Cells(space, 7, rank, ranks).fresh, everything)) for rank in range(ranks)]
+    assert sum(owned) == len(everything)
+    assert min(owned) > 0.6 * len(everything) / ranks
 
 
-GRID_POINTS = {
-    tuple(genome)
-    for genome in itertools.product(
-        *[[parameter.gene(level) for level in range(parameter.levels)] for parameter in GRID.parameters]
-    )
-}
+@pytest.mark.parametrize("ranks", [1, 4, 16])
+@pytest.mark.parametrize("space", [GRID, SWITCHES, NESTED], ids=["grid", "switches", "nested"])
+def test_near_a_point_are_fresh_ones_that_differ_in_few_genes(space, ranks):
+    cells, generator = Cells(space, 3, ranks // 2, ranks), random.Random(1)
+    differing = []
+    for _ in range(20):
+        genome = space.canonical(space.sample(generator))
+        near = cells.near(genome, generator)
+        assert cells.fresh(near)
+        cells.meet(near)
+        assert not cells.fresh(near)
+        differing.append(sum(one != other for one, other in zip(genome, near, strict=True)))
+    assert sum(differing) / len(differing) < 2.5
+
+
+def test_every_cell_of_nested_conditions_is_evaluated_and_none_twice():
+    everything = {space_point(NESTED.decode(genome)) for genome in points(NESTED)}
+    for workers in (1, 3):
+        asked = search(NESTED, len(everything), 1, 0) if workers == 1 else alone(NESTED, workers)
+        assert len({space_point(one.params) for one in asked}) == len(asked)
+    assert {space_point(one.params) for one in search(NESTED, len(everything), 1, 1)} == everything
+
+
+def test_of_very_many_only_the_newest_are_remembered():
+    cells = Cells(GRID)
+    for code in range(350_000):
+        cells.meet_code(code)
+    assert len(cells.codes) <= 200_000 * 8
+    assert not any(cells.unmet(code) for code in range(250_001, 350_000))
+
+
+def test_another_one_learns_what_was_remembered():
+    one, other = Cells(GRID, 1), Cells(GRID, 2)
+    met = sorted(GRID_POINTS)[::3]
+    for genome in met:
+        one.meet(genome)
+    other.meet_codes(one.codes)
+    assert [genome for genome in sorted(GRID_POINTS) if not other.fresh(genome)] == met
+
+
+def alone(space, workers):
+    """Give a few that each of so many asks for, none of which hears of the others."""
+    optimizers = [Optimizer(space, workers=workers, rank=rank, seed=1) for rank in range(workers)]
+    return [optimizer.tell(optimizer.ask(), 1.0) for optimizer in optimizers for _ in range(5)]
+
+
+def space_point(params):
+    return tuple(sorted(params.items()))
+
+
+def points(space):
+    """Give a genome for each combination of levels."""
+    return set(itertools.product(*[[p.gene(level) for level in range(p.levels)] for p in space.parameters]))
+
+
+GRID_POINTS = points(GRID)

@@ -119,6 +119,30 @@ def evaluated(island, rank, serial, traits=(0.25,)):
     return Evaluated(pl.Id(island, rank, serial), float(serial), genome, (), "", 1.0, 2.0 + serial, traits)
 
 
+def test_a_killed_run_goes_on_without_evaluating_a_point_of_a_finite_space_twice(script, tmp_path, python):
+    path = script("""
+        import os, signal, sys, time
+        import propulate_like as pl
+        left = int(sys.argv[1])
+        def loss(a, b, c):
+            global left
+            left -= 1
+            time.sleep(0.001)
+            if not left:
+                os.kill(os.getpid(), signal.SIGKILL)
+            if (a + b) % 3 == 0:
+                raise ValueError(a)
+            return a * b + (c == "x")
+        space = {"a": pl.Int(1, 12), "b": pl.Ordinal(*range(10)), "c": pl.Choice(*"wxyz")}
+        pl.minimize(loss, space, evaluations=480, seed=0, run="run")
+    """)
+    assert python(path, 300, check=False).returncode < 0
+    assert 200 < len([*Run(tmp_path / "run").individuals()]) < 300
+    python(path, 0)
+    points = [tuple(one.params.items()) for one in Run(tmp_path / "run").individuals()]
+    assert len(points) == len(set(points)) == 480
+
+
 @pytest.mark.parametrize(("islands", "homes"), [(3, (0, 1, 2)), (2, (0, 1, 0)), (1, (0, 0, 0)), (4, (0, 1, 2))])
 def test_everyone_lives_on_exactly_one_place_of_each_island_however_many_there_are(islands, homes, tmp_path):
     search(tmp_path / "run", 1)

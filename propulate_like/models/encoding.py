@@ -12,7 +12,7 @@ from propulate_like.space import Space
 
 Array = npt.NDArray[np.float64]
 Levels = npt.NDArray[np.int64]
-Codes = npt.NDArray[np.uint64]
+Codes = npt.NDArray[np.int64]
 
 INACTIVE = 0.5
 
@@ -38,7 +38,7 @@ class Encoding:
         self._conditions = [
             (index, [(parent, list(values)) for parent, values in parents]) for index, parents in space.conditions
         ]
-        self._salts: Codes = np.array(salts(len(parameters)), dtype=np.uint64)
+        self._salts: Codes = np.array(salts(space), dtype=np.int64)
         widths = [1 if ordered else max(levels, 1) for ordered, levels in zip(self.ordered, self.levels, strict=True)]
         self.groups: npt.NDArray[np.intp] = np.repeat(np.arange(len(parameters)), widths)
         """The parameter that each coordinate belongs to."""
@@ -65,8 +65,7 @@ class Encoding:
 
     def codes(self, levels: Levels) -> Codes:
         """Give the codes of the cells of such rows; those of rows without one mean nothing."""
-        with np.errstate(over="ignore"):
-            codes: Codes = ((levels + 1).astype(np.uint64) * self._salts).sum(axis=1, dtype=np.uint64)
+        codes: Codes = levels @ self._salts
         return codes
 
     def coordinates(self, genomes: Array, levels: Levels) -> Array:

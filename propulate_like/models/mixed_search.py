@@ -21,7 +21,8 @@ _BEST, _FEW = 8, 5  # points that are mutated; those of them all of whose neighb
 _WIDEST, _NARROWEST, _JITTER = 3.2, 1e-3, 0.5  # of the region, in lengths
 _DRAWN, _MUTANTS, _LOCAL = 300, 300, 300  # candidates
 
-Fresh = Callable[[Codes], npt.NDArray[np.bool_]]
+Fresh = Callable[[Levels, Codes], npt.NDArray[np.bool_]]
+"""Says of cells, by their levels and codes, whether they may be proposed."""
 
 
 class MixedSearch:
@@ -90,7 +91,7 @@ class MixedSearch:
         codes = self._encoding.codes(levels)
         first = np.zeros(len(codes), dtype=bool)
         first[np.unique(codes, return_index=True)[1]] = True
-        return uncountable | (first & fresh(codes))
+        return uncountable | (first & fresh(levels, codes))
 
     def _kept(self, order: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
         if len(order) <= self._rows:

@@ -18,7 +18,7 @@ from propulate_like.propagators.selection import SelectBest, SelectRandom, Selec
 from propulate_like.space import Space
 
 _FEWEST, _MOST = 4, 40  # individuals to breed from
-_FEW = 5  # where no point comes twice: that alone keeps them apart
+_FEW = 5  # where no point comes twice: that alone keeps individuals apart
 _ALONE = 0.5  # of a rank's evaluations: at first, where there are many ranks, or once all have come to one point
 _ROUNDS = 3  # evaluations a gene that a search alone needs to be of use
 _NEAR = 1e-3  # of the range: where no gene of those to breed from is further from the best's, they are at one point
@@ -38,8 +38,8 @@ class Evolution(Propagator):
     point, by coordinate search from there and from elsewhere. `evaluations` are those of all ranks: where they are
     unknown, or too few, all begin together. They breed by pairs, by means of many, and by differential evolution; with
     `normal`, every fourth rank follows CMA-ES instead, which takes several times as long, and needs NumPy. One of
-    several islands, with that `share` of the ranks, breeds from half its share of individuals. Where the space has few
-    points, none of which is evaluated twice, a genetic chain begins at once and breeds from a few of the best.
+    several islands, with that `share` of the ranks, breeds from half its share of individuals. Where the space is
+    finite, and no point evaluated twice, a genetic chain begins at once and breeds from a few of the best.
     """
 
     takes = (0, None)
@@ -61,7 +61,7 @@ class Evolution(Propagator):
             self.reads |= CMAES(shared=among).reads
 
     def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
-        if breeding.cells is not None and breeding.cells.few:
+        if breeding.cells is not None and breeding.cells.finite:
             return self._among_few(individuals, breeding)
         workers, rank = breeding.workers, breeding.id.rank
         first = _ALONE * (1.0 - 1.0 / workers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from propulate_like import declarations
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from propulate_like.models.encoding import Codes
+    from propulate_like.models.encoding import Codes, Levels
     from propulate_like.models.mixed_search import MixedSearch
 
 _FEWEST = 4  # results that a model is made of
@@ -50,7 +51,7 @@ class MixedGaussianProcess(Propagator):
             self._search = self._begin(breeding)
         with one_thread():
             self._search.learn(points.genomes, points.losses, points.total)
-            genome = self._search.propose(lambda codes: _fresh(codes, breeding.cells))
+            genome = self._search.propose(partial(_fresh, breeding.cells))
         return [breeding.child(tuple(genome.tolist()), origin=self.name)]
 
     def _begin(self, breeding: Breeding) -> MixedSearch:
@@ -63,9 +64,11 @@ class MixedGaussianProcess(Propagator):
         return MixedSearch(Encoding(breeding.space), breeding.workers, self.rows, self.boldness, generator)
 
 
-def _fresh(codes: Codes, cells: Cells | None) -> npt.NDArray[np.bool_]:
+def _fresh(cells: Cells | None, levels: Levels, codes: Codes) -> npt.NDArray[np.bool_]:
     import numpy as np
 
-    if cells is None:
+    if cells is None or cells.exhausted:
         return np.ones(len(codes), dtype=bool)
-    return np.fromiter(map(cells.fresh_code, codes.tolist()), dtype=bool, count=len(codes))
+    fresh: npt.NDArray[np.bool_] = levels @ np.array(cells.strides) % cells.shares == cells.share
+    fresh[fresh] = np.fromiter(map(cells.unmet, codes[fresh].tolist()), dtype=bool)
+    return fresh

@@ -13,8 +13,6 @@ from propulate_like.parameters import Parameter
 from propulate_like.propagators.propagator import Breeding, Variation
 from propulate_like.space import Genome
 
-_STEP = 0.75  # of a Cauchy distribution, in levels
-
 
 class PointMutation(Variation):
     """Draws `count` different genes anew, uniformly; all of them where there are fewer."""
@@ -95,7 +93,8 @@ class SelfAdaptiveMutation(Variation):
     by sigma N(0, 1): Beyer and Schwefel 2002, Evolution strategies, section 4, with few genes at a time. Each of these
     genes is drawn anew instead with probability `redraw`, without which small steps win too early where there are many
     local optima. An ordered gene of few levels moves by a Cauchy step of scale 0.75 levels, and one of levels at all by
-    at least one; the gene of a Choice becomes another option.
+    at least one; the gene of a Choice becomes another option. In a finite space none is drawn anew, and the last of
+    them, or two where one does not suffice, change such that the point is fresh (see `Cells`).
     """
 
     traits = 1
@@ -122,6 +121,9 @@ class SelfAdaptiveMutation(Variation):
         sigma = min(max(inherited * math.exp(generator.gauss(0.0, self.learning_rate)), self.smallest), 1.0)
         genes = list(individual.genome)
         count = min(max(1, round(generator.expovariate(1.0 / self.genes))), len(genes))
+        if breeding.cells is not None and breeding.cells.finite:
+            genome = breeding.cells.near(individual.genome, generator, count)
+            return [self.derive(individual, genome, breeding, (sigma,))]
         for index in chosen(len(genes), count, generator):
             redraw = generator.random() < self.redraw
             genes[index] = generator.random() if redraw else moved(parameters[index], genes[index], sigma, generator)
@@ -130,30 +132,14 @@ class SelfAdaptiveMutation(Variation):
 
 def moved(parameter: Parameter, gene: float, sigma: float, generator: Random) -> float:
     """Give a gene near `gene`: a step of `sigma` where values are continuous, another value where they are not."""
-    levels = parameter.levels
-    if levels is None:
+    if parameter.levels is None:
         return _clipped(gene + generator.gauss(0.0, sigma))
-    if levels == 1:
-        return gene
-    index = parameter.level(gene)
-    if not parameter.ordered:
-        other = int(generator.random() * (levels - 1))
-        return parameter.gene(other + (other >= index))
-    if parameter.countable:
-        low, high = parameter.edges(index)
-        jump = _STEP * max(high - low, 1.0 / levels) * math.tan(math.pi * (generator.random() - 0.5))
-    else:
-        jump = generator.gauss(0.0, sigma)
-    return stepped(parameter, index, jump)
-
-
-def stepped(parameter: Parameter, level: int, jump: float) -> float:
-    """Give the gene of the level that lies so far up or down: at least the next one, of an end the one before it."""
-    target = parameter.level(_clipped(parameter.gene(level) + jump))
-    if target == level:
-        up = level == 0 or (jump > 0.0 and level < (parameter.levels or 1) - 1)
-        target = level + 1 if up else level - 1
-    return parameter.gene(target)
+    level = parameter.level(gene)
+    if parameter.ordered and not parameter.countable:
+        target = _clipped(gene + generator.gauss(0.0, sigma))
+        if parameter.level(target) != level:
+            return parameter.centered(target)
+    return parameter.gene(parameter.moved(parameter.level(gene), generator))
 
 
 def redrawn(genome: Genome, count: int, generator: Random) -> Genome:

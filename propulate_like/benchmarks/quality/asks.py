@@ -1,7 +1,7 @@
-"""How long an ask takes: python -m propulate_like.benchmarks.quality.asks [--only NAME ...].
+"""How long an ask takes: python -m propulate_like.benchmarks.quality.asks [--only NAME ...] [--workers 16].
 
-By propagator, number of parameters and results known, on one thread, in processor time. Sixteen workers share the
-search: between two asks a rank learns of sixteen results, and what it does to models is counted.
+By propagator, number of parameters and results known, on one thread, in processor time. Several workers share the
+search: between two asks a rank learns of a result of each, of sixteen at most, and what it does to models is counted.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from random import Random
 
 from propulate_like.individual import Id, Individual, Outcome
 from propulate_like.optimizer import Optimizer
-from propulate_like.parameters import Choice, Float, Int
+from propulate_like.parameters import Choice, Float, Int, Ordinal, Parameter
 from propulate_like.propagators import (
     CMAES,
     CoordinateSearch,
@@ -29,12 +29,13 @@ from propulate_like.propagators import (
 from propulate_like.propagators.evolution import genetic_chain
 from propulate_like.space import Space
 
-WORKERS = 16
+_MOST = 16  # results between two asks
 DIMENSIONS, HISTORIES = (2, 5, 10, 20), (100, 1_000, 10_000)
 _DEAR, _CHEAP = 60.0, 1e-6  # seconds an evaluation
 
 PROPAGATORS: dict[str, tuple[Callable[[], Propagator | str], float]] = {
     "auto, evaluations of 1 us": (lambda: "auto", _CHEAP),
+    "auto, finite space, 1 us": (lambda: "auto", _CHEAP),
     "auto, evaluations of 10 ms": (lambda: "auto", 0.01),
     "auto, evaluations of 60 s": (lambda: "auto", _DEAR),
     "auto, mixed space, 60 s": (lambda: "auto", _DEAR),
@@ -48,11 +49,12 @@ PROPAGATORS: dict[str, tuple[Callable[[], Propagator | str], float]] = {
 }
 
 
-def milliseconds(name: str, dimension: int, history: int, asks: int = 48) -> float:
-    """Give the mean time of an ask, with what learning sixteen results before it takes."""
+def milliseconds(name: str, dimension: int, history: int, workers: int, asks: int = 48) -> float:
+    """Give the mean time of an ask, with what learning others' results before it takes."""
     make, seconds = PROPAGATORS[name]
-    space = _space(dimension, mixed="mixed" in name)
-    optimizer = Optimizer(space, propagator=make(), workers=WORKERS, evaluations=2 * history, seed=0)
+    space = _space(dimension, name)
+    optimizer = Optimizer(space, propagator=make(), workers=workers, evaluations=2 * history, seed=0)
+    known = min(workers, _MOST)
     generator = Random(0)
     serial = 0
 
@@ -63,11 +65,11 @@ def milliseconds(name: str, dimension: int, history: int, asks: int = 48) -> flo
     def others() -> None:
         nonlocal serial
         serial += 1
-        for rank in range(1, WORKERS):
+        for rank in range(1, known):
             near = tuple(min(max(generator.gauss(0.4, 0.2), 0.0), 1.0) for _ in range(dimension))
             learn(Individual(Id(0, rank, serial), near, space))
 
-    while serial * WORKERS < history:
+    while serial * known < history:
         others()
         learn(Individual(Id(0, 0, 10**6 + serial), space.sample(generator), space))
     spent = 0.0
@@ -81,8 +83,12 @@ def milliseconds(name: str, dimension: int, history: int, asks: int = 48) -> flo
     return 1e3 * spent / asks
 
 
-def _space(dimension: int, *, mixed: bool) -> Space:
-    kinds = (Float(0.0, 1.0), Int(1, 8), Choice("a", "b", "c")) if mixed else (Float(0.0, 1.0),)
+def _space(dimension: int, name: str) -> Space:
+    kinds: tuple[Parameter, ...] = (Float(0.0, 1.0),)
+    if "mixed" in name:
+        kinds = (Float(0.0, 1.0), Int(1, 8), Choice("a", "b", "c"))
+    elif "finite" in name:
+        kinds = (Int(1, 128, log=True), Choice("a", "b", "c"), Ordinal(16, 32, 64, 128), Choice("yes", "no"))
     return Space({f"x{index}": kinds[index % len(kinds)] for index in range(dimension)})
 
 
@@ -90,13 +96,15 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=PROPAGATORS, metavar="NAME", default=list(PROPAGATORS))
+    parser.add_argument("--workers", type=int, default=16)
     chosen = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    print(f"milliseconds an ask; Python {platform.python_version()}, {len(os.sched_getaffinity(0))} cores\n")
-    columns = [f"{dimension}-d, {history:,}" for dimension in DIMENSIONS for history in HISTORIES]
+    print(f"milliseconds an ask, {chosen.workers} workers; Python {platform.python_version()}\n")
+    sizes = [(dimension, history) for dimension in DIMENSIONS for history in HISTORIES]
+    columns = [f"{dimension}-d, {history:,}" for dimension, history in sizes]
     print(f"| | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}")
     for name in chosen.only:
-        times = [milliseconds(name, dimension, history) for dimension in DIMENSIONS for history in HISTORIES]
+        times = [milliseconds(name, *size, chosen.workers) for size in sizes]
         print(f"| {name} | {' | '.join(_written(each) for each in times)} |", flush=True)
 
 
