@@ -67,7 +67,7 @@ def test_where_a_region_fails_it_finds_the_best_beside_it():
 
     asked = search(TABLE, loss, 80, 0)
     assert least(asked) < 1.2
-    assert sum(one.failed for one in asked[40:]) < sum(one.failed for one in asked[:40])
+    assert sum(one.failed for one in asked) < 20  # half of all points fail
 
 
 def test_where_only_the_ends_of_a_range_succeed_it_finds_them():

@@ -245,7 +245,8 @@ class TestInitialization:
         options = Counter(MIXED.decode(genome)["c"] for genome in first[1:])
         assert sorted(options) == ["a", "b", "c", "d"]
         assert set(options.values()) == {15, 16}
-        assert all(0.2 <= gene <= 0.8 for genome in first for gene in genome[1:])
+        assert all(0.2 <= gene <= 0.8 for genome in first for gene in genome[2:])
+        assert {MIXED.decode(genome)["o"] for genome in first} == set(range(10))
         assert all(min(gene) < 0.02 and max(gene) > 0.98 for gene in zip(*second, strict=True))
 
     def test_restart_replaces_the_newborn_with_the_given_probability(self, breeding):
