@@ -13,6 +13,7 @@ _REDRAWN = 0.2  # of the changes of ordered parameters are to any value
 _CHANGES = 1.5  # mean of the number of parameters that a mutant changes
 _SPREAD = 0.75  # of a Cauchy step, in levels
 _LOW, _HIGH = math.log(0.002), math.log(0.3)  # the logarithms of steps of continuous parameters
+_SHAKEN = 0.7  # share of the changed points whose continuous parameters all take a step besides
 
 
 def drawn(encoding: Encoding, count: int, generator: np.random.Generator) -> Array:
@@ -21,7 +22,10 @@ def drawn(encoding: Encoding, count: int, generator: np.random.Generator) -> Arr
 
 
 def neighbours(encoding: Encoding, genomes: Array, generator: np.random.Generator) -> Array:
-    """Give all that differ from one of these in one parameter; of continuous and fine ones, some near and far."""
+    """Give all that differ from one of these in one parameter; of continuous and fine ones, some near and far.
+
+    Most take a step in their continuous parameters besides.
+    """
     rows = []
     for index, count in enumerate(encoding.levels):
         for genome in genomes:
@@ -31,11 +35,11 @@ def neighbours(encoding: Encoding, genomes: Array, generator: np.random.Generato
             changed = np.repeat(genome[None, :], len(values), axis=0)
             changed[:, index] = values
             rows.append(changed)
-    return np.concatenate(rows)
+    return _shaken(encoding, np.concatenate(rows), generator)
 
 
 def mutants(encoding: Encoding, genomes: Array, count: int, generator: np.random.Generator) -> Array:
-    """Change a few parameters of points drawn from these."""
+    """Change a few parameters of points drawn from these; most take a step in all continuous ones besides."""
     parents = genomes[generator.integers(len(genomes), size=count)]
     width = parents.shape[1]
     changes = np.clip(np.rint(generator.exponential(_CHANGES, size=count)), 1, width)
@@ -49,7 +53,8 @@ def mutants(encoding: Encoding, genomes: Array, count: int, generator: np.random
     )
     near = np.clip(parents + steps, 0.0, 1.0)
     redrawn = ~encoding.ordered | (generator.random(parents.shape) < _REDRAWN)
-    return np.where(order < changes[:, None], np.where(redrawn, anywhere, near), parents)
+    changed = np.where(order < changes[:, None], np.where(redrawn, anywhere, near), parents)
+    return _shaken(encoding, changed, generator)
 
 
 def around(encoding: Encoding, genome: Array, half: Array, count: int, generator: np.random.Generator) -> Array:
@@ -64,6 +69,13 @@ def around(encoding: Encoding, genome: Array, half: Array, count: int, generator
     shares = generator.choice([1.0, 0.5, min(1.0, 2.0 / width)], size=(count, 1))
     chances = np.where(encoding.ordered, shares, np.minimum(shares, np.minimum(half / 2.0, 0.5)))
     return np.where(generator.random((count, width)) < chances, moved, genome)
+
+
+def _shaken(encoding: Encoding, rows: Array, generator: np.random.Generator) -> Array:
+    """Move the continuous genes of most rows: where a loss is rough, values tried before are the least promising."""
+    scales = np.exp(generator.uniform(_LOW, _HIGH, size=(len(rows), 1)))
+    moved = (generator.random((len(rows), 1)) < _SHAKEN) & (encoding.levels == 0)
+    return np.where(moved, np.clip(rows + scales * generator.standard_normal(rows.shape), 0.0, 1.0), rows)
 
 
 def _stepped(encoding: Encoding, index: int, gene: float, generator: np.random.Generator) -> Array:

@@ -43,6 +43,7 @@ class MixedSearch:
         self._region = Region(max(count, workers), _WIDEST, _NARROWEST, _JITTER)
         self._fitted = self._learnt = 0
         self._best: Array = np.empty((0, count))
+        self._known: set[bytes] = set()
 
     def learn(self, genomes: Array, losses: Array, total: int) -> None:
         """Take in all that is known, in canonical form, of `total` points that there ever were; NaN is a failure."""
@@ -51,6 +52,7 @@ class MixedSearch:
             return
         self._learnt = total
         self._region.learn(losses[-new:].tolist())
+        self._known.update(row.tobytes() for row in genomes[-new:])
         order = np.argsort(losses, kind="stable")  # failures come last
         self._best = genomes[order[:_BEST]]
         kept = self._kept(order)
@@ -67,7 +69,7 @@ class MixedSearch:
         """Give the most promising candidate whose cell is `fresh`; if none is, the most promising of all."""
         encoding, generator = self._encoding, self._generator
         genomes, levels = encoding.canonical(np.concatenate(list(self._candidates())))
-        kept = self._fresh(levels, fresh)
+        kept = self._fresh(genomes, levels, fresh)
         if kept.any():
             genomes, levels = genomes[kept], levels[kept]
         mean, deviation = self._model.predict(encoding.coordinates(genomes, levels))
@@ -83,15 +85,18 @@ class MixedSearch:
         lengths = np.maximum.reduceat(self._model.lengths, np.flatnonzero(np.diff(encoding.groups, prepend=-1)))
         yield candidates.around(encoding, best[0], self._region.half(lengths, generator), _LOCAL, generator)
 
-    def _fresh(self, levels: Levels, fresh: Fresh) -> npt.NDArray[np.bool_]:
-        """Say which rows may be proposed: one of each fresh cell, and all that have none."""
+    def _fresh(self, genomes: Array, levels: Levels, fresh: Fresh) -> npt.NDArray[np.bool_]:
+        """Say which rows may be proposed: one of each fresh cell, and all that have none and are not known."""
         uncountable = ~self._encoding.countable(levels)
+        unknown = [row.tobytes() not in self._known for row in genomes[uncountable]]
         if uncountable.all():
-            return uncountable
+            return np.array(unknown)
         codes = self._encoding.codes(levels)
         first = np.zeros(len(codes), dtype=bool)
         first[np.unique(codes, return_index=True)[1]] = True
-        return uncountable | (first & fresh(levels, codes))
+        kept = first & fresh(levels, codes)
+        kept[uncountable] = unknown
+        return kept
 
     def _kept(self, order: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
         if len(order) <= self._rows:

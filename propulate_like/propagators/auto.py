@@ -50,7 +50,7 @@ class Auto(Propagator):
 
     def __init__(self, evaluations: int | None = None, share: float = 1.0) -> None:
         """ValueError where `evaluations` is below 1 or `share` not in (0, 1]."""
-        self._centered, self._uniform = CenteredInitialization(), UniformInitialization()
+        self._initial = CenteredInitialization()
         self._cheapest = Evolution(evaluations, share, normal=False)
         self._cheap = Evolution(evaluations, share)
         self.evaluations, self.share = self._cheap.evaluations, self._cheap.share
@@ -61,7 +61,7 @@ class Auto(Propagator):
             _Expert(chain, 0.15, 20.0),
             _Expert(CMAES(), 0.25, 150.0),
         )
-        self._mixed = (_Expert(MixedGaussianProcess(), 0.93), _Expert(self._uniform, 0.07))
+        self._mixed = (_Expert(MixedGaussianProcess(), 0.93), _Expert(UniformInitialization(), 0.07))
         self.traits = chain.traits
         self.reads = MODELED
         self._asks = 0
@@ -70,8 +70,7 @@ class Auto(Propagator):
 
     def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
         if not len(individuals):
-            initial = self._centered if _continuous(breeding.space) else self._uniform
-            return initial(individuals, breeding)
+            return self._initial(individuals, breeding)
         if breeding.last is not None and breeding.last.has_loss:
             self._times.append(breeding.last.seconds)
         if self._asks % _LOOKS == 0:

@@ -10,6 +10,7 @@ from typing import Any
 from propulate_like import declarations
 from propulate_like.individual import Individual
 from propulate_like.propagators.propagator import Breeding, Propagator
+from propulate_like.space import Float, Int
 
 _STRATA = 8  # of a Latin hypercube around the center, at least
 
@@ -61,7 +62,8 @@ class CenteredInitialization(Propagator):
     """The center of the unit cube, and around it Latin hypercubes, of which each rank takes one point.
 
     Good values lie near the middle of a range oftener than near its ends: Cauwet et al. 2020, Fully parallel
-    hyperparameter search: reshaped space-filling. `spread` is the share of each range that points lie in.
+    hyperparameter search: reshaped space-filling. `spread` is the share of the range of a Float or Int that the points
+    of the first one lie in; later ones cover all. Options are as frequent as each other.
     """
 
     takes = (0, None)
@@ -78,9 +80,10 @@ class CenteredInitialization(Propagator):
         block, row = divmod(serial * breeding.workers + rank, size)
         design = Random(f"{breeding.seed}/{block}")  # the same on every rank
         genome = []
-        for _ in breeding.space:
+        for parameter in breeding.space.parameters:
             strata = design.sample(range(size), size)
-            genome.append(0.5 + self.spread * ((strata[row] + design.random()) / size - 0.5))
+            spread = self.spread if block == 0 and isinstance(parameter, Float | Int) else 1.0
+            genome.append(0.5 + spread * ((strata[row] + design.random()) / size - 0.5))
         return [breeding.child(tuple(genome), origin=self.name)]
 
 

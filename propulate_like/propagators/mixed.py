@@ -10,6 +10,7 @@ from propulate_like import declarations
 from propulate_like.cells import Cells
 from propulate_like.individual import Individual
 from propulate_like.population import MODELED
+from propulate_like.propagators.initialization import CenteredInitialization
 from propulate_like.propagators.propagator import Breeding, Propagator
 
 if TYPE_CHECKING:
@@ -26,13 +27,15 @@ class MixedGaussianProcess(Propagator):
     """The point where a Gaussian process over parameters of any kind expects the lowest loss.
 
     It learns from all results that its rank knows, of these the best two thirds of `rows` and the newest. The lower its
-    `boldness`, the nearer to the best ones it stays. It takes a few milliseconds; random points come first.
+    `boldness`, the nearer to the best ones it stays. It takes a few milliseconds. The first points are a centered
+    design's.
     """
 
     takes = (0, None)
     reads = MODELED
+    initial = CenteredInitialization()
 
-    def __init__(self, rows: int = 100, boldness: float = 1.0) -> None:
+    def __init__(self, rows: int = 100, boldness: float = 0.5) -> None:
         """ValueError where `rows` is below 8 or `boldness` below 0."""
         self.rows = declarations.whole("rows", rows, 8)
         self.boldness = declarations.number("boldness", boldness)
@@ -46,7 +49,7 @@ class MixedGaussianProcess(Propagator):
 
         points = Points.of(individuals)
         if np.count_nonzero(np.isfinite(points.losses)) < _FEWEST:
-            return [breeding.child(breeding.space.sample(breeding.generator), origin=self.name)]
+            return self.initial(individuals, breeding)
         if self._search is None:
             self._search = self._begin(breeding)
         with one_thread():

@@ -67,7 +67,22 @@ def test_where_a_region_fails_it_finds_the_best_beside_it():
 
     asked = search(TABLE, loss, 80, 0)
     assert least(asked) < 1.2
-    assert sum(one.failed for one in asked[40:]) < sum(one.failed for one in asked[:40])
+    assert sum(one.failed for one in asked) < 20  # half of all points fail
+
+
+def test_where_only_the_ends_of_a_range_succeed_it_finds_them():
+    def loss(params):
+        return params["x"] if params["x"] > 0.93 else math.nan
+
+    space = Space({"x": Float(0, 1), "kind": Choice("a", "b")})
+    asked = search(space, loss, 100, 0)
+    assert sum(not one.failed for one in asked[50:]) > 25
+
+
+def test_no_point_is_evaluated_twice_where_some_parameters_are_continuous():
+    space = Space({"kind": Choice(*"abcdef"), "x": Float(0, 1)})
+    asked = search(space, lambda params: ord(params["kind"]), 80, 0)
+    assert len({one.genome for one in asked}) == 80
 
 
 @pytest.mark.parametrize(

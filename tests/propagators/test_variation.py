@@ -9,6 +9,7 @@ import pytest
 
 from propulate_like import (
     Breeding,
+    CenteredInitialization,
     Choice,
     Float,
     GaussianMutation,
@@ -251,6 +252,20 @@ class TestInitialization:
         assert len(set(points(1))) == 16
         assert points(1) == points(1)
         assert not set(points(1)) & set(points(2))
+
+    def test_a_centered_design_begins_near_the_middle_takes_options_alike_and_then_covers_all(self):
+        def points(serial):
+            breedings = [Breeding(MIXED, Random(0), Id(0, rank, serial), workers=64, seed=1) for rank in range(64)]
+            return [CenteredInitialization(0.6)([], breeding)[0].genome for breeding in breedings]
+
+        first, second = points(0), points(1)
+        assert first[0] == (0.5,) * 4
+        options = Counter(MIXED.decode(genome)["c"] for genome in first[1:])
+        assert sorted(options) == ["a", "b", "c", "d"]
+        assert set(options.values()) == {15, 16}
+        assert all(0.2 <= gene <= 0.8 for genome in first for gene in genome[2:])
+        assert {MIXED.decode(genome)["o"] for genome in first} == set(range(10))
+        assert all(min(gene) < 0.02 and max(gene) > 0.98 for gene in zip(*second, strict=True))
 
     def test_restart_replaces_the_newborn_with_the_given_probability(self, breeding):
         (child,) = PointMutation()([ZEROS], breeding)
