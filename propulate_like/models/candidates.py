@@ -48,10 +48,9 @@ def mutants(encoding: Encoding, genomes: Array, count: int, generator: np.random
     scales = np.exp(generator.uniform(_LOW, _HIGH, size=(count, 1)))
     jumps = _SPREAD * generator.standard_cauchy(parents.shape)
     whole = np.sign(jumps) * np.clip(np.abs(np.rint(jumps)), 1, None)
-    steps = np.where(
-        encoding.levels > 0, whole / np.maximum(encoding.levels, 1), scales * generator.standard_normal(parents.shape)
-    )
-    near = np.clip(parents + steps, 0.0, 1.0)
+    near = np.clip(parents + scales * generator.standard_normal(parents.shape), 0.0, 1.0)
+    for index in np.flatnonzero(encoding.ordered & (encoding.levels > 1)).tolist():
+        near[:, index] = encoding.stepped(index, parents[:, index], whole[:, index])
     redrawn = ~encoding.ordered | (generator.random(parents.shape) < _REDRAWN)
     changed = np.where(order < changes[:, None], np.where(redrawn, anywhere, near), parents)
     return _shaken(encoding, changed, generator)
@@ -83,7 +82,7 @@ def _stepped(encoding: Encoding, index: int, gene: float, generator: np.random.G
     count = int(encoding.levels[index])
     scales = np.exp(generator.uniform(_LOW, _HIGH, size=_NEIGHBOURS // 2))
     steps = scales * generator.standard_normal(_NEIGHBOURS // 2)
+    stepped = [np.clip(gene + steps, 0.0, 1.0), generator.random(2)]
     if count:
-        steps = np.concatenate([steps, np.array([-2.0, -1.0, 1.0, 2.0]) / count])
-    stepped: Array = np.clip(gene + steps, 0.0, 1.0)
-    return np.concatenate([stepped, generator.random(2)])
+        stepped.append(encoding.stepped(index, np.full(4, gene), np.array([-2.0, -1.0, 1.0, 2.0])))
+    return np.concatenate(stepped)

@@ -63,6 +63,15 @@ class Encoding:
         found = np.array([self._parameters[index].level(gene) for gene in genomes[:, index].tolist()], dtype=np.int64)
         return np.where(levels[:, index] < 0, -1, found)
 
+    def stepped(self, index: int, genes: Array, steps: Array) -> Array:
+        """Give genes of a parameter, moved by so many levels of mean width: to another level, if there is one."""
+        centers, borders = self.genes[index], self._borders[index]
+        levels = np.searchsorted(borders, genes, side="right")
+        targets = np.searchsorted(borders, np.clip(centers[levels] + steps / len(centers), 0.0, 1.0), side="right")
+        targets = np.where(targets == levels, levels + np.sign(steps).astype(np.int64), targets)
+        stepped: Array = centers[np.clip(targets, 0, len(centers) - 1)]
+        return stepped
+
     def codes(self, levels: Levels) -> Codes:
         """Give the codes of the cells of such rows; those of rows without one mean nothing."""
         codes: Codes = levels @ self._salts

@@ -57,3 +57,17 @@ def test_two_options_are_one_apart_and_the_ends_of_a_number_too():
     genomes = [space.encode({"kind": kind, "width": width}) for kind, width in [("a", 1), ("b", 1), ("a", 5), ("a", 2)]]
     rows = encoding.coordinates(*encoding.canonical(np.array(genomes)))
     assert np.linalg.norm(rows[1:] - rows[0], axis=1) == pytest.approx([1.0, 1.0, 0.25])
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_steps_lead_to_other_levels_the_nearest_at_least(log):
+    encoding = Encoding(Space({"n": Int(1, 500, log=log)}))
+    genes = encoding.genes[0][[0, 1, 2, 9, 498, 499]]
+    up, down = (
+        encoding.canonical(encoding.stepped(0, genes, np.full(6, step))[:, None])[1][:, 0].tolist()
+        for step in (1.0, -1.0)
+    )
+    assert up[:4] == [1, 2, 3, 10]
+    assert down[:4] == [0, 0, 1, 8]
+    assert up[5] == 499
+    assert down[4] == (497 if not log else pytest.approx(492, abs=5))
