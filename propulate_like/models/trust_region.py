@@ -7,14 +7,14 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from propulate_like.models.gaussian_process import GaussianProcess, Prior, warped
+from propulate_like.models.gaussian_process import GaussianProcess, Prior, doubted
 from propulate_like.models.region import Region
 
 Array = npt.NDArray[np.float64]
 
 _WIDEST, _NARROWEST, _JITTER = 1.6, 1e-8, 0.3  # of the region, in lengths
 _MOST = 300  # points that the process learns from
-_WARPED_ABOVE = 0.4  # quantile of the losses
+_DOUBTED_ABOVE = 0.4  # quantile of the losses
 _OPTIMISM = 0.4  # standard deviations
 _REFITTED = 0.4  # new points, as a share of those known
 _CANDIDATES, _REFINED = 450, 150
@@ -57,7 +57,7 @@ class TrustRegion:
             refined, refined_value = self._least(np.clip(chosen + steps, low, high), optimism)
             if refined_value < value:
                 chosen, value = refined, refined_value
-        return chosen
+        return self._process.descend(chosen, low, high, optimism)
 
     def _model(self, points: Array, losses: Array, best: Array, new: int) -> None:
         """Condition the process on the rows nearest to the best, in its own metric; refit it from time to time."""
@@ -68,13 +68,13 @@ class TrustRegion:
             squares = np.sum(((points - best) / self._process.lengths) ** 2, axis=1)
             near = np.sort(np.argpartition(squares, self._known - 1)[: self._known])
             points, losses = points[near], losses[near]
-        targets = warped(losses, _WARPED_ABOVE)
+        targets, doubts = doubted(losses, _DOUBTED_ABOVE)
         self._unfitted += new
         if not self._fitted or self._unfitted >= _REFITTED * min(self._fitted, self._known):
-            self._process.fit(points, targets, best)
+            self._process.fit(points, targets, best, doubts=doubts)
             self._fitted, self._unfitted = count, 0
         else:
-            self._process.condition(points, targets, best)
+            self._process.condition(points, targets, best, doubts)
 
     def _candidates(self, best: Array, low: Array, high: Array, generator: np.random.Generator) -> Array:
         """Draw points of the region: some differ from the best in all coordinates, some in half, some in about two."""

@@ -5,7 +5,7 @@ import pytest
 
 from propulate_like.models import quadratic
 from propulate_like.models.basins import Basins
-from propulate_like.models.gaussian_process import GaussianProcess, Prior, warped
+from propulate_like.models.gaussian_process import GaussianProcess, Prior, doubted, warped
 from propulate_like.models.region import Region
 from propulate_like.models.trust_region import TrustRegion
 
@@ -65,11 +65,39 @@ class TestGaussianProcess:
         process.fit(points, points[:, 1], points[0])
         assert process.lengths[1] == process.lengths[2] != process.lengths[0]
 
+    @pytest.mark.parametrize("optimism", [0.0, 1.0])
+    def test_descends_to_where_the_loss_may_be_lowest(self, generator, optimism):
+        points, others = generator.random((40, 3)), generator.random((2000, 3))
+        process = self.process(3)
+        process.fit(points, bowl(points, rotated(3, 10.0)), points[0])
+        low, high = np.full(3, 0.1), np.full(3, 0.9)
+        index, _ = process.lowest(np.clip(others, low, high), optimism)
+        began = np.clip(others, low, high)[index]
+        ended = process.descend(began, low, high, optimism)
+        means, deviations = process.predict(np.array([began, ended]))
+        before, after = means - optimism * deviations
+        assert after < before
+        assert ((ended >= low) & (ended <= high)).all()
+
+    def test_learns_a_bowl_in_many_dimensions_from_few_points(self, generator):
+        points, others = generator.random((40, 20)), generator.random((100, 20))
+        process = GaussianProcess(np.arange(20), Prior((0.0, 0.5)))
+        process.fit(points, bowl(points, np.eye(20)), points[0])
+        errors = process.predict(others)[0] - bowl(others, np.eye(20))
+        assert errors.std() < 0.7 * bowl(others, np.eye(20)).std()  # 0.94 where all quadratics are equally likely
+
+    def test_high_losses_are_doubted_in_proportion(self):
+        targets, doubts = doubted(np.array([0.0, 1.0, 2.0, 3.0, 100.0, 1e300]), 0.4)
+        assert np.isfinite(targets).all()
+        assert (np.diff(targets) > 0).all()
+        assert (doubts[:3] == 0).all()
+        assert (np.diff(doubts[2:]) > 0).all()
+
     @pytest.mark.parametrize("losses", [[1.0, 1.0, 1.0], [0.0, 1e-300, 1e300], [5.0, -3.0, 2.0]])
     def test_targets_are_finite_and_keep_the_order(self, losses):
-        targets = warped(np.array(losses), 0.4)
-        assert np.isfinite(targets).all()
-        assert all(np.diff(targets[np.argsort(losses)]) >= 0)
+        for targets in (warped(np.array(losses), 0.4), doubted(np.array(losses), 0.4)[0]):
+            assert np.isfinite(targets).all()
+            assert all(np.diff(targets[np.argsort(losses)]) >= 0)
 
 
 class TestQuadraticModel:
