@@ -128,14 +128,17 @@ class Population(Sequence[Individual]):
     @property
     def points(self) -> Points:
         """What this rank knows as arrays, from the first time on that they are asked for."""
-        if self._points is None:
-            from propulate_like.points import Points
+        if self._points is not None:
+            return self._points
+        from propulate_like.points import Points
 
-            self._points = Points(max(self.reads.points, 1), self._forgotten)
-            for individual in sorted((*self._failed, *self._ranked), key=lambda one: (one.id.serial, one.id.rank)):
-                self._points.add(individual)
+        points = Points(self.reads.points or max(len(self), 1), self._forgotten)
+        for individual in sorted((*self._failed, *self._ranked), key=lambda one: (one.id.serial, one.id.rank)):
+            points.add(individual)
+        if self.reads.points:  # otherwise they are for once, until it is said that more will be read
+            self._points = points
             self._failed.clear()
-        return self._points
+        return points
 
     def fail(self, individual: Individual) -> None:
         """Learn that an evaluation came to nothing."""

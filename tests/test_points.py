@@ -73,6 +73,17 @@ def test_a_model_goes_on_learning_when_old_points_are_forgotten():
     assert optimizer.best.loss < 1e-6
 
 
+def test_points_that_are_read_for_once_are_those_of_all_that_is_known():
+    population = Population(Reads(best=5))
+    for number in range(9):
+        population.add(one(number, loss=float(number)))
+    assert len(population.points) == 5
+    population.read(Reads(best=50, points=50))
+    for number in range(9, 20):
+        population.add(one(number, loss=float(number)))
+    assert len(population.points) == 16
+
+
 def test_nothing_is_kept_as_points_where_no_model_reads_them():
     chain = Chain(SelectBest(4), SelectRandom(1), PointMutation(1))
     optimizer = Optimizer(SPACE, propagator=chain, seed=0)

@@ -28,6 +28,15 @@ class TestGaussianProcess:
     def process(self, dimension, **options):
         return GaussianProcess(np.arange(dimension), Prior((np.log(0.5), 1.0)), **options)
 
+    def test_rows_that_are_alike_have_a_model_still(self):
+        process = GaussianProcess(np.arange(2), Prior((5.0, 0.01), noise=(-40.0, 0.01)))
+        points = np.repeat([[0.1, 0.5], [0.9, 0.5]], 200, axis=0)
+        process.condition(points, np.repeat([1.0, -1.0], 200), points[-1])
+        means, deviations = process.predict(np.array([[0.1, 0.5], [0.9, 0.5]]))
+        assert means[0] > 0.9
+        assert means[1] < -0.9
+        assert np.all(np.isfinite(deviations))
+
     def test_gradient_is_that_of_the_objective(self, generator):
         points = generator.random((40, 3))
         targets, process = warped(bowl(points, np.eye(3)), 0.4), self.process(3)
