@@ -312,5 +312,10 @@ def _unevenness(counts: Sequence[int], strides: Sequence[int], ranks: int) -> fl
 
 
 def _leveling(parameter: Parameter) -> Callable[[float], int]:
-    """Give what says of a gene which level it stands for."""
-    return parameter.level if parameter.countable else lambda _gene: _UNCOUNTABLE
+    """Give what says of a gene which level it stands for: that of most parameters is quick."""
+    if not parameter.countable:
+        return lambda _gene: _UNCOUNTABLE
+    if getattr(parameter, "log", False):
+        return parameter.level
+    count = parameter.levels or 1
+    return lambda gene: int(gene * count) if gene < 1.0 else count - 1
