@@ -173,7 +173,10 @@ class Optimizer:
         return evaluated
 
     def absorb(self, individual: Individual) -> bool:
-        """Learn of an evaluated individual, this rank's or another's; say whether others that search may need it."""
+        """Learn of an evaluated individual, this rank's or another's; say whether others that search may need it.
+
+        In a space whose points can be listed they need all, so as not to evaluate them again.
+        """
         if individual.id.rank == self.rank:
             self._last = individual
             if individual.id.island == self.island:
@@ -189,7 +192,7 @@ class Optimizer:
             self.best = individual
         if self._ladder is not None:
             self._ladder.add(individual)
-        return self.population.add(individual)
+        return self.population.add(individual) or (self._cells is not None and self._cells.few)
 
 
 _AGAIN = 4
