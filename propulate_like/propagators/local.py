@@ -42,6 +42,8 @@ class LocalModel(Propagator, abstract=True):
         self._seen = [0, 0]  # how many points there were when each proposed last
 
     def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+        if len(individuals) < _FEWEST:
+            return self.initial(individuals, breeding)
         import numpy as np
 
         from propulate_like.models.basins import Basins

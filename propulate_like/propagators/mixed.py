@@ -42,6 +42,8 @@ class MixedGaussianProcess(Propagator):
         self._search: MixedSearch | None = None
 
     def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+        if len(individuals) < _FEWEST:
+            return self.initial(individuals, breeding)
         import numpy as np
 
         from propulate_like.models.threads import one_thread
