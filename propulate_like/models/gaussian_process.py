@@ -15,6 +15,7 @@ _BEND, _BOWL = 0.3, 5.0  # of the trend's kernel, (1 + .3 u.v)^2 + 5 u.u v.v: a 
 _ROOT5 = math.sqrt(5.0)
 _DESCENT = 20  # steps
 _JITTER = 1e-9  # variance that is added where rows are alike, as a share of the first one's
+_SETTLED = 1e-5  # gain of a step, as a share of the logarithm of the likelihood, below which a fit ends
 _DOUBT = 0.1  # of high losses: a standard deviation, as a share of what they exceed the others by
 _HIGHEST = 1e9  # multiple of the low losses' range that still counts
 _LENGTHS = (math.log(0.005), math.log(30.0))
@@ -74,7 +75,7 @@ class GaussianProcess:
             jac=True,
             method="L-BFGS-B",
             bounds=bounds,
-            options={"maxiter": steps, "maxfun": 2 * steps},
+            options={"maxiter": steps, "maxfun": 2 * steps, "ftol": _SETTLED},
         )
         if np.all(np.isfinite(found.x)):
             self.parameters = found.x
@@ -195,15 +196,15 @@ class GaussianProcess:
         value += 0.5 * float(self._weights @ off**2)
         outer = 0.5 * inverse - (0.5 * count / fit) * np.outer(solved, solved)
         root = np.sqrt(5.0 * squares)
-        slopes = outer * ((5.0 / 3.0) * (1.0 + root) * np.exp(-root))
-        by_column = 2.0 * (slopes.sum(axis=1) @ scaled**2 - np.einsum("ij,ij->j", scaled, slopes @ scaled))
+        pairs = outer * ((10.0 / 3.0) * (1.0 + root) * np.exp(-root))
+        alone = pairs.sum(axis=1)
         gradient = np.zeros_like(parameters)
         if self._trend:
             weight = math.exp(parameters[-2])
-            bent = _BEND * np.einsum("ij,ij->j", scaled, (outer * linear) @ scaled)
-            bent += _BOWL * ((outer @ np.sum(scaled**2, axis=1)) @ scaled**2)
-            by_column -= 4.0 * weight * bent
-            gradient[-2] = weight * float(np.sum(outer * trend))
+            pairs += (4.0 * _BEND * weight) * (outer * linear)
+            alone -= (4.0 * _BOWL * weight) * (outer @ np.einsum("ij,ij->i", scaled, scaled))
+            gradient[-2] = weight * float(np.vdot(outer, trend))
+        by_column = alone @ scaled**2 - np.einsum("ij,ij->j", scaled, pairs @ scaled)
         gradient[: self._count] = np.bincount(self._groups, by_column, self._count)
         gradient[-1] = math.exp(parameters[-1]) * float(np.trace(outer))
         return value, gradient + self._weights * off

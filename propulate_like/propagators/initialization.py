@@ -12,7 +12,8 @@ from propulate_like.individual import Individual
 from propulate_like.propagators.propagator import Breeding, Propagator
 from propulate_like.space import Float, Int
 
-_STRATA = 8  # of a Latin hypercube around the center, at least
+_SPREAD = 0.6  # of a Latin hypercube around the center, where there are few parameters
+_STRATA = 8  # of it, at least
 
 
 class UniformInitialization(Propagator):
@@ -63,14 +64,16 @@ class CenteredInitialization(Propagator):
 
     Good values lie near the middle of a range oftener than near its ends: Cauwet et al. 2020, Fully parallel
     hyperparameter search: reshaped space-filling. `spread` is the share of the range of a Float or Int that the points
-    of the first one lie in; later ones cover all. Options are as frequent as each other.
+    of the first one lie in; where none is given, 0.6 for up to five parameters, and less where there are more: far from
+    the middle in all of many at once, a point is hardly ever good. Later ones cover all. Options are as frequent as
+    each other.
     """
 
     takes = (0, None)
 
-    def __init__(self, spread: float = 0.6) -> None:
+    def __init__(self, spread: float | None = None) -> None:
         """ValueError where `spread` is not in (0, 1]."""
-        self.spread = declarations.number("spread", spread, 0.0, 1.0, above=True)
+        self.spread = None if spread is None else declarations.number("spread", spread, 0.0, 1.0, above=True)
 
     def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
         rank, serial = breeding.id.rank, breeding.id.serial
@@ -79,11 +82,12 @@ class CenteredInitialization(Propagator):
         size = max(breeding.workers, _STRATA)
         block, row = divmod(serial * breeding.workers + rank, size)
         design = Random(f"{breeding.seed}/{block}")  # the same on every rank
+        spread = self.spread or _SPREAD * min(5.0 / len(breeding.space), 1.0) ** (1.0 / 3.0)
         genome = []
         for parameter in breeding.space.parameters:
             strata = design.sample(range(size), size)
-            spread = self.spread if block == 0 and isinstance(parameter, Float | Int) else 1.0
-            genome.append(0.5 + spread * ((strata[row] + design.random()) / size - 0.5))
+            width = spread if block == 0 and isinstance(parameter, Float | Int) else 1.0
+            genome.append(0.5 + width * ((strata[row] + design.random()) / size - 0.5))
         return [breeding.child(tuple(genome), origin=self.name)]
 
 

@@ -267,6 +267,15 @@ class TestInitialization:
         assert {MIXED.decode(genome)["o"] for genome in first} == set(range(10))
         assert all(min(gene) < 0.02 and max(gene) > 0.98 for gene in zip(*second, strict=True))
 
+    @pytest.mark.parametrize(("spread", "genes", "widest"), [(None, 5, 0.6), (None, 20, 0.4), (0.9, 20, 0.9)])
+    def test_a_centered_design_is_as_wide_as_its_spread_which_is_less_where_there_are_many_genes(
+        self, spread, genes, widest
+    ):
+        space, step = Space({f"x{index}": Float(0.0, 1.0) for index in range(genes)}), CenteredInitialization(spread)
+        ranks = [Breeding(space, Random(0), Id(0, rank, 0), workers=64, seed=5) for rank in range(64)]
+        values = [gene for breeding in ranks for gene in step([], breeding)[0].genome]
+        assert widest - 0.05 < max(values) - min(values) <= widest
+
     def test_restart_replaces_the_newborn_with_the_given_probability(self, breeding):
         (child,) = PointMutation()([ZEROS], breeding)
         fresh = sum(RandomRestart(0.2)([child], breeding)[0] is not child for _ in range(DRAWS))
@@ -291,6 +300,7 @@ class TestInitialization:
         lambda: SelfAdaptiveMutation(initial=2),
         lambda: SelfAdaptiveMutation(redraw=1.5),
         lambda: SobolInitialization(0),
+        lambda: CenteredInitialization(0),
         lambda: RandomRestart(-1),
     ],
 )
