@@ -18,6 +18,7 @@ _JITTER = 1e-9  # variance that is added where rows are alike, as a share of the
 _SETTLED = 1e-5  # gain of a step, as a share of the logarithm of the likelihood, below which a fit ends
 _DOUBT = 0.1  # of high losses: a standard deviation, as a share of what they exceed the others by
 _HIGHEST = 1e9  # multiple of the low losses' range that still counts
+_ROUNDING = 1e-10  # of each variance is added to it, so that no matrix is singular
 _LENGTHS = (math.log(0.005), math.log(30.0))
 _NOISES = (math.log(1e-7), math.log(1.0))
 _TRENDS = (math.log(1e-3), math.log(1e3))
@@ -177,7 +178,8 @@ class GaussianProcess:
         trend, linear = _trend(inner, norms[:, None], norms)
         if self._trend:
             covariance += math.exp(parameters[-2]) * trend
-        covariance.flat[:: len(points) + 1] += math.exp(parameters[-1]) + self._doubts
+        diagonal = covariance.diagonal() * (1.0 + _ROUNDING)
+        np.fill_diagonal(covariance, diagonal + math.exp(parameters[-1]) + self._doubts)
         return covariance, squares, trend, linear, scaled
 
     def _objective(self, parameters: Array, points: Array, targets: Array, center: Array) -> tuple[float, Array]:

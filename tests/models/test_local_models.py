@@ -95,6 +95,15 @@ class TestGaussianProcess:
         errors = process.predict(others)[0] - bowl(others, np.eye(20))
         assert errors.std() < 0.7 * bowl(others, np.eye(20)).std()  # 0.94 where all quadratics are equally likely
 
+    def test_equal_rows_far_from_the_center_are_learnt_from(self, generator):
+        process = self.process(10)
+        process.parameters[:] = np.log([0.05] * 10 + [1e3, 1e-7])
+        points = np.vstack([generator.random((20, 10)), np.ones((20, 10))])
+        process.condition(points, points[:, 0], np.zeros(10))
+        means, deviations = process.predict(points)
+        assert means == pytest.approx(points[:, 0], abs=0.1)
+        assert np.isfinite(deviations).all()
+
     def test_high_losses_are_doubted_in_proportion(self):
         targets, doubts = doubted(np.array([0.0, 1.0, 2.0, 3.0, 100.0, 1e300]), 0.4)
         assert np.isfinite(targets).all()
