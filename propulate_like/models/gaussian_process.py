@@ -14,7 +14,6 @@ Array = npt.NDArray[np.float64]
 _BEND, _BOWL = 0.3, 5.0  # of the trend's kernel, (1 + .3 u.v)^2 + 5 u.u v.v: a bowl is likelier than other quadratics
 _ROOT5 = math.sqrt(5.0)
 _DESCENT = 20  # steps
-_JITTER = 1e-9  # variance that is added where rows are alike, as a share of the first one's
 _SETTLED = 1e-5  # gain of a step, as a share of the logarithm of the likelihood, below which a fit ends
 _DOUBT = 0.1  # of high losses: a standard deviation, as a share of what they exceed the others by
 _HIGHEST = 1e9  # multiple of the low losses' range that still counts
@@ -86,7 +85,7 @@ class GaussianProcess:
         """Take these rows as what is known, under the present parameters."""
         self._doubts = doubts
         covariance = self._covariances(points, center, self.parameters)[0]
-        self._factor = _factor(covariance)
+        self._factor, _ = lapack.dpotrf(covariance, lower=1, overwrite_a=1)
         self._points, self._center = points, center
         self._scaled = points / self.lengths
         self._solved, _ = lapack.dpotrs(self._factor, targets, lower=1)
@@ -245,18 +244,6 @@ def doubted(losses: Array, quantile: float) -> tuple[Array, Array]:
     spread = float(low.std())
     targets = (heights - low.mean()) / (spread if spread > 0.0 else 1.0)
     return targets, np.square(_DOUBT * np.maximum(heights - 1.0, 0.0))
-
-
-def _factor(covariance: Array) -> Array:
-    """Give the lower Cholesky factor, with the more noise the nearer to singular it is."""
-    factor, failed = lapack.dpotrf(covariance, lower=1)
-    noise = _JITTER
-    while failed and noise < 1.0:
-        covariance.flat[:: len(covariance) + 1] += noise * covariance.flat[0]
-        factor, failed = lapack.dpotrf(covariance, lower=1)
-        noise *= 100.0
-    factored: Array = factor
-    return factored
 
 
 def _trend(inner: Array, norms: Array, others: Array) -> tuple[Array, Array]:
