@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-import numpy.typing as npt
 
 from propulate_like.individual import Id, Individual
-
-Array = npt.NDArray[np.float64]
+from propulate_like.models.arrays import Array
 
 _FEWEST = 64  # rows
 _HUGE = 1e300  # losses beyond count as this: their differences are numbers

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from propulate_like.models.arrays import Array
 
 _RADIUS = 0.1  # of a finished basin, in the unit cube's diagonal
 _PATIENCE = 15  # evaluations per dimension, without a gain worth while

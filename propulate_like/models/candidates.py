@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from propulate_like.models.encoding import Array, Encoding
+from propulate_like.models.arrays import Array
+from propulate_like.models.encoding import Encoding
 
 _NEIGHBOURS = 16  # of a parameter with more levels than this, only some are tried
 _REDRAWN = 0.2  # of the changes of ordered parameters are to any value

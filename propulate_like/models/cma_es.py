@@ -9,10 +9,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import log_ndtr
 
-Array = npt.NDArray[np.float64]
+from propulate_like.models.arrays import Array
 
 _DRAWN = 64  # normal vectors at a time
 _WORST_CONDITION = 1e14
@@ -24,7 +23,7 @@ _ROOT = float(np.sqrt(2.0 * np.pi))
 _FLATTEST, _NARROWEST = 1e-9, 1e-12  # of losses, relative to their size; of steps, relative to the unit cube
 
 
-class CMAES:
+class EvolutionStrategy:
     """A search in the unit cube that begins at `mean` with steps of `sigma`.
 
     It takes an update for every `population` results that it was told, whoever drew their points, and when: points

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from propulate_like.cells import salts
+from propulate_like.models.arrays import Array
 from propulate_like.space import Space
 
-Array = npt.NDArray[np.float64]
 Levels = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int64]
 

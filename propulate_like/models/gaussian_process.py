@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy.linalg import lapack, solve_triangular
 from scipy.optimize import Bounds, minimize
 
-Array = npt.NDArray[np.float64]
+from propulate_like.models.arrays import Array
 
 _BEND, _BOWL = 0.3, 5.0  # of the trend's kernel, (1 + .3 u.v)^2 + 5 u.u v.v: a bowl is likelier than other quadratics
 _ROOT5 = math.sqrt(5.0)

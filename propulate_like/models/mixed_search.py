@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from propulate_like.models import candidates
-from propulate_like.models.encoding import Array, Codes, Encoding, Levels
+from propulate_like.models.arrays import Array
+from propulate_like.models.encoding import Codes, Encoding, Levels
 from propulate_like.models.gaussian_process import GaussianProcess, Prior, warped
 from propulate_like.models.region import Region
 

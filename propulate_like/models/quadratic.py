@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from propulate_like.models.arrays import Array
 from propulate_like.models.gaussian_process import warped
-
-Array = npt.NDArray[np.float64]
 
 _POOL, _ROWS = 3.0, 1.8  # points looked at, and fitted to, per coefficient of the model
 _RIDGE, _SHORT_RIDGE = 1e-8, 1e-3  # where there are enough rows, and where not

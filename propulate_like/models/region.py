@@ -6,9 +6,8 @@ import math
 from collections.abc import Iterable
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from propulate_like.models.arrays import Array
 
 _FIRST = 0.6  # width, in lengths
 _GROWTH, _IN_A_ROW = 1.6, 2

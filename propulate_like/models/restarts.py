@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from propulate_like.models.cma_es import CMAES, Array, usual_population
+from propulate_like.models.arrays import Array
+from propulate_like.models.cma_es import EvolutionStrategy, usual_population
 
 _NEAR = 0.005  # of the unit cube's diagonal: the basin of an optimum found before, for all that restarts know
 _MOST = 1024  # results an update
@@ -41,7 +42,7 @@ class RestartedCMAES:
         self._searched: Array = np.empty((0, dimension))
         self._refused = 0
         place = 0.5 + 0.6 * (places.random(dimension) - 0.5) if start is None else start
-        self.search = CMAES(place, sigma, generator, self.population)
+        self.search = EvolutionStrategy(place, sigma, generator, self.population)
 
     def ask(self) -> Array:
         """Draw a point of the unit cube."""
@@ -82,4 +83,4 @@ class RestartedCMAES:
             share = float(self._places.random()) ** 2
             population = int(self.population * (0.5 * (1 << self._doublings)) ** share)
             sigma *= 10.0 ** (-2.0 * float(self._places.random()))
-        self.search = CMAES(place, sigma, self._generator, min(population, _MOST))
+        self.search = EvolutionStrategy(place, sigma, self._generator, min(population, _MOST))

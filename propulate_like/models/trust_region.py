@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
+from propulate_like.models.arrays import Array
 from propulate_like.models.gaussian_process import GaussianProcess, Prior, doubted
 from propulate_like.models.region import Region
-
-Array = npt.NDArray[np.float64]
 
 _WIDEST, _NARROWEST, _JITTER = 1.6, 1e-8, 0.3  # of the region, in lengths
 _MOST = 300  # points that the process learns from
@@ -21,7 +19,7 @@ _CANDIDATES, _REFINED = 450, 150
 _ROUNDS = (0.25, 0.06)  # spreads of refined candidates, in half-sides
 
 
-class TrustRegion:
+class TrustRegionSearch:
     """Proposes points of the unit cube near the best one, where a Gaussian process of the points around it is low.
 
     The region shrinks after as many failures as there are coordinates, or `workers` (see `Region`).

@@ -14,6 +14,6 @@ class TrustRegion(LocalModel):
     """
 
     def proposer(self, size: int, workers: int) -> Proposer:
-        from propulate_like.models.trust_region import TrustRegion as Region
+        from propulate_like.models.trust_region import TrustRegionSearch
 
-        return Region(size, workers).propose
+        return TrustRegionSearch(size, workers).propose

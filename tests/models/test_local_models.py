@@ -7,7 +7,7 @@ from propulate_like.models import quadratic
 from propulate_like.models.basins import Basins
 from propulate_like.models.gaussian_process import GaussianProcess, Prior, doubted, warped
 from propulate_like.models.region import Region
-from propulate_like.models.trust_region import TrustRegion
+from propulate_like.models.trust_region import TrustRegionSearch
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ class TestTrustRegion:
         curvature = rotated(5, 100.0)
         points = generator.random((40, 5))
         losses = bowl(points, curvature)
-        region = TrustRegion(5)
+        region = TrustRegionSearch(5)
         for _ in range(40):
             point = region.propose(points, losses, 1, generator)
             assert ((point >= 0.0) & (point <= 1.0)).all()

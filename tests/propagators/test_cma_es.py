@@ -89,7 +89,7 @@ def test_losses_of_any_size_do_no_harm():
 
 
 def test_points_drawn_elsewhere_far_away_are_not_followed_all_the_way():
-    search = cma_es.CMAES(np.full(5, 0.1), 0.001, np.random.default_rng(0))
+    search = cma_es.EvolutionStrategy(np.full(5, 0.1), 0.001, np.random.default_rng(0))
     for _ in range(search.population):
         search.tell(np.full(5, 0.9), 0.0)
     assert 0.1 < search.mean[0] < 0.11

@@ -16,7 +16,6 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import sklearn
 from sklearn import datasets
 from sklearn.model_selection import train_test_split
@@ -25,13 +24,13 @@ from propulate_like.benchmarks.arguments import count
 from propulate_like.benchmarks.quality.tables import FOLDER
 from propulate_like.benchmarks.quality.tables.grids import GRIDS, Grid
 from propulate_like.benchmarks.quality.tables.models import MODELS
+from propulate_like.models.arrays import Array
 
 SPLITS = 3
 _ROWS = 400  # of each data set: larger ones are thinned, so that a fit takes milliseconds
 _DOUBT = 0.02  # of the probability that goes to all classes alike, so that the log loss is bounded
 _WORST = 4.0  # of a regression's loss, in variances: what diverges is no worse
 
-Array = npt.NDArray[np.float64]
 Division = tuple[Array, Array, Array, Array]
 
 
