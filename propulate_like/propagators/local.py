@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from propulate_like.models.arrays import Array
-from propulate_like.models.basins import Basins
+    from propulate_like.models.basins import Basins
 
 _FEWEST = 4  # successful evaluations that a model needs
 _EXPLORED = 0.3  # share of random points among those that are to lie elsewhere
