@@ -100,11 +100,12 @@ class TestSearch:
         on_disk = evaluated(small_disk / "run")
         assert len({event.id for event in on_disk}) == len(on_disk)
         assert 3000 - int(reports()[0][4]) <= len(on_disk) < 2000  # a rank that ends later may find a little room
-        lines = ended.stderr.splitlines()
-        full = [line for line in lines if "cannot be written: No space left on device; the search goes on" in line]
-        assert len(full) == ranks
-        lost = [re.search(r"rank-0000\d.jsonl: (\d+) events never got to disk: No space left", line) for line in lines]
-        assert len([line for line in lost if line]) == ranks
+        full = re.findall(
+            r"(rank-0000\d).jsonl: cannot be written: No space left on device; the search goes", ended.stderr
+        )
+        lost = re.findall(r"(rank-0000\d).jsonl: \d+ events never got to disk: No space left", ended.stderr)
+        assert 0 < len(full) <= ranks  # one that hardly evaluated while others were busy may have had room
+        assert sorted(full) == sorted(lost) == sorted(set(full))
         assert "Traceback" not in ended.stderr
 
     def test_all_gets_to_disk_once_there_is_room(self, ranks, script, python, reports, small_disk):
