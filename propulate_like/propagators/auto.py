@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 from propulate_like.individual import Individual
 from propulate_like.population import MODELED
+from propulate_like.propagators.chain import Choose
 from propulate_like.propagators.cma_es import CMAES
+from propulate_like.propagators.crossover import UniformCrossover
 from propulate_like.propagators.evolution import Evolution, genetic_chain, parents
 from propulate_like.propagators.initialization import CenteredInitialization, UniformInitialization
 from propulate_like.propagators.mixed import MixedGaussianProcess
@@ -21,14 +23,19 @@ from propulate_like.space import Space
 _LOOKS = 16  # asks between two looks at what evaluations cost
 _TIMED = 9  # evaluations, its rank's own where there are any
 _PATIENT = 50.0  # evaluations take so many times as long as an ask may
+_CREDITED = 20  # of the best individuals known
 _ARRAYS = 1e-4  # seconds an ask, where NumPy is used at all
 
 
 class _Expert(NamedTuple):
-    """A propagator, and its share of the asks once so many results per parameter are known."""
+    """A propagator, what the origins of its individuals begin with, and its share of the asks from when on.
+
+    It begins once `fewest` results per parameter are known.
+    """
 
     propagator: Propagator
-    share: float
+    origin: str = ""
+    share: float = 1.0
     fewest: float = 0.0
 
 
@@ -43,7 +50,8 @@ class Auto(Propagator):
     Where evaluations are dear, a Gaussian process breeds: one for parameters of any kind, or, where all are continuous,
     one in a trust region, beside a quadratic model, a genetic chain, and later CMA-ES. Where they are cheaper, the
     Gaussian process is left out, and where they are cheap, `Evolution` remains. Which expert breeds is drawn anew for
-    each individual, which says so. `evaluations` are those of all ranks; one of several islands has a `share` of them.
+    each individual, which says so: half of the time by fixed shares, half by how many of the best each has bred.
+    `evaluations` are those of all ranks; one of several islands has a `share` of them.
     """
 
     takes = (0, None)
@@ -56,12 +64,12 @@ class Auto(Propagator):
         self.evaluations, self.share = self._cheap.evaluations, self._cheap.share
         chain = genetic_chain(parents())
         self._local = (
-            _Expert(TrustRegion(), 0.6),
-            _Expert(QuadraticModel(), 0.4, 2.0),
-            _Expert(chain, 0.15, 20.0),
-            _Expert(CMAES(), 0.25, 150.0),
+            _Expert(TrustRegion(), TrustRegion.name, 0.6),
+            _Expert(QuadraticModel(), QuadraticModel.name, 0.4, 2.0),
+            _Expert(chain, UniformCrossover.name, 0.15, 20.0),
+            _Expert(CMAES(), CMAES.name, 0.25, 150.0),
         )
-        self._mixed = (_Expert(MixedGaussianProcess(), 0.93), _Expert(UniformInitialization(), 0.07))
+        self._mixed = Choose(MixedGaussianProcess(), UniformInitialization(), weights=[0.93, 0.07])
         self.traits = chain.traits
         self.reads = MODELED
         self._asks = 0
@@ -81,24 +89,32 @@ class Auto(Propagator):
             return self._experts[0].propagator(individuals, breeding)
         known = len(individuals) / len(breeding.space)
         ready = [expert for expert in self._experts if known >= expert.fewest]
-        (chosen,) = breeding.generator.choices(ready, [expert.share for expert in ready])
+        (chosen,) = breeding.generator.choices(ready, _shares(ready, individuals[:_CREDITED]))
         return chosen.propagator(individuals, breeding)
 
     def _choose(self, seconds: float, space: Space) -> None:
         """Choose the experts that this time of an evaluation affords."""
         allowed = seconds / _PATIENT
-        self._experts = self._models(allowed, space) if allowed >= _ARRAYS else (_Expert(self._cheapest, 1.0),)
+        self._experts = self._models(allowed, space) if allowed >= _ARRAYS else (_Expert(self._cheapest),)
         self.reads = self._experts[0].propagator.reads if len(self._experts) == 1 else MODELED
 
     def _models(self, allowed: float, space: Space) -> tuple[_Expert, ...]:
         _, quadratic, chain, normal = self._local
         if not _continuous(space):
-            return self._mixed if allowed >= _mixed_seconds(space) else (_Expert(self._cheap, 1.0),)
+            return (_Expert(self._mixed if allowed >= _mixed_seconds(space) else self._cheap),)
         if allowed >= _region_seconds(len(space)):
             return self._local
         if allowed >= _quadratic_seconds(len(space)):
             return quadratic, chain._replace(fewest=0.0), normal._replace(fewest=0.0, share=0.4)
-        return (_Expert(self._cheap, 1.0),)
+        return (_Expert(self._cheap),)
+
+
+def _shares(experts: Sequence[_Expert], best: Sequence[Individual]) -> list[float]:
+    """Give each expert's share of the asks: half as declared, half by how many of the best it has bred."""
+    origins = [individual.origin.partition("+")[0] for individual in best]
+    bred = [origins.count(expert.origin) for expert in experts]
+    declared, earned = sum(expert.share for expert in experts), max(sum(bred), 1)
+    return [expert.share / declared + count / earned for expert, count in zip(experts, bred)]
 
 
 def _continuous(space: Space) -> bool:

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from searching import cube
 from threadpoolctl import threadpool_info, threadpool_limits
 
@@ -155,6 +156,18 @@ class TestAuto:
         assert sum(modeled[5:100]) > 70
         assert sum(modeled[130:200]) == 0
         assert sum(modeled[230:]) > 40
+
+    @pytest.mark.parametrize("more", ["quadratic_model", "trust_region"])
+    def test_expert_that_bred_the_best_breeds_more(self, more):
+        optimizer, generator = Optimizer(cube(4), seed=0), np.random.default_rng(0)
+        for number in range(40):
+            individual = optimizer.ask()
+            bred = more if number >= 20 else "uniform_initialization"
+            known = replace(individual, genome=tuple(generator.random(4)), origin=bred)
+            optimizer.absorb(known.evaluated(Outcome.of(-float(number)), 60.0))
+        origins = [optimizer.ask().origin.partition("+")[0] for _ in range(200)]
+        assert {"quadratic_model", "trust_region"} <= set(origins)
+        assert 0.6 < origins.count(more) / len(origins) < 0.9
 
     def test_quadratic_model_is_afforded_where_many_parameters_leave_it_no_mixed_terms(self):
         assert "quadratic_model" in self.origins(cube(60), 5.0, 160)
