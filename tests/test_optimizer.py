@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from propulate_like import (
@@ -191,3 +192,11 @@ def test_impossible_numbers_are_refused(arguments):
     ((name, _),) = arguments.items()
     with pytest.raises(ValueError, match=f"{name}=.* must be a whole number"):
         Optimizer(cube(2), **arguments)
+
+
+@pytest.mark.parametrize("loss", [True, np.bool_(True), "1.0"])
+def test_truth_values_and_words_are_no_losses(loss):
+    optimizer = Optimizer(cube(2), seed=0)
+    told = optimizer.tell(optimizer.ask(), loss)
+    assert told.failed
+    assert "is no number" in told.cause
