@@ -131,7 +131,9 @@ class Optimizer:
         if self.propagator.reads is not self._read:
             self._read = self.propagator.reads
             self.population.read(self._read | Reads(best=self.propagator.wants) | self._rungs)
-        if not isfinite(sum(individual.genome)):
+        if not isfinite(
+            sum(individual.genome)
+        ):  # a propagator of the user's may give that, or genes beyond the borders
             (individual,) = _RANDOM(self.population, breeding)
         if min(individual.genome) < 0.0 or max(individual.genome) > 1.0:
             edge = tuple(min(max(gene, 0.0), 1.0) for gene in individual.genome)

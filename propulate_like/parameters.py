@@ -84,12 +84,16 @@ class Parameter:
             return other + (other >= level)
         jump = _STEP * math.tan(math.pi * (generator.random() - 0.5))
         steps = max(1, round(min(abs(jump), levels)))
-        forth, back = (steps, -steps) if jump > 0 else (-steps, steps)
-        target = self._stepped(level, forth)
-        return self._stepped(level, back) if target == level else target
+        step = steps / levels if jump > 0 else -steps / levels
+        target = self.stepped(level, step)
+        return self.stepped(level, -step) if target == level else target
 
-    def _stepped(self, level: int, steps: int) -> int:
-        return min(max(level + steps, 0), (self.levels or 1) - 1)
+    def stepped(self, level: int, step: float) -> int:
+        """Give the level a step away, a share of the range: the next one at least, and none beyond the range's ends."""
+        target = self.level(min(max(self.gene(level) + step, 0.0), 1.0))
+        if target == level:
+            target = min(max(level + (1 if step > 0.0 else -1), 0), (self.levels or 1) - 1)
+        return target
 
     def contains(self, value: Any) -> bool:
         """Say whether `value` is one that `decode` can give."""
@@ -173,14 +177,6 @@ class _Number(Parameter):
             return super().border(level)
         start, end = self._edges
         return (math.log(self.low + (level + 0.5) * (self.step or 1)) - start) / (end - start)
-
-    def _stepped(self, level: int, steps: int) -> int:
-        if self.log:
-            target = self.level(min(max(self.gene(level) + steps / (self.levels or 1), 0.0), 1.0))
-            if target != level:
-                return target
-            steps = 1 if steps > 0 else -1
-        return super()._stepped(level, steps)
 
     def _log_edges(self) -> tuple[float, float]:
         """Half a step beyond both ends, so that the first and last value get a share like their neighbours'."""

@@ -147,9 +147,10 @@ class Run:
         curves: list[tuple[float, int, Individual]] = []  # a heap, from which the oldest one goes first
         number = count()
         promoted: list[Id] = []  # those too whose higher rung failed, or has not ended
-        cells = Cells(self.space)
+        cells = Cells.of(self.space)
+        meet = (lambda _genome: None) if cells is None else cells.meet
         for individual in recovery.individuals():
-            cells.meet(individual.genome)
+            meet(individual.genome)
             if individual.failed:
                 if individual.continues is not None:
                     promoted.append(individual.continues)
@@ -170,7 +171,7 @@ class Run:
         deaths = recovery.died(died)
         unfinished = recovery.unfinished()
         for started in unfinished:
-            cells.meet(started.genome)
+            meet(started.genome)
         return Beginning(
             seed=self.config["seed"],
             statuses=recovery.statuses,
@@ -184,7 +185,7 @@ class Run:
             unfinished=unfinished,
             died=deaths,
             promoted=promoted + [started.continues for started in unfinished if started.continues is not None],
-            met=cells.codes,
+            met=b"" if cells is None else cells.codes,
         )
 
 

@@ -7,15 +7,12 @@ from argparse import ArgumentTypeError
 
 def count(text: str) -> int:
     """Read a whole number of at least 1."""
-    if not text.isdecimal() or int(text) == 0:
-        message = f"{text!r} must be a whole number of at least 1"
-        raise ArgumentTypeError(message)
-    return int(text)
+    return _whole(text, 1)
 
 
 def natural(text: str) -> int:
     """Read a whole number of at least 0."""
-    return int(text) if text.isdecimal() and int(text) == 0 else count(text)
+    return _whole(text, 0)
 
 
 def seconds(text: str) -> float:
@@ -28,3 +25,10 @@ def seconds(text: str) -> float:
         message = f"{text!r} must be a number of at least 0"
         raise ArgumentTypeError(message)
     return value
+
+
+def _whole(text: str, low: int) -> int:
+    if not text.isdecimal() or int(text) < low:
+        message = f"{text!r} must be a whole number of at least {low}"
+        raise ArgumentTypeError(message)
+    return int(text)

@@ -135,14 +135,9 @@ def _try(space: Space, point: list[float], gene: int, target: float) -> Generato
 
 
 def _target(parameter: Parameter, gene: float, step: float) -> float:
-    target = min(max(gene + step, 0.0), 1.0)
     if parameter.levels is None:
-        return target
-    here = parameter.level(gene)
-    level = parameter.level(min(max(parameter.gene(here) + step, 0.0), 1.0))
-    if level == here:
-        level = min(max(here + (1 if step > 0.0 else -1), 0), parameter.levels - 1)
-    return parameter.gene(level)
+        return min(max(gene + step, 0.0), 1.0)
+    return parameter.gene(parameter.stepped(parameter.level(gene), step))
 
 
 def _vertex(one: float, rise: float, other: float, other_rise: float) -> float:

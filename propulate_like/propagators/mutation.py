@@ -139,7 +139,7 @@ def moved(parameter: Parameter, gene: float, sigma: float, generator: Random) ->
         target = _clipped(gene + generator.gauss(0.0, sigma))
         if parameter.level(target) != level:
             return parameter.centered(target)
-    return parameter.gene(parameter.moved(parameter.level(gene), generator))
+    return parameter.gene(parameter.moved(level, generator))
 
 
 def redrawn(genome: Genome, count: int, generator: Random) -> Genome:

@@ -5,9 +5,9 @@ from random import Random
 
 import numpy as np
 import pytest
-from searching import cube, lowest, search
+from searching import cube, every_kind, lowest, search
 
-from propulate_like import CMAES, Choice, Float, Int, Optimizer, Ordinal, Space
+from propulate_like import CMAES, Choice, Float, Int, Optimizer, Space
 from propulate_like.declarations import dump
 from propulate_like.models import cma_es
 from propulate_like.models.restarts import RestartedCMAES
@@ -107,15 +107,7 @@ def test_restart_learns_nothing_from_where_the_last_search_ended():
 
 
 def test_mixed_space_is_searched_whole():
-    space = Space(
-        {
-            "rate": Float(1e-5, 1, log=True),
-            "layers": Int(1, 20),
-            "width": Ordinal(16, 32, 64, 128),
-            "kind": Choice("a", "b", "c"),
-            "momentum": Float(0, 1, when={"kind": "b"}),
-        }
-    )
+    space = Space({"rate": Float(1e-5, 1, log=True), **every_kind()[0]})
 
     def loss(one):
         params = one.params
