@@ -102,6 +102,8 @@ class _State:
 
     def _learn(self, individuals: Sequence[Individual], search: RestartedCMAES) -> None:
         """Tell the distribution what is new; values of a gene with steps are spread over what decodes to them."""
+        import numpy as np
+
         points = self._points_of(individuals)
         new = min(points.total - self._read, len(points))
         self._read = points.total
@@ -110,9 +112,12 @@ class _State:
         genomes, losses = points.genomes[-new:], points.losses[-new:].tolist()
         if self._unordered:
             genomes = genomes[:, self._ordered]
-        for genome, loss in zip(genomes.copy(), losses):
-            for place, parameter in self._discrete:
-                genome[place] = self._generator.uniform(*parameter.edges(parameter.level(genome[place])))
+        genomes = genomes.copy()
+        draws = self._generator.random((new, len(self._discrete)))
+        for (place, parameter), drawn in zip(self._discrete, draws.T):
+            low, high = zip(*[parameter.edges(parameter.level(gene)) for gene in genomes[:, place].tolist()])
+            genomes[:, place] = low + (np.array(high) - low) * drawn
+        for genome, loss in zip(genomes, losses):
             search.tell(genome, loss)
 
     def _stir(self, drawn: list[float], search: RestartedCMAES, breeding: Breeding) -> None:
