@@ -32,7 +32,7 @@ def test_params_seeds_and_stops_reach_every_member_of_a_team(script: Any, python
             return total / 2 if evaluation.rank == 0 else None
         result = pl.minimize(
             loss, {"x": (0.0, 1.0)}, evaluations=100, seed=0, pruner=pl.MedianPruner(),
-            evaluation={"ranks_per_worker": 2, "isolate": False},
+            evaluation={"ranks_per_worker": 2, "isolate": False}, propagator=pl.UniformInitialization(),
         )
         rank = MPI.COMM_WORLD.rank
         report(rank // 2, all(same), len(same), stops, result.evaluations, result.statuses[pl.Status.STOPPED])
@@ -43,7 +43,7 @@ def test_params_seeds_and_stops_reach_every_member_of_a_team(script: Any, python
     assert lines[2] == lines[3]
     assert {line[1] for line in lines} == {"True"}
     assert int(lines[0][2]) + int(lines[2][2]) == 200, "two looks in each evaluation"
-    assert int(lines[0][3]) + int(lines[2][3]) == int(lines[0][5]) > 20
+    assert int(lines[0][3]) + int(lines[2][3]) == int(lines[0][5]) > 10, "about half lie above the median"
     assert {line[4] for line in lines} == {"100"}
 
 
