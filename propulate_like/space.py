@@ -25,13 +25,16 @@ class Space(Mapping[str, Parameter]):
     condition does not hold is left out of the params, and its gene waits for the condition to hold again.
     """
 
-    def __init__(self, parameters: Mapping[str, Parameter]) -> None:
-        """ValueError where there is no parameter, or a condition names an unknown one, a wrong value or a cycle."""
-        if not parameters:
+    def __init__(self, parameters: Mapping[str, Parameter], *, asked_for: bool = False) -> None:
+        """Declare parameters, or list those that a loss asked for by name, of any name and perhaps none at all.
+
+        ValueError where none is declared, or a condition names an unknown one, a wrong value or a cycle.
+        """
+        if not parameters and not asked_for:
             message = "a space needs at least one parameter"
             raise ValueError(message)
         for name, parameter in parameters.items():
-            if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
+            if not asked_for and (not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name)):
                 message = f"{name!r} cannot be a parameter's name: the loss gets it as a keyword argument"
                 raise ValueError(message)
             if not isinstance(parameter, Parameter):
@@ -55,7 +58,21 @@ class Space(Mapping[str, Parameter]):
         return cls({name: _from_limit(name, limit) for name, limit in limits.items()})
 
     @classmethod
-    def from_declaration(cls, declaration: Mapping[str, Any]) -> Space:
+    def from_optuna(cls, distributions: Mapping[str, Any]) -> Space:
+        """Make a space of Optuna's distributions, under any names; ValueError names the one that cannot be had."""
+        from propulate_like.integrations.optuna.distributions import parameter_of
+
+        parameters = {}
+        for name, distribution in distributions.items():
+            try:
+                parameters[name] = parameter_of(distribution)
+            except ValueError as error:
+                message = f"{name}: {error}"
+                raise ValueError(message) from None
+        return cls(parameters, asked_for=True)
+
+    @classmethod
+    def from_declaration(cls, declaration: Mapping[str, Any], *, asked_for: bool = False) -> Space:
         """Read a space as it stands in YAML, such as {"layers": {"int": [1, 8], "log": True}}.
 
         ValueError names the parameter that is wrong.
@@ -67,7 +84,7 @@ class Space(Mapping[str, Parameter]):
             except ValueError as error:
                 message = f"{name}: {error}"
                 raise ValueError(message) from None
-        return cls(parameters)
+        return cls(parameters, asked_for=asked_for)
 
     @classmethod
     def of(cls, space: Space | Mapping[str, Any]) -> Space:

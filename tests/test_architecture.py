@@ -56,15 +56,22 @@ ORDER = [
     "simulation",
     "description",
     "search",
+    "integrations",
     "config",
     "cli",
     "benchmarks",
 ]
 
 
+INTEGRATIONS = "propulate_like.integrations"
+
+
 def imported(path):
+    """Give the parts that a module imports, but for other libraries' where they are used alone."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("propulate_like"):
+            if node.module.startswith(INTEGRATIONS) and node.col_offset > 0:
+                continue
             if node.module == "propulate_like":
                 yield from (alias.name for alias in node.names)
             else:
