@@ -12,6 +12,8 @@ import msgspec
 from propulate_like.space import Genome, Space
 
 Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
+ELSEWHERE = (1 << 32) - 1
+"""The rank of those that a search was told of at its beginning, and that no rank of it has bred."""
 
 
 class Id(msgspec.Struct, frozen=True, order=True, array_like=True, gc=False):

@@ -196,6 +196,18 @@ class Optimizer:
             self._ladder.add(individual)
         return self.population.add(individual) or (self._cells is not None and self._cells.few)
 
+    def know(self, individual: Individual) -> None:
+        """Learn of one that was evaluated before this search and is none of its own: never its best, nor promoted.
+
+        `WarmStart` reads such ones.
+        """
+        if self._cells is not None:
+            self._cells.meet(individual.genome)
+        if individual.has_loss:
+            self.population.add(individual)
+        else:
+            self.population.fail(individual)
+
 
 _AGAIN = 4
 """How often it breeds before it changes what it has bred: operators know better where to look, but take longer."""

@@ -27,7 +27,7 @@ from propulate_like.evaluation.command import Command
 from propulate_like.evaluation.context import Evaluator, Tasks
 from propulate_like.evaluation.objective import Loss, space_of
 from propulate_like.evaluation.settings import EvaluationSettings, Objective, settings_of
-from propulate_like.events import Session
+from propulate_like.events import Evaluated, Session
 from propulate_like.fidelity import Fidelity
 from propulate_like.holding import Holding
 from propulate_like.individual import Status
@@ -44,6 +44,7 @@ from propulate_like.space import Space
 from propulate_like.speaking import say
 from propulate_like.team import Follower, TeamEvaluator
 from propulate_like.transport import Team, Transport, connect
+from propulate_like.warm_start import WarmStart
 from propulate_like.worker import GOODBYE_SECONDS, Watcher, Worker
 
 
@@ -72,6 +73,7 @@ def minimize(
     seed: int | None = None,
     run: str | os.PathLike[str] | None = None,
     fork: str | os.PathLike[str] | None = None,
+    warm_start: Any = None,
     progress: bool | None = None,
 ) -> Result:
     """Search for the parameters with the lowest loss, on every rank that this program was started with.
@@ -80,8 +82,9 @@ def minimize(
     found, whichever comes first; at least one must be given. With `run`, a folder, every evaluation is on disk, and
     the same call continues where the last one ended: the budget counts from the run's first beginning. Without, all
     is kept in memory. With `fork`, a new folder, the search goes on in a copy of the run there, and may be another one:
-    those of its individuals that fit are taken over. `progress` shows a bar or lines on standard error; None does so
-    where that is a terminal.
+    those of its individuals that fit are taken over. With a `warm_start` (a run's folder, a study of Optuna's, a table,
+    or several, see `WarmStart`), it begins knowing what they hold, which counts nowhere. `progress` shows a bar or
+    lines on standard error; None does so where that is a terminal.
 
     `islands` divides the ranks into populations that evolve apart: their number, their sizes, a mapping or `Islands`.
     `migration` may say between which of them individuals travel, and how (see `Islands`).
@@ -96,7 +99,7 @@ def minimize(
     ValueError where the input cannot work; SearchFailed where every evaluation failed.
     """
     budget = Budget(evaluations, seconds, target)
-    how = _How(Islands.of(islands, migration), propagator, pruner, fidelity, evaluation, maximize=False)
+    how = _How(Islands.of(islands, migration), propagator, pruner, fidelity, evaluation, warm_start, maximize=False)
     return _Search(loss, space, budget, how, seed, run, fork, progress=progress).run()
 
 
@@ -116,6 +119,7 @@ def maximize(
     seed: int | None = None,
     run: str | os.PathLike[str] | None = None,
     fork: str | os.PathLike[str] | None = None,
+    warm_start: Any = None,
     progress: bool | None = None,
 ) -> Result:
     """Search for the parameters with the highest value: as `minimize`, of the value negated.
@@ -123,7 +127,7 @@ def maximize(
     An individual's `loss` is the value negated; the result's `value` and `target` are as the function returns them.
     """
     budget = Budget(evaluations, seconds, target)
-    how = _How(Islands.of(islands, migration), propagator, pruner, fidelity, evaluation, maximize=True)
+    how = _How(Islands.of(islands, migration), propagator, pruner, fidelity, evaluation, warm_start, maximize=True)
     return _Search(loss, space, budget, how, seed, run, fork, progress=progress).run()
 
 
@@ -135,6 +139,7 @@ class _How(msgspec.Struct, frozen=True):
     pruner: Pruner | str | Mapping[str, Any] | list[Any] | None
     fidelity: Fidelity | Mapping[str, Any] | None
     evaluation: EvaluationSettings | Mapping[str, Any] | None
+    warm_start: Any
     maximize: bool
 
 
@@ -160,6 +165,7 @@ class _Search:
         self.pruner = None if how.pruner is None else AnyPruner.of(how.pruner)
         self.fidelity = None if how.fidelity is None else Fidelity.of(how.fidelity)
         self.settings = settings_of(how.evaluation)
+        self.warm_start = WarmStart(how.warm_start)
         self.world = connect()
         self.equipment, self.problem = Equipment(), ""
         if self.settings.gpus is not None or self.settings.energy:
@@ -202,6 +208,7 @@ class _Search:
             fidelity=self.fidelity,
             settings=self.settings,
             seed=seed,
+            warm_start=self.warm_start,
         )
         folder = run if fork is None else fork
         original = None if run is None or fork is None else Path(run)
@@ -310,8 +317,12 @@ class _Search:
         return start
 
     def _begin(self) -> Beginning:
+        known = self.warm_start.read(
+            self.space, maximize=self.maximize, fidelity=self.fidelity, metric=self.settings.metric, tell=self._say
+        )
         died = sorted({rank // self.settings.ranks_per_worker for rank in presence.died_before})
-        return self.holding.begin(self.optimizer.seed, self.archipelago.recovering(), died, self._say)
+        begun = self.holding.begin(self.optimizer.seed, self.archipelago.recovering(), died, self._say)
+        return msgspec.structs.replace(begun, known=[Evaluated.of(individual) for individual in known])
 
     def _say(self, news: str) -> None:
         if self.show_progress and self.world.rank == 0:

@@ -45,6 +45,8 @@ ORDER = [
     "coordination",
     "run",
     "forking",
+    "tables",
+    "warm_start",
     "holding",
     "islands",
     "equipment",

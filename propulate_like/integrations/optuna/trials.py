@@ -1,0 +1,89 @@
+"""Reading what Optuna's studies know."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from propulate_like.individual import OK, STOPPED, Outcome, Status
+from propulate_like.tables import Row, check_direction, judged
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.storages import BaseStorage
+    from optuna.trial import FrozenTrial
+
+_STATES = {"COMPLETE": OK, "PRUNED": STOPPED, "FAIL": Status.ERROR}
+_SQLITE = re.compile(r"sqlite(\+\w+)?:///")
+
+
+def load_study(storage: str, name: str | None) -> Study:
+    """Open a study: in a database, or in the file of a journal; the only one there where it has no `name`.
+
+    Nothing is created. ValueError where there is no such study, or it cannot be read.
+    """
+    try:
+        import optuna
+        from optuna.storages import JournalStorage
+        from optuna.storages.journal import JournalFileBackend
+    except ImportError:
+        message = "reading a study needs Optuna: pip install optuna"
+        raise ValueError(message) from None
+    path = Path(_SQLITE.sub("", storage).partition("?")[0])
+    if ("://" not in storage or _SQLITE.match(storage)) and not path.is_file():
+        message = f"there is no file {path}"
+        raise ValueError(message)
+    names = []
+    try:
+        opened: str | BaseStorage = storage
+        if "://" not in storage:
+            opened = JournalStorage(JournalFileBackend(storage))
+        names = optuna.get_all_study_names(opened)
+        if name in names or (name is None and len(names) == 1):
+            return optuna.load_study(study_name=name or names[0], storage=opened)
+    except Exception as error:  # noqa: BLE001 (of the database, its driver or SQLAlchemy)
+        message = f"the storage cannot be read: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        raise ValueError(message) from None
+    has = f"there are {', '.join(names)}" if names else "there is none"
+    message = f"there is no study {name!r}: {has}" if name is not None else f"it must name one study: {has}"
+    raise ValueError(message)
+
+
+def study_rows(study: Study, *, maximize: bool) -> Iterator[Row]:
+    """Give what a study has evaluated; ValueError where its direction is another one."""
+    if len(study.directions) > 1:
+        message = f"the study has {len(study.directions)} values, and this search one loss"
+        raise ValueError(message)
+    check_direction("the study is", maximized=study.direction.name == "MAXIMIZE", maximize=maximize)
+    return trial_rows(study.get_trials(deepcopy=False), maximize=maximize)
+
+
+def trial_rows(trials: Iterable[FrozenTrial], *, maximize: bool) -> Iterator[Row]:
+    """Give those of the trials that were evaluated; one that was pruned has its last intermediate value."""
+    for trial in trials:
+        status = _STATES.get(trial.state.name)
+        if status is not None:
+            yield Row(
+                trial.params,
+                _outcome(trial, status, -1.0 if maximize else 1.0),
+                max(0.0 if trial.duration is None else trial.duration.total_seconds(), 0.0),
+                _seconds(trial.datetime_complete),
+                distributions=trial.distributions,
+            )
+
+
+def _outcome(trial: FrozenTrial, status: Status, sign: float) -> Outcome:
+    if status is STOPPED:
+        if not trial.intermediate_values:
+            return Outcome(Status.ERROR, cause="it was pruned before it had reported anything")
+        return judged(sign * trial.intermediate_values[max(trial.intermediate_values)], status)
+    if status is OK:
+        return judged(sign * (trial.values or [float("nan")])[0])
+    return Outcome(status)
+
+
+def _seconds(when: datetime | None) -> float:
+    return 0.0 if when is None else max(when.timestamp(), 0.0)

@@ -1,0 +1,218 @@
+"""Tables of what was evaluated elsewhere, whoever wrote them: their rows as params and outcomes."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from math import isclose
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from propulate_like.files import read_small
+from propulate_like.individual import OK, STOPPED, Outcome, Status
+from propulate_like.parameters import Choice, Float, Int, Ordinal, Parameter
+from propulate_like.space import Genome, Space
+from propulate_like.speaking import printable
+
+_LARGEST_BYTES = 1 << 30
+_PREFIXES = ("params.", "params_", "")
+_LOSS, _VALUE = "loss", "value"
+_UNEVALUATED = ("bred", "running", "waiting")
+_STATES = {"complete": OK, "pruned": STOPPED, "fail": Status.ERROR, **{str(status): status for status in Status}}
+_SHOWN = 12  # columns that a message names
+_CLOSE = 1e-9  # numbers that were computed by others may differ from ours in their last digits
+
+
+class Row(NamedTuple):
+    """One that was evaluated elsewhere: its params as they were found, and what it came to, to be minimized.
+
+    `blank` names parameters that are None, or do not exist there. `seconds` are 0 where they are not known. The
+    `distributions` are Optuna's, where they are known.
+    """
+
+    params: Mapping[str, Any]
+    outcome: Outcome
+    seconds: float = 0.0
+    ended: float = 0.0
+    blank: frozenset[str] = frozenset()
+    distributions: Mapping[str, Any] | None = None
+
+    def genome(self, space: Space) -> Genome:
+        """Give the genome of these params; ValueError where the space does not have them."""
+        params = dict(self.params)
+        for name in params.keys() & space.keys():
+            params[name] = value_of(name, space[name], params[name])
+        if self.blank:
+            genes = [known.encode(params[name]) if name in params else 0.5 for name, known in space.items()]
+            active = space.decode(genes)
+            params |= {name: None for name in self.blank if name in active}
+        return space.encode(params)
+
+
+def value_of(name: str, parameter: Parameter, given: Any) -> Any:
+    """Give the parameter's value that is meant by what was found: a text, say, or a number of another type."""
+    if parameter.contains(given):
+        return given
+    if isinstance(parameter, Choice | Ordinal):
+        meant = next((option for option in parameter.options if _means(given, option)), given)
+    else:
+        meant = _meant(parameter, _number(given))
+    if not parameter.contains(meant):
+        message = f"{name}: {given!r} is not a value of {parameter!r}"
+        raise ValueError(message)
+    return meant
+
+
+def read_csv(path: Path) -> list[dict[str, Any]]:
+    """Read a file's rows; ValueError where it is no table, or cannot be read."""
+    content = read_small(path, _LARGEST_BYTES)
+    try:
+        text = content.decode("utf-8-sig")
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    except (ValueError, csv.Error) as error:
+        message = f"it is no CSV file: {error}"
+        raise ValueError(message) from None
+    if "\0" in text or len(content) > _LARGEST_BYTES:
+        message = "it is no CSV file, or too large a one"
+        raise ValueError(message)
+    return rows
+
+
+def read_rows(table: Sequence[Mapping[str, Any]], space: Space, *, maximize: bool) -> Iterator[Row]:
+    """Give the rows of a table that were evaluated; for a search that may `maximize`.
+
+    Parameters are in columns such as params.x, params_x, or x; a column `loss` holds what is minimized, one `value`
+    what the loss function returned. ValueError where there are no such columns, or a row's loss is no number.
+    """
+    columns = _Columns.of(table, space)
+    columns.check_direction(table, maximize=maximize)
+    sign = -1.0 if maximize and columns.loss == _VALUE else 1.0
+    for number, row in enumerate(table, 1):
+        state = _state(row)
+        if state in _UNEVALUATED:
+            continue
+        found = {name: _cell(row.get(column)) for column, name in columns.params.items()}
+        blank = [name for name, cell in found.items() if cell is None and name in space and space[name].contains(None)]
+        seconds = _number(row.get("seconds")) or _duration(row.get("duration"))
+        yield Row(
+            {name: cell for name, cell in found.items() if cell is not None},
+            _outcome(number, columns.loss, row.get(columns.loss), sign, _STATES.get(state, OK)),
+            max(seconds or 0.0, 0.0),
+            max(_number(row.get("ended")) or 0.0, 0.0),
+            frozenset(blank),
+        )
+
+
+class _Columns(NamedTuple):
+    params: dict[str, str]
+    """The columns that hold parameters, and their names."""
+    loss: str
+
+    @classmethod
+    def of(cls, table: Sequence[Mapping[str, Any]], space: Space) -> _Columns:
+        """Find the columns that matter."""
+        all_of = list(dict.fromkeys(str(column) for row in table for column in row))
+        prefix = next((one for one in _PREFIXES if any(one + name in all_of for name in space)), None)
+        shown = printable(", ".join(all_of[:_SHOWN])) + ", ..." * (len(all_of) > _SHOWN)
+        if not all_of:
+            message = "it has no rows"
+            raise ValueError(message)
+        if prefix is None:
+            name = next(iter(space), "x")
+            message = f"no column names a parameter, as params.{name}, params_{name} or {name} would; there are {shown}"
+            raise ValueError(message)
+        params = {
+            column: column.removeprefix(prefix)
+            for column in all_of
+            if (column.startswith(prefix) if prefix else column in space)
+        }
+        loss = next((one for one in (_LOSS, _VALUE) if one in all_of and one not in params), None)
+        if loss is None:
+            message = f"it has no column {_LOSS!r} or {_VALUE!r}; there are {shown}"
+            raise ValueError(message)
+        return cls(params, loss)
+
+    def check_direction(self, table: Sequence[Mapping[str, Any]], *, maximize: bool) -> None:
+        """ValueError where the table tells of another direction, by its values beside losses."""
+        if self.loss != _LOSS or _VALUE in self.params:
+            return
+        for row in table:
+            loss, value = _number(row.get(_LOSS)), _number(row.get(_VALUE))
+            if loss and value and abs(loss) == abs(value):
+                check_direction("its values were", maximized=loss == -value, maximize=maximize)
+                return
+
+
+def check_direction(what: str, *, maximized: bool, maximize: bool) -> None:
+    """ValueError where what is known was `maximized`, and the search does not maximize, or the other way round."""
+    if maximized != maximize:
+        ways = ["minimized", "maximized"]
+        message = f"{what} {ways[maximized]}, and this search's loss is {ways[maximize]}"
+        raise ValueError(message)
+
+
+def judged(value: Any, status: Status = OK) -> Outcome:
+    """Give the outcome of a loss, of an evaluation that ended so."""
+    if status not in (OK, STOPPED):
+        return Outcome(status)
+    outcome = Outcome.of(value)
+    return msgspec.structs.replace(outcome, status=status) if outcome.status is OK else outcome
+
+
+def _outcome(number: int, column: str, cell: Any, sign: float, status: Status) -> Outcome:
+    cell = _cell(cell)
+    if cell is None:
+        return Outcome(Status.NAN, cause="no loss is known") if status in (OK, STOPPED) else Outcome(status)
+    loss = _number(cell)
+    if loss is None:
+        message = f"row {number}: {column}={cell!r:.40} is no number"
+        raise ValueError(message)
+    return judged(sign * loss, status)
+
+
+def _state(row: Mapping[str, Any]) -> str:
+    """Give a row's status, as we or Optuna write it, in small letters."""
+    return str(_cell(row.get("status")) or _cell(row.get("state")) or "").rpartition(".")[2].lower()
+
+
+def _cell(value: Any) -> Any:
+    """Give what a cell holds, as Python has it; None where it is empty."""
+    value = value.item() if hasattr(value, "item") else value
+    empty = (isinstance(value, str) and not value.strip()) or (isinstance(value, float) and value != value)  # noqa: PLR0124
+    return None if empty or type(value).__name__ in ("NAType", "NaTType") else value
+
+
+def _number(value: Any) -> float | None:
+    cell = _cell(value)
+    try:
+        return None if cell is None or isinstance(cell, bool) else float(cell)
+    except (TypeError, ValueError):
+        return None
+
+
+def _duration(value: Any) -> float | None:
+    seconds = getattr(value, "total_seconds", None)
+    return None if seconds is None else _number(seconds())
+
+
+def _means(given: Any, option: Any) -> bool:
+    """Say whether what was found stands for an option."""
+    if isinstance(given, str):
+        if isinstance(option, bool):
+            return given.lower() == str(option).lower()
+        if given == str(option):
+            return True
+    return not isinstance(option, bool | str | None) and _number(given) == option
+
+
+def _meant(parameter: Parameter, number: float | None) -> float | None:
+    """Give the value of a Float or Int that is as good as equal to a number."""
+    if number is None or not parameter.levels or not isinstance(parameter, Float):
+        return int(number) if isinstance(parameter, Int) and number is not None and number.is_integer() else number
+    step = parameter.step or 1.0
+    level = round(min(max((number - parameter.low) / step, 0.0), parameter.levels - 1.0))
+    value: float = parameter.decode(parameter.gene(level))
+    return value if isclose(number, value, rel_tol=_CLOSE, abs_tol=_CLOSE * step) else number

@@ -1,0 +1,544 @@
+"""Warm starts: what others evaluated is known from the beginning, and counts nowhere."""
+
+import math
+import statistics
+
+import jsonschema
+import pytest
+
+import propulate_like as pl
+from propulate_like import strict_yaml
+from propulate_like.cli import show
+from propulate_like.config import ConfigError, schema
+from propulate_like.events import Evaluated, Moved
+from propulate_like.individual import ELSEWHERE
+from propulate_like.journal import read
+from propulate_like.run import Run
+from propulate_like.tables import value_of
+
+SPACE = pl.Space(
+    {
+        "rate": pl.Float(1e-5, 1e-1, log=True),
+        "share": pl.Float(0.0, 1.0, step=0.1),
+        "layers": pl.Int(1, 8),
+        "kind": pl.Choice("adam", "sgd", None),
+        "momentum": pl.Float(0.0, 0.99, when={"kind": "sgd"}),
+        "wide": pl.Choice(False, True),
+        "width": pl.Ordinal(16, 32, 64),
+    }
+)
+GRID = pl.Space({"a": pl.Int(1, 6), "b": pl.Choice("p", "q", "r", "s", "t", "u")})
+
+
+def loss(rate, share, layers, kind, wide, width, momentum=0.0):
+    return abs(math.log10(rate) + 3) + share + abs(layers - 3) + (kind != "sgd") + (0.9 - momentum) + wide + width / 64
+
+
+def grid_loss(a, b):
+    return a + "pqrstu".index(b) / 10
+
+
+@pytest.fixture
+def optuna():
+    optuna = pytest.importorskip("optuna")
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return optuna
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Give the folder of two runs, one of which was maximized."""
+    folder = tmp_path_factory.mktemp("runs")
+    pl.minimize(loss, SPACE, evaluations=40, seed=0, run=folder / "min")
+    pl.maximize(lambda **params: -loss(**params), SPACE, evaluations=40, seed=0, run=folder / "max")
+    return folder
+
+
+def fill(study, individuals):
+    """Let a study ask and be told what individuals came to."""
+    for individual in individuals:
+        study.enqueue_trial(individual.params)
+        trial = study.ask({name: d for name, d in distributions().items() if name in individual.params})
+        study.tell(trial, individual.loss)
+    return study
+
+
+def distributions():
+    from propulate_like.integrations.optuna.distributions import distribution_of
+
+    return {name: distribution_of(parameter) for name, parameter in SPACE.items()}
+
+
+def shown(individuals):
+    return [(individual.params, pytest.approx(individual.loss), individual.status) for individual in individuals]
+
+
+class TestSources:
+    """The same individuals are known, whatever tells of them."""
+
+    def check(self, source, runs, space=SPACE):
+        known = pl.WarmStart(source).read(space)
+        original = sorted(Run(runs / "min").individuals(), key=lambda one: (one.ended, one.id))
+        assert [(one.params, one.loss, one.status) for one in known] == shown(original)
+        assert [one.id for one in known] == [pl.Id(0, ELSEWHERE, place) for place in range(40)]
+
+    def test_run(self, runs):
+        self.check(runs / "min", runs)
+        self.check(str(runs / "min"), runs, pl.Space(dict(reversed([*SPACE.items()]))))
+
+    def test_csv_as_results_writes_it(self, runs, tmp_path):
+        rows = show.best_rows(Run(runs / "min"), 40)
+        rows.sort(key=lambda row: (row["ended"], row["id"]))
+        (tmp_path / "results.csv").write_text(show.as_csv(rows))
+        self.check(tmp_path / "results.csv", runs)
+
+    def test_our_dataframe_and_a_csv_of_it(self, runs, tmp_path):
+        pytest.importorskip("pandas")
+        frame = pl.minimize(loss, SPACE, evaluations=40, run=runs / "min").to_dataframe()
+        self.check(frame, runs)
+        frame.to_csv(tmp_path / "frame.csv")
+        self.check(tmp_path / "frame.csv", runs)
+
+    def test_bare_names(self, runs):
+        self.check([{**one.params, "loss": one.loss} for one in Run(runs / "min").individuals()], runs)
+        self.check([{**one.params, "value": one.loss} for one in Run(runs / "min").individuals()], runs)
+
+    def test_study_in_memory_its_trials_and_dataframe(self, optuna, runs, tmp_path):
+        study = fill(optuna.create_study(), Run(runs / "min").individuals())
+        self.check(study, runs)
+        self.check(study.trials, runs)
+        pytest.importorskip("pandas")
+        self.check(study.trials_dataframe(), runs)
+        study.trials_dataframe().to_csv(tmp_path / "trials.csv")
+        self.check(tmp_path / "trials.csv", runs)
+
+    def test_study_in_a_storage(self, optuna, runs, tmp_path):
+        url = f"sqlite:///{tmp_path}/studies.db"
+        fill(optuna.create_study(storage=url, study_name="one"), Run(runs / "min").individuals())
+        self.check({"storage": url}, runs)
+        optuna.create_study(storage=url, study_name="another")
+        self.check({"storage": url, "study": "one"}, runs)
+        backend = optuna.storages.journal.JournalFileBackend(str(tmp_path / "journal.log"))
+        storage = optuna.storages.JournalStorage(backend)
+        fill(optuna.create_study(storage=storage, study_name="one"), Run(runs / "min").individuals())
+        self.check({"storage": str(tmp_path / "journal.log"), "study": "one"}, runs)
+
+    def test_several(self):
+        table = [{"params.a": 1, "params.b": "p", "loss": 3}]
+        known = pl.WarmStart([table, [{"a": 2, "b": "q", "loss": 4}]]).read(GRID)
+        assert [(one.params, one.loss, one.id.serial) for one in known] == [
+            ({"a": 1, "b": "p"}, 3, 0),
+            ({"a": 2, "b": "q"}, 4, 1),
+        ]
+
+
+class TestMaximizing:
+    def test_signs_are_right_whatever_tells_of_them(self, optuna, runs, tmp_path):
+        def check(source, *, maximize=True):
+            losses = [one.loss for one in pl.WarmStart(source).read(SPACE, maximize=maximize)]
+            assert losses == pytest.approx([one.loss for one in Run(runs / "max").individuals()])
+
+        maximized = list(Run(runs / "max").individuals())
+        study = optuna.create_study(direction="maximize")
+        fill(study, [pl.Individual(one.id, one.genome, one.space, loss=-one.loss) for one in maximized])
+        check(runs / "max")
+        check(study)
+        check([{**one.params, "value": -one.loss} for one in maximized])
+        rows = sorted(show.best_rows(Run(runs / "max"), 40), key=lambda row: row["ended"])
+        (tmp_path / "results.csv").write_text(show.as_csv(rows))
+        check(tmp_path / "results.csv")
+        assert pl.maximize(lambda **params: -loss(**params), SPACE, evaluations=5, warm_start=study).evaluations == 5
+
+    def test_another_direction_is_refused(self, optuna, runs, tmp_path):
+        rows = show.best_rows(Run(runs / "max"), 40)
+        (tmp_path / "results.csv").write_text(show.as_csv(rows))
+        for source in (runs / "max", optuna.create_study(direction="maximize"), tmp_path / "results.csv"):
+            with pytest.raises(ValueError, match="maximized, and this search's loss is minimized"):
+                pl.minimize(loss, SPACE, evaluations=5, warm_start=source)
+        with pytest.raises(ValueError, match="is minimized, and this search's loss is maximized"):
+            pl.maximize(loss, SPACE, evaluations=5, warm_start=runs / "min")
+
+
+class TestWhatFits:
+    def test_how_many_is_said_with_the_first_reason(self, capfd):
+        table = [{"a": a, "b": b, "loss": 1.0} for a, b in [(1, "p"), (7, "p"), (2, "x"), (None, "p"), (3, "q")]]
+        result = pl.minimize(grid_loss, GRID, evaluations=34, progress=True, warm_start=table)
+        assert {(1, "p"), (3, "q")}.isdisjoint(tuple(one.params.values()) for one in result.individuals)
+        said = [line for line in capfd.readouterr().err.splitlines() if "known" in line]
+        first = "a: 7 is not a value of Int(1, 6)"
+        assert said == [f"2 individuals known from a table of 5 rows, 3 left out; the first: {first}"]
+
+    @pytest.mark.parametrize(
+        ("row", "words"),
+        [
+            ({"params.a": 7, "params.b": "p"}, r"a: 7 is not a value of Int\(1, 6\)"),
+            ({"params.a": 1.5, "params.b": "p"}, r"a: 1.5 is not a value"),
+            ({"params.a": True, "params.b": "p"}, r"a: True is not a value"),
+            ({"params.a": 1}, r"missing \['b'\]"),
+            ({"params.a": 1, "params.b": "p", "params.c": 0}, "'c' is no parameter of this space"),
+        ],
+    )
+    def test_nothing_is_an_error_that_says_why_for_the_first(self, row, words):
+        with pytest.raises(
+            ValueError, match=f"^warm_start: a table of 1 rows: no individual fits; the first: .*{words}"
+        ):
+            pl.minimize(grid_loss, GRID, evaluations=5, warm_start=[row | {"loss": 1.0}])
+
+    def test_conditions_hold(self):
+        space = pl.Space({"kind": pl.Choice("adam", "sgd"), "momentum": pl.Float(0, 1, when={"kind": "sgd"})})
+        rows = [("adam", ""), ("sgd", "0.5"), ("adam", "0.5"), ("sgd", "")]
+        table = [{"kind": kind, "momentum": momentum, "loss": "1"} for kind, momentum in rows]
+        known = pl.WarmStart(table).read(space)
+        assert [one.params for one in known] == [{"kind": "adam"}, {"kind": "sgd", "momentum": 0.5}]
+
+    @pytest.mark.parametrize(
+        ("parameter", "given", "meant"),
+        [
+            (pl.Int(1, 8), "3", 3),
+            (pl.Int(1, 8), 3.0, 3),
+            (pl.Int(10, 100, step=10), 30.0, 30),
+            (pl.Float(0, 1), "0.25", 0.25),
+            (pl.Float(0, 1), 1, 1),
+            (pl.Float(0, 1, step=0.1), 0.1 * 3, 0.3),
+            (pl.Choice(16, 32), 16.0, 16),
+            (pl.Choice(16, 32), "32", 32),
+            (pl.Choice(0.001, 0.1), "1e-3", 0.001),
+            (pl.Choice(False, True), "true", True),
+            (pl.Choice("1", 2), 2, 2),
+            (pl.Choice("1", 2), "1", "1"),
+            (pl.Ordinal("None", 1), "None", "None"),
+        ],
+    )
+    def test_values_are_taken_as_they_are_meant(self, parameter, given, meant):
+        value = value_of("x", parameter, given)
+        assert value == meant
+        assert parameter.contains(value)
+
+    @pytest.mark.parametrize(
+        ("parameter", "given"),
+        [
+            (pl.Int(1, 8), "3.5"),
+            (pl.Int(1, 8), "nan"),
+            (pl.Int(1, 8), math.inf),
+            (pl.Float(0, 1), "abc"),
+            (pl.Float(0, 1), True),
+            (pl.Float(0, 1, step=0.1), 0.31),
+            (pl.Float(0, 1, step=0.1), -0.1),
+            (pl.Choice(1, 2), True),
+            (pl.Choice(False, True), 1),
+            (pl.Choice("a", "b"), "A"),
+        ],
+    )
+    def test_other_values_are_none(self, parameter, given):
+        with pytest.raises(ValueError, match=r"x: .* is not a value of"):
+            value_of("x", parameter, given)
+
+    def test_every_individual_of_a_study_has_its_own_space_where_there_is_none(self, optuna):
+        study = optuna.create_study()
+        for kind in ("adam", "sgd"):
+            trial = study.ask(
+                {"kind": optuna.distributions.CategoricalDistribution(["adam", "sgd"])},
+            )
+            if trial.params["kind"] == kind:
+                trial.suggest_float("momentum", 0, 1)
+            study.tell(trial, 1.0)
+        known = pl.WarmStart(study).read(None)
+        assert [one.params for one in known] == [trial.params for trial in study.trials]
+        with pytest.raises(ValueError, match="the search needs a space"):
+            pl.WarmStart([{"x": 1, "loss": 1}]).read(None)
+
+
+class TestOutcomes:
+    def test_failures_and_pruned_ones_of_a_study(self, optuna):
+        study = optuna.create_study()
+        for number, state in enumerate(("COMPLETE", "PRUNED", "PRUNED", "FAIL", "RUNNING", "COMPLETE")):
+            study.enqueue_trial({"x": number / 10})
+            trial = study.ask({"x": optuna.distributions.FloatDistribution(0, 1)})
+            if number == 1:
+                trial.report(7.0, 3)
+                trial.report(5.0, 10)
+            if state != "RUNNING":
+                complete = state == "COMPLETE"
+                value = (math.inf if number == 5 else 2.0) if complete else None
+                study.tell(trial, value, state=None if complete else optuna.trial.TrialState[state])
+        known = pl.WarmStart(study).read(pl.Space({"x": pl.Float(0, 1)}))
+        assert [(one.params["x"], one.status) for one in known] == [
+            (0.0, "ok"), (0.1, "stopped"), (0.2, "error"), (0.3, "error"), (0.5, "infinite"),
+        ]  # fmt: skip
+        assert [one.loss for one in known if one.has_loss] == [2.0, 5.0]
+
+    def test_statuses_in_a_table(self):
+        table = [
+            {"x": 0.1, "status": "ok", "loss": 1.0},
+            {"x": 0.2, "status": "stopped", "loss": 2.0},
+            {"x": 0.3, "status": "timeout", "loss": None},
+            {"x": 0.4, "status": "running", "loss": None},
+            {"x": 0.5, "status": "fine", "loss": 3.0},
+            {"x": 0.6, "loss": math.nan},
+        ]
+        known = pl.WarmStart(table).read(pl.Space({"x": pl.Float(0, 1)}))
+        assert [str(one.status) for one in known] == ["ok", "stopped", "timeout", "ok", "nan"]
+
+    def test_failures_are_learnt_and_not_evaluated_again(self):
+        table = [{"a": a, "b": b, "status": "crashed", "loss": ""} for a in range(1, 6) for b in "pqrstu"]
+        result = pl.minimize(grid_loss, GRID, evaluations=6, warm_start=table)
+        assert sorted(one.params["b"] for one in result.individuals) == list("pqrstu")
+        assert {one.params["a"] for one in result.individuals} == {6}
+        assert result.statuses == {"ok": 6}
+        optimizer = pl.Optimizer(pl.Space({"x": pl.Float(0, 1)}), propagator=pl.MixedGaussianProcess())
+        for one in pl.WarmStart([{"x": 0.5, "loss": math.nan}]).read(optimizer.space):
+            optimizer.know(one)
+        assert len(optimizer.population.points) == 1
+
+
+def sphere(x0, x1, x2, x3, x4):
+    return sum((x - 3.0) ** 2 for x in (x0, x1, x2, x3, x4))
+
+
+NEAR = [{f"x{i}": 3.0 + 0.02 * math.sin(7 * number + i) for i in range(5)} for number in range(40)]
+KNOWN = [row | {"loss": sphere(**row)} for row in NEAR]
+"""Points around the optimum."""
+BOX = pl.Space({f"x{i}": pl.Float(-5.0, 5.0) for i in range(5)})
+
+
+class TestSearch:
+    @pytest.mark.parametrize("workers", [1, 64])
+    @pytest.mark.parametrize("seconds", [1e-6, 60.0])
+    def test_first_asks_of_auto_use_what_is_known(self, seconds, workers):
+        def typical(seed, known):
+            optimizer = pl.Optimizer(BOX, seed=seed, evaluations=100_000, workers=workers)
+            for individual in known:
+                optimizer.know(individual)
+            losses = []
+            for _ in range(30):
+                individual = optimizer.ask()
+                losses.append(optimizer.tell(individual, sphere(**individual.params), seconds).loss)
+            assert optimizer.best.loss == min(losses)
+            return statistics.median(losses)
+
+        known = pl.WarmStart(KNOWN).read(BOX)
+        cold, warm = (statistics.median(typical(seed, knows) for seed in range(5)) for knows in ([], known))
+        assert warm < cold / 20
+
+    def test_first_evaluations_use_what_is_known(self):
+        chain = pl.Chain(pl.SelectBest(16), pl.SelectRandom(2), pl.UniformCrossover(), pl.GaussianMutation(0.01))
+        cold, warm = (
+            pl.minimize(sphere, BOX, evaluations=30, seed=0, propagator=chain, warm_start=source)
+            for source in (None, KNOWN)
+        )
+        assert min(one.loss for one in cold.individuals) > 1.0
+        assert max(one.loss for one in warm.individuals) < 1.0
+
+    def test_counts_and_best_are_its_own(self, tmp_path):
+        table = [{"a": 1, "b": "p", "loss": -100.0}]
+        result = pl.minimize(
+            grid_loss, GRID, evaluations=20, target=-1.0, seed=0, run=tmp_path / "run", warm_start=table
+        )
+        assert (result.evaluations, len(result.individuals), result.statuses) == (20, 20, {"ok": 20})
+        assert result.reason == "evaluations"
+        assert result.best.loss == min(one.loss for one in result.individuals) > 1.0
+        evaluated = [event for _, event in read(tmp_path / "run") if isinstance(event, Evaluated)]
+        assert len(evaluated) == 20
+        assert all(event.id.rank == 0 for event in evaluated)
+
+    def test_in_which_everything_fails_ends_though_successes_are_known(self):
+        def fail(**params):
+            raise RuntimeError(params)
+
+        with pytest.raises(pl.SearchFailed):
+            pl.minimize(fail, GRID, evaluations=30, warm_start=[{"a": 1, "b": "p", "loss": 1.0}])
+
+    def test_continues_with_the_same_knowledge_or_another(self, tmp_path):
+        first = [{"a": 1, "b": b, "loss": 1.0} for b in "pqrstu"]
+        then = [{"a": 2, "b": b, "loss": 1.0} for b in "pqrstu"]
+        folder = tmp_path / "run"
+        pl.minimize(grid_loss, GRID, evaluations=5, seed=0, run=folder, warm_start=first)
+        pl.minimize(grid_loss, GRID, evaluations=10, run=folder, warm_start=first)
+        result = pl.minimize(grid_loss, GRID, evaluations=15, run=folder, warm_start=[first, then])
+        assert result.evaluations == 15
+        assert len({tuple(one.params.values()) for one in result.individuals}) == 15
+        assert {one.params["a"] for one in result.individuals}.isdisjoint({1})
+        assert {one.params["a"] for one in result.individuals[10:]}.isdisjoint({2})
+        assert Run(folder).config["warm_start"] == ["a table of 6 rows", "a table of 6 rows"]
+        assert pl.minimize(grid_loss, GRID, evaluations=20, run=folder).evaluations == 20
+        assert "warm_start" not in Run(folder).config
+
+    def test_parents_that_are_only_known_left_no_files(self):
+        chain = pl.Chain(pl.SelectBest(8), pl.SelectRandom(2), pl.UniformCrossover(), pl.GaussianMutation(0.1))
+        seen = []
+
+        def loss(x, evaluation):
+            seen.extend(parent.id.rank for parent in evaluation.parents)
+            return x
+
+        table = [{"x": number / 10, "loss": -1.0} for number in range(10)]
+        space = {"x": (0.0, 1.0)}
+        result = pl.minimize(loss, space, evaluations=20, propagator=chain, warm_start=table)
+        assert {parent.rank for one in result.individuals for parent in one.parents} == {ELSEWHERE}
+        assert seen == []
+
+    def test_rungs_are_those_of_a_run_with_the_same_fidelity(self, tmp_path):
+        def loss(x, epochs):
+            return x + 1 / epochs
+
+        def search(**settings):
+            return pl.minimize(loss, {"x": (0.0, 1.0)}, evaluations=30, seed=1, **settings)
+
+        search(fidelity={"name": "epochs", "rungs": [1, 3, 9]}, run=tmp_path / "old")
+        known = pl.WarmStart(tmp_path / "old").read(
+            pl.Space({"x": pl.Float(0, 1)}), fidelity=pl.Fidelity("epochs", [3, 9, 27])
+        )
+        assert {one.rung for one in known} == {0, 1}
+        assert all(one.continues.rank == ELSEWHERE for one in known if one.rung)
+        result = search(fidelity={"name": "epochs", "rungs": [3, 9, 27]}, warm_start=tmp_path / "old")
+        own = {one.id for one in result.individuals}
+        assert all(one.continues in own for one in result.individuals if one.rung)
+        with pytest.raises(ValueError, match="it has a fidelity, this search none"):
+            pl.minimize(lambda x: x, {"x": (0.0, 1.0)}, evaluations=3, warm_start=tmp_path / "old")
+        with pytest.raises(ValueError, match="with a fidelity, only the folder of a run does"):
+            search(fidelity={"name": "epochs", "rungs": [1, 3]}, warm_start=[{"x": 0.5, "loss": 1}])
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("form", "words"),
+        [
+            (5, r"warm_start=5 must be a run's folder"),
+            ([1, 2], r"warm_start=1 must be"),
+            ("missing", r"warm_start: missing: there is no such folder or file"),
+            ("sqlite:///x.db", r"as \{storage: sqlite:///x.db, study: NAME\}"),
+            ({"storge": "x"}, "unknown key 'storge'; did you mean 'storage'"),
+            ({"storage": 5}, "storage=5 must be a text"),
+            ([{"a": 1, "b": "p"}], "it has no column 'loss' or 'value'; there are a, b"),
+            ([{"loss": 1, "z": 5}], "no column names a parameter, as params.a, params_a or a would; there are loss, z"),
+            ([{"a": 1, "b": "p", "loss": "0,5"}], "row 1: loss='0,5' is no number"),
+        ],
+    )
+    def test_bad_input_is_one_line(self, form, words, tmp_path):
+        with pytest.raises(ValueError, match=words) as caught:
+            pl.minimize(grid_loss, GRID, evaluations=5, run=tmp_path / "run", warm_start=form)
+        assert "\n" not in str(caught.value)
+        assert not (tmp_path / "run").exists()
+
+    def test_folders_and_files_that_are_something_else(self, tmp_path):
+        (tmp_path / "binary").write_bytes(b"SQLite format 3\0\xff\xfe")
+        (tmp_path / "zero").write_bytes(b"a,b,loss\n1,p\0,2\n")
+        (tmp_path / "empty.csv").write_text("a,b,loss\n")
+        for name, words in [
+            ("", "has no config.yaml"),
+            ("binary", "no CSV"),
+            ("zero", "no CSV"),
+            ("empty.csv", "rows"),
+        ]:
+            with pytest.raises(ValueError, match=f"^warm_start: {tmp_path / name}.*{words}"):
+                pl.WarmStart(tmp_path / name).read(GRID)
+
+    def test_storages_that_hold_no_such_study_stay_as_they_are(self, optuna, tmp_path):
+        missing = f"sqlite:///{tmp_path}/missing.db"
+        for storage in (missing, str(tmp_path / "missing.log")):
+            with pytest.raises(ValueError, match=f"there is no file {tmp_path}/missing"):
+                pl.WarmStart({"storage": storage, "study": "x"}).read(GRID)
+        assert not list(tmp_path.iterdir())
+        url = f"sqlite:///{tmp_path}/studies.db"
+        for name in ("one", "two"):
+            optuna.create_study(storage=url, study_name=name)
+        for study, words in [("three", "no study 'three': there are one, two"), (None, "must name one study")]:
+            with pytest.raises(ValueError, match=words):
+                pl.WarmStart({"storage": url, "study": study}).read(GRID)
+        with pytest.raises(ValueError, match=r"the study 'one' in .*: it is empty"):
+            pl.WarmStart({"storage": url, "study": "one"}).read(GRID)
+        (tmp_path / "text.db").write_text("no database")
+        with pytest.raises(ValueError, match="the storage cannot be read") as caught:
+            pl.WarmStart({"storage": f"sqlite:///{tmp_path}/text.db", "study": "x"}).read(GRID)
+        assert "\n" not in str(caught.value)
+
+    def test_passwords_are_not_written_down(self):
+        form = pl.WarmStart({"storage": "postgresql://me:secret@host/db", "study": "x"})
+        assert form.declaration() == {"storage": "postgresql://me:***@host/db", "study": "x"}
+
+    def test_several_losses_are_not_one(self, optuna):
+        study = optuna.create_study(directions=["minimize", "minimize"])
+        with pytest.raises(ValueError, match="the study has 2 values, and this search one loss"):
+            pl.WarmStart(study).read(GRID)
+
+
+class TestCommands:
+    OBJECTIVE = 'def grid_loss(a, b):\n    return a + "pqrstu".index(b) / 10\n'
+    CONFIG = """
+        objective: objective.py:grid_loss
+        space: {{a: {{int: [1, 6]}}, b: {{choice: [p, q, r, s, t, u]}}}}
+        budget: {{evaluations: 18}}
+        run: {run}
+        warm_start: {warm_start}
+    """
+
+    def test_yaml_and_set_name_sources(self, command, tmp_path):
+        (tmp_path / "objective.py").write_text(self.OBJECTIVE)
+        old = pl.minimize(grid_loss, GRID, evaluations=18, seed=0, run=tmp_path / "old")
+        (tmp_path / "search.yaml").write_text(self.CONFIG.format(run="runs/new", warm_start="old"))
+        ended = command("run", "search.yaml")
+        assert "18 individuals known from old" in ended.stderr
+        new = list(Run(tmp_path / "runs/new").individuals())
+        points = {tuple(one.params.values()) for one in [*new, *old.individuals]}
+        assert (len(new), len(points)) == (18, 36)
+        bad = command("run", "search.yaml", "--run", "other", "--set", "warm_start=[old, nowhere]", check=False)
+        assert bad.returncode == 2
+        assert bad.stderr.splitlines()[-1].startswith("search.yaml: warm_start: nowhere: there is no such")
+
+    @pytest.mark.parametrize(
+        ("form", "valid"),
+        [
+            ("runs/old", True),
+            ("{storage: 'sqlite:///x.db', study: s}", True),
+            ("[runs/old, {storage: x.log}]", True),
+            ("5", False),
+            ("{storge: x}", False),
+            ("{storage: 5}", False),
+        ],
+    )
+    def test_schema_and_check_agree(self, form, valid, tmp_path):
+        text = "\n".join(line.strip() for line in self.CONFIG.format(run="r", warm_start=form).splitlines()).encode()
+        assert jsonschema.Draft202012Validator(schema()).is_valid(strict_yaml.load(text)) is valid
+        (tmp_path / "search.yaml").write_bytes(text)
+        if valid:
+            pl.config.Config.read(str(tmp_path / "search.yaml"))
+        else:
+            with pytest.raises(ConfigError, match=r"search.yaml: warm_start: "):
+                pl.config.Config.read(str(tmp_path / "search.yaml"))
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("islands", ["None", "{'count': 2, 'migration_probability': 0.5, 'pollination': False}"])
+def test_every_rank_of_every_island_knows_what_rank_0_alone_can_read(islands, script, python, reports, tmp_path):
+    """Half of 144 points are known: the ranks evaluate others, each of them once."""
+    pl.minimize(
+        lambda a, b: a + b, {"a": pl.Int(1, 12), "b": pl.Int(1, 12)}, evaluations=72, seed=3, run=tmp_path / "old"
+    )
+    path = script(f"""
+        import time, propulate_like as pl
+        from propulate_like.transport import launched
+        rank = launched()[0]
+        def search(source, run=None):
+            space = {{"a": pl.Int(1, 12), "b": pl.Int(1, 12)}}
+            return pl.minimize(
+                lambda a, b: time.sleep(0.01) or a + b,
+                space, evaluations=40, seed=0, run=run, warm_start=source, islands={islands},
+            )
+        result = search("old" if rank == 0 else "not-there", "new")
+        report(rank, result.evaluations, len(result.individuals))
+        try:
+            search("nowhere")
+        except ValueError as error:
+            report("error", error)
+    """)
+    python(path, ranks=4)
+    lines = reports()
+    assert sorted(line[0] for line in lines) == ["0", "1", "2", "3", *["error"] * 4]
+    assert all(line[1:] == ["40", "40"] for line in lines if line[0] != "error")
+    old, new = ({tuple(one.params.values()) for one in Run(tmp_path / name).individuals()} for name in ("old", "new"))
+    assert len(new) == 40
+    assert not old & new
+    events = [event for _, event in read(tmp_path / "new") if isinstance(event, Evaluated | Moved)]
+    assert all(event.id.rank < 4 for event in events)
+    if islands != "None":
+        assert any(isinstance(event, Moved) for event in events)
