@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from propulate_like.directions import Signs, directions_of
 from propulate_like.files import read_small
 from propulate_like.individual import OK, STOPPED, Outcome, Status
 from propulate_like.parameters import Choice, Float, Int, Ordinal, Parameter
@@ -19,7 +20,6 @@ from propulate_like.speaking import printable
 
 _LARGEST_BYTES = 1 << 30
 _PREFIXES = ("params.", "params_", "")
-_LOSS, _VALUE = "loss", "value"
 _UNEVALUATED = ("bred", "running", "waiting")
 _STATES = {"complete": OK, "pruned": STOPPED, "fail": Status.ERROR, **{str(status): status for status in Status}}
 _SHOWN = 12  # columns that a message names
@@ -81,15 +81,15 @@ def read_csv(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def read_rows(table: Sequence[Mapping[str, Any]], space: Space, *, maximize: bool) -> Iterator[Row]:
-    """Give the rows of a table that were evaluated; for a search that may `maximize`.
+def read_rows(table: Sequence[Mapping[str, Any]], space: Space, signs: Signs) -> Iterator[Row]:
+    """Give the rows of a table that were evaluated, for a search with values of these signs.
 
     Parameters are in columns such as params.x, params_x, or x; a column `loss` holds what is minimized, one `value`
-    what the loss function returned. ValueError where there are no such columns, or a row's loss is no number.
+    what the loss function returned; of several, loss.0 and the following do, or values_0. ValueError where there are
+    no such columns, or a row's loss is no number.
     """
-    columns = _Columns.of(table, space)
-    columns.check_direction(table, maximize=maximize)
-    sign = -1.0 if maximize and columns.loss == _VALUE else 1.0
+    columns = _Columns.of(table, space, len(signs))
+    columns.check_direction(table, signs)
     for number, row in enumerate(table, 1):
         state = _state(row)
         if state in _UNEVALUATED:
@@ -99,7 +99,7 @@ def read_rows(table: Sequence[Mapping[str, Any]], space: Space, *, maximize: boo
         seconds = _number(row.get("seconds")) or _duration(row.get("duration"))
         yield Row(
             {name: cell for name, cell in found.items() if cell is not None},
-            _outcome(number, columns.loss, row.get(columns.loss), sign, _STATES.get(state, OK)),
+            columns.outcome(number, row, signs, _STATES.get(state, OK)),
             max(seconds or 0.0, 0.0),
             max(_number(row.get("ended")) or 0.0, 0.0),
             frozenset(blank),
@@ -109,11 +109,14 @@ def read_rows(table: Sequence[Mapping[str, Any]], space: Space, *, maximize: boo
 class _Columns(NamedTuple):
     params: dict[str, str]
     """The columns that hold parameters, and their names."""
-    loss: str
+    losses: list[str]
+    """Those that hold the losses, or the values that the loss function returned."""
+    minimized: bool
+    """Whether it is losses that they hold."""
 
     @classmethod
-    def of(cls, table: Sequence[Mapping[str, Any]], space: Space) -> _Columns:
-        """Find the columns that matter."""
+    def of(cls, table: Sequence[Mapping[str, Any]], space: Space, losses: int) -> _Columns:
+        """Find the columns that matter, with so many losses."""
         all_of = list(dict.fromkeys(str(column) for row in table for column in row))
         prefix = next((one for one in _PREFIXES if any(one + name in all_of for name in space)), None)
         shown = printable(", ".join(all_of[:_SHOWN])) + ", ..." * (len(all_of) > _SHOWN)
@@ -129,48 +132,61 @@ class _Columns(NamedTuple):
             for column in all_of
             if (column.startswith(prefix) if prefix else column in space)
         }
-        loss = next((one for one in (_LOSS, _VALUE) if one in all_of and one not in params), None)
-        if loss is None:
-            message = f"it has no column {_LOSS!r} or {_VALUE!r}; there are {shown}"
-            raise ValueError(message)
-        return cls(params, loss)
+        for first, many, minimized in (("loss", "loss.{}", True), ("value", "values_{}", False)):
+            names = [many.format(number) for number in range(losses)] if losses > 1 else [first]
+            if all(name in all_of and name not in params for name in names):
+                more = many.format(losses if losses > 1 else 0)
+                if more in all_of:
+                    message = f"it has more losses than this search, which has {losses}: there is {more}"
+                    raise ValueError(message)
+                return cls(params, names, minimized)
+        needed = " or ".join(["'loss'", "'value'"] if losses == 1 else ["'loss.0'", "'values_0'"])
+        message = f"it has no column {needed}{' and the following' * (losses > 1)}; there are {shown}"
+        raise ValueError(message)
 
-    def check_direction(self, table: Sequence[Mapping[str, Any]], *, maximize: bool) -> None:
+    def check_direction(self, table: Sequence[Mapping[str, Any]], signs: Signs) -> None:
         """ValueError where the table tells of another direction, by its values beside losses."""
-        if self.loss != _LOSS or _VALUE in self.params:
+        if self.losses != ["loss"] or "value" in self.params:
             return
         for row in table:
-            loss, value = _number(row.get(_LOSS)), _number(row.get(_VALUE))
+            loss, value = _number(row.get("loss")), _number(row.get("value"))
             if loss and value and abs(loss) == abs(value):
-                check_direction("its values were", maximized=loss == -value, maximize=maximize)
+                check_directions("its values were", (loss / value,), signs)
                 return
 
+    def outcome(self, number: int, row: Mapping[str, Any], signs: Signs, status: Status) -> Outcome:
+        """Judge a row's losses, of an evaluation that ended so."""
+        cells = [_cell(row.get(column)) for column in self.losses]
+        if status not in (OK, STOPPED):
+            return Outcome(status)
+        if None in cells:
+            return Outcome(Status.NAN, cause="no loss is known")
+        losses = []
+        for column, cell, sign in zip(self.losses, cells, signs):
+            loss = _number(cell)
+            if loss is None:
+                message = f"row {number}: {column}={cell!r:.40} is no number"
+                raise ValueError(message)
+            losses.append(loss if self.minimized else sign * loss)
+        return judged(losses, status)
 
-def check_direction(what: str, *, maximized: bool, maximize: bool) -> None:
-    """ValueError where what is known was `maximized`, and the search does not maximize, or the other way round."""
-    if maximized != maximize:
-        ways = ["minimized", "maximized"]
-        message = f"{what} {ways[maximized]}, and this search's loss is {ways[maximize]}"
-        raise ValueError(message)
+
+def check_directions(what: str, were: Signs, signs: Signs) -> None:
+    """ValueError where what is known has other directions than the search."""
+    if were == signs:
+        return
+    if len(were) == len(signs) == 1:
+        ways = {1.0: "minimized", -1.0: "maximized"}
+        message = f"{what} {ways[were[0]]}, and this search's loss is {ways[signs[0]]}"
+    else:
+        message = f"{what} of directions {directions_of(were)}, and this search of {directions_of(signs)}"
+    raise ValueError(message)
 
 
-def judged(value: Any, status: Status = OK) -> Outcome:
-    """Give the outcome of a loss, of an evaluation that ended so."""
-    if status not in (OK, STOPPED):
-        return Outcome(status)
-    outcome = Outcome.of(value)
+def judged(losses: Sequence[float], status: Status) -> Outcome:
+    """Give the outcome of an evaluation that ended so, with its losses."""
+    outcome = Outcome.of(tuple(losses))
     return msgspec.structs.replace(outcome, status=status) if outcome.status is OK else outcome
-
-
-def _outcome(number: int, column: str, cell: Any, sign: float, status: Status) -> Outcome:
-    cell = _cell(cell)
-    if cell is None:
-        return Outcome(Status.NAN, cause="no loss is known") if status in (OK, STOPPED) else Outcome(status)
-    loss = _number(cell)
-    if loss is None:
-        message = f"row {number}: {column}={cell!r:.40} is no number"
-        raise ValueError(message)
-    return judged(sign * loss, status)
 
 
 def _state(row: Mapping[str, Any]) -> str:

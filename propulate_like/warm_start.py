@@ -11,21 +11,22 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from propulate_like import declarations
+from propulate_like.directions import Signs, signs_of
 from propulate_like.fidelity import Fidelity
 from propulate_like.forking import matching_rungs, metric_of, translated
 from propulate_like.individual import ELSEWHERE, Id, Individual
 from propulate_like.run import Run
 from propulate_like.space import Space
-from propulate_like.tables import Row, check_direction, read_csv, read_rows
+from propulate_like.tables import Row, check_directions, read_csv, read_rows
 
 _EXAMPLE = "a run's folder, a CSV file, {storage: sqlite:///x.db, study: NAME}, a study, a table, or a list of these"
 
 
 class _Aim(NamedTuple):
-    """What decides which individuals are of use: the search's space (None where it is not known) and its losses."""
+    """What decides which individuals are of use: the search's space and its losses."""
 
-    space: Space | None
-    maximize: bool
+    space: Space
+    signs: Signs
     fidelity: Fidelity | None
     metric: str | None
 
@@ -54,20 +55,19 @@ class WarmStart:
 
     def read(
         self,
-        space: Space | None,
-        *,
-        maximize: bool = False,
+        space: Space,
+        directions: Sequence[str] | None = None,
         fidelity: Fidelity | None = None,
         metric: str | None = None,
         tell: Callable[[str], None] = lambda _news: None,
     ) -> list[Individual]:
         """Read all sources, and give the individuals that fit the search, in their order; `tell` hears how many do.
 
-        Others are left out: those with params that the space does not have, or without one that it has. Where no
-        `space` is known, each has its own. ValueError where a source cannot be read, has losses of another direction,
-        or nothing in any of them fits.
+        Others are left out: those with params that the space does not have, or without one that it has. Where the
+        `space` is empty, as the loss asks for its parameters, each has its own. ValueError where a source cannot be
+        read, has losses of other `directions`, or nothing in any of them fits.
         """
-        aim = _Aim(space, maximize, fidelity, metric)
+        aim = _Aim(space, signs_of(directions), fidelity, metric)
         known: list[Individual] = []
         reasons: list[str] = []
         for source in self._sources:
@@ -113,16 +113,24 @@ def _read(source: _Source, aim: _Aim, known: list[Individual]) -> list[str]:
 def _fitted(entry: Individual | Row, ident: Id, aim: _Aim) -> Individual:
     """Give an individual of the search's space; ValueError where there is none of these params."""
     if isinstance(entry, Row):
-        space = aim.space
-        if space is None:
-            space = Space.from_optuna(entry.distributions or {})
+        space = aim.space or Space.from_optuna(entry.distributions or {})
         individual = Individual(ident, entry.genome(space), space)
         return individual.evaluated(entry.outcome, entry.seconds, entry.ended)
-    space = aim.space or entry.space
+    space = aim.space or _asked(entry)
     genome = entry.genome if space is entry.space else translated(entry.genome, entry.space, space)
     return msgspec.structs.replace(
         entry, id=ident, genome=genome, space=space, parents=(), metrics={}, cause="", curve=(), moves=0
     )
+
+
+def _asked(individual: Individual) -> Space:
+    """Give the space of an individual's params alone, as a loss would ask for them."""
+    if individual.space.asked_for:
+        return individual.space
+    declared = individual.space.declaration()
+    names = individual.params
+    bare = {name: {key: value for key, value in declared[name].items() if key != "when"} for name in names}
+    return Space.from_declaration(bare, asked_for=True)
 
 
 class _Source(Protocol):
@@ -170,7 +178,7 @@ class _Study:
 
         _without_fidelity(aim)
         study = load_study(self._storage, self._of) if self._study is None else self._study
-        return study_rows(study, maximize=aim.maximize)
+        return study_rows(study, aim.signs)
 
 
 class _Trials:
@@ -184,7 +192,7 @@ class _Trials:
         from propulate_like.integrations.optuna.trials import trial_rows
 
         _without_fidelity(aim)
-        return trial_rows(self._trials, maximize=aim.maximize)
+        return trial_rows(self._trials, aim.signs)
 
 
 class _Table:
@@ -239,7 +247,7 @@ def _is_trials(form: Sequence[Any]) -> bool:
 
 def _individuals(run: Run, aim: _Aim) -> Iterable[Individual]:
     """Give what a run has evaluated, in the order in which that ended, on the search's rungs."""
-    check_direction("the run is", maximized=run.maximize, maximize=aim.maximize)
+    check_directions("it is", run.signs, aim.signs)
     if metric_of(run.config) != aim.metric:
         message = f"its losses are {metric_of(run.config) or 'what the loss returned'}, not {aim.metric or 'that'}"
         raise ValueError(message)
@@ -255,10 +263,10 @@ def _individuals(run: Run, aim: _Aim) -> Iterable[Individual]:
 
 def _table(rows: Sequence[Mapping[str, Any]], aim: _Aim) -> Iterable[Row]:
     _without_fidelity(aim)
-    if aim.space is None:
+    if not aim.space:
         message = "a table does not tell what its columns mean: the search needs a space"
         raise ValueError(message)
-    return read_rows(rows, aim.space, maximize=aim.maximize)
+    return read_rows(rows, aim.space, aim.signs)
 
 
 def _without_fidelity(aim: _Aim) -> None:

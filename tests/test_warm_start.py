@@ -13,7 +13,9 @@ from propulate_like.config import ConfigError, schema
 from propulate_like.events import Evaluated, Moved
 from propulate_like.individual import ELSEWHERE
 from propulate_like.journal import read
+from propulate_like.result import row
 from propulate_like.run import Run
+from propulate_like.space import NOTHING
 from propulate_like.tables import value_of
 
 SPACE = pl.Space(
@@ -134,8 +136,8 @@ class TestSources:
 
 class TestMaximizing:
     def test_signs_are_right_whatever_tells_of_them(self, optuna, runs, tmp_path):
-        def check(source, *, maximize=True):
-            losses = [one.loss for one in pl.WarmStart(source).read(SPACE, maximize=maximize)]
+        def check(source, directions=("maximize",)):
+            losses = [one.loss for one in pl.WarmStart(source).read(SPACE, directions)]
             assert losses == pytest.approx([one.loss for one in Run(runs / "max").individuals()])
 
         maximized = list(Run(runs / "max").individuals())
@@ -233,7 +235,7 @@ class TestWhatFits:
         with pytest.raises(ValueError, match=r"x: .* is not a value of"):
             value_of("x", parameter, given)
 
-    def test_every_individual_of_a_study_has_its_own_space_where_there_is_none(self, optuna):
+    def test_every_individual_of_a_study_has_its_own_space_where_the_loss_asks_for_its_parameters(self, optuna):
         study = optuna.create_study()
         for kind in ("adam", "sgd"):
             trial = study.ask(
@@ -242,10 +244,18 @@ class TestWhatFits:
             if trial.params["kind"] == kind:
                 trial.suggest_float("momentum", 0, 1)
             study.tell(trial, 1.0)
-        known = pl.WarmStart(study).read(None)
+        known = pl.WarmStart(study).read(NOTHING)
         assert [one.params for one in known] == [trial.params for trial in study.trials]
+        assert all(one.space.asked_for and list(one.space) == list(one.params) for one in known)
         with pytest.raises(ValueError, match="the search needs a space"):
-            pl.WarmStart([{"x": 1, "loss": 1}]).read(None)
+            pl.WarmStart([{"x": 1, "loss": 1}]).read(NOTHING)
+
+    def test_so_has_every_individual_of_a_run(self, runs):
+        known = pl.WarmStart(runs / "min").read(NOTHING)
+        original = sorted(Run(runs / "min").individuals(), key=lambda one: (one.ended, one.id))
+        assert [one.params for one in known] == [one.params for one in original]
+        assert all(one.space.asked_for and list(one.space) == list(one.params) for one in known)
+        assert not any(parameter.when for one in known for parameter in one.space.values())
 
 
 class TestOutcomes:
@@ -263,9 +273,20 @@ class TestOutcomes:
                 study.tell(trial, value, state=None if complete else optuna.trial.TrialState[state])
         known = pl.WarmStart(study).read(pl.Space({"x": pl.Float(0, 1)}))
         assert [(one.params["x"], one.status) for one in known] == [
-            (0.0, "ok"), (0.1, "stopped"), (0.2, "error"), (0.3, "error"), (0.5, "infinite"),
+            (0.0, "ok"), (0.1, "stopped"), (0.2, "invalid"), (0.3, "error"), (0.5, "infinite"),
         ]  # fmt: skip
         assert [one.loss for one in known if one.has_loss] == [2.0, 5.0]
+
+    def test_what_violates_a_constraint_is_a_failure(self, optuna):
+        study = optuna.create_study()
+        trials = [study.ask({"x": optuna.distributions.FloatDistribution(0, 1)}) for _ in range(2)]
+        if not hasattr(trials[0], "set_constraint"):
+            pytest.skip("Optuna 5 brought set_constraint")
+        for trial, violation in zip(trials, (0.0, 0.5), strict=True):
+            trial.set_constraint("weight", violation)
+            study.tell(trial, 1.0)
+        known = pl.WarmStart(study).read(pl.Space({"x": pl.Float(0, 1)}))
+        assert [str(one.status) for one in known] == ["ok", "invalid"]
 
     def test_statuses_in_a_table(self):
         table = [
@@ -399,6 +420,53 @@ class TestSearch:
             search(fidelity={"name": "epochs", "rungs": [1, 3]}, warm_start=[{"x": 0.5, "loss": 1}])
 
 
+class TestSeveralLosses:
+    DIRECTIONS = ("minimize", "maximize")
+
+    def values(self, a, b):
+        return a, "pqrstu".index(b) - a
+
+    def search(self, **settings):
+        return pl.minimize(self.values, GRID, directions=self.DIRECTIONS, evaluations=18, seed=0, **settings)
+
+    def test_the_same_individuals_are_known_whatever_tells_of_them(self, optuna, tmp_path):
+        result = self.search(run=tmp_path / "old")
+        (tmp_path / "old.csv").write_text(show.as_csv([row(one) for one in result.individuals]))
+        study = optuna.create_study(directions=self.DIRECTIONS)
+        for one in result.individuals:
+            study.enqueue_trial(one.params)
+            trial = study.ask({"a": optuna.distributions.IntDistribution(1, 6)})
+            trial.suggest_categorical("b", list("pqrstu"))
+            study.tell(trial, result.values(one))
+        sources = [tmp_path / "old", tmp_path / "old.csv", study, study.trials]
+        table = [{**one.params, "values_0": values[0], "values_1": values[1]} for one in result.individuals
+                 for values in [result.values(one)]]  # fmt: skip
+        for source in [*sources, table]:
+            known = pl.WarmStart(source).read(GRID, self.DIRECTIONS)
+            assert [(one.params, one.loss, one.losses) for one in known] == [
+                (one.params, one.loss, one.losses) for one in result.individuals
+            ]
+            new = self.search(warm_start=source)
+            points = [tuple(one.params.values()) for one in [*new.individuals, *result.individuals]]
+            assert len(set(points)) == 36
+            assert {one.id for one in new.front} <= {one.id for one in new.individuals}
+
+    def test_others_are_refused(self, optuna, tmp_path):
+        self.search(run=tmp_path / "old")
+        two = r"\['minimize', 'minimize'\]"
+        for source in (tmp_path / "old", optuna.create_study(directions=self.DIRECTIONS)):
+            with pytest.raises(ValueError, match=rf"\['minimize', 'maximize'\], and this search of {two}"):
+                pl.WarmStart(source).read(GRID, ["minimize", "minimize"])
+            with pytest.raises(ValueError, match=r"\['minimize', 'maximize'\], and this search of \['minimize'\]"):
+                pl.WarmStart(source).read(GRID)
+        with pytest.raises(ValueError, match=r"more losses than this search, which has 1: there is loss\.0"):
+            pl.WarmStart([{"a": 1, "b": "p", "loss": 1, "loss.0": 1, "loss.1": 2}]).read(GRID)
+        with pytest.raises(
+            ValueError, match=r"no column 'loss.0' or 'values_0' and the following; there are a, b, loss"
+        ):
+            pl.WarmStart([{"a": 1, "b": "p", "loss": 1}]).read(GRID, self.DIRECTIONS)
+
+
 class TestErrors:
     @pytest.mark.parametrize(
         ("form", "words"),
@@ -455,11 +523,6 @@ class TestErrors:
     def test_passwords_are_not_written_down(self):
         form = pl.WarmStart({"storage": "postgresql://me:secret@host/db", "study": "x"})
         assert form.declaration() == {"storage": "postgresql://me:***@host/db", "study": "x"}
-
-    def test_several_losses_are_not_one(self, optuna):
-        study = optuna.create_study(directions=["minimize", "minimize"])
-        with pytest.raises(ValueError, match="the study has 2 values, and this search one loss"):
-            pl.WarmStart(study).read(GRID)
 
 
 class TestCommands:

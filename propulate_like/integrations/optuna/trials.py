@@ -8,8 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from propulate_like.directions import Signs, signs_of
 from propulate_like.individual import OK, STOPPED, Outcome, Status
-from propulate_like.tables import Row, check_direction, judged
+from propulate_like.tables import Row, check_directions, judged
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -52,37 +53,41 @@ def load_study(storage: str, name: str | None) -> Study:
     raise ValueError(message)
 
 
-def study_rows(study: Study, *, maximize: bool) -> Iterator[Row]:
-    """Give what a study has evaluated; ValueError where its direction is another one."""
-    if len(study.directions) > 1:
-        message = f"the study has {len(study.directions)} values, and this search one loss"
-        raise ValueError(message)
-    check_direction("the study is", maximized=study.direction.name == "MAXIMIZE", maximize=maximize)
-    return trial_rows(study.get_trials(deepcopy=False), maximize=maximize)
+def study_rows(study: Study, signs: Signs) -> Iterator[Row]:
+    """Give what a study has evaluated, for a search with values of these signs; ValueError where it has others."""
+    check_directions("it is", signs_of([direction.name.lower() for direction in study.directions]), signs)
+    return trial_rows(study.get_trials(deepcopy=False), signs)
 
 
-def trial_rows(trials: Iterable[FrozenTrial], *, maximize: bool) -> Iterator[Row]:
-    """Give those of the trials that were evaluated; one that was pruned has its last intermediate value."""
+def trial_rows(trials: Iterable[FrozenTrial], signs: Signs) -> Iterator[Row]:
+    """Give those of the trials that were evaluated.
+
+    One that was pruned has its last intermediate value; one that violates a constraint is a failure.
+    """
     for trial in trials:
         status = _STATES.get(trial.state.name)
         if status is not None:
             yield Row(
                 trial.params,
-                _outcome(trial, status, -1.0 if maximize else 1.0),
+                _outcome(trial, status, signs),
                 max(0.0 if trial.duration is None else trial.duration.total_seconds(), 0.0),
                 _seconds(trial.datetime_complete),
                 distributions=trial.distributions,
             )
 
 
-def _outcome(trial: FrozenTrial, status: Status, sign: float) -> Outcome:
+def _outcome(trial: FrozenTrial, status: Status, signs: Signs) -> Outcome:
+    values = trial.values or ()
     if status is STOPPED:
-        if not trial.intermediate_values:
-            return Outcome(Status.ERROR, cause="it was pruned before it had reported anything")
-        return judged(sign * trial.intermediate_values[max(trial.intermediate_values)], status)
-    if status is OK:
-        return judged(sign * (trial.values or [float("nan")])[0])
-    return Outcome(status)
+        curve = trial.intermediate_values
+        values = [curve[max(curve)]] if curve else ()
+    elif status is not OK:
+        return Outcome(status)
+    if any(not value <= 0.0 for value in getattr(trial, "constraints", {}).values()):  # known from Optuna 5 on
+        return Outcome(Status.INVALID, cause="it is infeasible")
+    if len(values) != len(signs):
+        return Outcome(Status.INVALID, cause="it has no loss, or others")
+    return judged([sign * value for sign, value in zip(signs, values)], status)
 
 
 def _seconds(when: datetime | None) -> float:
