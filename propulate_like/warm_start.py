@@ -249,7 +249,8 @@ def _individuals(run: Run, aim: _Aim) -> Iterable[Individual]:
     """Give what a run has evaluated, in the order in which that ended, on the search's rungs."""
     check_directions("it is", run.signs, aim.signs)
     if metric_of(run.config) != aim.metric:
-        message = f"its losses are {metric_of(run.config) or 'what the loss returned'}, not {aim.metric or 'that'}"
+        was, now = (metric or "what the loss returned" for metric in (metric_of(run.config), aim.metric))
+        message = f"its losses are {was}, not {now}"
         raise ValueError(message)
     rungs = matching_rungs(run.config.get("fidelity"), aim.fidelity)
     if not rungs:

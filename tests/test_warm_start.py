@@ -330,6 +330,7 @@ class TestSearch:
             optimizer = pl.Optimizer(BOX, seed=seed, evaluations=100_000, workers=workers)
             for individual in known:
                 optimizer.know(individual)
+            assert optimizer.best is None
             losses = []
             for _ in range(30):
                 individual = optimizer.ask()
@@ -366,8 +367,9 @@ class TestSearch:
         def fail(**params):
             raise RuntimeError(params)
 
-        with pytest.raises(pl.SearchFailed):
-            pl.minimize(fail, GRID, evaluations=30, warm_start=[{"a": 1, "b": "p", "loss": 1.0}])
+        with pytest.raises(pl.SearchFailed) as caught:
+            pl.minimize(fail, BOX, evaluations=1000, warm_start=KNOWN)
+        assert caught.value.result.reason == "failing"
 
     def test_continues_with_the_same_knowledge_or_another(self, tmp_path):
         first = [{"a": 1, "b": b, "loss": 1.0} for b in "pqrstu"]
@@ -397,6 +399,23 @@ class TestSearch:
         result = pl.minimize(loss, space, evaluations=20, propagator=chain, warm_start=table)
         assert {parent.rank for one in result.individuals for parent in one.parents} == {ELSEWHERE}
         assert seen == []
+
+    def test_ids_of_another_run_are_no_parents(self, tmp_path):
+        chain = pl.Chain(pl.SelectBest(4), pl.SelectRandom(2), pl.UniformCrossover(), pl.GaussianMutation(0.1))
+        old = pl.minimize(sphere, BOX, evaluations=20, seed=0, propagator=chain, run=tmp_path / "old")
+        assert any(one.parents for one in old.individuals)
+        assert not any(one.parents for one in pl.WarmStart(tmp_path / "old").read(BOX))
+
+    def test_losses_of_another_metric_are_refused(self, tmp_path):
+        def loss(x):
+            return {"loss": x, "weight": 1 - x}
+
+        settings = {"evaluations": 5, "evaluation": {"metric": "weight"}}
+        pl.minimize(loss, {"x": (0.0, 1.0)}, run=tmp_path / "old", **settings)
+        again = pl.minimize(loss, {"x": (0.0, 1.0)}, warm_start=tmp_path / "old", **settings)
+        assert again.evaluations == 5
+        with pytest.raises(ValueError, match="its losses are weight, not what the loss returned"):
+            pl.minimize(loss, {"x": (0.0, 1.0)}, evaluations=5, warm_start=tmp_path / "old")
 
     def test_rungs_are_those_of_a_run_with_the_same_fidelity(self, tmp_path):
         def loss(x, epochs):
