@@ -21,6 +21,7 @@ ORDER = [
     "parameters",
     "space",
     "individual",
+    "learned_space",
     "cells",
     "fidelity",
     "models",
