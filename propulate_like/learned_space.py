@@ -41,7 +41,12 @@ class LearnedSpace:
         self._plans: dict[tuple[str, ...], tuple[Space, Plan]] = {}
 
     def learn(self, individual: Individual) -> bool:
-        """Learn from an evaluated individual, whose space is what it asked for; say whether that changed the space."""
+        """Learn from an evaluated individual, whose space is what it asked for; say whether that changed the space.
+
+        Where its space has conditions, it counts as having asked for what is active in it.
+        """
+        if individual.space.conditions:
+            individual = _active(individual)
         space, genome, whole = individual.space, individual.genome, individual.status is OK
         asked = self._asked.get(space.names)
         new = False
@@ -156,6 +161,15 @@ class _Asked(NamedTuple):
     space: Space
     parents: list[Parent]
     seen: set[tuple[str, Scalar, bool]]
+
+
+def _active(individual: Individual) -> Individual:
+    """Give the individual without parameters that are not active in it, and without conditions."""
+    active = individual.params
+    genes = [gene for name, gene in zip(individual.space, individual.genome) if name in active]
+    parameters = {name: _bare(parameter) for name, parameter in individual.space.items() if name in active}
+    space = Space(parameters, asked_for=True)
+    return msgspec.structs.replace(individual, genome=tuple(genes), space=space)
 
 
 def _decides(parameter: Parameter) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from math import inf
 from typing import TYPE_CHECKING, overload
@@ -55,7 +55,7 @@ class Population(Sequence[Individual]):
     def __init__(self, reads: Reads) -> None:
         self._points: Points | None = None
         self._forgotten = 0  # points
-        self._failed: deque[Individual] = deque()  # until there are points to keep them
+        self._failed: deque[Individual] = deque()  # as many as there may be points
         self._keys: list[Key] = []
         self._ranked: list[Individual] = []
         self._recent: deque[Individual] = deque()
@@ -137,15 +137,20 @@ class Population(Sequence[Individual]):
             points.add(individual)
         if self.reads.points:  # otherwise they are for once, until it is said that more will be read
             self._points = points
-            self._failed.clear()
         return points
 
     def fail(self, individual: Individual) -> None:
         """Learn that an evaluation came to nothing."""
         if self._points is not None:
             self._points.add(individual)
-        else:
-            self._failed.append(individual)
+        self._failed.append(individual)
+
+    def adapt(self, adapted: Callable[[Individual], Individual]) -> None:
+        """Keep all of them as individuals of another space; points are made anew, of those that are kept."""
+        self._ranked[:] = map(adapted, self._ranked)
+        self._recent = deque(map(adapted, self._recent), self._recent.maxlen)
+        self._failed = deque(map(adapted, self._failed), self._failed.maxlen)
+        self._points = None
 
     @property
     def keys(self) -> Sequence[Key]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import inf
 
 import msgspec
@@ -47,6 +47,10 @@ class Residents(Population):
         self._leaving = reserve > 0 and not reads.everything
         kept = max(4 * self.reads.best, _CHARGES) if reserve else reads.best
         self._charges.read(Reads(kept, everything=reads.everything))
+
+    def adapt(self, adapted: Callable[[Individual], Individual]) -> None:
+        super().adapt(adapted)
+        self._charges.adapt(adapted)
 
     @property
     def charges(self) -> Sequence[Individual]:

@@ -212,6 +212,14 @@ def test_an_individual_of_an_older_space_keeps_its_genes_by_name():
     assert known.adapt(older).params == {"a": 0.5, "b": 0.75}
 
 
+def test_inactive_parameters_of_a_declared_space_count_as_not_asked_for():
+    declared = Space({"kind": Choice("a", "b"), "x": Float(0.0, 1.0, when={"kind": "b"})})
+    known = LearnedSpace()
+    for gene in (0.75, 0.25):
+        known.learn(Individual(Id(0, 0, 0), (gene, 0.5), declared, status=Status.OK, loss=0.0))
+    assert known.space == declared
+
+
 def test_an_evaluation_that_asks_for_nothing_is_a_point_of_an_empty_space():
     known = LearnedSpace()
     nothing = evaluated(lambda _ask: None, 0)
