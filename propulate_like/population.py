@@ -110,11 +110,11 @@ class Population(Sequence[Individual]):
 
     def discard(self, key: Key) -> Individual | None:
         """Forget the individual with this key, and give it; None where it is not kept."""
-        if not self.ranks(key):
-            return None
-        position = bisect_left(self._keys, key)
-        del self._keys[position]
-        return self._ranked.pop(position)
+        found = self.find(key)
+        if found is not None:
+            position = bisect_left(self._keys, key)
+            del self._keys[position], self._ranked[position]
+        return found
 
     def holds(self, individual: Individual) -> bool:
         """Say whether an individual is kept: among the best, or the newest."""
@@ -122,8 +122,12 @@ class Population(Sequence[Individual]):
 
     def ranks(self, key: Key) -> bool:
         """Say whether the individual with this key is among the best that are kept."""
+        return self.find(key) is not None
+
+    def find(self, key: Key) -> Individual | None:
+        """Give the individual with this key; None where it is not among the best that are kept."""
         position = bisect_left(self._keys, key)
-        return position < len(self._keys) and self._keys[position] == key
+        return self._ranked[position] if position < len(self._keys) and self._keys[position] == key else None
 
     @property
     def points(self) -> Points:

@@ -113,14 +113,22 @@ def test_the_population_is_told_in_terms_of_the_space_and_the_best_as_it_was_eva
     assert optimizer.best is told[optimizer.best.id]
 
 
-def test_residents_are_told_in_terms_of_the_space():
+def test_residents_come_forward_in_terms_of_the_space_and_leave_as_they_were_evaluated():
     chain = pl.Chain(pl.SelectBest(8), pl.SelectRandom(1), pl.PointMutation(1))
-    optimizer, generator = pl.Optimizer(seed=0, propagator=chain, reserve=16), Random(0)
-    residents = optimizer.population
+    optimizer, generator = pl.Optimizer(seed=0, propagator=chain, reserve=4), Random(0)
+    residents, told = optimizer.population, []
     assert isinstance(residents, Residents)
-    for _ in range(50):
-        residents.take_charge(optimizer._learned.adapt(evaluate(optimizer, nested, generator)))
-    assert {one.space for one in residents.charges} == {optimizer.space}
+    for _ in range(40):
+        told.append(evaluate(optimizer, nested, generator))
+        residents.take_charge(told[-1])
+    for one in sorted(told, key=lambda one: one.loss)[:10]:
+        residents.leave(one)
+    evaluated = {one.id: one for one in told}
+    risen = residents.risen()
+    assert len(risen) > 1
+    assert all(one is evaluated[one.id] for one in risen)
+    assert {one.id for one in risen} <= {one.id for one in residents}
+    assert {one.space for one in residents} == {optimizer.space}
 
 
 def test_failures_remain_points_as_the_space_grows():
