@@ -23,6 +23,7 @@ ORDER = [
     "space",
     "individual",
     "dominance",
+    "learned_space",
     "cells",
     "fidelity",
     "models",

@@ -50,7 +50,7 @@ class Archipelago:
         island = island_of(self.layout, rank)
         members = self.layout[island]
         return Optimizer(
-            self._space,
+            self._space or None,
             propagator=self._propagator(island),
             workers=self.ranks,
             rank=rank,
