@@ -235,12 +235,13 @@ class Optimizer:
 
         `WarmStart` reads such ones.
         """
+        known = individual if self._learned is None else self._learn(individual, self._learned)
         if self._cells is not None:
-            self._cells.meet(individual.genome)
-        if individual.has_loss:
-            self.population.add(individual)
+            self._cells.meet(known.genome)
+        if known.has_loss:
+            self.population.add(known)
         else:
-            self.population.fail(individual)
+            self.population.fail(known)
 
 
 _REMEMBERED = 10_000  # individuals, from which cells are filled where the space has grown

@@ -15,6 +15,7 @@ from propulate_like.directions import Signs, signs_of
 from propulate_like.fidelity import Fidelity
 from propulate_like.forking import matching_rungs, metric_of, translated
 from propulate_like.individual import ELSEWHERE, Id, Individual
+from propulate_like.learned_space import as_asked
 from propulate_like.run import Run
 from propulate_like.space import Space
 from propulate_like.tables import Row, check_directions, read_csv, read_rows
@@ -116,21 +117,13 @@ def _fitted(entry: Individual | Row, ident: Id, aim: _Aim) -> Individual:
         space = aim.space or Space.from_optuna(entry.distributions or {})
         individual = Individual(ident, entry.genome(space), space)
         return individual.evaluated(entry.outcome, entry.seconds, entry.ended)
-    space = aim.space or _asked(entry)
+    if not aim.space and not entry.space.asked_for:
+        entry = as_asked(entry)
+    space = aim.space or entry.space
     genome = entry.genome if space is entry.space else translated(entry.genome, entry.space, space)
     return msgspec.structs.replace(
         entry, id=ident, genome=genome, space=space, parents=(), metrics={}, cause="", curve=(), moves=0
     )
-
-
-def _asked(individual: Individual) -> Space:
-    """Give the space of an individual's params alone, as a loss would ask for them."""
-    if individual.space.asked_for:
-        return individual.space
-    declared = individual.space.declaration()
-    names = individual.params
-    bare = {name: {key: value for key, value in declared[name].items() if key != "when"} for name in names}
-    return Space.from_declaration(bare, asked_for=True)
 
 
 class _Source(Protocol):
@@ -256,9 +249,10 @@ def _individuals(run: Run, aim: _Aim) -> Iterable[Individual]:
     if not rungs:
         message = "it has no rung of this search's fidelity" if aim.fidelity else "it has a fidelity, this search none"
         raise ValueError(message)
-    space = aim.space if aim.space == run.space else run.space
+    same = aim.space == run.space and len(run.space) > 0
     for individual in sorted(run.individuals(), key=lambda one: (one.ended, one.id)):
         if individual.rung in rungs:
+            space = aim.space if same else individual.space
             yield msgspec.structs.replace(individual, space=space, rung=rungs[individual.rung])
 
 

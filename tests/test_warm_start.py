@@ -417,6 +417,25 @@ class TestSearch:
         with pytest.raises(ValueError, match="its losses are weight, not what the loss returned"):
             pl.minimize(loss, {"x": (0.0, 1.0)}, evaluations=5, warm_start=tmp_path / "old")
 
+    @pytest.mark.parametrize("kind", ["study", "run"])
+    def test_of_a_loss_that_asks_for_its_parameters(self, kind, request, tmp_path):
+        def loss(trial):
+            a = trial.suggest_int("a", 1, 6)
+            b = trial.suggest_categorical("b", ["p", "q", "r"])
+            return a + (trial.suggest_int("c", 1, 3) if b == "p" else 4)
+
+        source = tmp_path / "old"
+        if kind == "study":
+            optuna = request.getfixturevalue("optuna")
+            source = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+            source.optimize(loss, n_trials=15)
+            known = [trial.params for trial in source.trials]
+        else:
+            known = [one.params for one in pl.minimize(loss, evaluations=15, seed=0, run=source).individuals]
+        new = [one.params for one in pl.minimize(loss, evaluations=15, seed=1, warm_start=source).individuals]
+        assert len({tuple(params.values()) for params in new}) == 15
+        assert not [params for params in new if params in known]
+
     def test_rungs_are_those_of_a_run_with_the_same_fidelity(self, tmp_path):
         def loss(x, epochs):
             return x + 1 / epochs
