@@ -188,7 +188,7 @@ class _Search:
         self.pruner = None if how.pruner is None else AnyPruner.of(how.pruner)
         self.fidelity = None if how.fidelity is None else Fidelity.of(how.fidelity)
         self.settings = settings_of(how.evaluation)
-        self.warm_start = WarmStart(how.warm_start)
+        self.warm_start = WarmStart.of(how.warm_start)
         self.world = connect()
         self.equipment, self.problem = Equipment(), ""
         if self.settings.gpus is not None or self.settings.energy:

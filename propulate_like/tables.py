@@ -22,6 +22,7 @@ _LARGEST_BYTES = 1 << 30
 _PREFIXES = ("params.", "params_", "")
 _UNEVALUATED = ("bred", "running", "waiting")
 _STATES = {"complete": OK, "pruned": STOPPED, "fail": Status.ERROR, **{str(status): status for status in Status}}
+_LATEST = 1e11  # seconds
 _SHOWN = 12  # columns that a message names
 _CLOSE = 1e-9  # numbers that were computed by others may differ from ours in their last digits
 
@@ -91,17 +92,18 @@ def read_rows(table: Sequence[Mapping[str, Any]], space: Space, signs: Signs) ->
     columns = _Columns.of(table, space, len(signs))
     columns.check_direction(table, signs)
     for number, row in enumerate(table, 1):
-        state = _state(row)
+        about = {column: cell for column, cell in row.items() if column not in columns.params}
+        state = _state(about)
         if state in _UNEVALUATED:
             continue
         found = {name: _cell(row.get(column)) for column, name in columns.params.items()}
         blank = [name for name, cell in found.items() if cell is None and name in space and space[name].contains(None)]
-        seconds = _number(row.get("seconds")) or _duration(row.get("duration"))
+        duration = getattr(about.get("duration"), "total_seconds", float)()  # Optuna's, a Timedelta
         yield Row(
             {name: cell for name, cell in found.items() if cell is not None},
             columns.outcome(number, row, signs, _STATES.get(state, OK)),
-            max(seconds or 0.0, 0.0),
-            max(_number(row.get("ended")) or 0.0, 0.0),
+            time_of(about.get("seconds")) or time_of(duration),
+            time_of(about.get("ended")),
             frozenset(blank),
         )
 
@@ -209,9 +211,10 @@ def _number(value: Any) -> float | None:
         return None
 
 
-def _duration(value: Any) -> float | None:
-    seconds = getattr(value, "total_seconds", None)
-    return None if seconds is None else _number(seconds())
+def time_of(value: Any) -> float:
+    """Give so many seconds, as a journal can hold them; 0 where that is no such number."""
+    number = _number(value)
+    return number if number is not None and 0.0 < number < _LATEST else 0.0
 
 
 def _means(given: Any, option: Any) -> bool:

@@ -49,6 +49,11 @@ class WarmStart:
         several = isinstance(form, list | tuple) and not _is_table(form) and not _is_trials(form)
         self._sources = [] if form is None else [_source(each) for each in (form if several else [form])]
 
+    @classmethod
+    def of(cls, form: Any) -> WarmStart:
+        """Take a warm start as it is, or make one of its sources."""
+        return form if isinstance(form, WarmStart) else cls(form)
+
     def declaration(self) -> Any:
         """Give it as YAML can hold it; what was in memory only is described. None where there is nothing."""
         forms = [source.declaration for source in self._sources]
@@ -92,7 +97,7 @@ class WarmStart:
 
 def _read(source: _Source, aim: _Aim, known: list[Individual]) -> list[str]:
     """Add the individuals of a source that fit, and give for each other one why it does not."""
-    left = []
+    left, first = [], len(known)
     ids: dict[Id, Id] = {}
     for entry in source.entries(aim):
         ident = Id(0, ELSEWHERE, len(known))
@@ -104,7 +109,6 @@ def _read(source: _Source, aim: _Aim, known: list[Individual]) -> list[str]:
         if isinstance(entry, Individual):
             ids[entry.id] = ident
         known.append(individual)
-    first = len(known) - len(ids)
     for place, individual in enumerate(known[first:], first):
         if individual.continues is not None:
             known[place] = msgspec.structs.replace(individual, continues=ids.get(individual.continues))

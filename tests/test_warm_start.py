@@ -125,6 +125,16 @@ class TestSources:
         fill(optuna.create_study(storage=storage, study_name="one"), Run(runs / "min").individuals())
         self.check({"storage": str(tmp_path / "journal.log"), "study": "one"}, runs)
 
+    def test_times_and_parameters_with_the_names_of_other_columns(self):
+        space = pl.Space({"seconds": pl.Float(0, 9), "status": pl.Choice("fail", "ok")})
+        (known,) = pl.WarmStart([{"seconds": 5.0, "status": "fail", "loss": 1.0, "ended": 7}]).read(space)
+        assert (known.params, known.status, known.seconds, known.ended) == (
+            {"seconds": 5.0, "status": "fail"}, "ok", 0.0, 7.0,
+        )  # fmt: skip
+        table = [{"a": 1, "b": "p", "loss": 1, "seconds": seconds} for seconds in ("1.5", "inf", -1, None, math.nan)]
+        assert [one.seconds for one in pl.WarmStart(table).read(GRID)] == [1.5, 0.0, 0.0, 0.0, 0.0]
+        assert pl.minimize(grid_loss, GRID, evaluations=3, warm_start=pl.WarmStart(table)).evaluations == 3
+
     def test_several(self):
         table = [{"params.a": 1, "params.b": "p", "loss": 3}]
         known = pl.WarmStart([table, [{"a": 2, "b": "q", "loss": 4}]]).read(GRID)

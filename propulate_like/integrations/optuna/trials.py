@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from propulate_like.directions import Signs, signs_of
 from propulate_like.individual import OK, STOPPED, Outcome, Status
-from propulate_like.tables import Row, check_directions, judged
+from propulate_like.tables import Row, check_directions, judged, time_of
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -70,8 +69,8 @@ def trial_rows(trials: Iterable[FrozenTrial], signs: Signs) -> Iterator[Row]:
             yield Row(
                 trial.params,
                 _outcome(trial, status, signs),
-                max(0.0 if trial.duration is None else trial.duration.total_seconds(), 0.0),
-                _seconds(trial.datetime_complete),
+                time_of(trial.duration and trial.duration.total_seconds()),
+                time_of(trial.datetime_complete and trial.datetime_complete.timestamp()),
                 distributions=trial.distributions,
             )
 
@@ -88,7 +87,3 @@ def _outcome(trial: FrozenTrial, status: Status, signs: Signs) -> Outcome:
     if len(values) != len(signs):
         return Outcome(Status.INVALID, cause="it has no loss, or others")
     return judged([sign * value for sign, value in zip(signs, values)], status)
-
-
-def _seconds(when: datetime | None) -> float:
-    return 0.0 if when is None else max(when.timestamp(), 0.0)
