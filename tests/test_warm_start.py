@@ -568,9 +568,15 @@ class TestErrors:
             pl.WarmStart({"storage": f"sqlite:///{tmp_path}/text.db", "study": "x"}).read(GRID)
         assert "\n" not in str(caught.value)
 
-    def test_passwords_are_not_written_down(self):
-        form = pl.WarmStart({"storage": "postgresql://me:secret@host/db", "study": "x"})
-        assert form.declaration() == {"storage": "postgresql://me:***@host/db", "study": "x"}
+    @pytest.mark.usefixtures("optuna")
+    @pytest.mark.parametrize("scheme", ["postgresql", "nonsense", "not a URL"])
+    def test_passwords_are_not_written_down(self, scheme):
+        form = pl.WarmStart({"storage": f"{scheme}://me:secret@nohost.invalid/db", "study": "x"})
+        assert form.declaration() == {"storage": f"{scheme}://me:***@nohost.invalid/db", "study": "x"}
+        with pytest.raises(ValueError, match=r"^warm_start: .*the storage cannot be read") as caught:
+            form.read(GRID)
+        assert "secret" not in str(caught.value)
+        assert "\n" not in str(caught.value)
 
 
 class TestCommands:

@@ -45,8 +45,7 @@ def load_study(storage: str, name: str | None) -> Study:
         if name in names or (name is None and len(names) == 1):
             return optuna.load_study(study_name=name or names[0], storage=opened)
     except Exception as error:  # noqa: BLE001 (of the database, its driver or SQLAlchemy)
-        message = f"the storage cannot be read: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
-        raise ValueError(message) from None
+        raise ValueError(_unreadable(error).replace(storage, "its URL")) from None  # which may have a password
     has = f"there are {', '.join(names)}" if names else "there is none"
     message = f"there is no study {name!r}: {has}" if name is not None else f"it must name one study: {has}"
     raise ValueError(message)
@@ -55,7 +54,11 @@ def load_study(storage: str, name: str | None) -> Study:
 def study_rows(study: Study, signs: Signs) -> Iterator[Row]:
     """Give what a study has evaluated, for a search with values of these signs; ValueError where it has others."""
     check_directions("it is", signs_of([direction.name.lower() for direction in study.directions]), signs)
-    return trial_rows(study.get_trials(deepcopy=False), signs)
+    try:
+        trials = study.get_trials(deepcopy=False)
+    except Exception as error:  # noqa: BLE001 (as above)
+        raise ValueError(_unreadable(error)) from None
+    return trial_rows(trials, signs)
 
 
 def trial_rows(trials: Iterable[FrozenTrial], signs: Signs) -> Iterator[Row]:
@@ -87,3 +90,7 @@ def _outcome(trial: FrozenTrial, status: Status, signs: Signs) -> Outcome:
     if len(values) != len(signs):
         return Outcome(Status.INVALID, cause="it has no loss, or others")
     return judged([sign * value for sign, value in zip(signs, values)], status)
+
+
+def _unreadable(error: Exception) -> str:
+    return f"the storage cannot be read: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
