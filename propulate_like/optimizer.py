@@ -211,12 +211,7 @@ class Optimizer:
             self._last = known
             if individual.id.island == self.island:
                 self._pending.discard(individual.id.serial)
-        if self._cells is not None:
-            self._cells.meet(known.genome)
-        if self._cells is None or not self._cells.finite:
-            self._met[self.space.canonical(known.genome)] = None
-            if len(self._met) > _REMEMBERED:
-                del self._met[next(iter(self._met))]
+        self._remember(known.genome)
         status = individual.status
         if status is not OK and status is not STOPPED:
             self.population.fail(known)
@@ -244,14 +239,23 @@ class Optimizer:
         self._asked_for.append(individual)
         return learned.adapt(individual)
 
+    def _remember(self, genome: Genome) -> None:
+        """Learn that a point was evaluated."""
+        cells = self._cells
+        if cells is not None:
+            cells.meet(genome)
+        if cells is None or not cells.finite:
+            self._met[self.space.canonical(genome)] = None
+            if len(self._met) > _REMEMBERED:
+                del self._met[next(iter(self._met))]
+
     def know(self, individual: Individual) -> None:
         """Learn of one that was evaluated before this search and is none of its own: never its best, nor promoted.
 
         `WarmStart` reads such ones.
         """
         known = individual if self._learned is None else self._learn(individual, self._learned)
-        if self._cells is not None:
-            self._cells.meet(known.genome)
+        self._remember(known.genome)
         if known.has_loss:
             self.population.add(known)
         else:

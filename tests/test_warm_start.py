@@ -352,6 +352,25 @@ class TestSearch:
         cold, warm = (statistics.median(typical(seed, knows) for seed in range(5)) for knows in ([], known))
         assert warm < cold / 20
 
+    def test_no_known_point_is_bred_again_where_points_are_continuous_either(self):
+        class _Corner(pl.Propagator):
+            takes = (0, None)
+
+            def __call__(self, _individuals, breeding):
+                gene = 1.0 if breeding.generator.random() < 0.2 else breeding.generator.random()
+                return [breeding.child((gene,))]
+
+        space = pl.Space({"x": pl.Float(0, 1)})
+
+        def corners(known):
+            optimizer = pl.Optimizer(space, propagator=_Corner(), seed=0)
+            for individual in known:
+                optimizer.know(individual)
+            return sum(optimizer.ask().params["x"] == 1.0 for _ in range(50))
+
+        assert corners([]) > 5
+        assert corners(pl.WarmStart([{"x": 1.0, "loss": 1.0}]).read(space)) == 0
+
     def test_first_evaluations_use_what_is_known(self):
         chain = pl.Chain(pl.SelectBest(16), pl.SelectRandom(2), pl.UniformCrossover(), pl.GaussianMutation(0.01))
         cold, warm = (
