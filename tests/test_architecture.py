@@ -60,6 +60,7 @@ ORDER = [
     "result",
     "simulation",
     "description",
+    "wiring",
     "search",
     "integrations",
     "config",
