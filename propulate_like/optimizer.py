@@ -85,9 +85,12 @@ class Optimizer:
         """
         self._serial = serial
         self._design = Random(f"{self.seed}/design/{before}").getrandbits(32) if before else self.seed
-        self._generator = Random(f"{self.seed}/{self.rank}/{serial}")
+        self._generator = self._stream(serial)
         if self._cells is not None:
             self._cells.seed = self.seed
+
+    def _stream(self, serial: int) -> Random:
+        return Random(f"{self.seed}/{self.rank}/{serial}")
 
     @property
     def _reads(self) -> Reads:
@@ -109,11 +112,14 @@ class Optimizer:
         if self._cells is not None and self._learned is None:
             self._cells.meet_codes(codes)
 
-    def ask(self) -> Individual:
+    def ask(self, serial: int | None = None) -> Individual:
         """Breed the next individual, or promote one where a fidelity is declared and one of this rank's deserves it.
 
-        Uniformly random ones come first, until there are enough to select from.
+        Uniformly random ones come first, until there are enough to select from. With a `serial`, go on with that number
+        and the stream of random numbers that begins there.
         """
+        if serial is not None:
+            self._serial, self._generator = serial, self._stream(serial)
         if self._ladder is not None:
             promoted = self._ladder.promote(Id(self.island, self.rank, self._serial))
             if promoted is not None:
