@@ -12,7 +12,7 @@ import msgspec
 
 from propulate_like.individual import OK, Individual
 from propulate_like.parameters import Choice, Float, Int, Ordinal, Parameter, Scalar
-from propulate_like.space import Space
+from propulate_like.space import NOTHING, Space
 
 _FEW = 64  # values of an Int at most by which others are asked for or not
 
@@ -34,7 +34,7 @@ class LearnedSpace:
     """
 
     def __init__(self) -> None:
-        self.space = Space({}, asked_for=True)
+        self.space = NOTHING
         self._traces: dict[str, _Trace] = {}
         self._met: dict[str, set[Scalar]] = {}
         self._asked: dict[tuple[str, ...], _Asked] = {}

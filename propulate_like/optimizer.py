@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from random import Random
 from typing import Any
@@ -20,7 +20,7 @@ from propulate_like.learned_space import LearnedSpace
 from propulate_like.population import Population, Reads
 from propulate_like.propagators import Breeding, Propagator, UniformInitialization, auto
 from propulate_like.residents import Residents
-from propulate_like.space import Space
+from propulate_like.space import NOTHING, Space
 
 
 class Optimizer:
@@ -52,11 +52,12 @@ class Optimizer:
         islands: int = 1,
         members: range | None = None,
         reserve: int | None = None,
+        losses: int = 1,
     ) -> None:
         """ValueError where the space or the propagator cannot work, or a number is none that is possible."""
         self._learned = LearnedSpace() if space is None else None
-        self.space = Space({}, asked_for=True) if space is None else Space.of(space)
-        chosen = auto(evaluations, rungs=fidelity is not None) if propagator == "auto" else propagator
+        self.space = NOTHING if space is None else Space.of(space)
+        chosen = auto(evaluations, rungs=fidelity is not None, losses=losses) if propagator == "auto" else propagator
         self._given = whole_propagator(chosen)
         self.propagator = copy.deepcopy(self._given)  # what it learns is its rank's own
         self._rungs = Reads(everything=fidelity is not None)  # a rung's best are known by all that reached it
@@ -73,8 +74,9 @@ class Optimizer:
         self.rank, self.island = whole("rank", rank, 0), island
         self.workers = whole("workers", workers, 1)
         self.seed = Random().getrandbits(32) if seed is None else whole("seed", seed, 0)
+        self.losses = whole("losses", losses, 1)
         self._pending: set[int] = set()  # serial numbers
-        self._cells = Cells.of(self.space, self.seed, rank, workers) if self.space else None
+        self._cells = Cells.of(self.space, self.seed, rank, workers)
         self._asked_for: deque[Individual] = deque(maxlen=_REMEMBERED)
         self.begin(0)
 
@@ -173,8 +175,10 @@ class Optimizer:
         cells.meet(individual.genome)
         return individual
 
-    def tell(self, individual: Individual, loss: float | Mapping[str, Any], seconds: float | None = None) -> Individual:
-        """Give the individual with its outcome: a loss, or a mapping of "loss" and metrics.
+    def tell(
+        self, individual: Individual, loss: float | Sequence[float] | Mapping[str, Any], seconds: float | None = None
+    ) -> Individual:
+        """Give the individual with its outcome: a loss, or as many as there are, or a mapping of "loss" and metrics.
 
         What is not finite or no number becomes a failure, and is not bred from. `seconds` is how long the evaluation
         took, by which "auto" chooses; the time since the last `ask` where it is not given. ValueError where it is no
@@ -189,7 +193,7 @@ class Optimizer:
             message = f"individual {ident} was told before"
             raise ValueError(message)
         took = time.perf_counter() - self._asked if seconds is None else number("seconds", seconds)
-        evaluated = individual.evaluated(Outcome.of(loss), took)
+        evaluated = individual.evaluated(Outcome.of(loss).expecting(self.losses), took)
         self.absorb(evaluated)
         return evaluated
 
