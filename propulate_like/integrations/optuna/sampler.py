@@ -109,4 +109,4 @@ class PropagatorSampler(BaseSampler):
             yield following
 
     def _optimizer(self, losses: int) -> Optimizer:
-        return Optimizer(propagator=self.propagator, evaluations=self.evaluations, seed=self.seed)
+        return Optimizer(propagator=self.propagator, evaluations=self.evaluations, seed=self.seed, losses=losses)

@@ -91,7 +91,7 @@ def drawn(distribution: BaseDistribution, generator: Random) -> Any:
 def outcome_of(trial: FrozenTrial, losses: tuple[float, ...]) -> Outcome:
     """Give what a trial that has ended came to: a pruned one has the last value that it reported."""
     if trial.state == TrialState.COMPLETE:
-        return Outcome.of(losses[0])
+        return Outcome.of(losses)
     if losses and all(map(math.isfinite, losses)):
         return Outcome(STOPPED, losses[0])
     return Outcome(Status.ERROR, cause=f"the trial ended as {trial.state.name}")
