@@ -210,13 +210,11 @@ import propulate_like as pl
 from optuna.storages.journal import JournalFileBackend
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
-kind, path, rank = sys.argv[1:]
+kind, path = sys.argv[1:]
 storage = path if kind == "sqlite" else optuna.storages.JournalStorage(JournalFileBackend(path))
 study = optuna.load_study(study_name="shared", storage=storage, sampler=pl.PropagatorSampler(seed=0))
-study.optimize(lambda t: sum((t.suggest_float(f"x{i}", -5, 5) - 1) ** 2 for i in range(4)), n_trials=30)
-following = study.sampler._latest
-others = following.optimizer._asked_for
-print(len(others), len(following._bred))
+study.optimize(lambda t: sum((t.suggest_float(name, -5, 5) - 1) ** 2 for name in "xy"), n_trials=10)
+print(len(study.sampler._latest._known))
 """
 
 
@@ -228,18 +226,14 @@ def test_processes_learn_of_each_other_by_the_storage(kind, tmp_path):
         storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(path))
     study = optuna.create_study(study_name="shared", storage=storage)
     command = [sys.executable, "-c", PROGRAM, kind, path]
-    workers = [
-        subprocess.Popen([*command, str(rank)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for rank in range(3)
-    ]
+    workers = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    learnt = []
     for worker in workers:
         printed, errors = worker.communicate(timeout=120)
         assert worker.returncode == 0, errors
-        learnt, bred = map(int, printed.split())
-        assert learnt > bred
-    assert len(study.trials) == 90
-    assert len({tuple(trial.params.values()) for trial in study.trials}) == 90
-    assert study.best_value < 0.1
+        learnt.append(int(printed))
+    assert sum(learnt) > 20
+    assert len({tuple(trial.params.values()) for trial in study.trials}) == 20
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda sampler: pickle.loads(pickle.dumps(sampler))])
