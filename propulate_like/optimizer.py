@@ -220,6 +220,13 @@ class Optimizer:
             self._ladder.add(individual)
         return self.population.add(known) or (self._cells is not None and self._cells.few)
 
+    def as_evaluated(self) -> Sequence[Individual]:
+        """Give those that the population keeps in the spaces that they asked for, but for some from very long ago."""
+        if self._learned is None:
+            return self.population
+        own = {one.id: one for one in self._asked_for}
+        return [own.get(one.id, one) for one in self.population]
+
     def _learn(self, individual: Individual, learned: LearnedSpace) -> Individual:
         """Learn the space that an individual asked for, and give it as one of the space that is known."""
         if learned.learn(individual):
