@@ -217,12 +217,7 @@ class Optimizer:
             self._last = known
             if individual.id.island == self.island:
                 self._pending.discard(individual.id.serial)
-        if self._cells is not None:
-            self._cells.meet(known.genome)
-        if self._cells is None or not self._cells.finite:
-            self._met[self.space.canonical(known.genome)] = None
-            if len(self._met) > _REMEMBERED:
-                del self._met[next(iter(self._met))]
+        self._meet(known.genome)
         status = individual.status
         if status is not OK and status is not STOPPED:
             self.population.fail(known)
@@ -233,6 +228,15 @@ class Optimizer:
         if self._ladder is not None:
             self._ladder.add(individual)
         return self.population.add(known) or (self._cells is not None and self._cells.few)
+
+    def _meet(self, genome: Genome) -> None:
+        """Learn that a point was evaluated."""
+        if self._cells is not None:
+            self._cells.meet(genome)
+        if self._cells is None or not self._cells.finite:
+            self._met[self.space.canonical(genome)] = None
+            if len(self._met) > _REMEMBERED:
+                del self._met[next(iter(self._met))]
 
     def as_evaluated(self) -> Sequence[Individual]:
         """Give those that the population keeps in the spaces that they asked for, but for some from very long ago."""
@@ -251,9 +255,9 @@ class Optimizer:
             self.population.adapt(learned.adapt)
             self._last = None if self._last is None else learned.adapt(self._last)
             self._cells = Cells.of(self.space, self.seed, self.rank, self.workers)
-            if self._cells is not None:
-                for one in self._asked_for:
-                    self._cells.meet(learned.adapt(one).genome)
+            self._met.clear()
+            for one in self._asked_for:
+                self._meet(learned.adapt(one).genome)
         self._asked_for.append(individual)
         return learned.adapt(individual)
 
