@@ -67,6 +67,7 @@ from propulate_like.pruning import (
 from propulate_like.result import Result, SearchFailed
 from propulate_like.search import maximize, minimize
 from propulate_like.space import Choice, Float, Int, Ordinal, Space
+from propulate_like.warm_start import WarmStart
 
 if TYPE_CHECKING:
     from propulate_like.integrations.optuna.sampler import PropagatorSampler as PropagatorSampler
@@ -140,6 +141,7 @@ __all__ = [
     "UniformCrossover",
     "UniformInitialization",
     "Variation",
+    "WarmStart",
     "Warmup",
     "maximize",
     "minimize",

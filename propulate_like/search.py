@@ -21,14 +21,14 @@ from propulate_like.coordination.ending import Ending
 from propulate_like.coordination.tickets import Tickets
 from propulate_like.coordination.watchdog import Wedged
 from propulate_like.description import describe
-from propulate_like.directions import Signs, signs_of
+from propulate_like.directions import Signs, directions_of, signs_of
 from propulate_like.equipment import Equipment, equip
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.command import Command
 from propulate_like.evaluation.context import Evaluator, Tasks
 from propulate_like.evaluation.objective import Loss, space_of
 from propulate_like.evaluation.settings import EvaluationSettings, Objective, settings_of
-from propulate_like.events import Session, Shape
+from propulate_like.events import Evaluated, Session, Shape
 from propulate_like.fidelity import Fidelity
 from propulate_like.holding import Holding
 from propulate_like.individual import Status
@@ -45,6 +45,7 @@ from propulate_like.space import Space
 from propulate_like.speaking import say
 from propulate_like.team import Follower, TeamEvaluator
 from propulate_like.transport import Team, Transport, connect
+from propulate_like.warm_start import WarmStart
 from propulate_like.worker import GOODBYE_SECONDS, Watcher, Worker
 
 
@@ -74,6 +75,7 @@ def minimize(
     seed: int | None = None,
     run: str | os.PathLike[str] | None = None,
     fork: str | os.PathLike[str] | None = None,
+    warm_start: Any = None,
     progress: bool | None = None,
 ) -> Result:
     """Search for the parameters with the lowest loss, on every rank that this program was started with.
@@ -82,8 +84,9 @@ def minimize(
     found, whichever comes first; at least one must be given. With `run`, a folder, every evaluation is on disk, and
     the same call continues where the last one ended: the budget counts from the run's first beginning. Without, all
     is kept in memory. With `fork`, a new folder, the search goes on in a copy of the run there, and may be another one:
-    those of its individuals that fit are taken over. `progress` shows a bar or lines on standard error; None does so
-    where that is a terminal.
+    those of its individuals that fit are taken over. With a `warm_start` (a run's folder, a study of Optuna's, a table,
+    or several, see `WarmStart`), it begins knowing what they hold, which counts nowhere. `progress` shows a bar or
+    lines on standard error; None does so where that is a terminal.
 
     `islands` divides the ranks into populations that evolve apart: their number, their sizes, a mapping or `Islands`.
     `migration` may say between which of them individuals travel, and how (see `Islands`).
@@ -101,7 +104,8 @@ def minimize(
     ValueError where the input cannot work; SearchFailed where every evaluation failed.
     """
     budget = Budget(evaluations, seconds, target)
-    how = _How(Islands.of(islands, migration), propagator, pruner, fidelity, evaluation, signs_of(directions))
+    islands_given = Islands.of(islands, migration)
+    how = _How(islands_given, propagator, pruner, fidelity, evaluation, warm_start, signs_of(directions))
     return _Search(loss, space, budget, how, seed, run, fork, progress=progress).run()
 
 
@@ -121,6 +125,7 @@ def maximize(
     seed: int | None = None,
     run: str | os.PathLike[str] | None = None,
     fork: str | os.PathLike[str] | None = None,
+    warm_start: Any = None,
     progress: bool | None = None,
 ) -> Result:
     """Search for the parameters with the highest value: as `minimize`, of the value negated.
@@ -128,7 +133,8 @@ def maximize(
     An individual's `loss` is the value negated; the result's `value` and `target` are as the function returns them.
     """
     budget = Budget(evaluations, seconds, target)
-    how = _How(Islands.of(islands, migration), propagator, pruner, fidelity, evaluation, signs_of(None, maximize=True))
+    islands_given, signs = Islands.of(islands, migration), signs_of(None, maximize=True)
+    how = _How(islands_given, propagator, pruner, fidelity, evaluation, warm_start, signs)
     return _Search(loss, space, budget, how, seed, run, fork, progress=progress).run()
 
 
@@ -140,6 +146,7 @@ class _How(msgspec.Struct, frozen=True):
     pruner: Pruner | str | Mapping[str, Any] | list[Any] | None
     fidelity: Fidelity | Mapping[str, Any] | None
     evaluation: EvaluationSettings | Mapping[str, Any] | None
+    warm_start: Any
     signs: Signs
 
     def check(self, budget: Budget) -> None:
@@ -181,6 +188,7 @@ class _Search:
         self.pruner = None if how.pruner is None else AnyPruner.of(how.pruner)
         self.fidelity = None if how.fidelity is None else Fidelity.of(how.fidelity)
         self.settings = settings_of(how.evaluation)
+        self.warm_start = WarmStart.of(how.warm_start)
         self.world = connect()
         self.equipment, self.problem = Equipment(), ""
         if self.settings.gpus is not None or self.settings.energy:
@@ -224,6 +232,7 @@ class _Search:
             fidelity=self.fidelity,
             settings=self.settings,
             seed=seed,
+            warm_start=self.warm_start,
         )
         folder = run if fork is None else fork
         original = None if run is None or fork is None else Path(run)
@@ -332,8 +341,12 @@ class _Search:
         return start
 
     def _begin(self) -> Beginning:
+        known = self.warm_start.read(
+            self.space, directions_of(self.signs), self.fidelity, self.settings.metric, self._say
+        )
         died = sorted({rank // self.settings.ranks_per_worker for rank in presence.died_before})
-        return self.holding.begin(self.optimizer.seed, self.archipelago.recovering(), died, self._say)
+        begun = self.holding.begin(self.optimizer.seed, self.archipelago.recovering(), died, self._say)
+        return msgspec.structs.replace(begun, known=[Evaluated.of(individual) for individual in known])
 
     def _say(self, news: str) -> None:
         if self.show_progress and self.world.rank == 0:

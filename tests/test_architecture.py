@@ -48,6 +48,8 @@ ORDER = [
     "coordination",
     "run",
     "forking",
+    "tables",
+    "warm_start",
     "holding",
     "islands",
     "equipment",

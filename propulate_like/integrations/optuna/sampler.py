@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from propulate_like.declarations import whole
 from propulate_like.integrations.optuna.following import Following
-from propulate_like.integrations.optuna.trials import CONSTRAINTS, drawn
+from propulate_like.integrations.optuna.trial_points import CONSTRAINTS, drawn
 from propulate_like.optimizer import Optimizer, whole_propagator
 from propulate_like.propagators import Propagator
 

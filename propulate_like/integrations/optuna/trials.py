@@ -1,113 +1,96 @@
-"""Trials of a study as evaluated individuals, whose space is what they asked for."""
+"""Reading what Optuna's studies know."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from random import Random
-from typing import Any
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.trial import FrozenTrial, TrialState
+from propulate_like.directions import Signs, signs_of
+from propulate_like.individual import OK, STOPPED, Outcome, Status
+from propulate_like.tables import Row, check_directions, judged, time_of
 
-from propulate_like.individual import STOPPED, Individual, Outcome, Status
-from propulate_like.integrations.optuna.distributions import parameter_of
-from propulate_like.learned_space import nearest_gene
-from propulate_like.parameters import Choice, Parameter
-from propulate_like.space import Genome, Space
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.storages import BaseStorage
+    from optuna.trial import FrozenTrial
+
+_STATES = {"COMPLETE": OK, "PRUNED": STOPPED, "FAIL": Status.ERROR}
+_SQLITE = re.compile(r"sqlite(\+\w+)?:///")
 
 
-class Points:
-    """The way from the parameters of trials to points of spaces, and from values back to those of distributions.
+def load_study(storage: str, name: str | None) -> Study:
+    """Open a study: in a database, or in the file of a journal; the only one there where it has no `name`.
 
-    A parameter with one value only is left out, as is one with a range that no gene can tell.
+    Nothing is created. ValueError where there is no such study, or it cannot be read.
     """
-
-    def __init__(self) -> None:
-        self.distributions: dict[str, BaseDistribution] = {}
-        """What each parameter was drawn from when it was met last."""
-        self._spaces: dict[tuple[str, ...], tuple[dict[str, BaseDistribution], Space]] = {}
-
-    def of(self, trial: FrozenTrial) -> tuple[Genome, Space]:
-        """Give the point that a trial is, and the space of what it asked for."""
-        names = tuple(trial.params)
-        known = self._spaces.get(names)
-        if known is None or known[0] != trial.distributions:
-            known = self._spaces[names] = dict(trial.distributions), self._space(names, trial.distributions)
-        space = known[1]
-        params, distributions = trial.params, trial.distributions
-        genes = [nearest_gene(each, _option(distributions[name], params[name])) for name, each in space.items()]
-        return tuple(genes), space
-
-    def _space(self, names: tuple[str, ...], distributions: Mapping[str, BaseDistribution]) -> Space:
-        parameters = {}
-        for name in names:
-            parameter = searched(distributions[name])
-            if parameter is not None and not distributions[name].single():
-                parameters[name] = parameter
-                self.distributions[name] = distributions[name]
-        return Space(parameters, asked_for=True)
-
-    def values(self, individual: Individual, search_space: Mapping[str, BaseDistribution]) -> dict[str, Any]:
-        """Give the params of an individual that are in a search space, as its distributions have them."""
-        return {
-            name: value_of(search_space[name], option)
-            for name, option in individual.params.items()
-            if name in search_space
-        }
-
-
-def searched(distribution: BaseDistribution) -> Parameter | None:
-    """Give the parameter with the same values, and of choices their numbers; None where no gene can tell the values."""
-    if isinstance(distribution, CategoricalDistribution):
-        return Choice(*range(len(distribution.choices)))
     try:
-        return parameter_of(distribution)
-    except ValueError:
-        return None
+        import optuna
+        from optuna.storages import JournalStorage
+        from optuna.storages.journal import JournalFileBackend
+    except ImportError:
+        message = "reading a study needs Optuna: pip install optuna"
+        raise ValueError(message) from None
+    path = Path(_SQLITE.sub("", storage).partition("?")[0])
+    if ("://" not in storage or _SQLITE.match(storage)) and not path.is_file():
+        message = f"there is no file {path}"
+        raise ValueError(message)
+    names = []
+    try:
+        opened: str | BaseStorage = storage
+        if "://" not in storage:
+            opened = JournalStorage(JournalFileBackend(storage))
+        names = optuna.get_all_study_names(opened)
+        if name in names or (name is None and len(names) == 1):
+            return optuna.load_study(study_name=name or names[0], storage=opened)
+    except Exception as error:  # noqa: BLE001 (of the database, its driver or SQLAlchemy)
+        raise ValueError(_unreadable(error).replace(storage, "its URL")) from None  # which may have a password
+    has = f"there are {', '.join(names)}" if names else "there is none"
+    message = f"there is no study {name!r}: {has}" if name is not None else f"it must name one study: {has}"
+    raise ValueError(message)
 
 
-def value_of(distribution: BaseDistribution, option: Any) -> Any:
-    """Give the distribution's value that a parameter's value stands for."""
-    return distribution.choices[option] if isinstance(distribution, CategoricalDistribution) else option
+def study_rows(study: Study, signs: Signs) -> Iterator[Row]:
+    """Give what a study has evaluated, for a search with values of these signs; ValueError where it has others."""
+    check_directions("it is", signs_of([direction.name.lower() for direction in study.directions]), signs)
+    try:
+        trials = study.get_trials(deepcopy=False)
+    except Exception as error:  # noqa: BLE001 (as above)
+        raise ValueError(_unreadable(error)) from None
+    return trial_rows(trials, signs)
 
 
-def drawn(distribution: BaseDistribution, generator: Random) -> Any:
-    """Draw a value uniformly, on its own scale."""
-    parameter = searched(distribution)
-    if parameter is not None:
-        return value_of(distribution, parameter.decode(generator.random()))
-    assert isinstance(distribution, FloatDistribution | IntDistribution)  # there are no others
-    low, high, share, step = distribution.low, distribution.high, generator.random(), distribution.step
-    if distribution.log:
-        value = math.exp(math.log(low) * (1.0 - share) + math.log(high) * share)
-    else:
-        value = low * (1.0 - share) + high * share
-    if step is not None:
-        value = low + step * round((value - low) / step)
-    return type(low)(min(max(value, low), high))
+def trial_rows(trials: Iterable[FrozenTrial], signs: Signs) -> Iterator[Row]:
+    """Give those of the trials that were evaluated.
+
+    One that was pruned has its last intermediate value; one that violates a constraint is a failure.
+    """
+    for trial in trials:
+        status = _STATES.get(trial.state.name)
+        if status is not None:
+            yield Row(
+                trial.params,
+                _outcome(trial, status, signs),
+                time_of(trial.duration and trial.duration.total_seconds()),
+                time_of(trial.datetime_complete and trial.datetime_complete.timestamp()),
+                distributions=trial.distributions,
+            )
 
 
-def outcome_of(trial: FrozenTrial, losses: tuple[float, ...]) -> Outcome:
-    """Give what a trial that has ended came to: a pruned one has the last value that it reported."""
-    if trial.state == TrialState.COMPLETE:
-        return Outcome.of(losses)
-    if losses and all(map(math.isfinite, losses)):
-        return Outcome(STOPPED, losses[0])
-    return Outcome(Status.ERROR, cause=f"the trial ended as {trial.state.name}")
+def _outcome(trial: FrozenTrial, status: Status, signs: Signs) -> Outcome:
+    values = trial.values or ()
+    if status is STOPPED:
+        curve = trial.intermediate_values
+        values = [curve[max(curve)]] if curve else ()
+    elif status is not OK:
+        return Outcome(status)
+    if any(not value <= 0.0 for value in getattr(trial, "constraints", {}).values()):  # known from Optuna 5 on
+        return Outcome(Status.INVALID, cause="it is infeasible")
+    if len(values) != len(signs):
+        return Outcome(Status.INVALID, cause="it has no loss, or others")
+    return judged([sign * value for sign, value in zip(signs, values)], status)
 
 
-def violation_of(trial: FrozenTrial) -> float:
-    """Give by how much a trial violates its constraints: the sum of those above 0."""
-    attributes = trial.system_attrs
-    constraints = list(attributes.get(CONSTRAINTS) or ())
-    constraints += [value for key, value in attributes.items() if key.startswith(f"{CONSTRAINTS}:")]
-    return sum(max(float(constraint), 0.0) for constraint in constraints)
-
-
-CONSTRAINTS = "constraints"
-"""The system attribute in which Optuna keeps a trial's constraints."""
-
-
-def _option(distribution: BaseDistribution, value: Any) -> Any:
-    return int(distribution.to_internal_repr(value)) if isinstance(distribution, CategoricalDistribution) else value
+def _unreadable(error: Exception) -> str:
+    return f"the storage cannot be read: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
