@@ -1,4 +1,10 @@
-"""Asynchronous evolutionary search for hyperparameters, on every MPI rank, without a head node or a barrier."""
+"""Asynchronous evolutionary search for hyperparameters, on every MPI rank, without a head node or a barrier.
+
+Where Optuna is installed there is `PropagatorSampler` as well, which is not among the names of `import *`, as a rank
+loads no Optuna.
+"""
+
+from typing import TYPE_CHECKING, Any
 
 from propulate_like import starting  # noqa: F401 (it comes first, as all else takes a while to load)
 from propulate_like.evaluation.command import Command
@@ -62,6 +68,9 @@ from propulate_like.result import Result, SearchFailed
 from propulate_like.search import maximize, minimize
 from propulate_like.space import Choice, Float, Int, Ordinal, Space
 from propulate_like.warm_start import WarmStart
+
+if TYPE_CHECKING:
+    from propulate_like.integrations.optuna.sampler import PropagatorSampler as PropagatorSampler
 
 __version__ = "0.1.0"
 
@@ -138,3 +147,13 @@ __all__ = [
     "minimize",
     "objective",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Give what needs a library that is loaded only when it is used."""
+    if name == "PropagatorSampler":
+        from propulate_like.integrations.optuna.sampler import PropagatorSampler
+
+        return PropagatorSampler
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)

@@ -215,16 +215,17 @@ def _widest(known: Float | Int, new: Float | Int) -> Parameter:
 
 def _recoder(own: Parameter, known: Parameter) -> Callable[[float], float]:
     """Give what turns a gene of `own` into the one of `known` for the same value, or for the nearest there is."""
+    return lambda gene: nearest_gene(known, own.decode(gene))
 
-    def recode(gene: float) -> float:
-        value = own.decode(gene)
-        try:
-            return known.encode(value)
-        except ValueError:
-            pass
-        if not isinstance(known, Float | Int) or isinstance(value, bool) or not isinstance(value, int | float):
-            return 0.5
-        within = min(max(value, known.low), known.high)
-        return known.encode(within) if known.step is None else known.gene(round((within - known.low) / known.step))
 
-    return recode
+def nearest_gene(parameter: Parameter, value: object) -> float:
+    """Give the gene of a value, or else of the nearest one; 0.5 for one that is near none."""
+    try:
+        return parameter.encode(value)
+    except ValueError:
+        pass
+    if not isinstance(parameter, Float | Int) or isinstance(value, bool) or not isinstance(value, int | float):
+        return 0.5
+    low, high, step = parameter.low, parameter.high, parameter.step
+    within = min(max(value, low), high)
+    return parameter.encode(within) if step is None else parameter.gene(round((within - low) / step))

@@ -88,9 +88,12 @@ class Optimizer:
         """
         self._serial = serial
         self._design = Random(f"{self.seed}/design/{before}").getrandbits(32) if before else self.seed
-        self._generator = Random(f"{self.seed}/{self.rank}/{serial}")
+        self._generator = self._stream(serial)
         if self._cells is not None:
             self._cells.seed = self.seed
+
+    def _stream(self, serial: int) -> Random:
+        return Random(f"{self.seed}/{self.rank}/{serial}")
 
     @property
     def _reads(self) -> Reads:
@@ -112,11 +115,14 @@ class Optimizer:
         if self._cells is not None and self._learned is None:
             self._cells.meet_codes(codes)
 
-    def ask(self) -> Individual:
+    def ask(self, serial: int | None = None) -> Individual:
         """Breed the next individual, or promote one where a fidelity is declared and one of this rank's deserves it.
 
-        Uniformly random ones come first, until there are enough to select from.
+        Uniformly random ones come first, until there are enough to select from. With a `serial`, go on with that number
+        and the stream of random numbers that begins there.
         """
+        if serial is not None:
+            self._serial, self._generator = serial, self._stream(serial)
         if self._ladder is not None:
             promoted = self._ladder.promote(Id(self.island, self.rank, self._serial))
             if promoted is not None:
@@ -239,6 +245,13 @@ class Optimizer:
             self._ladder.add(individual)
         return self.population.add(known) or (self._cells is not None and self._cells.few)
 
+    def as_evaluated(self) -> Sequence[Individual]:
+        """Give those that the population keeps in the spaces that they asked for, but for some from very long ago."""
+        if self._learned is None:
+            return self.population
+        own = {one.id: one for one in self._asked_for}
+        return [own.get(one.id, one) for one in self.population]
+
     def _learn(self, individual: Individual, learned: LearnedSpace) -> Individual:
         """Learn the space that an individual asked for, and give it as one of the space that is known."""
         if learned.learn(individual):
@@ -249,9 +262,13 @@ class Optimizer:
             self.population.adapt(learned.adapt)
             self._last = None if self._last is None else learned.adapt(self._last)
             self._cells = Cells.of(self.space, self.seed, self.rank, self.workers)
-            if self._cells is not None:
-                for one in self._asked_for:
-                    self._cells.meet(learned.adapt(one).genome)
+            self._met.clear()
+            for one in self._asked_for:
+                genome = learned.adapt(one).genome
+                if self._cells is not None:
+                    self._cells.meet(genome)
+                if one.seconds >= _DEAR:
+                    self._remember(self.space.canonical(genome))
         self._asked_for.append(individual)
         return learned.adapt(individual)
 

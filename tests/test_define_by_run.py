@@ -111,6 +111,7 @@ def test_the_population_is_told_in_terms_of_the_space_and_the_best_as_it_was_eva
         assert all(each.params == told[each.id].params for each in population)
     assert optimizer.population is population
     assert optimizer.best is told[optimizer.best.id]
+    assert optimizer.as_evaluated() == [told[one.id] for one in population]
 
 
 def test_residents_come_forward_in_terms_of_the_space_and_leave_as_they_were_evaluated():

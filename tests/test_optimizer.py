@@ -19,6 +19,7 @@ from propulate_like import (
     SelectRandom,
     Space,
     Status,
+    UniformInitialization,
 )
 
 
@@ -215,6 +216,15 @@ def test_truth_values_and_words_are_no_losses(loss):
     told = optimizer.tell(optimizer.ask(), loss)
     assert told.failed
     assert "is no number" in told.cause
+
+
+def test_a_number_names_the_individual_and_its_stream_of_random_numbers():
+    optimizer, other = (Optimizer(cube(3), propagator=UniformInitialization(), seed=1) for _ in range(2))
+    first, following = optimizer.ask(7), optimizer.ask()
+    assert (first.id.serial, following.id.serial) == (7, 8)
+    other.ask()
+    assert other.ask(7) == first
+    assert other.ask(8).genome != following.genome
 
 
 @pytest.mark.parametrize(("seconds", "fewest", "most"), [(1.0, 70, 100), (1e-6, 0, 55)])

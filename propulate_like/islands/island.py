@@ -73,7 +73,7 @@ class Island:
         if self._migrator is not None:
             self._migrator.bury(dead)
         rank = self._optimizer.rank
-        for individual in self._optimizer.population:
+        for individual in self._optimizer.as_evaluated():
             if individual.id.rank == rank or individual.id.rank in dead:
                 self.publisher.repeat(self._records.pack(individual), individual)
 

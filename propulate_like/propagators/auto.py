@@ -23,6 +23,7 @@ from propulate_like.space import Space
 _LOOKS = 16  # asks between two looks at what evaluations cost
 _TIMED = 9  # evaluations, its rank's own where there are any
 _PATIENT = 50.0  # evaluations take so many times as long as an ask may
+_FEWEST = 5  # individuals to breed from where there are several losses
 _UNKNOWN = 60.0  # seconds: an evaluation is dear until it is known how long one takes
 _CREDITED = 20  # of the best individuals known
 _ARRAYS = 1e-4  # seconds an ask, where NumPy is used at all
@@ -43,7 +44,7 @@ class _Expert(NamedTuple):
 def auto(evaluations: int | None = None, share: float = 1.0, *, rungs: bool = False, losses: int = 1) -> Propagator:
     """Give the default: `Auto`, or a genetic chain where there are several losses, or `rungs` of a fidelity."""
     if losses > 1:
-        return pareto_chain(parents(evaluations, share))
+        return pareto_chain(max(parents(evaluations, share) // 2, _FEWEST))
     return genetic_chain(parents(evaluations, share)) if rungs else Auto(evaluations, share)
 
 

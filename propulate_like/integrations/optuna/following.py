@@ -1,0 +1,133 @@
+"""An optimizer that follows a study: it learns of every trial that has ended, whoever ran it."""
+
+# ruff: noqa: SLF001 (a sampler has no other way to its storage than Optuna's own have)
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import msgspec
+from optuna import Study
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
+
+from propulate_like.individual import Id, Individual
+from propulate_like.integrations.optuna.trial_points import Points, outcome_of, violation_of
+from propulate_like.optimizer import Optimizer
+
+_LEAST = 1.0  # seconds that a trial counts as taking, so that "auto" takes models: who is in haste takes another
+_HUGE = 1e300
+
+Losses = tuple[float, ...]
+
+
+class Following:
+    """What is known of one study.
+
+    `begin` makes an optimizer for so many losses. `ready` holds the numbers of trials for which the study was read, and
+    which are to be bred next.
+    """
+
+    def __init__(self, study: Study, begin: Callable[[int], Optimizer]) -> None:
+        self._storage, self._study = study._storage, study._study_id
+        self._signs = [-1.0 if direction == StudyDirection.MAXIMIZE else 1.0 for direction in study.directions]
+        self._begin = begin
+        self._bred: dict[int, Individual] = {}
+        self._penalties = Penalties()
+        self.points = Points()
+        self.ready: set[int] = set()
+        self._restart()
+
+    def follows(self, study: Study) -> bool:
+        return study._storage is self._storage and study._study_id == self._study
+
+    def bred(self, number: int) -> Individual:
+        """Breed the individual for the trial of that number."""
+        individual = self._bred[number] = self.optimizer.ask(number)
+        return individual
+
+    def read(self, trials: Sequence[FrozenTrial]) -> None:
+        """Learn of those that have ended of all trials, in order of their numbers; only what is new is looked at."""
+        ended = self._ended(trials)
+        feasible = [losses for trial in ended if not violation_of(trial) and _finite(losses := self._losses(trial))]
+        if feasible and self._penalties.meet(feasible):
+            self._restart()
+            ended = self._ended(trials)
+        for trial in ended:
+            self.optimizer.absorb(self._evaluated(trial))
+
+    def _restart(self) -> None:
+        self.optimizer = self._begin(len(self._signs))
+        self._seen, self._last = 0, -1
+        self._running: list[int] = []  # places
+        self._known: set[int] = set()
+
+    def _ended(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+        """Give those that have ended since this was asked last."""
+        if self._seen and trials[self._seen - 1].number != self._last:  # one before it became known late
+            self._seen, self._running = 0, []
+        ended, running = [], []
+        for place in (*self._running, *range(self._seen, len(trials))):
+            trial = trials[place]
+            if not trial.state.is_finished():
+                running.append(place)
+            elif trial.number not in self._known:
+                self._known.add(trial.number)
+                ended.append(trial)
+        self._seen, self._running = len(trials), running
+        self._last = trials[-1].number if trials else -1
+        return ended
+
+    def _losses(self, trial: FrozenTrial) -> Losses:
+        values = trial.values
+        return () if values is None else tuple(sign * value for sign, value in zip(self._signs, values))
+
+    def _evaluated(self, trial: FrozenTrial) -> Individual:
+        """Give a trial that has ended as an individual, with the lineage that it was bred with."""
+        genome, space = self.points.of(trial)
+        bred = self._bred.get(trial.number)
+        individual = Individual(Id(0, 0, trial.number), genome, space)
+        if bred is not None:
+            individual = msgspec.structs.replace(bred, genome=genome, space=space)
+        losses = self._losses(trial)
+        if _finite(losses):
+            losses = self._penalties.told(losses, violation_of(trial))
+        took = 0.0 if trial.duration is None else trial.duration.total_seconds()
+        return individual.evaluated(outcome_of(trial, losses), max(took, _LEAST))
+
+
+class Penalties:
+    """Losses that order all trials: what violates constraints comes after all that does not, the more it does so.
+
+    Deb 2000, An efficient constraint handling method for genetic algorithms. Where none is feasible, its violation
+    alone is a trial's loss; otherwise that is added to what is above the losses of all that are feasible.
+    """
+
+    def __init__(self) -> None:
+        self._lowest: Losses = ()
+        self._highest: Losses = ()
+        self._limits: Losses = ()
+        self._used = False
+
+    def meet(self, feasible: Sequence[Losses]) -> bool:
+        """Learn of feasible trials' losses; say whether what was `told` before is to be told anew."""
+        before = [self._lowest, self._highest] if self._limits else []
+        self._lowest = tuple(map(min, zip(*feasible, *before)))
+        self._highest = tuple(map(max, zip(*feasible, *before)))
+        if self._limits and all(high <= limit for high, limit in zip(self._highest, self._limits)):
+            return False
+        self._limits = tuple(min(2.0 * high - low, _HUGE) for low, high in zip(self._lowest, self._highest))
+        stale, self._used = self._used, False
+        return stale
+
+    def told(self, losses: Losses, violation: float) -> Losses:
+        """Give the losses to tell of a trial; where it violates its constraints, its own do not count."""
+        if not violation:
+            return losses
+        self._used = True
+        return tuple(limit + violation for limit in self._limits or (0.0,) * len(losses))
+
+
+def _finite(losses: Losses) -> bool:
+    return bool(losses) and all(map(math.isfinite, losses))

@@ -1,0 +1,112 @@
+"""Our propagators as a sampler of Optuna's."""
+
+# ruff: noqa: SLF001 (a sampler has no other way to its storage than Optuna's own have)
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from random import Random
+from typing import Any
+
+from optuna import Study
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState
+
+from propulate_like.declarations import whole
+from propulate_like.integrations.optuna.following import Following
+from propulate_like.integrations.optuna.trial_points import CONSTRAINTS, drawn
+from propulate_like.optimizer import Optimizer, whole_propagator
+from propulate_like.propagators import Propagator
+
+_ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+class PropagatorSampler(BaseSampler):
+    """Breeds trials by a propagator, such as a chain, from all trials of the study, whoever ran them.
+
+    With "auto" a trial counts as one that takes a second or longer, so that models breed it; `evaluations`, the number
+    of trials in all, lets it fit its settings. `constraints_func` gives a trial's constraints, of which none is above 0
+    where it is feasible. A trial that is not comes after all that are, the more it violates them. Any number of threads
+    and processes may share a study, each with a sampler of its own. Trials with the same number are drawn from the same
+    stream of random numbers where `seed` is the same.
+
+    What a trial asks for that no trial has asked for yet, or in other ranges, is drawn uniformly.
+    """
+
+    def __init__(
+        self,
+        propagator: Propagator | str = "auto",
+        *,
+        seed: int | None = None,
+        constraints_func: Callable[[FrozenTrial], Sequence[float]] | None = None,
+        evaluations: int | None = None,
+    ) -> None:
+        """ValueError where the propagator cannot breed on its own, or a number is none that is possible."""
+        self.propagator = propagator if propagator == "auto" else whole_propagator(propagator)
+        self.seed = Random().getrandbits(32) if seed is None else whole("seed", seed, 0)
+        self.evaluations = None if evaluations is None else whole("evaluations", evaluations, 1)
+        self.constraints_func = constraints_func
+        self._lock = threading.Lock()
+        self._latest: Following | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is known of the study: it is read again, and draws depend on the trial's number alone."""
+        return {name: value for name, value in vars(self).items() if name not in ("_lock", "_latest")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._lock, self._latest = threading.Lock(), None
+
+    def reseed_rng(self) -> None:
+        """Do nothing: each trial has a stream of random numbers of its own."""
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        with self._following(study) as following:
+            following.ready.add(trial.number)
+            return {name: following.points.distributions[name] for name in following.optimizer.space}
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        if not search_space:
+            return {}
+        with self._following(study, trial.number) as following:
+            return following.points.values(following.bred(trial.number), search_space)
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        return drawn(param_distribution, Random(f"{self.seed}/{trial.number}/{param_name}"))
+
+    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
+        """Keep the trial's constraints where Optuna looks for them. ValueError where one of them is NaN."""
+        if self.constraints_func is None or state not in _ENDED:
+            return
+        constraints = tuple(map(float, self.constraints_func(trial)))
+        if any(map(math.isnan, constraints)):
+            message = f"trial {trial.number}: constraints must be numbers, not {constraints!r}"
+            raise ValueError(message)
+        study._storage.set_trial_system_attr(trial._trial_id, CONSTRAINTS, constraints)
+
+    @contextmanager
+    def _following(self, study: Study, number: int | None = None) -> Iterator[Following]:
+        """Give what follows the study, with all trials that have ended, and keep it from other threads meanwhile.
+
+        Trials are looked at once for each trial: not for `number` where that is ready.
+        """
+        with self._lock:
+            following = self._latest
+            if following is None or not following.follows(study):
+                following = self._latest = Following(study, self._optimizer)
+            if number in following.ready:
+                following.ready.remove(number)
+            else:
+                following.read(study._storage.get_all_trials(study._study_id, deepcopy=False))
+            yield following
+
+    def _optimizer(self, losses: int) -> Optimizer:
+        return Optimizer(propagator=self.propagator, evaluations=self.evaluations, seed=self.seed, losses=losses)

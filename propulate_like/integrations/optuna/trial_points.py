@@ -1,0 +1,113 @@
+"""Trials of a study as evaluated individuals, whose space is what they asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from random import Random
+from typing import Any
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+from propulate_like.individual import STOPPED, Individual, Outcome, Status
+from propulate_like.integrations.optuna.distributions import parameter_of
+from propulate_like.learned_space import nearest_gene
+from propulate_like.parameters import Choice, Parameter
+from propulate_like.space import Genome, Space
+
+
+class Points:
+    """The way from the parameters of trials to points of spaces, and from values back to those of distributions.
+
+    A parameter with one value only is left out, as is one with a range that no gene can tell.
+    """
+
+    def __init__(self) -> None:
+        self.distributions: dict[str, BaseDistribution] = {}
+        """What each parameter was drawn from when it was met last."""
+        self._spaces: dict[tuple[str, ...], tuple[dict[str, BaseDistribution], Space]] = {}
+
+    def of(self, trial: FrozenTrial) -> tuple[Genome, Space]:
+        """Give the point that a trial is, and the space of what it asked for."""
+        names = tuple(trial.params)
+        known = self._spaces.get(names)
+        if known is None or known[0] != trial.distributions:
+            known = self._spaces[names] = dict(trial.distributions), self._space(names, trial.distributions)
+        space = known[1]
+        params, distributions = trial.params, trial.distributions
+        genes = [nearest_gene(each, _option(distributions[name], params[name])) for name, each in space.items()]
+        return tuple(genes), space
+
+    def _space(self, names: tuple[str, ...], distributions: Mapping[str, BaseDistribution]) -> Space:
+        parameters = {}
+        for name in names:
+            parameter = searched(distributions[name])
+            if parameter is not None and not distributions[name].single():
+                parameters[name] = parameter
+                self.distributions[name] = distributions[name]
+        return Space(parameters, asked_for=True)
+
+    def values(self, individual: Individual, search_space: Mapping[str, BaseDistribution]) -> dict[str, Any]:
+        """Give the params of an individual that are in a search space, as its distributions have them."""
+        return {
+            name: value_of(search_space[name], option)
+            for name, option in individual.params.items()
+            if name in search_space
+        }
+
+
+def searched(distribution: BaseDistribution) -> Parameter | None:
+    """Give the parameter with the same values, and of choices their numbers; None where no gene can tell the values."""
+    if isinstance(distribution, CategoricalDistribution):
+        return Choice(*range(len(distribution.choices)))
+    try:
+        return parameter_of(distribution)
+    except ValueError:
+        return None
+
+
+def value_of(distribution: BaseDistribution, option: Any) -> Any:
+    """Give the distribution's value that a parameter's value stands for."""
+    return distribution.choices[option] if isinstance(distribution, CategoricalDistribution) else option
+
+
+def drawn(distribution: BaseDistribution, generator: Random) -> Any:
+    """Draw a value uniformly, on its own scale."""
+    parameter = searched(distribution)
+    if parameter is not None:
+        return value_of(distribution, parameter.decode(generator.random()))
+    assert isinstance(distribution, FloatDistribution | IntDistribution)  # there are no others
+    low, high, share, step = distribution.low, distribution.high, generator.random(), distribution.step
+    if distribution.log:
+        value = math.exp(math.log(low) * (1.0 - share) + math.log(high) * share)
+    else:
+        value = low * (1.0 - share) + high * share
+    if step is not None:
+        value = low + step * round((value - low) / step)
+    return type(low)(min(max(value, low), high))
+
+
+def outcome_of(trial: FrozenTrial, losses: tuple[float, ...]) -> Outcome:
+    """Give what a trial that has ended came to: a pruned one has the last value that it reported."""
+    if trial.state == TrialState.COMPLETE:
+        return Outcome.of(losses)
+    if losses and all(map(math.isfinite, losses)):
+        return Outcome(STOPPED, losses[0])
+    return Outcome(Status.ERROR, cause=f"the trial ended as {trial.state.name}")
+
+
+def violation_of(trial: FrozenTrial) -> float:
+    """Give by how much a trial violates its constraints: the sum of those above 0."""
+    attributes = trial.system_attrs
+    constraints = list(attributes.get(CONSTRAINTS) or ())
+    constraints += [value for key, value in attributes.items() if key.startswith(f"{CONSTRAINTS}:")]
+    return sum(max(float(constraint), 0.0) for constraint in constraints)
+
+
+CONSTRAINTS = "constraints"
+"""The system attribute in which Optuna keeps a trial's constraints."""
+
+
+def _option(distribution: BaseDistribution, value: Any) -> Any:
+    return int(distribution.to_internal_repr(value)) if isinstance(distribution, CategoricalDistribution) else value
