@@ -49,13 +49,13 @@ def test_search_is_one_population(script, python):
     """Individuals descend from parents of other ranks, and every rank's best are the best of all."""
     path = script("""
         import propulate_like as pl
-        from propulate_like import search
+        from propulate_like import wiring
         seen = []
-        original = search.Worker
+        original = wiring.Worker
         def worker(optimizer, *arguments, **settings):
             seen.append(optimizer)
             return original(optimizer, *arguments, **settings)
-        search.Worker = worker
+        wiring.Worker = worker
         chain = pl.Chain(pl.SelectBest(16), pl.SelectRandom(2), pl.UniformCrossover(), pl.GaussianMutation(0.1))
         space = {"x": (-5.12, 5.12), "y": (-5.12, 5.12)}
         result = pl.minimize(lambda x, y: x * x + y * y, space, evaluations=4000, seed=0, propagator=chain)

@@ -205,12 +205,12 @@ def test_a_rank_exchanges_messages_while_its_child_works(script: Any, python: An
             os.environ["SLOW"] = "yes" if launched()[0] == 0 else "no"
             from propulate_like import messages, search
             absorbed = []
-            class Worker(search.Worker):
+            class Worker(wiring.Worker):
                 def _handle(self, peer, message):
                     if self.evaluating and message[:1] == messages.RECORDS:
                         absorbed.append(time.perf_counter())
                     super()._handle(peer, message)
-            search.Worker = Worker
+            wiring.Worker = Worker
             result = pl.minimize(loss, {"x": (0.0, 1.0)}, evaluations=300, evaluation={"isolate": True})
             report(launched()[0], result.evaluations, len(absorbed))
     """)
