@@ -203,7 +203,7 @@ def test_a_rank_exchanges_messages_while_its_child_works(script: Any, python: An
             return x
         if __name__ == "__main__":
             os.environ["SLOW"] = "yes" if launched()[0] == 0 else "no"
-            from propulate_like import messages, search
+            from propulate_like import messages, wiring
             absorbed = []
             class Worker(wiring.Worker):
                 def _handle(self, peer, message):
