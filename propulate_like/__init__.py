@@ -7,6 +7,7 @@ from propulate_like.evaluation.objective import objective
 from propulate_like.evaluation.settings import EvaluationSettings
 from propulate_like.fidelity import Fidelity
 from propulate_like.individual import Id, Individual, Status
+from propulate_like.integrations.optuna.propagator import OptunaPropagator
 from propulate_like.integrations.optuna.pruner import OptunaPruner
 from propulate_like.islands.migration import Islands
 from propulate_like.islands.topologies import Full, Hypercube, RandomRegular, Ring, Star, Topology, Torus
@@ -93,6 +94,7 @@ __all__ = [
     "MixedGaussianProcess",
     "MultiParentCrossover",
     "Optimizer",
+    "OptunaPropagator",
     "OptunaPruner",
     "Ordinal",
     "PatiencePruner",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import sys
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
@@ -74,6 +75,34 @@ def quiet_study(
         )
 
 
+def parts(part: Any) -> list[Any]:
+    """Give a sampler, and what of Optuna's it is made of."""
+    found, waiting = {}, [part]
+    while waiting:
+        one = waiting.pop()
+        if id(one) not in found and hasattr(one, "__dict__") and (one is part or _is_optunas(one)):
+            found[id(one)] = one
+            waiting += vars(one).values()
+    return list(found.values())
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Keep NumPy, and PyTorch where it is loaded, to one thread for a while."""
+    from propulate_like.models import threads
+
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch is not None else 1
+    with threads.one_thread():
+        if before > 1 and torch is not None:
+            torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            if before > 1 and torch is not None:
+                torch.set_num_threads(before)
+
+
 @contextmanager
 def muted(*names: str) -> Iterator[None]:
     """Drop what this thread, and no other, logs under these names meanwhile."""
@@ -89,6 +118,10 @@ def muted(*names: str) -> Iterator[None]:
     finally:
         for logger in loggers:
             logger.removeFilter(elsewhere)
+
+
+def _is_optunas(thing: object) -> bool:
+    return type(thing).__module__.partition(".")[0] == "optuna"
 
 
 def _concrete(member: object, base: type) -> bool:
