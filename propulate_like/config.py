@@ -95,6 +95,8 @@ class Config:
             raise self.error(f"space.{name}" if inside else "space", rest if inside else str(error)) from None
         self.islands = self._part("islands", Islands.of, settings.islands) or Islands()
         self.propagator = self._propagator(settings.propagator)
+        if isinstance(self.propagator, Propagator) and self.space is not None:
+            self._part("propagator", self.propagator.check, self.space)
         self.pruner = self._part("pruner", AnyPruner.of, settings.pruner)
         self.fidelity = self._part("fidelity", Fidelity.of, settings.fidelity)
         if self.fidelity is not None and self.space is not None and self.fidelity.name in self.space:

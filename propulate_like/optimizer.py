@@ -64,6 +64,7 @@ class Optimizer:
         self._shrinks = bool(reserve)
         self.rank, self.island = whole("rank", rank, 0), island
         self.workers = whole("workers", workers, 1)
+        self.propagator.check(self.space, workers)
         self.seed = Random().getrandbits(32) if seed is None else whole("seed", seed, 0)
         self._pending: set[int] = set()  # serial numbers
         self._cells = Cells.of(self.space, self.seed, rank, workers)

@@ -81,6 +81,13 @@ class Propagator:
         """Breed: give new individuals, or a selection of those given, which are not to be changed."""
         raise NotImplementedError
 
+    def check(self, space: Space, workers: int = 1) -> None:
+        """ValueError where this, or a step that it is made of, cannot breed in this space or for so many ranks."""
+        for value in vars(self).values():
+            for step in value if isinstance(value, tuple) else (value,):
+                if isinstance(step, Propagator):
+                    step.check(space, workers)
+
     def __repr__(self) -> str:
         return declarations.shown(self)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from propulate_like.individual import STOPPED, Id, Individual
 from propulate_like.integrations.optuna import seeding
 from propulate_like.integrations.optuna.distributions import distribution_of, suggested
-from propulate_like.integrations.optuna.studies import made, muted, one_thread, parts, quiet_study
+from propulate_like.integrations.optuna.studies import kinds, made, muted, one_thread, parts, quiet_study
 from propulate_like.population import MODELED, Population, Reads
 from propulate_like.propagators import Breeding, Propagator
 from propulate_like.space import Genome, Parameter, Space
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import optuna
     from optuna.distributions import BaseDistribution
 
+_EVOLVES = {"CmaEsSampler", "BaseGASampler", "NSGAIISampler", "NSGAIIISampler"}
 _NEAR = 16  # of this rank's own children that say where the sampler is looking
 
 
@@ -41,6 +43,16 @@ class OptunaPropagator(Propagator):
         self.sampler = sampler if isinstance(sampler, str) else type(sampler).__name__
         self.arguments = None if arguments is None else dict(arguments)
         self._study: _Study | None = None
+
+    def check(self, space: Space, workers: int = 1) -> None:
+        try:
+            _Study(copy.deepcopy(self._sampler), "").child((), Breeding(space, Random(0), Id(0, 0, 0)))
+        except ValueError as error:
+            message = f"{self!r}: {error}"
+            raise ValueError(message) from None
+        if workers > 1 and "QMCSampler" in kinds(self._sampler):
+            message = f"{self!r} would draw the same points on each of {workers} ranks: take SobolInitialization()"
+            raise ValueError(message)
 
     def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
         if self._study is None:
@@ -170,9 +182,8 @@ class _Generation:
     """
 
     def __init__(self, sampler: optuna.samplers.BaseSampler) -> None:
-        names = {kind.__name__ for part in parts(sampler) for kind in type(part).__mro__}
-        self._evolves = bool(names & {"CmaEsSampler", "BaseGASampler", "NSGAIISampler", "NSGAIIISampler"})
-        self._narrow = "CmaEsSampler" in names
+        self._evolves = bool(kinds(sampler) & _EVOLVES)
+        self._narrow = "CmaEsSampler" in kinds(sampler)
         self._own: deque[Individual] = deque(maxlen=_NEAR)
         self.attributes: Mapping[str, Any] = {}
 

@@ -68,11 +68,13 @@ def quiet_study(
     import optuna
 
     with muted("optuna.storages._in_memory"):
-        return optuna.create_study(
+        study = optuna.create_study(
             sampler=sampler or optuna.samplers.RandomSampler(seed=0),
             pruner=pruner or optuna.pruners.NopPruner(),
             study_name="propulate-like",
         )
+    study.stop = lambda: None  # type: ignore[method-assign]  # a sampler that is through would end it; here the budget does
+    return study
 
 
 def parts(part: Any) -> list[Any]:
@@ -84,6 +86,11 @@ def parts(part: Any) -> list[Any]:
             found[id(one)] = one
             waiting += vars(one).values()
     return list(found.values())
+
+
+def kinds(part: Any) -> set[str]:
+    """Give the names of the classes of which a sampler, and what it is made of, is an instance."""
+    return {kind.__name__ for one in parts(part) for kind in type(one).__mro__}
 
 
 @contextmanager
