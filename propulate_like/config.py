@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -13,15 +14,17 @@ import msgspec
 from propulate_like import declarations, strict_yaml
 from propulate_like.budget import Budget
 from propulate_like.declarations import nearest
+from propulate_like.directions import signs_of
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.command import Command
 from propulate_like.evaluation.settings import EvaluationSettings, refusal
 from propulate_like.fidelity import Fidelity
+from propulate_like.individual import Id
 from propulate_like.islands.migration import Islands
 from propulate_like.islands.topologies import TOPOLOGIES, Topology
 from propulate_like.optimizer import whole_propagator
 from propulate_like.parameters import KINDS
-from propulate_like.propagators import REGISTRY, Propagator, reading
+from propulate_like.propagators import REGISTRY, Breeding, Propagator, reading
 from propulate_like.pruning import PRUNERS, AnyPruner
 from propulate_like.space import Space
 
@@ -53,7 +56,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A search as a YAML file describes it.
 
     `objective` is file.py:function, relative to the YAML file, or module:function, or a command. `space` is left out
-    where the function is decorated with `objective`. `run` is the run's folder, relative to the working directory.
+    where the function is decorated with `objective`, or asks for its parameters by a `trial`. `directions` says of each
+    of several losses whether to minimize or maximize it. `run` is the run's folder, relative to the working directory.
     """
 
     objective: str | Command
@@ -65,6 +69,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fidelity: dict[str, Any] | None = None
     evaluation: EvaluationSettings = EvaluationSettings()
     maximize: bool = False
+    directions: list[str] | None = None
     seed: Annotated[int, msgspec.Meta(ge=0)] | None = None
     run: str | None = None
 
@@ -80,6 +85,10 @@ class Config:
         self.objective = objective
         self.settings, self.source, self.folder = settings, source, folder
         self.run = Path(settings.run or f"runs/{default_run}")
+        try:
+            self.signs = signs_of(settings.directions, maximize=settings.maximize)
+        except ValueError as error:
+            raise self.error("directions", str(error).removeprefix("directions: ")) from None
         given = settings.budget
         if given == BudgetSettings():
             raise self.error("budget", "empty: give evaluations, seconds, hours or target")
@@ -96,7 +105,8 @@ class Config:
         self.islands = self._part("islands", Islands.of, settings.islands) or Islands()
         self.propagator = self._propagator(settings.propagator)
         if isinstance(self.propagator, Propagator) and self.space is not None:
-            self._part("propagator", self.propagator.check, self.space)
+            breeding = Breeding(self.space, Random(0), Id(0, 0, 0), losses=len(self.signs))
+            self._part("propagator", self.propagator.check, breeding)
         self.pruner = self._part("pruner", AnyPruner.of, settings.pruner)
         self.fidelity = self._part("fidelity", Fidelity.of, settings.fidelity)
         if self.fidelity is not None and self.space is not None and self.fidelity.name in self.space:

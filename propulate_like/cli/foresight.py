@@ -38,7 +38,7 @@ def _continuing(config: Config, folder: Path) -> str:
     described = describe(
         settings.objective,
         config.space or run.space,  # that of a decorated function is known once it is imported
-        maximize=settings.maximize,
+        signs=config.signs,
         budget=config.budget,
         islands=config.islands,
         propagator=config.propagator,
@@ -57,7 +57,7 @@ def _continuing(config: Config, folder: Path) -> str:
     words = [f"{standing.evaluations} evaluations done of {_budget(budget)}", *(change.change for change in changes)]
     if standing.unfinished:
         words.append(f"{standing.unfinished} unfinished")
-    if standing.best is not None:
+    if standing.best is not None and len(run.signs) == 1:
         words.append(f"best {-standing.best if run.maximize else standing.best:.6g}")
     return f"{begin}: {', '.join(words)}"
 

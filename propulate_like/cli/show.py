@@ -12,6 +12,8 @@ import time
 from collections import Counter
 from typing import Any
 
+from propulate_like.directions import values_of
+from propulate_like.dominance import front
 from propulate_like.events import Closed, Died, Evaluated, Moved, Session, Started
 from propulate_like.individual import Individual, Status
 from propulate_like.journal import read
@@ -82,8 +84,7 @@ def status(run: Run) -> dict[str, Any]:
         "evaluations": done,
         "of": total,
         "statuses": {str(status): count for status, count in sorted(statuses.items())},
-        "best": None if best is None or best.loss is None else -best.loss if run.maximize else best.loss,
-        "best_params": None if best is None else best.individual(run.space).params,
+        **_best(run, best),
         "ranks": sum(session.team for session in current.values()),
         "teams": len(current) if any(session.team > 1 for session in current.values()) else None,
         "devices": {str(rank): list(session.devices) for rank, session in sorted(current.items()) if session.devices},
@@ -113,6 +114,15 @@ def status(run: Run) -> dict[str, Any]:
     }
 
 
+def _best(run: Run, best: Evaluated | None) -> dict[str, Any]:
+    """Say what is best: an individual, or how many a front has."""
+    if len(run.signs) > 1:
+        found = front(individual for individual in run.individuals() if individual.has_loss)
+        return {"best": None, "best_params": None, "front": len(found)}
+    value = None if best is None or best.loss is None else -best.loss if run.maximize else best.loss
+    return {"best": value, "best_params": None if best is None else best.individual(run.space).params, "front": None}
+
+
 def status_text(known: dict[str, Any]) -> str:
     """Write a run's state for a person."""
     total = f" of {known['of']}" if known["of"] else ""
@@ -122,6 +132,8 @@ def status_text(known: dict[str, Any]) -> str:
         f"evaluations  {known['evaluations']}{total} ({counts})",
         f"best         {'none yet' if known['best'] is None else format(known['best'], '.6g')}",
     ]
+    if known["front"] is not None:
+        lines[-1] = f"front        {known['front']} individuals"
     lines += [f"  {name} = {value}" for name, value in (known["best_params"] or {}).items()]
     ranks = f"{known['ranks']} in {known['teams']} teams" if known["teams"] else known["ranks"]
     lines.append(f"ranks        {ranks}, {known['rate']:.4g} evaluations/s, {duration(known['session_seconds'])}")
@@ -153,13 +165,20 @@ def status_text(known: dict[str, Any]) -> str:
 
 
 def best_rows(run: Run, top: int) -> list[dict[str, Any]]:
-    """Give the best individuals of a run as rows, best first."""
+    """Give the best individuals of a run as rows, best first; of several losses, those of the front."""
     succeeded = (individual for individual in run.individuals() if individual.has_loss)
-    best: list[Individual] = heapq.nsmallest(top, succeeded, key=lambda individual: (individual.order, individual.id))
+    if len(run.signs) > 1:
+        best = front(succeeded)[:top]
+    else:
+        best = heapq.nsmallest(top, succeeded, key=lambda individual: (individual.order, individual.id))
     rows = []
     for individual in best:
         shown = _row(individual, run)
-        if run.maximize:
+        if individual.losses:
+            values = enumerate(values_of(individual.losses, run.signs))
+            told = {name: value for name, value in shown.items() if name.partition(".")[0] != "loss"}
+            shown = {"id": told.pop("id"), **{f"value.{number}": value for number, value in values}, **told}
+        elif run.maximize:
             shown = {"id": shown.pop("id"), "value": -individual.loss, **shown}
         rows.append({name: value for name, value in shown.items() if name != "cause"})
     return rows

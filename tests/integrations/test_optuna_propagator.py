@@ -42,7 +42,6 @@ def optimizer(propagator, space=None, **settings):
 @pytest.mark.parametrize(
     ("sampler", "arguments", "bound"),
     [
-        ("TPESampler", {}, 0.004),
         ("TPESampler", {"multivariate": True, "constant_liar": True}, 0.004),
         ("CmaEsSampler", {}, 0.002),
         ("NSGAIISampler", {"population_size": 12, "crossover": {"BLXAlphaCrossover": {"alpha": 0.4}}}, 0.008),
@@ -68,16 +67,16 @@ def test_four_ranks_find_what_one_does_and_random_points_do_not(sampler, argumen
             "PartialFixedSampler", {"fixed_params": {"kind": "b"}, "base_sampler": "TPESampler"}
         ),
         lambda: pl.OptunaPropagator("GridSampler", {"search_space": {name: [value] for name, value in GOOD.items()}}),
-        pytest.param(lambda: pl.OptunaPropagator("GPSampler", {"n_startup_trials": 5}), marks=NEEDS_TORCH),
+        pytest.param(lambda: pl.OptunaPropagator("GPSampler", {"n_startup_trials": 8}), marks=NEEDS_TORCH),
     ],
 )
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_seed_repeats_a_search_of_any_sampler_and_ranks_draw_apart(make):
-    once, again = (search(make(), LOSS, SPACE, 15, 2, seed=4) for _ in range(2))
+    once, again = (search(make(), LOSS, SPACE, 12, 2, seed=4) for _ in range(2))
     assert [one.genome for one in once] == [one.genome for one in again]
     first = [next(one.genome for one in once if one.id.rank == rank) for rank in range(2)]
     assert first[0] != first[1] or "Grid" in repr(make())
-    other = search(make(), LOSS, SPACE, 15, 2, seed=5)
+    other = search(make(), LOSS, SPACE, 12, 2, seed=5)
     assert [one.genome for one in once] != [one.genome for one in other] or "Grid" in repr(make())
 
 
@@ -187,9 +186,9 @@ def test_steps_and_scales_of_every_kind_decode_to_what_the_sampler_gave():
 
 
 def test_cma_es_learns_from_the_individuals_of_other_ranks():
-    def best(seed, sharing):
+    def best(sharing):
         propagator, ranks = pl.OptunaPropagator("CmaEsSampler"), 4
-        optimizers = [pl.Optimizer(cube(5), propagator=propagator, seed=seed, rank=rank) for rank in range(ranks)]
+        optimizers = [pl.Optimizer(cube(5), propagator=propagator, seed=0, rank=rank) for rank in range(ranks)]
         losses = []
         for turn in range(400):
             mine = optimizers[turn % ranks]
@@ -201,7 +200,7 @@ def test_cma_es_learns_from_the_individuals_of_other_ranks():
                     other.absorb(told)
         return min(losses)
 
-    assert all(20 * best(seed, sharing=True) < best(seed, sharing=False) for seed in range(2))
+    assert 20 * best(sharing=True) < best(sharing=False)
 
 
 def test_cma_es_is_not_led_astray_by_better_points_far_from_where_it_looks():
@@ -268,6 +267,10 @@ def test_yaml_python_and_schema_say_the_same():
             r"OptunaPropagator\('GridSampler'.*: The parameter name, x0, is not found in the given grid",
         ),
         (
+            lambda: optimizer(pl.OptunaPropagator("CmaEsSampler"), losses=2),
+            r"OptunaPropagator\('CmaEsSampler'\): If the study is being used for multi-objective optimization",
+        ),
+        (
             lambda: optimizer(pl.OptunaPropagator("QMCSampler"), workers=2),
             ".* the same points on each of 2 ranks: take Sobol",
         ),
@@ -278,6 +281,40 @@ def test_what_cannot_work_is_refused_in_one_line(make, message):
     with pytest.raises(ValueError, match=f"^{message}") as refused:
         make()
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("sampler", "arguments"), [("TPESampler", {}), ("NSGAIISampler", {"population_size": 12})])
+def test_several_losses_are_several_directions(sampler, arguments):
+
+    def loss(x, y):
+        return x * x + y * y, (x - 1) ** 2 + y * y
+
+    def spread(propagator):
+        result = pl.minimize(
+            loss,
+            {"x": (-4.0, 4.0), "y": (-4.0, 4.0)},
+            evaluations=200,
+            seed=0,
+            directions=["minimize", "minimize"],
+            propagator=propagator,
+        )
+        return sorted(sum(one.losses) for one in result.individuals)[40]
+
+    assert 2 * spread(pl.OptunaPropagator(sampler, arguments)) < spread(pl.UniformInitialization())
+
+
+def test_an_objective_that_asks_a_trial_is_searched_with_conditions_learned():
+    def objective(trial):
+        kind = trial.suggest_categorical("kind", ["a", "b"])
+        if kind == "a":
+            return 1.0 + trial.suggest_float("x", 0, 1)
+        return (trial.suggest_float("rate", 1e-5, 1.0, log=True) - 0.01) ** 2
+
+    result = pl.minimize(objective, evaluations=60, seed=0, propagator=pl.OptunaPropagator("TPESampler"))
+    assert result.best.loss < 1e-5
+    assert result.best.params.keys() == {"kind", "rate"}
+    bred = [one for one in result.individuals if one.origin.startswith("optuna")]
+    assert len(bred) > 40
 
 
 def test_nothing_but_the_search_is_said(capfd):
@@ -305,17 +342,18 @@ SEARCH = """
         "alone": (step, None),
         "chain": (pl.Chain(step, pl.GaussianMutation(0.01)), None),
         "mix": (pl.Warmup(pl.LatinHypercubeInitialization(8), mix, 8), None),
-        "islands": ("auto", pl.Islands(2, propagators=["auto", step], migration_probability=0.1)),
+        "islands": ("auto", pl.Islands(2, propagators=["auto", step], migration_probability=0.5)),
     }}
     for name, (propagator, islands) in ways.items():
         used.clear()
         result = pl.minimize(loss, {{f"x{{n}}": (0.0, 1.0) for n in range(4)}}, evaluations={evaluations}, seed=0,
                              propagator=propagator, islands=islands, progress=False)
         theirs = [one.loss for one in result.individuals if one.origin.startswith("optuna") and one.has_loss]
+        best = result.best.loss if islands else min(theirs)  # how the islands share the evaluations is up to them
         for study in [one._study for one in used]:
             running = sum(trial.state.name == "RUNNING" for trial in study._study.trials)
             known = {{ident.island for ident in study._known}}
-            report(launched()[0], name, result.evaluations, min(theirs), running, len(known))
+            report(launched()[0], name, result.evaluations, best, running, len(known))
 """
 
 
@@ -324,8 +362,8 @@ SEARCH = """
     ("sampler", "evaluations", "pause", "bound"),
     [
         ("TPESampler", 240, 0.005, 0.01),
-        ("CmaEsSampler", 320, 0.005, 0.01),
-        pytest.param("GPSampler", 36, 0.02, 0.02, marks=NEEDS_TORCH),
+        ("CmaEsSampler", 240, 0.005, 0.01),
+        pytest.param("GPSampler", 40, 0.02, 0.02, marks=NEEDS_TORCH),
     ],
 )
 def test_four_real_ranks_breed_with_it_alone_in_chains_and_beside_other_islands(
@@ -337,7 +375,7 @@ def test_four_real_ranks_breed_with_it_alone_in_chains_and_beside_other_islands(
     assert sorted(name for _, name in lines) == sorted(["alone", "chain"] * 4 + ["mix"] * 4 + ["islands"] * 2)
     for (_, name), (count, best, running, islands) in lines.items():
         assert int(count) == evaluations
-        assert float(best) < (bound if name != "islands" else 4 * bound)
+        assert float(best) < bound
         assert int(running) <= 1, "failures and what was changed end their trials"
         assert int(islands) == (2 if name == "islands" else 1)
 

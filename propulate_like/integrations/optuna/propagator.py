@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from propulate_like.individual import STOPPED, Id, Individual
@@ -44,22 +43,27 @@ class OptunaPropagator(Propagator):
         self.arguments = None if arguments is None else dict(arguments)
         self._study: _Study | None = None
 
-    def check(self, space: Space, workers: int = 1) -> None:
+    def check(self, breeding: Breeding) -> None:
         try:
-            _Study(copy.deepcopy(self._sampler), "").child((), Breeding(space, Random(0), Id(0, 0, 0)))
+            self._begin(breeding).child((), breeding)
         except ValueError as error:
             message = f"{self!r}: {error}"
             raise ValueError(message) from None
-        if workers > 1 and "QMCSampler" in kinds(self._sampler):
-            message = f"{self!r} would draw the same points on each of {workers} ranks: take SobolInitialization()"
+        if breeding.workers > 1 and "QMCSampler" in kinds(self._sampler):
+            message = (
+                f"{self!r} would draw the same points on each of {breeding.workers} ranks: take SobolInitialization()"
+            )
             raise ValueError(message)
 
     def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
         if self._study is None:
-            sampler = copy.deepcopy(self._sampler)
-            seeding.seed(sampler, breeding)
-            self._study = _Study(sampler, f"optuna:{self.sampler}")
+            self._study = self._begin(breeding)
         return [self._study.child(individuals, breeding)]
+
+    def _begin(self, breeding: Breeding) -> _Study:
+        sampler = copy.deepcopy(self._sampler)
+        seeding.seed(sampler, breeding)
+        return _Study(quiet_study(sampler=sampler, losses=breeding.losses), f"optuna:{self.sampler}")
 
 
 class _Asked(NamedTuple):
@@ -72,11 +76,10 @@ class _Asked(NamedTuple):
 class _Study:
     """What a rank knows, as trials, and its own children that were not yet evaluated."""
 
-    def __init__(self, sampler: optuna.samplers.BaseSampler, origin: str) -> None:
-        self._study = quiet_study(sampler=sampler)
-        self._origin = origin
-        self._loggers = {type(part).__module__ for part in parts(sampler)}
-        self._generation = _Generation(sampler)
+    def __init__(self, study: optuna.Study, origin: str) -> None:
+        self._study, self._origin = study, origin
+        self._loggers = {type(part).__module__ for part in parts(study.sampler)}
+        self._generation = _Generation(study.sampler)
         self._asked: dict[Id, _Asked] = {}
         self._known: set[Id] = set()
         self._read = 0
@@ -125,7 +128,7 @@ class _Study:
                 trial.report(loss, step)
             self._study.tell(trial, state=TrialState.PRUNED)
         else:
-            self._study.tell(trial, individual.loss)
+            self._study.tell(trial, _losses(individual))
 
     def _add(self, individual: Individual, attributes: Mapping[str, Any]) -> None:
         from optuna.trial import TrialState, create_trial
@@ -136,7 +139,7 @@ class _Study:
             state=TrialState.FAIL if individual.failed else state,
             params=params,
             distributions={name: distributions[name] for name in params},
-            value=None if individual.failed else individual.loss,
+            values=None if individual.failed else _losses(individual),
             intermediate_values=dict(individual.curve),
             system_attrs=dict(attributes),
         )
@@ -208,6 +211,10 @@ class _Generation:
             for gene, genes, compared in zip(individual.genome, zip(*own), ordered)
             if compared
         )
+
+
+def _losses(individual: Individual) -> list[float]:
+    return list(individual.losses) or [individual.loss]
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

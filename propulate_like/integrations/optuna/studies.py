@@ -62,7 +62,10 @@ def made(kind: str, given: object, arguments: Mapping[str, Any] | None = None) -
 
 
 def quiet_study(
-    *, sampler: optuna.samplers.BaseSampler | None = None, pruner: optuna.pruners.BasePruner | None = None
+    *,
+    sampler: optuna.samplers.BaseSampler | None = None,
+    pruner: optuna.pruners.BasePruner | None = None,
+    losses: int = 1,
 ) -> optuna.Study:
     """Create a study in memory that nobody is told of; of one name everywhere, by which Hyperband draws brackets."""
     import optuna
@@ -72,6 +75,7 @@ def quiet_study(
             sampler=sampler or optuna.samplers.RandomSampler(seed=0),
             pruner=pruner or optuna.pruners.NopPruner(),
             study_name="propulate-like",
+            directions=["minimize"] * losses,
         )
     study.stop = lambda: None  # type: ignore[method-assign]  # a sampler that is through would end it; here the budget does
     return study
