@@ -30,7 +30,8 @@ class OptunaPropagator(Propagator):
     rank: complete, pruned where it was stopped, or failed. What is being evaluated is a running trial. Of a fidelity,
     only losses of the lowest rung are told. A sampler within another is written likewise:
     `OptunaPropagator("PartialFixedSampler", {"fixed_params": {"layers": 3}, "base_sampler": "TPESampler"})`. In YAML an
-    instance stands by its class's name alone. Each rank draws from a stream of its own, and so does each `seed` given.
+    instance stands by its class's name alone. Each rank draws from a stream of its own, which a `seed` given decides, if
+    there is one, and otherwise the run's.
     """
 
     takes = (0, None)
@@ -204,7 +205,7 @@ class _Generation:
         """Say whether one that another rank evaluated could be the sampler's: no further out than own ones are wide."""
         if not self._narrow or not self.attributes:
             return True
-        own = [one.genome for one in self._own if one.space == individual.space]
+        own = [one.genome for one in self._own if one.space.names == individual.space.names]
         ordered = [parameter.ordered for parameter in individual.space.parameters]
         return bool(own) and all(
             2 * min(genes) - max(genes) <= gene <= 2 * max(genes) - min(genes)
