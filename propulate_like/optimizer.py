@@ -20,7 +20,7 @@ from propulate_like.learned_space import LearnedSpace
 from propulate_like.population import Population, Reads
 from propulate_like.propagators import Breeding, Propagator, UniformInitialization, auto
 from propulate_like.residents import Residents
-from propulate_like.space import NOTHING, Space
+from propulate_like.space import NOTHING, Genome, Space
 
 
 class Optimizer:
@@ -78,6 +78,7 @@ class Optimizer:
         self.propagator.check(Breeding(self.space, Random(0), Id(island, rank, 0), workers, losses=losses))
         self._pending: set[int] = set()  # serial numbers
         self._cells = Cells.of(self.space, self.seed, rank, workers)
+        self._met: dict[Genome, None] = {}  # where cells do not tell
         self._asked_for: deque[Individual] = deque(maxlen=_REMEMBERED)
         self.begin(0)
 
@@ -138,8 +139,10 @@ class Optimizer:
         if not self._ready or self._shrinks:
             self._ready = len(self.population) >= self.propagator.wants and len(self.space) > 0
         individual = self._bred(breeding)
+        if not self._is_new(individual.genome):
+            individual = self._renewed(individual, breeding)
         if self._cells is not None:
-            individual = self._fresh(individual, breeding, self._cells)
+            self._cells.meet(individual.genome)
         self._asked = time.perf_counter()
         return individual
 
@@ -159,17 +162,24 @@ class Optimizer:
             individual = breeding.child(individual.genome, (individual.id,), "copy", individual.traits)
         return individual
 
-    def _fresh(self, individual: Individual, breeding: Breeding, cells: Cells) -> Individual:
+    def _is_new(self, genome: Genome) -> bool:
+        cells = self._cells
+        if cells is not None:
+            fresh = cells.fresh(genome)
+            if cells.finite or not fresh:
+                return fresh
+        return self.space.canonical(genome) not in self._met
+
+    def _renewed(self, individual: Individual, breeding: Breeding) -> Individual:
         """Breed again, a few times, where that point was met before or is another rank's; then change a few genes."""
         for _ in range(_AGAIN):
-            if cells.fresh(individual.genome):
-                break
             individual = self._bred(breeding)
-        else:
-            genome = cells.near(individual.genome, breeding.generator)
-            individual = msgspec.structs.replace(individual, genome=genome)
-        cells.meet(individual.genome)
-        return individual
+            if self._is_new(individual.genome):
+                return individual
+        if self._cells is None:
+            return individual
+        genome = self._cells.near(individual.genome, breeding.generator)
+        return msgspec.structs.replace(individual, genome=genome)
 
     def tell(
         self, individual: Individual, loss: float | Sequence[float] | Mapping[str, Any], seconds: float | None = None
@@ -205,6 +215,10 @@ class Optimizer:
                 self._pending.discard(individual.id.serial)
         if self._cells is not None:
             self._cells.meet(known.genome)
+        if self._cells is None or not self._cells.finite:
+            self._met[self.space.canonical(known.genome)] = None
+            if len(self._met) > _REMEMBERED:
+                del self._met[next(iter(self._met))]
         status = individual.status
         if status is not OK and status is not STOPPED:
             self.population.fail(known)
@@ -233,7 +247,7 @@ class Optimizer:
         return learned.adapt(individual)
 
 
-_REMEMBERED = 10_000  # individuals, from which cells are filled where the space has grown
+_REMEMBERED = 10_000  # individuals, so as to tell what was met before
 _AGAIN = 4
 """How often it breeds before it changes what it has bred: operators know better where to look, but take longer."""
 _RANDOM = UniformInitialization()
