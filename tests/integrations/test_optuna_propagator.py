@@ -283,6 +283,32 @@ def test_what_cannot_work_is_refused_in_one_line(make, message):
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("hidden", "sampler", "message"),
+    [
+        ("optuna", "TPESampler", "sampler='TPESampler' needs Optuna: pip install optuna"),
+        ("cmaes", "CmaEsSampler", "CmaEsSampler needs cmaes: pip install cmaes"),
+        ("torch", "GPSampler", "GPSampler needs torch: pip install torch"),
+    ],
+)
+def test_what_is_not_installed_is_named(hidden, sampler, message, script, python, reports):
+    path = script(f"""
+        import sys, propulate_like as pl
+        class Without:
+            def __init__(self, finder):
+                self.finder = finder
+            def find_spec(self, name, *arguments):
+                return None if name == {hidden!r} else self.finder.find_spec(name, *arguments)
+        sys.meta_path[:] = map(Without, sys.meta_path)
+        try:
+            pl.OptunaPropagator({sampler!r})
+        except ValueError as error:
+            report(error)
+    """)
+    python(path)
+    assert [" ".join(words) for words in reports()] == [message]
+
+
 @pytest.mark.parametrize(("sampler", "arguments"), [("TPESampler", {}), ("NSGAIISampler", {"population_size": 12})])
 def test_several_losses_are_several_directions(sampler, arguments):
 

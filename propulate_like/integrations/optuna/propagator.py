@@ -30,8 +30,8 @@ class OptunaPropagator(Propagator):
     rank: complete, pruned where it was stopped, or failed. What is being evaluated is a running trial. Of a fidelity,
     only losses of the lowest rung are told. A sampler within another is written likewise:
     `OptunaPropagator("PartialFixedSampler", {"fixed_params": {"layers": 3}, "base_sampler": "TPESampler"})`. In YAML an
-    instance stands by its class's name alone. Each rank draws from a stream of its own, which a `seed` given decides, if
-    there is one, and otherwise the run's.
+    instance stands by its class's name alone. Each rank draws from a stream of its own, by the `seed` given to the
+    sampler, or else by the run's.
     """
 
     takes = (0, None)

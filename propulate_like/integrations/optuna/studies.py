@@ -55,10 +55,11 @@ def made(kind: str, given: object, arguments: Mapping[str, Any] | None = None) -
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         try:
-            return _equipped(declarations.build(getattr(home, str(given)), [], arguments or {}, _nested))
+            part = declarations.build(getattr(home, str(given)), [], arguments or {}, _nested)
         except (TypeError, ValueError) as error:
             message = f"{given}: {error}"
             raise ValueError(message) from None
+    return _equipped(part)
 
 
 def quiet_study(
