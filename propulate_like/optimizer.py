@@ -163,12 +163,24 @@ class Optimizer:
         return individual
 
     def _is_new(self, genome: Genome) -> bool:
+        """Say whether nobody evaluates this point again, if this rank does now, as far as it knows."""
         cells = self._cells
         if cells is not None:
             fresh = cells.fresh(genome)
             if cells.finite or not fresh:
                 return fresh
-        return self.space.canonical(genome) not in self._met
+        if self._last is None or self._last.seconds < _DEAR:
+            return True
+        point = self.space.canonical(genome)
+        if point in self._met:
+            return False
+        self._remember(point)
+        return True
+
+    def _remember(self, point: Genome) -> None:
+        self._met[point] = None
+        if len(self._met) > _REMEMBERED:
+            del self._met[next(iter(self._met))]
 
     def _renewed(self, individual: Individual, breeding: Breeding) -> Individual:
         """Breed again, a few times, where that point was met before or is another rank's; then change a few genes."""
@@ -209,16 +221,15 @@ class Optimizer:
         In a space whose points can be listed they need all, so as not to evaluate them again.
         """
         known = individual if self._learned is None else self._learn(individual, self._learned)
-        if individual.id.rank == self.rank:
+        own = individual.id.rank == self.rank
+        if own:
             self._last = known
             if individual.id.island == self.island:
                 self._pending.discard(individual.id.serial)
         if self._cells is not None:
             self._cells.meet(known.genome)
-        if self._cells is None or not self._cells.finite:
-            self._met[self.space.canonical(known.genome)] = None
-            if len(self._met) > _REMEMBERED:
-                del self._met[next(iter(self._met))]
+        if individual.seconds >= _DEAR and not (own and known is individual):
+            self._remember(self.space.canonical(known.genome))
         status = individual.status
         if status is not OK and status is not STOPPED:
             self.population.fail(known)
@@ -248,6 +259,7 @@ class Optimizer:
 
 
 _REMEMBERED = 10_000  # individuals, so as to tell what was met before
+_DEAR = 5e-3  # seconds: an evaluation that takes less may as well be made twice
 _AGAIN = 4
 """How often it breeds before it changes what it has bred: operators know better where to look, but take longer."""
 _RANDOM = UniformInitialization()
