@@ -14,6 +14,8 @@ from propulate_like.evaluation.settings import EvaluationSettings
 from propulate_like.evaluation.trial import Trial
 from propulate_like.fidelity import Fidelity
 from propulate_like.individual import Id, Individual, Status
+from propulate_like.integrations.optuna.propagator import OptunaPropagator
+from propulate_like.integrations.optuna.pruner import OptunaPruner
 from propulate_like.islands.migration import Islands
 from propulate_like.islands.topologies import Full, Hypercube, RandomRegular, Ring, Star, Topology, Torus
 from propulate_like.optimizer import Optimizer
@@ -57,7 +59,6 @@ from propulate_like.pruning import (
     AnyPruner,
     LearningCurvePruner,
     MedianPruner,
-    OptunaPruner,
     PatiencePruner,
     PercentilePruner,
     Pruner,
@@ -105,6 +106,7 @@ __all__ = [
     "MixedGaussianProcess",
     "MultiParentCrossover",
     "Optimizer",
+    "OptunaPropagator",
     "OptunaPruner",
     "Ordinal",
     "PatiencePruner",

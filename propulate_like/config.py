@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -18,11 +19,12 @@ from propulate_like.evaluation import loading
 from propulate_like.evaluation.command import Command
 from propulate_like.evaluation.settings import EvaluationSettings, refusal
 from propulate_like.fidelity import Fidelity
+from propulate_like.individual import Id
 from propulate_like.islands.migration import Islands
 from propulate_like.islands.topologies import TOPOLOGIES, Topology
 from propulate_like.optimizer import whole_propagator
 from propulate_like.parameters import KINDS
-from propulate_like.propagators import REGISTRY, Propagator, reading
+from propulate_like.propagators import REGISTRY, Breeding, Propagator, reading
 from propulate_like.pruning import PRUNERS, AnyPruner
 from propulate_like.space import Space
 from propulate_like.warm_start import WarmStart, stored
@@ -105,6 +107,9 @@ class Config:
             raise self.error(f"space.{name}" if inside else "space", rest if inside else str(error)) from None
         self.islands = self._part("islands", Islands.of, settings.islands) or Islands()
         self.propagator = self._propagator(settings.propagator)
+        if isinstance(self.propagator, Propagator) and self.space is not None:
+            breeding = Breeding(self.space, Random(0), Id(0, 0, 0), losses=len(self.signs))
+            self._part("propagator", self.propagator.check, breeding)
         self.pruner = self._part("pruner", AnyPruner.of, settings.pruner)
         self.fidelity = self._part("fidelity", Fidelity.of, settings.fidelity)
         self.warm_start = self._part("warm_start", WarmStart, settings.warm_start) or WarmStart()

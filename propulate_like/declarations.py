@@ -187,4 +187,7 @@ def _dump_value(value: Any) -> Any:
 def _signature(kind: Any) -> tuple[inspect.Signature, dict[str, Any]]:
     signature = inspect.signature(kind)
     initializer = kind.__init__ if isinstance(kind, type) else kind  # type: ignore[misc]  # any class's will do
-    return signature, typing.get_type_hints(initializer)
+    try:
+        return signature, typing.get_type_hints(initializer)
+    except NameError:  # of another library, which imports some names only while types are checked
+        return signature, {name: parameter.annotation for name, parameter in signature.parameters.items()}

@@ -75,6 +75,7 @@ class Optimizer:
         self.workers = whole("workers", workers, 1)
         self.seed = Random().getrandbits(32) if seed is None else whole("seed", seed, 0)
         self.losses = whole("losses", losses, 1)
+        self.propagator.check(Breeding(self.space, Random(0), Id(island, rank, 0), workers, losses=losses))
         self._pending: set[int] = set()  # serial numbers
         self._cells = Cells.of(self.space, self.seed, rank, workers)
         self._met: dict[Genome, None] = {}  # where cells do not tell
@@ -137,6 +138,7 @@ class Optimizer:
             self._design,
             self._last,
             self._cells,
+            self.losses,
         )
         self._pending.add(self._serial)
         self._serial += 1

@@ -23,13 +23,15 @@ class Reads(msgspec.Struct, frozen=True):
     """What a propagator reads of the population: its best `best`, its newest `recent`, or (`everything`) all of it.
 
     The population keeps no more than that, and a rank publishes no more than could enter it elsewhere. Of what a rank
-    comes to know, the newest `points` are kept as arrays, and nothing is published for that alone.
+    comes to know, the newest `points` are kept as arrays and the newest `arrivals` as they came, failures included, and
+    nothing is published for those alone.
     """
 
     best: int = 0
     recent: int = 0
     everything: bool = False
     points: int = 0
+    arrivals: int = 0
 
     def __or__(self, other: Reads) -> Reads:
         return Reads(
@@ -37,6 +39,7 @@ class Reads(msgspec.Struct, frozen=True):
             max(self.recent, other.recent),
             self.everything or other.everything,
             max(self.points, other.points),
+            max(self.arrivals, other.arrivals),
         )
 
 
@@ -56,6 +59,8 @@ class Population(Sequence[Individual]):
         self._points: Points | None = None
         self._forgotten = 0  # points
         self._failed: deque[Individual] = deque()  # as many as there may be points
+        self._arrivals: deque[Individual] = deque()
+        self.arrived = 0
         self._keys: list[Key] = []
         self._ranked: list[Individual] = []
         self._recent: deque[Individual] = deque()
@@ -70,6 +75,7 @@ class Population(Sequence[Individual]):
         self._capacity = inf if reads.everything else max(reads.best, 1)
         self._recent = deque(self._recent, maxlen=reads.recent)
         self._failed = deque(self._failed, maxlen=reads.points)
+        self._arrivals = deque(self._arrivals, maxlen=reads.arrivals)
         self._lost |= self._limit < inf
         if len(self._keys) > self._capacity:
             del self._keys[int(self._capacity) :], self._ranked[int(self._capacity) :]
@@ -85,6 +91,8 @@ class Population(Sequence[Individual]):
         """
         if self._points is not None:
             self._points.add(individual)
+        if self.reads.arrivals:
+            self._arrive(individual)
         recent = self._recent.maxlen and self._remember(individual)
         loss = individual.loss
         if loss > self._limit and not individual.rung:
@@ -148,12 +156,24 @@ class Population(Sequence[Individual]):
         if self._points is not None:
             self._points.add(individual)
         self._failed.append(individual)
+        if self.reads.arrivals:
+            self._arrive(individual)
+
+    def arrivals(self, after: int = 0) -> Sequence[Individual]:
+        """Give those that arrived after the first `after`, of all that ever `arrived`; one may come more than once."""
+        new = min(self.arrived - after, len(self._arrivals))
+        return list(islice(reversed(self._arrivals), new))[::-1]
+
+    def _arrive(self, individual: Individual) -> None:
+        self._arrivals.append(individual)
+        self.arrived += 1
 
     def adapt(self, adapted: Callable[[Individual], Individual]) -> None:
         """Keep all of them as individuals of another space; points are made anew, of those that are kept."""
         self._ranked[:] = map(adapted, self._ranked)
         self._recent = deque(map(adapted, self._recent), self._recent.maxlen)
         self._failed = deque(map(adapted, self._failed), self._failed.maxlen)
+        self._arrivals = deque(map(adapted, self._arrivals), self._arrivals.maxlen)
         self._points = None
 
     @property

@@ -96,3 +96,16 @@ def test_negative_and_extreme_losses_are_ordered():
     for individual in individuals([1e308, -1e308, 0.0, -0.5, math.nextafter(0, 1)]):
         population.add(individual)
     assert losses(population) == [-1e308, -0.5, 0.0]
+
+
+def test_arrivals_come_in_their_order_failures_included_as_far_as_they_are_kept():
+    population, pool = Population(Reads(best=2, arrivals=4)), individuals([3, 1, 2, 9, 5, 4])
+    population.add(pool[0])
+    population.fail(pool[1])
+    assert list(population.arrivals()) == pool[:2]
+    seen = population.arrived
+    for individual in pool[2:5]:
+        population.add(individual)
+    assert list(population.arrivals(seen)) == pool[2:5], "those behind the best too"
+    assert list(population.arrivals()) == pool[1:5], "the newest four"
+    assert not list(population.arrivals(population.arrived))

@@ -46,6 +46,8 @@ class Island:
             return
         if individual.has_loss:
             self._settle(migrator, individual)
+        else:
+            self._optimizer.absorb(individual)
         for departure in migrator.departures():
             self._send_off(migrator, *departure)
 

@@ -22,7 +22,7 @@ class Chain(Propagator):
         for step in steps:
             _require_propagator(step)
         for before, step in pairwise(steps):
-            if step.reads.points:
+            if step.reads.points or step.reads.arrivals:
                 message = f"{step!r} learns from all that is known: it must come first, not after {before!r}"
                 raise ValueError(message)
             fewest, most = step.takes

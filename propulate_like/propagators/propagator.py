@@ -24,7 +24,7 @@ class Breeding(msgspec.Struct, frozen=True):
     `generator` is this rank's stream of random numbers, `id` the newborn's identity, `workers` the number of ranks
     that search together, and `seed` the same number on every rank. `last` is what this rank itself evaluated last.
     `cells` says which points are fresh; what is not is replaced, so a propagator need not look. It is None where all
-    are.
+    are. `losses` is how many an individual has.
     """
 
     space: Space
@@ -34,6 +34,7 @@ class Breeding(msgspec.Struct, frozen=True):
     seed: int = 0
     last: Individual | None = None
     cells: Cells | None = None
+    losses: int = 1
 
     def child(
         self, genome: Genome, parents: tuple[Id, ...] = (), origin: str = "", traits: tuple[float, ...] = ()
@@ -80,6 +81,13 @@ class Propagator:
     def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
         """Breed: give new individuals, or a selection of those given, which are not to be changed."""
         raise NotImplementedError
+
+    def check(self, breeding: Breeding) -> None:
+        """ValueError where this, or a step that it is made of, cannot breed so, whatever may become known."""
+        for value in vars(self).values():
+            for step in value if isinstance(value, tuple) else (value,):
+                if isinstance(step, Propagator):
+                    step.check(breeding)
 
     def __repr__(self) -> str:
         return declarations.shown(self)

@@ -2,7 +2,6 @@
 
 from propulate_like.pruning.curves import Curve, Curves, Point
 from propulate_like.pruning.learning_curve import LearningCurvePruner
-from propulate_like.pruning.optuna_pruner import OptunaPruner
 from propulate_like.pruning.pruner import PRUNERS, Judges, Pruner
 from propulate_like.pruning.rules import (
     AnyPruner,
@@ -21,7 +20,6 @@ __all__ = [
     "Judges",
     "LearningCurvePruner",
     "MedianPruner",
-    "OptunaPruner",
     "PatiencePruner",
     "PercentilePruner",
     "Point",

@@ -9,6 +9,7 @@ from propulate_like.parameters import Choice, Float, Int, Ordinal, Parameter
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
+    from optuna.trial import Trial
 
 
 def parameter_of(distribution: BaseDistribution) -> Parameter:
@@ -29,7 +30,10 @@ def parameter_of(distribution: BaseDistribution) -> Parameter:
 
 
 def distribution_of(parameter: Parameter) -> BaseDistribution:
-    """Give the distribution with the same values on the same scale; an Ordinal's order is lost."""
+    """Give the distribution with the same values on the same scale; an Ordinal's order is lost.
+
+    ValueError for a logarithmic scale with steps.
+    """
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if isinstance(parameter, Choice | Ordinal):
@@ -38,5 +42,21 @@ def distribution_of(parameter: Parameter) -> BaseDistribution:
         return IntDistribution(int(parameter.low), int(parameter.high), parameter.log, int(parameter.step or 1))
     if isinstance(parameter, Float):
         return FloatDistribution(parameter.low, parameter.high, parameter.log, parameter.step)
+    message = f"{parameter!r} is none of Float, Int, Choice and Ordinal"
+    raise ValueError(message)
+
+
+def suggested(trial: Trial, name: str, parameter: Parameter) -> float:
+    """Ask the trial for a value of the parameter, and give its gene."""
+    if isinstance(parameter, Choice | Ordinal):
+        return parameter.encode(trial.suggest_categorical(name, parameter.options))
+    if isinstance(parameter, Int):
+        first, last, step = int(parameter.low), int(parameter.high), int(parameter.step or 1)
+        return parameter.encode(trial.suggest_int(name, first, last, step=step, log=parameter.log))
+    if isinstance(parameter, Float):
+        value = trial.suggest_float(name, parameter.low, parameter.high, step=parameter.step, log=parameter.log)
+        if parameter.step is None:
+            return parameter.encode(value)
+        return parameter.gene(round((value - parameter.low) / parameter.step))
     message = f"{parameter!r} is none of Float, Int, Choice and Ordinal"
     raise ValueError(message)

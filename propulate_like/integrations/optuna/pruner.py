@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-import threading
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from propulate_like import declarations
 from propulate_like.individual import Id
+from propulate_like.integrations.optuna.studies import made, quiet_study
 from propulate_like.pruning.curves import Curve, Curves
 from propulate_like.pruning.pruner import Pruner
 
@@ -31,11 +27,11 @@ class OptunaPruner(Pruner):
 
     def __init__(self, pruner: object, arguments: Mapping[str, Any] | None = None) -> None:
         """ValueError where Optuna is missing, has no such pruner, or that refuses its arguments."""
-        made = _made(pruner, arguments)
+        instance = made("pruner", pruner, arguments)
         self.pruner = pruner if isinstance(pruner, str) else type(pruner).__name__
         self.arguments = None if arguments is None else dict(arguments)
-        self._judges_all = type(made).__name__ not in _STATELESS
-        self._study = _quiet_study(made)
+        self._judges_all = type(instance).__name__ not in _STATELESS
+        self._study = quiet_study(pruner=instance)
         self._mirrors: dict[Id, _Mirror] = {}
 
     def stops(self, ident: Id, curves: Curves) -> bool:
@@ -83,64 +79,3 @@ class _Mirror:
             self.study.tell(self.trial, self.last, state=TrialState.COMPLETE)
         else:
             self.study.tell(self.trial, state=TrialState.PRUNED)
-
-
-def _made(pruner: object, arguments: Mapping[str, Any] | None = None) -> optuna.pruners.BasePruner:
-    try:
-        import optuna
-    except ImportError:
-        message = "OptunaPruner needs Optuna: pip install optuna"
-        raise ValueError(message) from None
-    if isinstance(pruner, optuna.pruners.BasePruner):
-        if arguments:
-            message = f"arguments={arguments!r} must be left out where pruner is an instance"
-            raise ValueError(message)
-        return pruner
-    names = [name for name in optuna.pruners.__all__ if name != "BasePruner"]
-    if pruner not in names:
-        message = f"pruner={pruner!r} must be one of Optuna's{declarations.nearest(pruner, names)}"
-        raise ValueError(message)
-    if arguments is not None and not isinstance(arguments, Mapping):
-        message = f"arguments={arguments!r} must be a mapping such as {{min_resource: 1}}"
-        raise ValueError(message)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        try:
-            made = declarations.build(getattr(optuna.pruners, str(pruner)), [], arguments or {}, _nested)
-        except (TypeError, ValueError) as error:
-            message = f"{pruner}: {error}"
-            raise ValueError(message) from None
-    return made  # type: ignore[no-any-return]  # it is one of Optuna's pruners
-
-
-def _nested(annotation: object, value: Any) -> Any:
-    """Make the pruner that another one wraps, given as a name or as {name: arguments}."""
-    if "BasePruner" not in str(annotation):
-        return value
-    if isinstance(value, Mapping) and len(value) == 1:
-        return _made(*next(iter(value.items())))
-    return _made(value) if isinstance(value, str) else value
-
-
-def _quiet_study(pruner: optuna.pruners.BasePruner) -> optuna.Study:
-    """Create a study that nobody is told of; of the same name everywhere, by which Hyperband draws brackets."""
-    import optuna
-
-    with _muted("optuna.storages._in_memory"):
-        sampler = optuna.samplers.RandomSampler(seed=0)
-        return optuna.create_study(sampler=sampler, pruner=pruner, study_name="propulate-like")
-
-
-@contextmanager
-def _muted(name: str) -> Iterator[None]:
-    """Drop what this thread, and no other, logs under this name meanwhile."""
-    logger, thread = logging.getLogger(name), threading.get_ident()
-
-    def elsewhere(record: logging.LogRecord) -> bool:
-        return record.thread != thread
-
-    logger.addFilter(elsewhere)
-    try:
-        yield
-    finally:
-        logger.removeFilter(elsewhere)

@@ -1,0 +1,237 @@
+"""Any of Optuna's samplers as a step of this package."""
+
+from __future__ import annotations
+
+import copy
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from propulate_like.individual import STOPPED, Id, Individual
+from propulate_like.integrations.optuna import seeding
+from propulate_like.integrations.optuna.distributions import distribution_of, suggested
+from propulate_like.integrations.optuna.studies import kinds, made, muted, one_thread, parts, quiet_study
+from propulate_like.population import MODELED, Population, Reads
+from propulate_like.propagators import Breeding, Propagator
+from propulate_like.space import Genome, Parameter, Space
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.distributions import BaseDistribution
+
+_EVOLVES = {"CmaEsSampler", "BaseGASampler", "NSGAIISampler", "NSGAIIISampler"}
+_NEAR = 16  # of this rank's own children that say where the sampler is looking
+
+
+class OptunaPropagator(Propagator):
+    """One of Optuna's samplers: the name of its class with its `arguments`, or an instance.
+
+    Every individual that this rank knows, its own or another's, becomes a trial of a study in memory, private to this
+    rank: complete, pruned where it was stopped, or failed. What is being evaluated is a running trial. Of a fidelity,
+    only losses of the lowest rung are told. A sampler within another is written likewise:
+    `OptunaPropagator("PartialFixedSampler", {"fixed_params": {"layers": 3}, "base_sampler": "TPESampler"})`. In YAML an
+    instance stands by its class's name alone. Each rank draws from a stream of its own, by the `seed` given to the
+    sampler, or else by the run's.
+    """
+
+    takes = (0, None)
+    reads = Reads(best=MODELED.best, arrivals=MODELED.best)
+
+    def __init__(self, sampler: object, arguments: Mapping[str, Any] | None = None) -> None:
+        """ValueError where Optuna or what the sampler needs is missing, or Optuna has no such sampler or refuses it."""
+        self._sampler = made("sampler", sampler, arguments)
+        self.sampler = sampler if isinstance(sampler, str) else type(sampler).__name__
+        self.arguments = None if arguments is None else dict(arguments)
+        self._study: _Study | None = None
+
+    def check(self, breeding: Breeding) -> None:
+        try:
+            self._begin(breeding).child((), breeding)
+        except ValueError as error:
+            message = f"{self!r}: {error}"
+            raise ValueError(message) from None
+        if breeding.workers > 1 and "QMCSampler" in kinds(self._sampler):
+            message = (
+                f"{self!r} would draw the same points on each of {breeding.workers} ranks: take SobolInitialization()"
+            )
+            raise ValueError(message)
+
+    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+        if self._study is None:
+            self._study = self._begin(breeding)
+        return [self._study.child(individuals, breeding)]
+
+    def _begin(self, breeding: Breeding) -> _Study:
+        sampler = copy.deepcopy(self._sampler)
+        seeding.seed(sampler, breeding)
+        return _Study(quiet_study(sampler=sampler, losses=breeding.losses), f"optuna:{self.sampler}")
+
+
+class _Asked(NamedTuple):
+    """A trial that a child was bred from, and the params it was bred with."""
+
+    trial: optuna.Trial
+    params: dict[str, Any]
+
+
+class _Study:
+    """What a rank knows, as trials, and its own children that were not yet evaluated."""
+
+    def __init__(self, study: optuna.Study, origin: str) -> None:
+        self._study, self._origin = study, origin
+        self._loggers = {type(part).__module__ for part in parts(study.sampler)}
+        self._generation = _Generation(study.sampler)
+        self._asked: dict[Id, _Asked] = {}
+        self._known: set[Id] = set()
+        self._read = 0
+        self._space: Space | None = None
+        self._distributions: dict[str, BaseDistribution] = {}
+
+    def child(self, individuals: Iterable[Individual], breeding: Breeding) -> Individual:
+        """Learn what is new, and breed."""
+        with muted(*self._loggers), one_thread():
+            self._learn(individuals)
+            return breeding.child(self._ask(breeding), origin=self._origin)
+
+    def _learn(self, individuals: Iterable[Individual]) -> None:
+        if isinstance(individuals, Population):
+            new, self._read = individuals.arrivals(self._read), individuals.arrived
+        else:
+            new = list(individuals)
+        for individual in new:
+            if individual.id not in self._known and not individual.rung:
+                self._known.add(individual.id)
+                self._take(individual)
+
+    def _take(self, individual: Individual) -> None:
+        """Tell an own child to its trial; one that was changed since, as all others, is a trial of its own."""
+        from optuna.trial import TrialState
+
+        asked = self._asked.pop(individual.id, None)
+        mine = asked is not None and individual.origin.startswith(self._origin)
+        if mine:
+            self._generation.include(individual)
+        if asked is not None and _same(asked.params, individual.params):
+            self._tell(asked.trial, individual)
+            return
+        if asked is not None:
+            self._study.tell(asked.trial, state=TrialState.FAIL)
+        attributes = self._generation.attributes if mine or self._generation.near(individual) else {}
+        self._add(individual, attributes)
+
+    def _tell(self, trial: optuna.Trial, individual: Individual) -> None:
+        from optuna.trial import TrialState
+
+        if individual.failed:
+            self._study.tell(trial, state=TrialState.FAIL)
+        elif individual.status is STOPPED:
+            for step, loss in individual.curve:
+                trial.report(loss, step)
+            self._study.tell(trial, state=TrialState.PRUNED)
+        else:
+            self._study.tell(trial, _losses(individual))
+
+    def _add(self, individual: Individual, attributes: Mapping[str, Any]) -> None:
+        from optuna.trial import TrialState, create_trial
+
+        state = TrialState.PRUNED if individual.status is STOPPED else TrialState.COMPLETE
+        params, distributions = individual.params, self._distributions_of(individual.space)
+        trial = create_trial(
+            state=TrialState.FAIL if individual.failed else state,
+            params=params,
+            distributions={name: distributions[name] for name in params},
+            values=None if individual.failed else _losses(individual),
+            intermediate_values=dict(individual.curve),
+            system_attrs=dict(attributes),
+        )
+        self._study.add_trial(trial)
+
+    def _ask(self, breeding: Breeding) -> Genome:
+        """Give a genome of the sampler's; parameters are asked for after those that they depend on, where active."""
+        from optuna.trial import TrialState
+
+        space, names = breeding.space, breeding.space.names
+        self._distributions_of(space)
+        given_up = self._asked.pop(breeding.id, None)  # it was bred before, and found unfit
+        if given_up is not None:
+            self._study.tell(given_up.trial, state=TrialState.FAIL)
+        trial = self._study.ask()
+        params: dict[str, Any] = {}
+        genes = dict.fromkeys(names, 0.5)
+        for name in [
+            *(name for name in names if not space[name].when),
+            *(names[index] for index, _ in space.conditions),
+        ]:
+            if all(parent in params and params[parent] in values for parent, values in space[name].when.items()):
+                genes[name] = suggested(trial, name, space[name])
+                params[name] = space[name].decode(genes[name])
+        self._asked[breeding.id] = _Asked(trial, params)
+        self._generation.note(self._study, trial.number)
+        return tuple(genes.values())
+
+    def _distributions_of(self, space: Space) -> Mapping[str, BaseDistribution]:
+        """Give the distributions of all its parameters; ValueError names the one that Optuna cannot hold."""
+        if space is not self._space:
+            self._distributions = {name: _distribution(name, parameter) for name, parameter in space.items()}
+            self._space = space
+        return self._distributions
+
+
+class _Generation:
+    """What the sampler noted with this rank's last child: the generation, by which evolutionary ones know theirs.
+
+    Trials that were only added count for nothing there. With the same notes they count as of that generation. CMA-ES
+    would be led astray by a point that lies far from its distribution, so it is shown those alone that lie where this
+    rank's own children do; and none at all where it notes with each trial where that lies, as it does with margin.
+    """
+
+    def __init__(self, sampler: optuna.samplers.BaseSampler) -> None:
+        self._evolves = bool(kinds(sampler) & _EVOLVES)
+        self._narrow = "CmaEsSampler" in kinds(sampler)
+        self._own: deque[Individual] = deque(maxlen=_NEAR)
+        self.attributes: Mapping[str, Any] = {}
+
+    def note(self, study: optuna.Study, number: int) -> None:
+        if self._evolves:
+            noted = study.get_trials(deepcopy=False)[number].system_attrs
+            self.attributes = {} if "x_for_tell" in noted else dict(noted)
+
+    def include(self, individual: Individual) -> None:
+        """Learn where one of this rank's own children lies, as it was evaluated."""
+        if self._narrow:
+            self._own.append(individual)
+
+    def near(self, individual: Individual) -> bool:
+        """Say whether one that another rank evaluated could be the sampler's: no further out than own ones are wide."""
+        if not self._narrow or not self.attributes:
+            return True
+        own = [one.genome for one in self._own if one.space.names == individual.space.names]
+        ordered = [parameter.ordered for parameter in individual.space.parameters]
+        return bool(own) and all(
+            2 * min(genes) - max(genes) <= gene <= 2 * max(genes) - min(genes)
+            for gene, genes, compared in zip(individual.genome, zip(*own), ordered)
+            if compared
+        )
+
+
+def _losses(individual: Individual) -> list[float]:
+    return list(individual.losses) or [individual.loss]
+
+
+def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Say whether params are equal, and of the same types: True is not 1."""
+    return one.keys() == other.keys() and all(
+        value == other[name] and type(value) is type(other[name]) for name, value in one.items()
+    )
+
+
+def _distribution(name: str, parameter: Parameter) -> BaseDistribution:
+    options = getattr(parameter, "options", ())
+    if len(set(options)) < len(options):
+        message = f"{name}: Optuna cannot tell all options of {parameter!r} apart, as some are equal in Python"
+        raise ValueError(message)
+    try:
+        return distribution_of(parameter)
+    except ValueError as error:
+        message = f"{name}: {error}"
+        raise ValueError(message) from None

@@ -1,0 +1,159 @@
+"""Optuna's parts by name, and private studies for them that nobody hears of."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import sys
+import threading
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from propulate_like import declarations
+
+if TYPE_CHECKING:
+    import optuna
+
+_HOMES = {
+    "sampler": "optuna.samplers",
+    "pruner": "optuna.pruners",
+    "crossover": "optuna.samplers.nsgaii",
+    "mutation": "optuna.samplers.nsgaii",
+}
+_NEEDS = {"CmaEsSampler": "cmaes", "GPSampler": "torch"}
+
+
+def made(kind: str, given: object, arguments: Mapping[str, Any] | None = None) -> Any:
+    """Give a "sampler" or "pruner" of Optuna's: the instance given, or that class, with these arguments.
+
+    Those within it may stand by their names too, or as {name: arguments}. ValueError where Optuna is missing, or what
+    the sampler needs, where there is no such class, or that refuses its arguments.
+    """
+    try:
+        import optuna
+    except ImportError:
+        message = f"{kind}={given!r} needs Optuna: pip install optuna"
+        raise ValueError(message) from None
+    home = import_module(_HOMES[kind])
+    base = getattr(home, f"Base{kind.capitalize()}")
+    if isinstance(given, base):
+        if arguments:
+            message = f"arguments={arguments!r} must be left out where {kind} is an instance"
+            raise ValueError(message)
+        return _equipped(given)
+    names = [name for name in home.__all__ if _concrete(getattr(home, name), base)]
+    if given not in names:
+        message = f"{kind}={given!r} must be one of Optuna's{declarations.nearest(given, names)}"
+        raise ValueError(message)
+    if arguments is not None and not isinstance(arguments, Mapping):
+        message = f"arguments={arguments!r} must be a mapping such as {{seed: 1}}"
+        raise ValueError(message)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        try:
+            part = declarations.build(getattr(home, str(given)), [], arguments or {}, _nested)
+        except (TypeError, ValueError) as error:
+            message = f"{given}: {error}"
+            raise ValueError(message) from None
+    return _equipped(part)
+
+
+def quiet_study(
+    *,
+    sampler: optuna.samplers.BaseSampler | None = None,
+    pruner: optuna.pruners.BasePruner | None = None,
+    losses: int = 1,
+) -> optuna.Study:
+    """Create a study in memory that nobody is told of; of one name everywhere, by which Hyperband draws brackets."""
+    import optuna
+
+    with muted("optuna.storages._in_memory"):
+        study = optuna.create_study(
+            sampler=sampler or optuna.samplers.RandomSampler(seed=0),
+            pruner=pruner or optuna.pruners.NopPruner(),
+            study_name="propulate-like",
+            directions=["minimize"] * losses,
+        )
+    study.stop = lambda: None  # type: ignore[method-assign]  # a sampler that is through would end it; here the budget does
+    return study
+
+
+def parts(part: Any) -> list[Any]:
+    """Give a sampler, and what of Optuna's it is made of."""
+    found, waiting = {}, [part]
+    while waiting:
+        one = waiting.pop()
+        if id(one) not in found and hasattr(one, "__dict__") and (one is part or _is_optunas(one)):
+            found[id(one)] = one
+            waiting += vars(one).values()
+    return list(found.values())
+
+
+def kinds(part: Any) -> set[str]:
+    """Give the names of the classes of which a sampler, and what it is made of, is an instance."""
+    return {kind.__name__ for one in parts(part) for kind in type(one).__mro__}
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Keep NumPy, and PyTorch where it is loaded, to one thread for a while."""
+    from propulate_like.models import threads
+
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch is not None else 1
+    with threads.one_thread():
+        if before > 1 and torch is not None:
+            torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            if before > 1 and torch is not None:
+                torch.set_num_threads(before)
+
+
+@contextmanager
+def muted(*names: str) -> Iterator[None]:
+    """Drop what this thread, and no other, logs under these names meanwhile."""
+    loggers, thread = [logging.getLogger(name) for name in names], threading.get_ident()
+
+    def elsewhere(record: logging.LogRecord) -> bool:
+        return record.thread != thread
+
+    for logger in loggers:
+        logger.addFilter(elsewhere)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(elsewhere)
+
+
+def _is_optunas(thing: object) -> bool:
+    return type(thing).__module__.partition(".")[0] == "optuna"
+
+
+def _concrete(member: object, base: type) -> bool:
+    return inspect.isclass(member) and issubclass(member, base) and not member.__name__.startswith("Base")
+
+
+def _equipped(part: Any) -> Any:
+    """Give the part, if what it imports when it is used first can be had."""
+    name = type(part).__name__
+    if name in _NEEDS and find_spec(_NEEDS[name]) is None:
+        message = f"{name} needs {_NEEDS[name]}: pip install {_NEEDS[name]}"
+        raise ValueError(message)
+    return part
+
+
+def _nested(annotation: object, value: Any) -> Any:
+    """Make the part within another one that is given as a name or as {name: arguments}."""
+    kind = next((kind for kind in _HOMES if f"Base{kind.capitalize()}" in str(annotation)), None)
+    if kind is None:
+        return value
+    if isinstance(value, Mapping) and len(value) == 1:
+        return made(kind, *next(iter(value.items())))
+    return made(kind, value) if isinstance(value, str) else value
