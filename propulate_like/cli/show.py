@@ -156,24 +156,28 @@ def best_rows(run: Run, top: int) -> list[dict[str, Any]]:
     """Give the best individuals of a run as rows, best first."""
     succeeded = (individual for individual in run.individuals() if individual.has_loss)
     best: list[Individual] = heapq.nsmallest(top, succeeded, key=lambda individual: (individual.order, individual.id))
-    rows = []
-    for individual in best:
-        shown = _row(individual, run)
-        if run.maximize:
-            shown = {"id": shown.pop("id"), "value": -individual.loss, **shown}
-        rows.append({name: value for name, value in shown.items() if name != "cause"})
-    return rows
+    return [{name: value for name, value in _row(each, run).items() if name != "cause"} for each in best]
 
 
 def failed_rows(run: Run, top: int) -> list[dict[str, Any]]:
     """Give the latest failures of a run as rows, the last one first."""
     failed = (individual for individual in run.individuals() if individual.failed)
     latest = heapq.nlargest(top, failed, key=lambda individual: (individual.ended, individual.id))
-    return [{name: value for name, value in _row(each, run).items() if name != "loss"} for each in latest]
+    hidden = {"loss", "value"}
+    return [{name: value for name, value in _row(each, run).items() if name not in hidden} for each in latest]
+
+
+def all_rows(run: Run) -> list[dict[str, Any]]:
+    """Give all individuals of a run as rows, failures included, in the order in which their evaluations ended."""
+    individuals = sorted(run.individuals(), key=lambda individual: (individual.ended, individual.id))
+    return [_row(individual, run) for individual in individuals]
 
 
 def _row(individual: Individual, run: Run) -> dict[str, Any]:
     shown = row(individual)
+    if run.maximize:
+        value = -individual.loss if individual.has_loss else None
+        shown = {"id": shown.pop("id"), "value": value, **shown}
     if not run.config.get("fidelity"):
         del shown["rung"]
     directory = run.folder / "trials" / str(individual.id)
@@ -189,7 +193,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     if not rows:
         return "there is none yet"
     hidden = {"ended", "origin", "parents", "directory"} | ({"status"} if "cause" not in rows[0] else set())
-    names = [name for name in _names(rows) if name not in hidden][:_COLUMNS]
+    names = [name for name in names_of(rows) if name not in hidden][:_COLUMNS]
     drawn = Table(box=None, pad_edge=False)
     for name in names:
         drawn.add_column(Text(last_line(name.removeprefix("params.").replace("metrics.", ""))))
@@ -209,14 +213,15 @@ def as_json(rows: list[dict[str, Any]]) -> str:
 def as_csv(rows: list[dict[str, Any]]) -> str:
     """Write rows as CSV with a header."""
     output = io.StringIO()
-    names = _names(rows)
+    names = names_of(rows)
     writer = csv.writer(output, lineterminator="\n")
     writer.writerow(map(_plain, names))
     writer.writerows([_plain(each.get(name)) for name in names] for each in rows)
     return output.getvalue()
 
 
-def _names(rows: list[dict[str, Any]]) -> list[str]:
+def names_of(rows: list[dict[str, Any]]) -> list[str]:
+    """Give the columns of a table, in the order in which rows first have them."""
     return list(dict.fromkeys(name for each in rows for name in each))
 
 
