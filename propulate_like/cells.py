@@ -60,8 +60,8 @@ class Cells:
 
     @classmethod
     def of(cls, space: Space, seed: int = 0, rank: int = 0, ranks: int = 1) -> Cells | None:
-        """Give the cells of a space; None where all its points have a continuous parameter."""
-        if any(not parameter.countable and not parameter.when for parameter in space.parameters):
+        """Give the cells of a space; None where all its points have a continuous parameter, or it is empty."""
+        if not space or any(not parameter.countable and not parameter.when for parameter in space.parameters):
             return None
         return cls(space, seed, rank, ranks)
 

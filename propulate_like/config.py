@@ -13,6 +13,7 @@ import msgspec
 from propulate_like import declarations, strict_yaml
 from propulate_like.budget import Budget
 from propulate_like.declarations import nearest
+from propulate_like.directions import signs_of
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.command import Command
 from propulate_like.evaluation.settings import EvaluationSettings, refusal
@@ -53,7 +54,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A search as a YAML file describes it.
 
     `objective` is file.py:function, relative to the YAML file, or module:function, or a command. `space` is left out
-    where the function is decorated with `objective`. `run` is the run's folder, relative to the working directory.
+    where the function is decorated with `objective`, or asks for its parameters by a `trial`. `directions` says of each
+    of several losses whether to minimize or maximize it. `run` is the run's folder, relative to the working directory.
     """
 
     objective: str | Command
@@ -65,6 +67,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fidelity: dict[str, Any] | None = None
     evaluation: EvaluationSettings = EvaluationSettings()
     maximize: bool = False
+    directions: list[str] | None = None
     seed: Annotated[int, msgspec.Meta(ge=0)] | None = None
     run: str | None = None
 
@@ -80,6 +83,10 @@ class Config:
         self.objective = objective
         self.settings, self.source, self.folder = settings, source, folder
         self.run = Path(settings.run or f"runs/{default_run}")
+        try:
+            self.signs = signs_of(settings.directions, maximize=settings.maximize)
+        except ValueError as error:
+            raise self.error("directions", str(error).removeprefix("directions: ")) from None
         given = settings.budget
         if given == BudgetSettings():
             raise self.error("budget", "empty: give evaluations, seconds, hours or target")

@@ -8,6 +8,7 @@ import msgspec
 
 from propulate_like import declarations
 from propulate_like.budget import Budget
+from propulate_like.directions import Signs, directions_of
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.command import Command
 from propulate_like.evaluation.objective import Loss
@@ -23,7 +24,7 @@ def describe(
     loss: Loss | Command | str,
     space: Space | None,
     *,
-    maximize: bool,
+    signs: Signs,
     budget: Budget,
     islands: Islands,
     propagator: Propagator | str,
@@ -35,7 +36,8 @@ def describe(
     """Give it as YAML can hold it; what is None is left to its default."""
     return {
         "objective": msgspec.to_builtins(loss) if isinstance(loss, Command) else loading.name_of(loss),
-        "maximize": maximize or None,
+        "maximize": signs == (-1.0,) or None,
+        "directions": directions_of(signs) if len(signs) > 1 else None,
         "space": None if space is None else space.declaration(),
         "budget": budget.declaration(),
         "islands": islands.declaration(),

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -44,7 +44,7 @@ class Session(msgspec.Struct, tag_field="type", tag="session", frozen=True):
 
 
 class Started(msgspec.Struct, tag_field="type", tag="started", frozen=True, omit_defaults=True, gc=False):
-    """A long evaluation began at `began` (Unix time)."""
+    """A long evaluation began at `began` (Unix time), or is to begin on this rank (0), as a dead one did not end it."""
 
     id: Id
     began: Time
@@ -56,6 +56,8 @@ class Started(msgspec.Struct, tag_field="type", tag="started", frozen=True, omit
     continues: Id | None = None
     deaths: Count = 0
     """How many ranks have died while they evaluated it."""
+    space: str = ""
+    """The space that the genome is of, where the loss asks for its parameters by name; otherwise it is the run's."""
 
     @classmethod
     def of(cls, individual: Individual, deaths: int = 0) -> Started:
@@ -70,6 +72,7 @@ class Started(msgspec.Struct, tag_field="type", tag="started", frozen=True, omit
             individual.rung,
             individual.continues,
             deaths,
+            individual.space.written if individual.space.asked_for else "",
         )
 
     def individual(self, space: Space) -> Individual:
@@ -77,7 +80,7 @@ class Started(msgspec.Struct, tag_field="type", tag="started", frozen=True, omit
         return Individual(
             self.id,
             self.genome,
-            space,
+            Space.read(self.space) if self.space else space,
             self.parents,
             self.origin,
             self.traits,
@@ -98,13 +101,16 @@ class Evaluated(msgspec.Struct, tag_field="type", tag="evaluated", frozen=True, 
     ended: Time
     traits: tuple[float, ...] = ()
     status: Status = Status.OK
-    metrics: dict[str, bool | int | float | str | None] = {}
+    metrics: dict[str, Any] = {}
     cause: str = ""
     curve: tuple[tuple[Step, float], ...] = ()
     attempts: Count = 1
     rung: Rung = 0
     continues: Id | None = None
     moves: Count = 0
+    losses: tuple[float, ...] = ()
+    space: str = ""
+    """As in `Started`."""
 
     @property
     def order(self) -> tuple[int, float]:
@@ -131,6 +137,8 @@ class Evaluated(msgspec.Struct, tag_field="type", tag="evaluated", frozen=True, 
             individual.rung,
             individual.continues,
             individual.moves,
+            individual.losses,
+            individual.space.written if individual.space.asked_for else "",
         )
 
     def individual(self, space: Space) -> Individual:
@@ -138,7 +146,7 @@ class Evaluated(msgspec.Struct, tag_field="type", tag="evaluated", frozen=True, 
         return Individual(
             self.id,
             self.genome,
-            space,
+            Space.read(self.space) if self.space else space,
             self.parents,
             self.origin,
             self.traits,
@@ -153,6 +161,7 @@ class Evaluated(msgspec.Struct, tag_field="type", tag="evaluated", frozen=True, 
             self.rung,
             self.continues,
             self.moves,
+            self.losses,
         )
 
 
@@ -196,14 +205,29 @@ _decoder = msgspec.json.Decoder(Event)
 
 
 class Shape(msgspec.Struct, frozen=True):
-    """What the individuals of a run look like: so many genes, and rungs that they may be on."""
+    """What a run's individuals look like: so many genes (None: each has a space of its own), rungs and losses."""
 
-    dimension: int
+    dimension: int | None
     rungs: int = 1
+    losses: int = 1
+
+    @classmethod
+    def of(cls, space: Space, rungs: int = 1, losses: int = 1) -> Shape:
+        """Give the shape of a run's individuals, whose space is empty where the loss asks for its parameters."""
+        return cls(None if space.asked_for else len(space), rungs, losses)
 
     def fits(self, event: Started | Evaluated) -> bool:
         """Say whether an event can be of such an individual."""
-        return len(event.genome) == self.dimension and event.rung < self.rungs
+        if event.rung >= self.rungs:
+            return False
+        if isinstance(event, Evaluated) and event.loss is not None and (len(event.losses) or 1) != self.losses:
+            return False
+        if self.dimension is not None:
+            return not event.space and len(event.genome) == self.dimension
+        try:
+            return bool(event.space) and len(event.genome) == len(Space.read(event.space))
+        except (ValueError, RecursionError):
+            return False
 
 
 def decode(written: Iterable[bytes], shape: Shape | None = None, source: Path | None = None) -> Iterator[Event]:

@@ -12,11 +12,12 @@ import msgspec
 
 from propulate_like import strict_yaml
 from propulate_like.differences import joined
+from propulate_like.directions import signs_of
 from propulate_like.events import Evaluated, Event, Started
 from propulate_like.fidelity import Fidelity
 from propulate_like.individual import Id
 from propulate_like.journal import Journal, journal_path, read
-from propulate_like.run import CONFIG, Run
+from propulate_like.run import CONFIG, Run, space_in
 from propulate_like.space import Genome, Space
 
 
@@ -82,11 +83,12 @@ class _Translation:
     """From the words of one search to those of another."""
 
     def __init__(self, before: Run, config: Mapping[str, Any]) -> None:
-        self._before, self._space = before.space, Space.from_declaration(config["space"])
+        self._before, self._space = before.space, space_in(config)
         self._same_space = self._before == self._space and self._before.names == self._space.names
-        self._sign = 1.0 if before.maximize == bool(config.get("maximize", False)) else -1.0
+        signs = signs_of(config.get("directions"), maximize=bool(config.get("maximize", False)))
+        self._signs = [was * now for was, now in zip(before.signs, signs)]
         self._rungs = _rungs(before.config.get("fidelity"), config.get("fidelity"))
-        if _metric(before.config) != _metric(config):
+        if _metric(before.config) != _metric(config) or len(before.signs) != len(signs):
             self._rungs = {}  # no loss means what it did
 
     def __call__(self, event: Event) -> Event | None:
@@ -94,34 +96,40 @@ class _Translation:
         if not isinstance(event, Started | Evaluated):
             return event
         rung = self._rungs.get(event.rung)
-        genome = self._genome(event.genome)
+        genome = self._genome(event)
         if rung is None or genome is None or (rung and event.continues is None):
             return None
         continues: Id | None = event.continues if rung else None
+        space = "" if self._space else event.space or self._before.written
         if isinstance(event, Started):
-            return msgspec.structs.replace(event, genome=genome, rung=rung, continues=continues)
+            return msgspec.structs.replace(event, genome=genome, rung=rung, continues=continues, space=space)
+        sign = self._signs[0]
         return msgspec.structs.replace(
             event,
             genome=genome,
             rung=rung,
             continues=continues,
-            loss=None if event.loss is None else self._sign * event.loss,
-            curve=tuple((step, self._sign * loss) for step, loss in event.curve),
+            loss=None if event.loss is None else sign * event.loss,
+            losses=tuple(sign * loss for sign, loss in zip(self._signs, event.losses)),
+            curve=tuple((step, sign * loss) for step, loss in event.curve),
+            space=space,
         )
 
-    def _genome(self, genome: Genome) -> Genome | None:
+    def _genome(self, event: Started | Evaluated) -> Genome | None:
         """Give the genome of the same params; the genes of parameters that are the same stay."""
-        if self._same_space:
+        genome = event.genome
+        if self._same_space or not self._space:
             return genome
-        if len(genome) != len(self._before):
-            return None
         try:
-            encoded = self._space.encode(self._before.decode(genome))
-        except ValueError:
+            before = Space.read(event.space) if event.space else self._before
+            if len(genome) != len(before):
+                return None
+            encoded = self._space.encode(before.decode(genome))
+        except (ValueError, RecursionError):
             return None
-        genes = dict(zip(self._before, genome))
+        genes = dict(zip(before, genome))
         return tuple(
-            genes[name] if self._before.get(name) == parameter else gene
+            genes[name] if before.get(name) == parameter else gene
             for (name, parameter), gene in zip(self._space.items(), encoded)
         )
 

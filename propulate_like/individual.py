@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ import msgspec
 
 from propulate_like.space import Genome, Space
 
+_DEEPEST = 8  # levels of lists and mappings in a metric; what lies deeper is written as text
 Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
 
 
@@ -51,7 +53,8 @@ class Individual(msgspec.Struct, frozen=True, gc=False):
     the propagator that bred it, and `traits` are the strategy parameters (such as step sizes) that it inherits and
     passes on. `loss` is NaN unless `status` is OK or STOPPED. `seconds` is how long its evaluation took, `ended` when
     that was over (Unix time), `metrics` what the loss returned beside the loss, and `cause` why the evaluation failed.
-    `curve` holds its intermediate losses as (step, loss), and `attempts` how often it was tried. `rung` is its rung of
+    `curve` holds its intermediate losses as (step, loss), and `attempts` how often it was tried. Of several losses,
+    `losses` has all, and `loss` is the first. `rung` is its rung of
     the fidelity; one above the lowest `continues` the individual that it was promoted from. `moves` counts how often it
     has migrated to another island, for good.
     """
@@ -73,6 +76,7 @@ class Individual(msgspec.Struct, frozen=True, gc=False):
     rung: int = 0
     continues: Id | None = None
     moves: int = 0
+    losses: tuple[float, ...] = ()
 
     @property
     def params(self) -> dict[str, Any]:
@@ -95,11 +99,12 @@ class Individual(msgspec.Struct, frozen=True, gc=False):
         return -self.rung, self.loss
 
     def evaluated(self, outcome: Outcome, seconds: float = 0.0, ended: float = 0.0) -> Individual:
-        """Give the same individual with its outcome."""
+        """Give the same individual with its outcome, and what was asked for in place of what was bred."""
+        space, genome = (self.space, self.genome) if outcome.asked is None else outcome.asked.read()
         return Individual(
             self.id,
-            self.genome,
-            self.space,
+            genome,
+            space,
             self.parents,
             self.origin,
             self.traits,
@@ -113,6 +118,7 @@ class Individual(msgspec.Struct, frozen=True, gc=False):
             outcome.attempts,
             self.rung,
             self.continues,
+            losses=outcome.losses,
         )
 
     def succeeded(self, loss: float, seconds: float, ended: float) -> Individual:
@@ -125,14 +131,27 @@ class Individual(msgspec.Struct, frozen=True, gc=False):
         return f"Individual({self.id}, {self.params}, {self.status}, loss={self.loss})"
 
 
+class Asked(msgspec.Struct, frozen=True, gc=False):
+    """What a loss asked for by name (see `Space.written`), and the genes of the values it was given."""
+
+    space: str
+    genome: Genome
+
+    def read(self) -> tuple[Space, Genome]:
+        """Give the space, of exactly those parameters, and the point in it."""
+        return Space.read(self.space), self.genome
+
+
 class Outcome(msgspec.Struct, frozen=True, gc=False):
-    """What an evaluation came to: a finite loss, or the status and cause of its failure."""
+    """What an evaluation came to: a finite loss, or several of them, or the status and cause of its failure."""
 
     status: Status
     loss: float = math.nan
     metrics: dict[str, Any] = {}
     cause: str = ""
     attempts: int = 1
+    losses: tuple[float, ...] = ()
+    asked: Asked | None = None
 
     def __post_init__(self) -> None:
         if not self.cause.isascii():
@@ -140,13 +159,13 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
 
     @classmethod
     def of(cls, value: object) -> Outcome:
-        """Judge what a loss returned: a number, or a mapping with a "loss" and metrics beside it.
+        """Judge what a loss returned: a number, several in a tuple or list, or a mapping of "loss" and metrics.
 
         Anything with `__float__` counts as a number (NumPy and PyTorch scalars too); strings and booleans do not.
         """
         if type(value) is not float:
-            if isinstance(value, dict):
-                return cls._of_mapping(value)
+            if isinstance(value, dict | tuple | list):
+                return cls._of_mapping(value) if isinstance(value, dict) else cls._of_several(value)
             logical = isinstance(value, bool) or str(getattr(value, "dtype", "")) in {"bool", "torch.bool"}
             if logical or isinstance(value, str | bytes) or not hasattr(value, "__float__"):
                 return cls(Status.INVALID, cause=f"the loss returned {_shown(value)}, which is no number")
@@ -160,6 +179,28 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
             return cls(Status.NAN, cause="the loss returned NaN")
         return cls(Status.INFINITE, cause=f"the loss returned {value}")
 
+    def expecting(self, losses: int) -> Outcome:
+        """Give the same, or, where it is not of so many losses, a failure."""
+        count = len(self.losses) or 1
+        if self.status is not OK or count == losses:
+            return self
+        given = "one loss" if count == 1 else f"{count} losses"
+        directions = "no directions" if count == 1 else f"directions={json.dumps(['minimize'] * count)}"
+        cause = f"the loss returned {given}, where {losses} were declared: give {directions}"
+        return Outcome(Status.INVALID, cause=cause)
+
+    @classmethod
+    def _of_several(cls, values: Sequence[Any]) -> Outcome:
+        """Judge losses: one alone is a loss, and of several that are not all finite, the first such decides."""
+        outcomes = [cls.of(value) for value in values if not isinstance(value, tuple | list | dict)]
+        if not outcomes or len(outcomes) < len(values):
+            return cls(Status.INVALID, cause=f"the loss returned {_shown(values)}, which are no losses")
+        for number, outcome in enumerate(outcomes, 1):
+            if outcome.status is not OK:
+                return cls(outcome.status, cause=f"loss {number} of {len(values)}: {outcome.cause}")
+        losses = tuple(outcome.loss for outcome in outcomes)
+        return cls(OK, losses[0], losses=losses if len(losses) > 1 else ())
+
     @classmethod
     def _of_mapping(cls, value: dict[Any, Any]) -> Outcome:
         if "loss" not in value:
@@ -168,8 +209,25 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
         if isinstance(value["loss"], dict):
             return cls(Status.INVALID, cause="the loss returned a mapping whose 'loss' is a mapping again")
         judged = cls.of(value["loss"])
-        metrics = {_writable(str(key)): _plain(metric) for key, metric in value.items() if key != "loss"}
-        return cls(judged.status, judged.loss, metrics, judged.cause)
+        metrics = {_writable(str(key)): plain(metric) for key, metric in value.items() if key != "loss"}
+        return cls(judged.status, judged.loss, metrics, judged.cause, losses=judged.losses)
+
+
+def plain(value: object, depth: int = 0) -> object:
+    """Turn a metric into what JSON can hold."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, list | tuple | dict) and depth < _DEEPEST:
+        return _nested(value, depth + 1)
+    try:
+        if isinstance(value, str):
+            return _writable(str(value))
+        if isinstance(value, int) and -(2**63) <= value < 2**63:
+            return int(value)
+        number = float(value)  # type: ignore[arg-type]  # whatever has __float__
+    except Exception:  # noqa: BLE001 (a class of the user's may raise anything)
+        return _writable(_text(value, str))
+    return number if math.isfinite(number) else str(number)
 
 
 def _writable(text: str) -> str:
@@ -188,16 +246,7 @@ def _text(value: object, write: Callable[[object], str]) -> str:
         return "something"
 
 
-def _plain(value: object) -> object:
-    """Turn a metric into what JSON can hold."""
-    if value is None or isinstance(value, bool):
-        return value
-    try:
-        if isinstance(value, str):
-            return _writable(str(value))
-        if isinstance(value, int) and -(2**63) <= value < 2**63:
-            return int(value)
-        number = float(value)  # type: ignore[arg-type]  # whatever has __float__
-    except Exception:  # noqa: BLE001 (a class of the user's may raise anything)
-        return _writable(_text(value, str))
-    return number if math.isfinite(number) else str(number)
+def _nested(value: Sequence[object] | dict[object, object], depth: int) -> object:
+    if isinstance(value, dict):
+        return {_writable(_text(key, str)): plain(member, depth) for key, member in value.items()}
+    return [plain(member, depth) for member in value]

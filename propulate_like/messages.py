@@ -6,9 +6,12 @@ import struct
 from array import array
 from collections.abc import Iterable
 
+import msgspec
+
+from propulate_like.events import Evaluated
 from propulate_like.individual import OK, STOPPED, Id, Individual
 from propulate_like.population import Key
-from propulate_like.space import Space
+from propulate_like.space import NOTHING, Space
 
 RECORDS, RETIRED, MIGRANT, CURVE, PASS_ON, COUNT, REQUEST, TICKETS, STOP, FAREWELLS, ENDING, HEARD, ADOPT = (
     bytes([kind]) for kind in range(13)
@@ -58,11 +61,11 @@ _HEADER = 13  # the fields of a record before the genome
 class Records:
     """Individuals as binary records, all of the same length in one run."""
 
-    def __init__(self, space: Space, traits: int) -> None:
-        """Lay out records of this space, with so many strategy parameters each."""
+    def __init__(self, space: Space, traits: int, losses: int = 1) -> None:
+        """Lay out records of this space, with so many strategy parameters, and losses where there are several."""
         self._space = space
-        self._dimension, self._traits = len(space), traits
-        self._layout = struct.Struct(f"<IIQIBBBIIQ{3 + self._dimension + traits}d")
+        self._dimension, self._traits, self._losses = len(space), traits, losses if losses > 1 else 0
+        self._layout = struct.Struct(f"<IIQIBBBIIQ{3 + self._dimension + traits + self._losses}d")
 
     def pack(self, individual: Individual) -> bytes:
         """Give the record of an evaluated individual that has a loss."""
@@ -84,6 +87,7 @@ class Records:
             *individual.genome,
             *traits,
             *padding,
+            *individual.losses,
         )
 
     def unpack(self, records: bytes) -> Iterable[tuple[Individual, bytes]]:
@@ -111,4 +115,28 @@ class Records:
             rung=rung,
             continues=Id(*before) if rung else None,
             moves=moves,
+            losses=values[genes_end + self._traits :],
         )
+
+
+_length = struct.Struct("<I")
+_evaluated = msgspec.msgpack.Decoder(Evaluated)
+
+
+class AskedRecords:
+    """Individuals of losses that ask for their parameters, as binary records: of any length, each with its space."""
+
+    def pack(self, individual: Individual) -> bytes:
+        """Give the record of an evaluated individual that has a loss."""
+        bare = msgspec.structs.replace(individual, parents=(), origin="", metrics={}, cause="", curve=())
+        content = msgspec.msgpack.encode(Evaluated.of(bare))
+        return _length.pack(len(content)) + content
+
+    def unpack(self, records: bytes) -> Iterable[tuple[Individual, bytes]]:
+        """Give the individuals of records that lie one behind the other, each with its record."""
+        begin = 0
+        while begin < len(records):
+            end = begin + _length.size + _length.unpack_from(records, begin)[0]
+            evaluated = _evaluated.decode(records[begin + _length.size : end])
+            yield evaluated.individual(NOTHING), records[begin:end]
+            begin = end

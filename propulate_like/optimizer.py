@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from random import Random
 from typing import Any
@@ -15,10 +16,11 @@ from propulate_like.cells import Cells
 from propulate_like.declarations import nearest, number, whole
 from propulate_like.fidelity import Fidelity, Ladder
 from propulate_like.individual import BRED, OK, STOPPED, Id, Individual, Outcome
+from propulate_like.learned_space import LearnedSpace
 from propulate_like.population import Population, Reads
 from propulate_like.propagators import Breeding, Propagator, UniformInitialization, auto
 from propulate_like.residents import Residents
-from propulate_like.space import Space
+from propulate_like.space import NOTHING, Space
 
 
 class Optimizer:
@@ -30,11 +32,15 @@ class Optimizer:
     `reserve` where individuals migrate (see `Residents`). The same `seed`, calls, losses and seconds give the same
     individuals. With a `fidelity`, individuals begin at its lowest rung, and the best of each rung are promoted to the
     next one. No point is evaluated again, on any rank, while there are others that were not (see `Cells`).
+
+    Without a `space` it is learned from the individuals told and absorbed, whose spaces are what their evaluations
+    asked for (see `LearnedSpace`): `ask` gives values for what is known so far, at first for nothing, and whoever
+    evaluates draws the rest. As the space grows, the propagator begins anew, with all that is known told in its terms.
     """
 
     def __init__(
         self,
-        space: Space | Mapping[str, Any],
+        space: Space | Mapping[str, Any] | None = None,
         *,
         propagator: Propagator | str = "auto",
         evaluations: int | None = None,
@@ -46,14 +52,17 @@ class Optimizer:
         islands: int = 1,
         members: range | None = None,
         reserve: int | None = None,
+        losses: int = 1,
     ) -> None:
         """ValueError where the space or the propagator cannot work, or a number is none that is possible."""
-        self.space = Space.of(space)
-        chosen = auto(evaluations, rungs=fidelity is not None) if propagator == "auto" else propagator
-        self.propagator = copy.deepcopy(whole_propagator(chosen))  # what it learns is its rank's own
+        self._learned = LearnedSpace() if space is None else None
+        self.space = NOTHING if space is None else Space.of(space)
+        chosen = auto(evaluations, rungs=fidelity is not None, losses=losses) if propagator == "auto" else propagator
+        self._given = whole_propagator(chosen)
+        self.propagator = copy.deepcopy(self._given)  # what it learns is its rank's own
         self._rungs = Reads(everything=fidelity is not None)  # a rung's best are known by all that reached it
         self._read = self.propagator.reads
-        reads = self._read | Reads(best=self.propagator.wants) | self._rungs
+        reads = self._reads
         self.population = Population(reads) if reserve is None else Residents(reads, reserve)
         self._members, self._islands = range(workers) if members is None else members, islands
         self._ladder = None if fidelity is None else Ladder(fidelity, self._mine, len(self._members))
@@ -65,8 +74,10 @@ class Optimizer:
         self.rank, self.island = whole("rank", rank, 0), island
         self.workers = whole("workers", workers, 1)
         self.seed = Random().getrandbits(32) if seed is None else whole("seed", seed, 0)
+        self.losses = whole("losses", losses, 1)
         self._pending: set[int] = set()  # serial numbers
         self._cells = Cells.of(self.space, self.seed, rank, workers)
+        self._asked_for: deque[Individual] = deque(maxlen=_REMEMBERED)
         self.begin(0)
 
     def begin(self, serial: int, before: int = 0) -> None:
@@ -80,6 +91,10 @@ class Optimizer:
         if self._cells is not None:
             self._cells.seed = self.seed
 
+    @property
+    def _reads(self) -> Reads:
+        return self._read | Reads(best=self.propagator.wants) | self._rungs
+
     def _mine(self, ident: Id) -> bool:
         """Say whether it is for this rank to promote one: a run may go on with other ranks than it began with."""
         members = self._members
@@ -92,8 +107,8 @@ class Optimizer:
             self._ladder.promoted(ident)
 
     def meet(self, codes: bytes) -> None:
-        """Learn what was evaluated before this search continued, as `Cells.codes` has it."""
-        if self._cells is not None:
+        """Learn what was evaluated before this search continued, as `Cells.codes` has it, in the same space."""
+        if self._cells is not None and self._learned is None:
             self._cells.meet_codes(codes)
 
     def ask(self) -> Individual:
@@ -119,7 +134,7 @@ class Optimizer:
         self._pending.add(self._serial)
         self._serial += 1
         if not self._ready or self._shrinks:
-            self._ready = len(self.population) >= self.propagator.wants
+            self._ready = len(self.population) >= self.propagator.wants and len(self.space) > 0
         individual = self._bred(breeding)
         if self._cells is not None:
             individual = self._fresh(individual, breeding, self._cells)
@@ -130,12 +145,12 @@ class Optimizer:
         (individual,) = (self.propagator if self._ready else _RANDOM)(self.population, breeding)
         if self.propagator.reads is not self._read:
             self._read = self.propagator.reads
-            self.population.read(self._read | Reads(best=self.propagator.wants) | self._rungs)
+            self.population.read(self._reads)
         if not isfinite(
             sum(individual.genome)
         ):  # a propagator of the user's may give that, or genes beyond the borders
             (individual,) = _RANDOM(self.population, breeding)
-        if min(individual.genome) < 0.0 or max(individual.genome) > 1.0:
+        if individual.genome and (min(individual.genome) < 0.0 or max(individual.genome) > 1.0):
             edge = tuple(min(max(gene, 0.0), 1.0) for gene in individual.genome)
             individual = msgspec.structs.replace(individual, genome=edge)
         if individual.status is not BRED:
@@ -154,14 +169,16 @@ class Optimizer:
         cells.meet(individual.genome)
         return individual
 
-    def tell(self, individual: Individual, loss: float | Mapping[str, Any], seconds: float | None = None) -> Individual:
-        """Give the individual with its outcome: a loss, or a mapping of "loss" and metrics.
+    def tell(
+        self, individual: Individual, loss: float | Sequence[float] | Mapping[str, Any], seconds: float | None = None
+    ) -> Individual:
+        """Give the individual with its outcome: a loss, or as many as there are, or a mapping of "loss" and metrics.
 
         What is not finite or no number becomes a failure, and is not bred from. `seconds` is how long the evaluation
         took, by which "auto" chooses; the time since the last `ask` where it is not given. ValueError where it is no
-        such individual of this space, or was told before.
+        such individual of this space, or was told before. Of any space where that is learned.
         """
-        if not isinstance(individual, Individual) or individual.space != self.space:
+        if not isinstance(individual, Individual) or (self._learned is None and individual.space != self.space):
             message = f"tell() takes an individual that ask() gave, of this space, not {individual!r}"
             raise ValueError(message)
         ident = individual.id
@@ -170,7 +187,7 @@ class Optimizer:
             message = f"individual {ident} was told before"
             raise ValueError(message)
         took = time.perf_counter() - self._asked if seconds is None else number("seconds", seconds)
-        evaluated = individual.evaluated(Outcome.of(loss), took)
+        evaluated = individual.evaluated(Outcome.of(loss).expecting(self.losses), took)
         self.absorb(evaluated)
         return evaluated
 
@@ -179,24 +196,42 @@ class Optimizer:
 
         In a space whose points can be listed they need all, so as not to evaluate them again.
         """
+        known = individual if self._learned is None else self._learn(individual, self._learned)
         if individual.id.rank == self.rank:
-            self._last = individual
+            self._last = known
             if individual.id.island == self.island:
                 self._pending.discard(individual.id.serial)
         if self._cells is not None:
-            self._cells.meet(individual.genome)
+            self._cells.meet(known.genome)
         status = individual.status
         if status is not OK and status is not STOPPED:
-            self.population.fail(individual)
+            self.population.fail(known)
             return False
         best = self.best
         if best is None or ((individual.loss < best.loss or individual.rung) and individual.order < best.order):
             self.best = individual
         if self._ladder is not None:
             self._ladder.add(individual)
-        return self.population.add(individual) or (self._cells is not None and self._cells.few)
+        return self.population.add(known) or (self._cells is not None and self._cells.few)
+
+    def _learn(self, individual: Individual, learned: LearnedSpace) -> Individual:
+        """Learn the space that an individual asked for, and give it as one of the space that is known."""
+        if learned.learn(individual):
+            self.space = learned.space
+            self.propagator, self._ready = copy.deepcopy(self._given), False
+            self._read = self.propagator.reads
+            self.population.read(self._reads)
+            self.population.adapt(learned.adapt)
+            self._last = None if self._last is None else learned.adapt(self._last)
+            self._cells = Cells.of(self.space, self.seed, self.rank, self.workers)
+            if self._cells is not None:
+                for one in self._asked_for:
+                    self._cells.meet(learned.adapt(one).genome)
+        self._asked_for.append(individual)
+        return learned.adapt(individual)
 
 
+_REMEMBERED = 10_000  # individuals, from which cells are filled where the space has grown
 _AGAIN = 4
 """How often it breeds before it changes what it has bred: operators know better where to look, but take longer."""
 _RANDOM = UniformInitialization()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from math import inf
 from typing import TYPE_CHECKING, overload
@@ -55,7 +55,7 @@ class Population(Sequence[Individual]):
     def __init__(self, reads: Reads) -> None:
         self._points: Points | None = None
         self._forgotten = 0  # points
-        self._failed: deque[Individual] = deque()  # until there are points to keep them
+        self._failed: deque[Individual] = deque()  # as many as there may be points
         self._keys: list[Key] = []
         self._ranked: list[Individual] = []
         self._recent: deque[Individual] = deque()
@@ -110,11 +110,11 @@ class Population(Sequence[Individual]):
 
     def discard(self, key: Key) -> Individual | None:
         """Forget the individual with this key, and give it; None where it is not kept."""
-        if not self.ranks(key):
-            return None
-        position = bisect_left(self._keys, key)
-        del self._keys[position]
-        return self._ranked.pop(position)
+        found = self.find(key)
+        if found is not None:
+            position = bisect_left(self._keys, key)
+            del self._keys[position], self._ranked[position]
+        return found
 
     def holds(self, individual: Individual) -> bool:
         """Say whether an individual is kept: among the best, or the newest."""
@@ -122,8 +122,12 @@ class Population(Sequence[Individual]):
 
     def ranks(self, key: Key) -> bool:
         """Say whether the individual with this key is among the best that are kept."""
+        return self.find(key) is not None
+
+    def find(self, key: Key) -> Individual | None:
+        """Give the individual with this key; None where it is not among the best that are kept."""
         position = bisect_left(self._keys, key)
-        return position < len(self._keys) and self._keys[position] == key
+        return self._ranked[position] if position < len(self._keys) and self._keys[position] == key else None
 
     @property
     def points(self) -> Points:
@@ -137,15 +141,20 @@ class Population(Sequence[Individual]):
             points.add(individual)
         if self.reads.points:  # otherwise they are for once, until it is said that more will be read
             self._points = points
-            self._failed.clear()
         return points
 
     def fail(self, individual: Individual) -> None:
         """Learn that an evaluation came to nothing."""
         if self._points is not None:
             self._points.add(individual)
-        else:
-            self._failed.append(individual)
+        self._failed.append(individual)
+
+    def adapt(self, adapted: Callable[[Individual], Individual]) -> None:
+        """Keep all of them as individuals of another space; points are made anew, of those that are kept."""
+        self._ranked[:] = map(adapted, self._ranked)
+        self._recent = deque(map(adapted, self._recent), self._recent.maxlen)
+        self._failed = deque(map(adapted, self._failed), self._failed.maxlen)
+        self._points = None
 
     @property
     def keys(self) -> Sequence[Key]:

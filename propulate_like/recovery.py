@@ -26,7 +26,7 @@ class Remains(msgspec.Struct):
     failure: Evaluated | None = None
     ended: float = 0.0
     unfinished: dict[Id, Started] = {}
-    """What was begun, or was to be, and has not ended: what began last is what it was evaluating."""
+    """What was begun, or was to be, and has not ended: of the former, the last one is what it was evaluating."""
     died: list[Died] = []
 
     @property
@@ -64,7 +64,8 @@ class Remains(msgspec.Struct):
     def death(self, rank: int) -> Died:
         """Note that the rank died in that session."""
         host, pid = ("", 0) if self.session is None else (self.session.host, self.session.pid)
-        return Died(rank, time.time(), host, pid, next(reversed(self.unfinished), None))
+        begun = (event.id for event in reversed(self.unfinished.values()) if event.began)
+        return Died(rank, time.time(), host, pid, next(begun, None))
 
     def _count(self, event: Evaluated) -> None:
         self.statuses[event.status] = self.statuses.get(event.status, 0) + 1
@@ -79,11 +80,11 @@ class Remains(msgspec.Struct):
 class Recovery:
     """What the journals of a run tell: every outcome so far, what had not ended, and where each rank's count stood."""
 
-    def __init__(self, folder: Path, space: Space, rungs: int = 1) -> None:
+    def __init__(self, folder: Path, space: Space, shape: Shape | None = None) -> None:
         """Read nothing yet: `individuals` does, and the rest is known once it has given them all."""
         self.serials: dict[int, int] = {}
         self.statuses: dict[Status, int] = {}
-        self._folder, self._space, self._shape = folder, space, Shape(len(space), rungs)
+        self._folder, self._space, self._shape = folder, space, shape or Shape.of(space)
         self._elapsed: dict[int, float] = {}
         self._started: dict[Id, Started] = {}
         self._deaths: Counter[Id] = Counter()

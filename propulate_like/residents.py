@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import inf
 
 import msgspec
@@ -36,6 +36,7 @@ class Residents(Population):
     def __init__(self, reads: Reads, reserve: int = 0) -> None:
         self._reserve = reserve
         self._charges = Population(Reads())
+        self._adapted: Callable[[Individual], Individual] | None = None
         super().__init__(reads)
         self._published: set[Id] = set()
         self._gone: dict[Id, int] = {}
@@ -47,6 +48,11 @@ class Residents(Population):
         self._leaving = reserve > 0 and not reads.everything
         kept = max(4 * self.reads.best, _CHARGES) if reserve else reads.best
         self._charges.read(Reads(kept, everything=reads.everything))
+
+    def adapt(self, adapted: Callable[[Individual], Individual]) -> None:
+        """Keep all of them as individuals of another space, but for the charges: they leave as they were evaluated."""
+        super().adapt(adapted)
+        self._adapted = adapted
 
     @property
     def charges(self) -> Sequence[Individual]:
@@ -129,10 +135,11 @@ class Residents(Population):
             behind = bisect_right(self._charges.keys, self._keys[-1]) if self._keys else 0
             candidates = list(self._charges[behind : behind + int(self._capacity) - len(self)])
             for charge in candidates:
-                super().add(charge)
+                super().add(charge if self._adapted is None else self._adapted(charge))
         candidates = [charge for charge in candidates if bisect_left(self._keys, key_of(charge)) < self._comes_forward]
         if len(self) >= self._comes_forward:
             candidates.append(self[self._comes_forward - 1])
-        risen = [one for one in candidates if one.id not in self._published and self._charges.ranks(key_of(one))]
+        unpublished = [one for one in candidates if one.id not in self._published]
+        risen = [found for one in unpublished if (found := self._charges.find(key_of(one))) is not None]
         self._published.update(one.id for one in risen)
         return risen

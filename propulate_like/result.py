@@ -7,7 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from propulate_like.events import Died
+from propulate_like.directions import Signs
+from propulate_like.dominance import front
+from propulate_like.events import Died, Shape
 from propulate_like.individual import Individual, Status
 from propulate_like.recovery import Recovery
 from propulate_like.run import Run
@@ -55,7 +57,8 @@ class Result:
         trials: Path | None,
         history: list[Individual],
         space: Space,
-        rungs: int,
+        shape: Shape,
+        signs: Signs,
         deaths: Sequence[Died] = (),
         speaker: int = 0,
     ) -> None:
@@ -75,15 +78,27 @@ class Result:
         """The lowest rank that lives: the one to print or to save what came of it."""
         self._best = best
         self._history = history
-        self._space, self._rungs = space, rungs
+        self._space, self._shape, self._signs = space, shape, signs
 
     @property
     def best(self) -> Individual:
-        """The individual with the lowest loss; LookupError where no evaluation has succeeded."""
+        """The individual with the lowest loss; LookupError where none has succeeded, or there are several losses."""
+        if len(self._signs) > 1:
+            message = f"of {len(self._signs)} losses none is the best: see `front`"
+            raise LookupError(message)
         if self._best is None:
             message = f"no evaluation has succeeded: {self.evaluations} evaluations, ended by {self.reason}"
             raise LookupError(message)
         return self._best
+
+    @cached_property
+    def front(self) -> list[Individual]:
+        """The individuals that no other is better than: in no loss worse, and in one better. By their first loss."""
+        return front(individual for individual in self.individuals if individual.has_loss)
+
+    def values(self, individual: Individual) -> tuple[float, ...]:
+        """Give what the loss function returned for an individual: its losses with the signs of the directions."""
+        return tuple(sign * loss for sign, loss in zip(self._signs, individual.losses or (individual.loss,)))
 
     @property
     def succeeded(self) -> bool:
@@ -118,7 +133,7 @@ class Result:
         if not (self._history or Run.exists(self.run)):
             message = f"{self.run} was removed after the search"
             raise ValueError(message)
-        return list(Recovery(self.run, self._space, self._rungs).individuals())
+        return list(Recovery(self.run, self._space, self._shape).individuals())
 
     @cached_property
     def _unsaved(self) -> list[Individual]:
@@ -160,7 +175,10 @@ class Result:
         return pd.DataFrame([row(individual) for individual in self.individuals])
 
     def __repr__(self) -> str:
-        best = f"{self.value} at {self.best.params}" if self.succeeded else "nothing"
+        best = "nothing"
+        if self.succeeded:
+            several = len(self._signs) > 1
+            best = f"a front of {len(self.front)}" if several else f"{self.value} at {self.best.params}"
         return f"<Result: {best}, after {self.evaluations} evaluations in {self.seconds:.1f} s>"
 
 
@@ -184,6 +202,7 @@ def row(individual: Individual) -> dict[str, Any]:
         "id": str(individual.id),
         "status": str(individual.status),
         "loss": individual.loss if individual.has_loss else None,
+        **{f"loss.{number}": loss for number, loss in enumerate(individual.losses)},
         **{f"params.{name}": value for name, value in individual.params.items()},
         **{f"metrics.{name}": value for name, value in individual.metrics.items()},
         "rung": individual.rung,

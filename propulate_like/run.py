@@ -17,6 +17,7 @@ from propulate_like.budget import Budget
 from propulate_like.cells import Cells
 from propulate_like.coordination.census import Counts
 from propulate_like.differences import Difference, differences, joined
+from propulate_like.directions import signs_of
 from propulate_like.events import FORMAT, Died, Evaluated, Moved, Shape, Started
 from propulate_like.fidelity import Fidelity
 from propulate_like.files import read_small
@@ -77,11 +78,13 @@ class Run:
         """ValueError where there is no run in the folder, or none that this version can read."""
         self.folder = Path(folder)
         self.config = _read_config(self.folder)
-        self.space = Space.from_declaration(self.config["space"])
-        self.maximize = bool(self.config.get("maximize", False))
+        self.space = space_in(self.config)
+        self.signs = signs_of(self.config.get("directions"), maximize=bool(self.config.get("maximize", False)))
+        self.maximize = self.signs == (-1.0,)
         self.budget: dict[str, Any] = self.config.get("budget") or {}
         fidelity = self.config.get("fidelity")
-        self.shape = Shape(len(self.space), len(Fidelity.of(fidelity).rungs) if fidelity else 1)
+        rungs = len(Fidelity.of(fidelity).rungs) if fidelity else 1
+        self.shape = Shape.of(self.space, rungs, len(self.signs))
         self.changes: list[Difference] = []
 
     @staticmethod
@@ -126,11 +129,11 @@ class Run:
 
     def individuals(self) -> Iterator[Individual]:
         """Read every evaluated individual, failures included, rank by rank."""
-        return Recovery(self.folder, self.space, self.shape.rungs).individuals()
+        return Recovery(self.folder, self.space, self.shape).individuals()
 
     def standing(self) -> Standing:
         """Read how far the run is."""
-        recovery = Recovery(self.folder, self.space, self.shape.rungs)
+        recovery = Recovery(self.folder, self.space, self.shape)
         best = min((individual.order for individual in recovery.individuals() if individual.has_loss), default=None)
         evaluations = sum(recovery.statuses.values())
         return Standing(evaluations, len(recovery.unfinished()), None if best is None else best[1])
@@ -140,7 +143,7 @@ class Run:
 
         `died` are the ranks whose death ended the session before.
         """
-        recovery = Recovery(self.folder, self.space, self.shape.rungs)
+        recovery = Recovery(self.folder, self.space, self.shape)
         whereabouts = Whereabouts(migrations(self.folder))
         best = failure = None
         everyone: list[list[Individual]] = [[] for _ in populations]  # a ladder counts those too that were promoted
@@ -222,6 +225,11 @@ class Whereabouts:
         """Give how often an individual has moved."""
         moved = self._moved.get(ident)
         return 0 if moved is None else moved.moves
+
+
+def space_in(config: Mapping[str, Any]) -> Space:
+    """Give the space of a run's config, empty where the loss asks for its parameters. ValueError where it is wrong."""
+    return Space.from_declaration(config["space"], asked_for=not config["space"])
 
 
 def _write_config(folder: Path, config: dict[str, Any]) -> None:

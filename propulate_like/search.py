@@ -8,7 +8,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, cast
@@ -21,13 +21,14 @@ from propulate_like.coordination.ending import Ending
 from propulate_like.coordination.tickets import Tickets
 from propulate_like.coordination.watchdog import Wedged
 from propulate_like.description import describe
+from propulate_like.directions import Signs, signs_of
 from propulate_like.equipment import Equipment, equip
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.command import Command
 from propulate_like.evaluation.context import Evaluator, Tasks
 from propulate_like.evaluation.objective import Loss, space_of
 from propulate_like.evaluation.settings import EvaluationSettings, Objective, settings_of
-from propulate_like.events import Session
+from propulate_like.events import Session, Shape
 from propulate_like.fidelity import Fidelity
 from propulate_like.holding import Holding
 from propulate_like.individual import Status
@@ -60,6 +61,7 @@ def minimize(
     loss: Loss | Command | str,
     space: Space | Mapping[str, Any] | None = None,
     *,
+    directions: Sequence[str] | None = None,
     evaluations: int | None = None,
     seconds: float | None = None,
     target: float | None = None,
@@ -86,17 +88,20 @@ def minimize(
     `islands` divides the ranks into populations that evolve apart: their number, their sizes, a mapping or `Islands`.
     `migration` may say between which of them individuals travel, and how (see `Islands`).
 
-    `loss` is a function, or a `Command`. A parameter of it that is named `evaluation` receives the context (see
-    `Evaluation`). It may yield intermediate losses, or report them: then `pruner` may stop it early, and its last one
-    stands for it. With a `fidelity`, cheap evaluations come first. `evaluation` says how an evaluation is carried out,
-    with the keys that YAML has: isolate, timeout, memory, retries, gpus, ranks_per_worker, energy and others.
+    `loss` is a function, or a `Command`. One that takes a `trial` asks for its parameters as Optuna's objectives do
+    (see `Trial`), without a `space`. One that returns several losses needs `directions`, such as ["minimize",
+    "maximize"]: then there is no best one, but `result.front`. A parameter of it that is named `evaluation` receives
+    the context (see `Evaluation`). It may yield intermediate losses, or report them: then `pruner` may stop it early,
+    and its last one stands for it. With a `fidelity`, cheap evaluations come first. `evaluation` says how an evaluation
+    is carried out, with the keys that YAML has: isolate, timeout, memory, retries, gpus, ranks_per_worker, energy and
+    others.
 
     Every rank gets the same result. Ctrl-C ends the search in good order, and gives the result so far.
 
     ValueError where the input cannot work; SearchFailed where every evaluation failed.
     """
     budget = Budget(evaluations, seconds, target)
-    how = _How(Islands.of(islands, migration), propagator, pruner, fidelity, evaluation, maximize=False)
+    how = _How(Islands.of(islands, migration), propagator, pruner, fidelity, evaluation, signs_of(directions))
     return _Search(loss, space, budget, how, seed, run, fork, progress=progress).run()
 
 
@@ -123,7 +128,7 @@ def maximize(
     An individual's `loss` is the value negated; the result's `value` and `target` are as the function returns them.
     """
     budget = Budget(evaluations, seconds, target)
-    how = _How(Islands.of(islands, migration), propagator, pruner, fidelity, evaluation, maximize=True)
+    how = _How(Islands.of(islands, migration), propagator, pruner, fidelity, evaluation, signs_of(None, maximize=True))
     return _Search(loss, space, budget, how, seed, run, fork, progress=progress).run()
 
 
@@ -135,7 +140,21 @@ class _How(msgspec.Struct, frozen=True):
     pruner: Pruner | str | Mapping[str, Any] | list[Any] | None
     fidelity: Fidelity | Mapping[str, Any] | None
     evaluation: EvaluationSettings | Mapping[str, Any] | None
-    maximize: bool
+    signs: Signs
+
+    def check(self, budget: Budget) -> None:
+        """ValueError where there are several losses, and something that judges by one."""
+        if len(self.signs) > 1:
+            metric = settings_of(self.evaluation).metric
+            for name, value in [
+                ("target", budget.target),
+                ("pruner", self.pruner),
+                ("fidelity", self.fidelity),
+                ("metric", metric),
+            ]:
+                if value is not None:
+                    message = f"{name}={value!r} needs one loss, and there are {len(self.signs)} directions"
+                    raise ValueError(message)
 
 
 class _Search:
@@ -156,7 +175,9 @@ class _Search:
         if loading.in_child:
             message = "the objective's file begins a search when it is imported: write `if __name__ == '__main__':`"
             raise ValueError(message)
-        self.budget, self.maximize = budget, how.maximize
+        how.check(budget)
+        self.budget, self.signs = budget, how.signs
+        self.maximize = how.signs == (-1.0,)
         self.pruner = None if how.pruner is None else AnyPruner.of(how.pruner)
         self.fidelity = None if how.fidelity is None else Fidelity.of(how.fidelity)
         self.settings = settings_of(how.evaluation)
@@ -171,7 +192,7 @@ class _Search:
             loss = cast("Loss", loading.load(loss, Path()))  # with its GPUs set, which must come before PyTorch
         self.space = space_of(loss, space)
         self.settings.check(loss, pruned=self.pruner is not None)
-        self.objective = Objective(loss, self.space, self.settings, maximize=how.maximize, fidelity=self.fidelity)
+        self.objective = Objective(loss, self.space, self.settings, signs=how.signs, fidelity=self.fidelity)
         self.devices = self.equipment.devices
         self.problem = self.problem or self.objective.problem_here()
         self.transport: Transport | None = self.world
@@ -185,6 +206,7 @@ class _Search:
             how.propagator,
             budget.evaluations,
             self.fidelity,
+            len(how.signs),
         )
         self.optimizer = self.archipelago.optimizer(self.world.rank // self.settings.ranks_per_worker, seed)
         if fork is not None and run is None:
@@ -194,7 +216,7 @@ class _Search:
         config = describe(
             loss,
             self.space,
-            maximize=how.maximize,
+            signs=how.signs,
             budget=budget,
             islands=how.islands,
             propagator=how.propagator,
@@ -326,7 +348,7 @@ class _Search:
     def _evaluator(self, start: _Start) -> Evaluator:
         """Give what evaluates on this rank, alone or as a member of its team."""
         rungs = () if self.fidelity is None else self.fidelity.rungs
-        tasks = Tasks(start.beginning.seed, start.trials, self.equipment.devices, rungs)
+        tasks = Tasks(start.beginning.seed, start.trials, self.equipment.devices, rungs, self.archipelago.ranks)
         meter = self.equipment.meter(says=self.world.rank == 0) if self.settings.energy else None
         return self.objective.evaluator(tasks, self.world.rank, meter)
 
@@ -417,5 +439,6 @@ class _Search:
             deaths=ending.died,
             speaker=min(set(range(self.archipelago.ranks)) - set(ending.dead)) * self.settings.ranks_per_worker,
             space=self.space,
-            rungs=1 if self.fidelity is None else len(self.fidelity.rungs),
+            shape=Shape.of(self.space, 1 if self.fidelity is None else len(self.fidelity.rungs), len(self.signs)),
+            signs=self.signs,
         )

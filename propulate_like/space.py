@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import graphlib
+import json
 import keyword
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from random import Random
 from typing import Any
 
 from propulate_like.declarations import build, nearest
 from propulate_like.parameters import KINDS, Choice, Float, Int, Ordinal, Parameter
 
-__all__ = ["Choice", "Float", "Int", "Ordinal", "Parameter", "Space"]
+__all__ = ["NOTHING", "Choice", "Float", "Int", "Ordinal", "Parameter", "Space"]
 
 Genome = tuple[float, ...]
 Conditions = tuple[tuple[int, tuple[tuple[int, frozenset[int]], ...]], ...]
@@ -40,6 +41,8 @@ class Space(Mapping[str, Parameter]):
             if not isinstance(parameter, Parameter):
                 message = f"{name}={parameter!r} must be a Float, Int, Choice or Ordinal, such as {name}=Float(0, 1)"
                 raise ValueError(message)
+        self.asked_for = asked_for
+        """Whether the loss asks for its parameters by name, instead of being given those that were declared."""
         self._parameters = dict(parameters)
         self.names = tuple(self._parameters)
         self.parameters = tuple(self._parameters.values())
@@ -163,6 +166,21 @@ class Space(Mapping[str, Parameter]):
         return {name: parameter.declaration() for name, parameter in self._parameters.items()}
 
     @cached_property
+    def written(self) -> str:
+        """The declaration as text, in the order of the parameters."""
+        return json.dumps(self.declaration(), ensure_ascii=False)
+
+    @staticmethod
+    @lru_cache(maxsize=4096)
+    def read(text: str) -> Space:
+        """Give the space, of parameters that were asked for, that `written` is of; ValueError where it is of none."""
+        declaration = json.loads(text)
+        if not isinstance(declaration, dict):
+            message = f"{text[:80]!r} declares no space"
+            raise ValueError(message)
+        return Space.from_declaration(declaration, asked_for=True)
+
+    @cached_property
     def conditions(self) -> Conditions:
         """The number of each conditional parameter, after its parents', with these and the levels they must have."""
         return tuple(
@@ -219,6 +237,10 @@ class Space(Mapping[str, Parameter]):
 
     def __repr__(self) -> str:
         return f"Space({self._parameters!r})"
+
+
+NOTHING = Space({}, asked_for=True)
+"""What is known of the space of a loss that asks for its parameters, before it has asked for any."""
 
 
 def _from_limit(name: str, limit: Sequence[Any]) -> Parameter:

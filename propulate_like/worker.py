@@ -317,7 +317,7 @@ class Worker:
 
     def _adopt(self, started: Started) -> None:
         """Keep it, with its ticket, for the next evaluation; on disk, too, where it is found if this rank dies."""
-        self._journal.write(started)
+        self._journal.write(msgspec.structs.replace(started, began=0.0))
         self._unfinished.append(started)
         self.tickets.reserved = len(self._unfinished)
 

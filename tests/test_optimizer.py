@@ -1,5 +1,6 @@
 """The optimizer: ask, tell and absorb, and what its default reaches."""
 
+import json
 import math
 
 import numpy as np
@@ -110,9 +111,12 @@ def test_identity_counts_up_on_each_rank():
         (None, Status.INVALID),
         (True, Status.INVALID),
         ({"accuracy": 1}, Status.INVALID),
-        ([1.0], Status.INVALID),
+        ([], Status.INVALID),
+        (["0.5"], Status.INVALID),
+        ([[1.0]], Status.INVALID),
         (1j, Status.INVALID),
         ((1.0, 2.0), Status.INVALID),
+        ((1.0, math.nan), Status.NAN),
     ],
 )
 def test_what_is_no_finite_number_is_a_failure_that_nothing_is_bred_from(loss, status):
@@ -126,9 +130,20 @@ def test_what_is_no_finite_number_is_a_failure_that_nothing_is_bred_from(loss, s
 
 def test_mapping_is_a_loss_with_metrics():
     optimizer = Optimizer(cube(2), seed=0)
-    individual = optimizer.tell(optimizer.ask(), {"loss": 1, "accuracy": 0.5, "name": "x", "bad": math.nan, "o": [1]})
+    individual = optimizer.tell(optimizer.ask(), {"loss": 1, "accuracy": 0.5, "name": "x", "bad": math.nan, "o": {1}})
     assert individual.loss == 1.0
-    assert individual.metrics == {"accuracy": 0.5, "name": "x", "bad": "nan", "o": "[1]"}
+    assert individual.metrics == {"accuracy": 0.5, "name": "x", "bad": "nan", "o": "{1}"}
+
+
+def test_metrics_may_be_lists_and_mappings_as_deep_as_json_is_written():
+    deep: list = []
+    deep.append(deep)
+    optimizer = Optimizer(cube(2), seed=0)
+    metrics = {"loss": 1, "shape": (3, 4.5), "by class": {1: [None, True]}, "deep": deep}
+    told = optimizer.tell(optimizer.ask(), metrics).metrics
+    assert told["shape"] == [3, 4.5]
+    assert told["by class"] == {"1": [None, True]}
+    assert json.loads(json.dumps(told)) == told
 
 
 def test_numbers_of_numpy_count_as_losses():

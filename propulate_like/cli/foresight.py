@@ -38,7 +38,7 @@ def _continuing(config: Config, folder: Path) -> str:
     described = describe(
         settings.objective,
         config.space or run.space,  # that of a decorated function is known once it is imported
-        maximize=settings.maximize,
+        signs=config.signs,
         budget=config.budget,
         islands=config.islands,
         propagator=config.propagator,

@@ -9,6 +9,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -64,7 +65,7 @@ def _run(order: Order) -> _Outcome:
     try:
         config, loss = _prepare(order, first=first)
         settings = config.settings
-        search = maximize if settings.maximize else minimize
+        search = maximize if settings.maximize else partial(minimize, directions=settings.directions)
         result = search(
             loss,
             config.space,

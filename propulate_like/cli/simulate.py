@@ -180,7 +180,7 @@ def _objective(config: Config) -> tuple[Space, Callable[[Individual], Individual
     loss = loading.load(reference, Path())
     space = space_of(loss, config.space)
     settings = config.settings
-    evaluator = InlineEvaluator(Call(loss, space, maximize=settings.maximize), Tasks(settings.seed or 0, ""))
+    evaluator = InlineEvaluator(Call(loss, space, signs=config.signs), Tasks(settings.seed or 0, ""))
     return space, lambda individual: evaluator(individual, never_stop)
 
 

@@ -10,9 +10,11 @@ from collections.abc import Generator
 from types import TracebackType
 from typing import Any
 
+from propulate_like.directions import Signs
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.context import Evaluation, Report, Task
 from propulate_like.evaluation.objective import CONTEXT, Loss, takes, takes_mapping
+from propulate_like.evaluation.trial import Trial, is_pruned
 from propulate_like.individual import Outcome, Status
 from propulate_like.space import Space
 
@@ -23,14 +25,16 @@ _LONGEST_CAUSE = 8000
 class Call:
     """A loss function, ready to be called with what it takes. KeyboardInterrupt alone passes through it."""
 
-    def __init__(self, loss: Loss, space: Space, *, maximize: bool = False, fidelity: str = "") -> None:
+    def __init__(self, loss: Loss, space: Space, *, signs: Signs = (1.0,), fidelity: str = "") -> None:
         """ValueError where the loss cannot be called with the params of the space.
 
         `fidelity` is the name of the declared fidelity, which the loss is given where it has a parameter of that name.
         """
         self.loss = loss
-        self.as_mapping = takes_mapping(loss, space, fidelity)
-        self.maximize = maximize
+        self.asks = space.asked_for
+        """Whether the loss takes a trial, which it asks for its parameters."""
+        self.as_mapping = not self.asks and takes_mapping(loss, space, fidelity)
+        self.signs = signs
         self.plain = not takes(loss, CONTEXT) or CONTEXT in space
         self._fidelity = fidelity if fidelity and (self.as_mapping or takes(loss, fidelity)) else ""
         self._context = not self.plain
@@ -40,19 +44,28 @@ class Call:
 
     def __call__(self, params: dict[str, Any], task: Task, report: Report, comm: Any = None) -> Outcome:
         """Call the loss with the params, the context if it takes that, and run it to its end if it is a generator."""
-        evaluation = Evaluation(task, report, maximize=self.maximize, comm=comm)
+        evaluation = Evaluation(task, report, self.signs, comm)
         if self._fidelity:
             params[self._fidelity] = task.fidelity
+        outcome = self._ask(Trial(task, evaluation), evaluation) if self.asks else self._give(params, evaluation)
+        if evaluation.size > 1:
+            _leave_process_group()
+        return outcome
+
+    def _give(self, params: dict[str, Any], evaluation: Evaluation) -> Outcome:
         context = {CONTEXT: evaluation} if self._context else {}
         try:
             value = self.loss(params, **context) if self.as_mapping else self.loss(**params, **context)
         except BaseException as error:  # noqa: BLE001 (a loss may raise anything)
-            outcome = self.failure(error)
-        else:
-            outcome = self.finish(value, evaluation)
-        if evaluation.size > 1:
-            _leave_process_group()
-        return outcome
+            return self.failure(error)
+        return self.finish(value, evaluation)
+
+    def _ask(self, trial: Trial, evaluation: Evaluation) -> Outcome:
+        try:
+            value = self.loss(trial)
+        except BaseException as error:  # noqa: BLE001 (a loss may raise anything)
+            return trial.completed(trial.pruned() if is_pruned(error) else self.failure(error))
+        return trial.completed(self.finish(value, evaluation))
 
     def finish(self, value: object, evaluation: Evaluation) -> Outcome:
         """Give the outcome that a returned value is; a generator is run to its end, or until it is to stop."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from propulate_like.directions import Signs
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.calling import Call
 from propulate_like.evaluation.context import Task
@@ -28,7 +29,7 @@ class Load(msgspec.Struct, tag=True, frozen=True):
 
     reference: str
     space: dict[str, Any]
-    maximize: bool
+    signs: Signs
     fidelity: str
     path: list[str]
     arguments: list[str]
@@ -81,7 +82,7 @@ def main(descriptor: int) -> None:
     faulthandler.register(LAST_WORDS)
     adopt_orphans()  # so that what an evaluation leaves behind is seen
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a file's stream: nobody has replaced it
-    space = Space.from_declaration(order.space)
+    space = Space.from_declaration(order.space, asked_for=not order.space)
     call = _load(order, space)
     try:
         while True:
@@ -119,7 +120,7 @@ def _load(order: Load, space: Space) -> Call | Outcome:
     loading.in_child = True
     try:
         loss = loading.load(order.reference, Path())
-        return Call(loss, space, maximize=order.maximize, fidelity=order.fidelity)
+        return Call(loss, space, signs=order.signs, fidelity=order.fidelity)
     except (Exception, SystemExit):  # noqa: BLE001 (importing may raise anything)
         return Outcome(
             Status.ERROR, cause=f"the objective cannot be loaded in its child process:\n{traceback.format_exc()}"

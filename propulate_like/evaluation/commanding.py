@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from propulate_like.directions import Signs
 from propulate_like.evaluation.command import OWN, Command
 from propulate_like.evaluation.context import Evaluation, Membership, Report, Task, Tasks, make_directory
 from propulate_like.evaluation.process import Broken, Limits, Supervised, how_it_ended
@@ -32,11 +33,11 @@ class CommandEvaluator(SupervisedEvaluator):
         tasks: Tasks,
         limits: Limits,
         *,
-        maximize: bool = False,
+        signs: Signs = (1.0,),
         fidelity: str = "",
     ) -> None:
         super().__init__(tasks, limits)
-        self._command, self._maximize, self._fidelity = command, maximize, fidelity
+        self._command, self._signs, self._fidelity = command, signs, fidelity
 
     def close(self) -> None:
         """Nothing is left: each evaluation ends what it began."""
@@ -44,7 +45,7 @@ class CommandEvaluator(SupervisedEvaluator):
     def _evaluate(
         self, individual: Individual, task: Task, report: Report, began: float, membership: Membership | None
     ) -> Outcome:
-        evaluation = Evaluation(task, report, maximize=self._maximize)
+        evaluation = Evaluation(task, report, self._signs)
         make_directory(task)
         words = self._words(individual.params, task)
         log = log_of(task)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from propulate_like.directions import Signs
 from propulate_like.individual import OK, STOPPED, Id, Individual, Outcome
 from propulate_like.space import Genome
 
@@ -87,6 +88,10 @@ class Task(msgspec.Struct, frozen=True):
     devices: tuple[str, ...] = ()
     fidelity: float | int | None = None
     environment: dict[str, str] = {}
+    space: str = ""
+    """The space that the genome is of, where the loss asks for its parameters (see `Space.written`)."""
+    number: int = 0
+    """How many evaluations came before: of this rank, and, as far as others are as fast, of all."""
 
     @property
     def member(self) -> int:
@@ -111,6 +116,7 @@ class Tasks(msgspec.Struct, frozen=True):
     trials: str
     devices: tuple[str, ...] = ()
     rungs: tuple[float | int, ...] = ()
+    ranks: int = 1
 
     def of(self, individual: Individual, environment: dict[str, str] | None = None) -> Task:
         """Give the task of evaluating an individual."""
@@ -125,6 +131,8 @@ class Tasks(msgspec.Struct, frozen=True):
             self.devices,
             self.rungs[individual.rung] if self.rungs else None,
             environment or {},
+            individual.space.written if individual.space.asked_for else "",
+            individual.id.serial * self.ranks + individual.id.rank,
         )
 
 
@@ -142,7 +150,7 @@ class Evaluation:
     at, where one was declared. `rank` and `size` are this member's place in its team, 0 and 1 where it is alone.
     """
 
-    def __init__(self, task: Task, report: Report, *, maximize: bool = False, comm: Any = None) -> None:
+    def __init__(self, task: Task, report: Report, signs: Signs = (1.0,), comm: Any = None) -> None:
         self.id = task.id
         self.devices = task.devices
         self.fidelity = task.fidelity
@@ -152,8 +160,8 @@ class Evaluation:
         """What the loss function reported last, as it gave it; `last` is the loss of that."""
         self.last = 0.0
         self._task, self._report, self._comm = task, report, comm
-        self._sign = -1.0 if maximize else 1.0
-        self._step = 0
+        self._signs = signs
+        self._step = -1
         self._stop = False
 
     @cached_property
@@ -188,16 +196,17 @@ class Evaluation:
         return np.random.default_rng([self._task.seed, ident.island, ident.rank, ident.serial, self._task.rung])
 
     def report(self, value: float | Mapping[str, Any], step: int | None = None) -> bool:
-        """Tell an intermediate loss, as the function would return it, at `step` (by default one after the last).
+        """Tell an intermediate loss, as the function would return it, at `step`: from 0 on, one after the last or 1.
 
         A mapping has a "loss" and metrics beside it, which stand for the evaluation where it is stopped here.
 
         Says whether the evaluation should stop, as `should_stop` does from then on. ValueError where the value is no
         number, or the step is not after the last one.
         """
-        step = self._step + 1 if step is None else step
+        step = max(self._step + 1, 1) if step is None else step
         if isinstance(step, bool) or not isinstance(step, int) or not self._step < step < _STEPS:
-            message = f"step={step!r:.40} must be a whole number above {self._step}, the last step reported"
+            last = f"above {self._step}, the last step reported" if self._step >= 0 else "of at least 0, below 2**63"
+            message = f"step={step!r:.40} must be a whole number {last}"
             raise ValueError(message)
         try:
             loss = float(value["loss"] if isinstance(value, Mapping) else value)
@@ -205,7 +214,7 @@ class Evaluation:
             message = f"the intermediate loss {value!r:.80} is no number"
             raise ValueError(message) from None
         self._step, self.reported, self.last = step, value, loss
-        self._stop = self._report(step, self._sign * loss) or self._stop
+        self._stop = self._report(step, self._signs[0] * loss) or self._stop
         return self._stop
 
     @property
@@ -213,13 +222,30 @@ class Evaluation:
         """Whether the evaluation is not worth going on with: then return, what was reported last stands for it."""
         return self._stop
 
+    @property
+    def losses(self) -> int:
+        """How many losses the function returns."""
+        return len(self._signs)
+
+    def stopped(self) -> Outcome:
+        """Give the outcome of an evaluation that ends here of its own accord: what was reported last stands for it."""
+        self._stop = True
+        return self.outcome(self.reported)
+
+    def value_of(self, outcome: Outcome) -> float | list[float]:
+        """Give what the function returned: the losses with their signs turned back."""
+        if outcome.losses:
+            return [sign * loss for sign, loss in zip(self._signs, outcome.losses)]
+        return self._signs[0] * outcome.loss
+
     def outcome(self, value: object) -> Outcome:
         """Judge what the loss function returned, or reported last where it was stopped."""
-        outcome = Outcome.of(value)
+        outcome = Outcome.of(value).expecting(len(self._signs))
         if outcome.status is not OK:
             return outcome
-        status = STOPPED if self._stop else OK
-        return msgspec.structs.replace(outcome, loss=self._sign * outcome.loss, status=status)
+        losses = tuple(sign * loss for sign, loss in zip(self._signs, outcome.losses))
+        loss = self._signs[0] * outcome.loss
+        return msgspec.structs.replace(outcome, loss=loss, losses=losses, status=STOPPED if self._stop else OK)
 
 
 def make_directory(task: Task) -> None:

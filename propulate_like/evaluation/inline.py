@@ -17,8 +17,9 @@ class InlineEvaluator:
 
     def __init__(self, call: Call, tasks: Tasks) -> None:
         self._call, self._tasks = call, tasks
-        self._loss, self._plain, self._as_mapping = call.loss, call.plain, call.as_mapping
-        self._sign = -1.0 if call.maximize else 1.0
+        self._loss, self._plain, self._as_mapping = call.loss, call.plain and not call.asks, call.as_mapping
+        self._sign = call.signs[0]
+        self._single = len(call.signs) == 1
         self._epoch = time.time() - time.perf_counter()
 
     def __call__(self, individual: Individual, report: Report, membership: Membership | None = None) -> Individual:
@@ -32,10 +33,10 @@ class InlineEvaluator:
             except BaseException as error:  # noqa: BLE001 (a loss may raise anything)
                 outcome = call.failure(error)
             else:
-                if type(value) is float and -math.inf < value < math.inf and not individual.rung:
+                if type(value) is float and self._single and -math.inf < value < math.inf and not individual.rung:
                     ended = time.perf_counter()  # the usual case, without an Outcome in between
                     return individual.succeeded(self._sign * value, ended - began, self._epoch + ended)
-                context = Evaluation(self._tasks.of(individual), report, maximize=call.maximize)
+                context = Evaluation(self._tasks.of(individual), report, call.signs)
                 outcome = call.finish(value, context)
         else:
             environment, comm = (membership.environment, membership.comm) if membership else ({}, None)

@@ -51,11 +51,11 @@ class MeteredEvaluator(WrappingEvaluator):
 
 
 class MetricEvaluator(WrappingEvaluator):
-    """Minimizes (or maximizes) a metric in place of the loss, which becomes the metric "loss"."""
+    """Minimizes (or maximizes, with the sign -1) a metric in place of the loss, which becomes the metric "loss"."""
 
-    def __init__(self, evaluator: Evaluator, metric: str, *, maximize: bool) -> None:
+    def __init__(self, evaluator: Evaluator, metric: str, sign: float) -> None:
         super().__init__(evaluator)
-        self._metric, self._sign = metric, -1.0 if maximize else 1.0
+        self._metric, self._sign = metric, sign
 
     def __call__(self, individual: Individual, report: Report, membership: Membership | None = None) -> Individual:
         evaluated = self._evaluator(individual, report, membership)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from propulate_like.declarations import nearest
 from propulate_like.parameters import Parameter
-from propulate_like.space import Space
+from propulate_like.space import NOTHING, Space
 
 Loss = Callable[..., Any]
 _Function = TypeVar("_Function", bound=Loss)
@@ -33,7 +33,7 @@ def objective(**parameters: Parameter | Sequence[Any]) -> Callable[[_Function], 
 
 
 def space_of(loss: object, space: Space | Mapping[str, Any] | None) -> Space:
-    """Give the space that is given, or else the one the loss was decorated with.
+    """Give the space that is given, or else the one the loss was decorated with; nothing where it takes a trial.
 
     Only a function has that; a command or a function's reference does not.
     """
@@ -42,8 +42,10 @@ def space_of(loss: object, space: Space | Mapping[str, Any] | None) -> Space:
     declared = getattr(loss, _SPACE, None)
     if isinstance(declared, Space):
         return declared
+    if callable(loss) and takes_trial(loss):
+        return NOTHING
     name = _name(loss) if callable(loss) else repr(loss)
-    message = f"{name} has no search space: decorate it with @objective(...), or give space="
+    message = f"{name} has no search space: decorate it with @objective(...), give space=, or let it ask a `trial`"
     raise ValueError(message)
 
 
@@ -87,6 +89,16 @@ def takes_mapping(loss: Loss, space: Space, fidelity: str = "", *, whole: bool =
             message = f"{name} needs a default for {expected.name!r}, which exists only under a condition"
             raise ValueError(message)
     return False
+
+
+def takes_trial(loss: Loss) -> bool:
+    """Say whether the loss asks for its parameters: it needs one argument, named `trial` or annotated as a Trial."""
+    try:
+        parameters = inspect.signature(loss).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    needed = [p for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return len(needed) == 1 and (needed[0].name == "trial" or "Trial" in str(needed[0].annotation))
 
 
 def takes(loss: Loss, name: str) -> bool:

@@ -14,6 +14,7 @@ import msgspec
 from propulate_like import declarations
 from propulate_like.declarations import nearest
 from propulate_like.devices import Gpus
+from propulate_like.directions import Signs
 from propulate_like.energy import METRICS, EnergyMeter
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.calling import Call
@@ -126,11 +127,11 @@ class Objective:
         space: Space,
         settings: EvaluationSettings,
         *,
-        maximize: bool,
+        signs: Signs,
         fidelity: Fidelity | None,
     ) -> None:
         """ValueError where the loss does not fit the space or the settings, which have been checked."""
-        self.space, self.settings, self.maximize = space, settings, maximize
+        self.space, self.settings, self.signs = space, settings, signs
         self.fidelity = "" if fidelity is None else fidelity.name
         if self.fidelity in space:
             message = f"the fidelity {self.fidelity!r} has the name of a parameter"
@@ -140,7 +141,7 @@ class Objective:
         if isinstance(loss, Command):
             loss.check(space, self.fidelity)
         elif not isinstance(loss, str):
-            self._call = Call(loss, space, maximize=maximize, fidelity=self.fidelity)
+            self._call = Call(loss, space, signs=signs, fidelity=self.fidelity)
             self._reference = loading.reference_of(loss) if settings.isolated else ""
         elif settings.isolated:
             self._reference = loss
@@ -181,14 +182,14 @@ class Objective:
         if isinstance(self._loss, Command):
             from propulate_like.evaluation.commanding import CommandEvaluator
 
-            return CommandEvaluator(self._loss, tasks, limits, maximize=self.maximize, fidelity=self.fidelity)
+            return CommandEvaluator(self._loss, tasks, limits, signs=self.signs, fidelity=self.fidelity)
         from propulate_like.evaluation.child import Load
         from propulate_like.evaluation.isolated import IsolatedEvaluator
 
         load = Load(
             self._reference,
             self.space.declaration(),
-            self.maximize,
+            self.signs,
             self.fidelity,
             [place or str(Path.cwd()) for place in sys.path],
             sys.argv,
@@ -205,7 +206,7 @@ class Objective:
                 evaluator, settings.retries, frozenset(map(Status, settings.retry_on)), metered=settings.energy
             )
         if settings.metric is not None:
-            evaluator = MetricEvaluator(evaluator, settings.metric, maximize=self.maximize)
+            evaluator = MetricEvaluator(evaluator, settings.metric, self.signs[0])
         return evaluator
 
 

@@ -9,7 +9,7 @@ from propulate_like.fidelity import Fidelity
 from propulate_like.islands.island import Island
 from propulate_like.islands.migration import Islands, Migrator, island_of
 from propulate_like.journal import Journal
-from propulate_like.messages import Records
+from propulate_like.messages import AskedRecords, Records
 from propulate_like.optimizer import Optimizer, whole_propagator
 from propulate_like.population import Population, Reads
 from propulate_like.propagators import Propagator, auto
@@ -32,26 +32,31 @@ class Archipelago:
         propagator: Propagator | str = "auto",
         evaluations: int | None = None,
         fidelity: Fidelity | None = None,
+        losses: int = 1,
     ) -> None:
-        """Every island breeds by `propagator`, unless it has one of its own. `evaluations` are of all islands."""
+        """Every island breeds by `propagator`, unless it has one of its own. `evaluations` are of all islands.
+
+        The `space` is empty where the loss asks for its parameters.
+        """
         self.layout = islands.layout(ranks)
         self.migrates = len(self.layout) > 1 and islands.migration_probability > 0
         self._leaving = self.migrates and (not islands.pollination or islands.replaced is not None)
         self.islands, self._space, self.ranks = islands, space, ranks
         self._propagators = islands.propagators or [propagator] * len(self.layout)
-        self._evaluations, self._fidelity = evaluations, fidelity
+        self._evaluations, self._fidelity, self._losses = evaluations, fidelity, losses
 
     def optimizer(self, rank: int, seed: int | None) -> Optimizer:
         """Give a rank's optimizer, whose population lets individuals come and go where that may happen."""
         island = island_of(self.layout, rank)
         members = self.layout[island]
         return Optimizer(
-            self._space,
+            self._space or None,
             propagator=self._propagator(island),
             workers=self.ranks,
             rank=rank,
             seed=seed,
             fidelity=self._fidelity,
+            losses=self._losses,
             island=island,
             islands=len(self.layout),
             members=members,
@@ -64,14 +69,18 @@ class Archipelago:
         return max(self._propagator(island).traits for island in range(len(self.layout)))
 
     def island(
-        self, optimizer: Optimizer, transport: Transport, journal: Journal, records: Records | None = None
+        self,
+        optimizer: Optimizer,
+        transport: Transport,
+        journal: Journal,
+        records: Records | AskedRecords | None = None,
     ) -> Island:
         """Give a rank's part in the life of its island."""
         migrator = None
         if isinstance(optimizer.population, Residents):
             migrator = Migrator(self.islands, self.layout, optimizer.rank, optimizer.population, optimizer.seed)
         members = self.layout[optimizer.island]
-        records = records or Records(self._space, self.traits)
+        records = records or (Records(self._space, self.traits, self._losses) if self._space else AskedRecords())
         return Island(optimizer, transport, journal, members, records, migrator)
 
     def recovering(self) -> list[Population]:
@@ -110,7 +119,12 @@ class Archipelago:
     def _propagator(self, island: int) -> Propagator:
         chosen = self._propagators[island]
         if chosen == "auto":
-            return auto(self._evaluations, len(self.layout[island]) / self.ranks, rungs=self._fidelity is not None)
+            return auto(
+                self._evaluations,
+                len(self.layout[island]) / self.ranks,
+                rungs=self._fidelity is not None,
+                losses=self._losses,
+            )
         return whole_propagator(chosen)
 
     def _reserve(self, island: int) -> int:

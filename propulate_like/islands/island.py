@@ -12,7 +12,7 @@ from propulate_like.events import Moved
 from propulate_like.individual import Individual
 from propulate_like.islands.migration import Migrator
 from propulate_like.journal import Journal
-from propulate_like.messages import Records
+from propulate_like.messages import AskedRecords, Records
 from propulate_like.optimizer import Optimizer
 from propulate_like.residents import FOR_EVER
 from propulate_like.transport import Transport
@@ -30,7 +30,7 @@ class Island:
         transport: Transport,
         journal: Journal,
         members: Sequence[int],
-        records: Records,
+        records: Records | AskedRecords,
         migrator: Migrator | None = None,
     ) -> None:
         self.publisher = Publisher(transport, members, optimizer.population.holds)

@@ -21,6 +21,7 @@ from propulate_like.propagators.mutation import (
     RandomPointMutation,
     SelfAdaptiveMutation,
 )
+from propulate_like.propagators.pareto import SelectPareto
 from propulate_like.propagators.propagator import REGISTRY, Breeding, Propagator, Selection, Variation
 from propulate_like.propagators.quadratic import QuadraticModel
 from propulate_like.propagators.selection import (
@@ -54,6 +55,7 @@ __all__ = [
     "RandomPointMutation",
     "RandomRestart",
     "SelectBest",
+    "SelectPareto",
     "SelectRandom",
     "SelectRanked",
     "SelectTournament",

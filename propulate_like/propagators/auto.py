@@ -12,7 +12,7 @@ from propulate_like.population import MODELED
 from propulate_like.propagators.chain import Choose
 from propulate_like.propagators.cma_es import CMAES
 from propulate_like.propagators.crossover import UniformCrossover
-from propulate_like.propagators.evolution import Evolution, genetic_chain, parents
+from propulate_like.propagators.evolution import Evolution, genetic_chain, parents, pareto_chain
 from propulate_like.propagators.initialization import CenteredInitialization, UniformInitialization
 from propulate_like.propagators.mixed import MixedGaussianProcess
 from propulate_like.propagators.propagator import Breeding, Propagator
@@ -39,8 +39,10 @@ class _Expert(NamedTuple):
     fewest: float = 0.0
 
 
-def auto(evaluations: int | None = None, share: float = 1.0, *, rungs: bool = False) -> Propagator:
-    """Give the default: `Auto`, or a genetic chain where losses of different `rungs` of a fidelity are known."""
+def auto(evaluations: int | None = None, share: float = 1.0, *, rungs: bool = False, losses: int = 1) -> Propagator:
+    """Give the default: `Auto`, or a genetic chain where there are several losses, or `rungs` of a fidelity."""
+    if losses > 1:
+        return pareto_chain(parents(evaluations, share))
     return genetic_chain(parents(evaluations, share)) if rungs else Auto(evaluations, share)
 
 

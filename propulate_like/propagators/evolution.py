@@ -13,6 +13,7 @@ from propulate_like.propagators.crossover import MeanCrossover, UniformCrossover
 from propulate_like.propagators.differential import DifferentialEvolution
 from propulate_like.propagators.initialization import RandomRestart, UniformInitialization
 from propulate_like.propagators.mutation import SelfAdaptiveMutation
+from propulate_like.propagators.pareto import SelectPareto
 from propulate_like.propagators.propagator import Breeding, Propagator
 from propulate_like.propagators.selection import SelectBest, SelectRandom, SelectRanked
 from propulate_like.space import Space
@@ -110,6 +111,14 @@ def parents(evaluations: int | None = None, share: float = 1.0) -> int:
 def genetic_chain(among: int) -> Propagator:
     """Give a self-adaptive genetic chain that breeds from the best `among`, once there are as many."""
     return Warmup(UniformInitialization(), _pairs(among), size=among)
+
+
+def pareto_chain(among: int) -> Propagator:
+    """Give a self-adaptive genetic chain for several losses."""
+    pairs = Chain(
+        SelectPareto(among), SelectRandom(2), UniformCrossover(0.8), SelfAdaptiveMutation(), RandomRestart(0.01)
+    )
+    return Warmup(UniformInitialization(), pairs, size=among)
 
 
 def _together(among: int) -> Propagator:

@@ -151,7 +151,7 @@ def test_a_generator_is_closed_when_it_is_stopped() -> None:
     [
         (lambda evaluation: evaluation.report("low"), "the intermediate loss 'low' is no number"),
         (lambda evaluation: [evaluation.report(1.0, 3), evaluation.report(1.0, 3)], "step=3 must be a whole number"),
-        (lambda evaluation: evaluation.report(1.0, 0.5), "step=0.5 must be a whole number above 0"),
+        (lambda evaluation: evaluation.report(1.0, 0.5), "step=0.5 must be a whole number of at least 0"),
     ],
 )
 def test_a_report_that_cannot_be_fails_that_evaluation(report: Any, message: str) -> None:

@@ -240,7 +240,7 @@ ODD = {
     "undecodable metric": ("ok", ""),
     "huge metric": ("ok", ""),
     "no float": ("invalid", "which is no number: RuntimeError()"),
-    "huge step": ("error", "step=1000000000000000000000000000000 must be a whole number above 0"),
+    "huge step": ("error", "step=1000000000000000000000000000000 must be a whole number of at least 0"),
 }
 ODD_CHILD = {
     **ODD,

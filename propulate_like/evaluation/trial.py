@@ -1,0 +1,183 @@
+"""The trial that a loss asks for its parameters, as Optuna's objectives do: define-by-run."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Sequence
+from decimal import Decimal
+from functools import lru_cache
+from random import Random
+from typing import Any
+
+import msgspec
+
+from propulate_like.evaluation.context import Evaluation, Task
+from propulate_like.individual import Asked, Outcome, Status, plain
+from propulate_like.parameters import Choice, Float, Int, Parameter, Scalar
+from propulate_like.space import NOTHING, Space
+
+_Key = tuple[str, type[Parameter], tuple[Any, ...], tuple[type, ...]]
+"""A parameter that was asked for: its name, kind and arguments, and their types, as 1 and True are equal."""
+
+
+class Trial:
+    """What an Optuna objective asks for its parameters and reports to: one evaluation.
+
+    A parameter's value is the one that was bred for it, or a random one where the search has not met the parameter yet,
+    or what was bred lies outside the range asked for. The same name gives the same value throughout an evaluation.
+    Optuna need not be installed.
+    """
+
+    def __init__(self, task: Task, evaluation: Evaluation) -> None:
+        self.number = task.number
+        """Different for each evaluation of a session, and about how many evaluations began before."""
+        self.datetime_start = dt.datetime.fromtimestamp(time.time())  # noqa: DTZ006 (naive, as Optuna's is)
+        self.params: dict[str, Any] = {}
+        self.user_attrs: dict[str, Any] = {}
+        self.constraints: dict[str, float] = {}
+        self._evaluation, self._stream = evaluation, f"{task.seed}/{task.continues or task.id}"
+        known = Space.read(task.space) if task.space else NOTHING
+        self._known = {name: (bred, gene) for (name, bred), gene in zip(known.items(), task.genome)}
+        self._asked: dict[str, tuple[_Key, float]] = {}
+        self._reported = -1
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        """Give a float from `low` to `high`: on a logarithmic scale, or low plus a whole number of steps."""
+        if step is not None:
+            if log:
+                message = f"{name}: step={step!r} and log=True exclude each other"
+                raise ValueError(message)
+            low, high = float(low), _on_grid(low, high, step)
+        return float(self._suggest(name, Float, low, high, step, log))
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+        """Give a whole number from `low` to `high`: on a logarithmic scale, or low plus a whole number of steps."""
+        if log and step != 1:
+            message = f"{name}: step={step!r} and log=True exclude each other"
+            raise ValueError(message)
+        low, high, step = int(low), int(high), int(step)
+        return int(self._suggest(name, Int, low, high - (high - low) % step if step > 0 else high, step, log))
+
+    def suggest_categorical(self, name: str, choices: Sequence[Scalar]) -> Any:
+        """Give one of several strings, numbers, booleans and None."""
+        return self._suggest(name, Choice, *choices)
+
+    def suggest_uniform(self, name: str, low: float, high: float) -> float:
+        """Give a float: `suggest_float` by an older name."""
+        return self.suggest_float(name, low, high)
+
+    def suggest_loguniform(self, name: str, low: float, high: float) -> float:
+        """Give a float on a logarithmic scale: `suggest_float` by an older name."""
+        return self.suggest_float(name, low, high, log=True)
+
+    def suggest_discrete_uniform(self, name: str, low: float, high: float, q: float) -> float:
+        """Give low plus a whole number of steps `q`: `suggest_float` by an older name."""
+        return self.suggest_float(name, low, high, step=q)
+
+    @property
+    def distributions(self) -> dict[str, Any]:
+        """Optuna's distributions of the parameters asked for so far; it must be installed for that alone."""
+        from propulate_like.integrations.optuna.distributions import distribution_of
+
+        return {name: distribution_of(parameter) for name, parameter in self._space.items()}
+
+    def report(self, value: float, step: int) -> None:
+        """Tell an intermediate value; at a step not above the last one it is passed over.
+
+        NotImplementedError where there are several losses.
+        """
+        if self._evaluation.losses > 1:
+            message = "an evaluation of several losses reports no intermediate values"
+            raise NotImplementedError(message)
+        if int(step) > self._reported:
+            self._reported = int(step)
+            self._evaluation.report(float(value), self._reported)
+
+    def should_prune(self) -> bool:
+        """Say whether the search's pruner, where there is one, stops this evaluation."""
+        return self._evaluation.should_stop
+
+    def set_user_attr(self, key: str, value: Any) -> None:
+        """Note anything that JSON can hold: it becomes a metric of the individual."""
+        self.user_attrs[key] = plain(value)
+
+    def set_constraint(self, key: str, value: float) -> None:
+        """Note a constraint, which is met where the value is at most 0: what violates one is a failure."""
+        self.constraints[key] = float(value)
+
+    def pruned(self) -> Outcome:
+        """Give the outcome of an evaluation that its loss gave up: the value reported last stands for it."""
+        if self._evaluation.reported is None:
+            return Outcome(Status.INVALID, cause="it was pruned before it had reported any value")
+        return self._evaluation.stopped()
+
+    def completed(self, outcome: Outcome) -> Outcome:
+        """Add to an outcome what was asked for and noted."""
+        metrics = {**self.user_attrs, **{f"constraint.{key}": value for key, value in self.constraints.items()}}
+        asked = Asked(self._space.written, tuple(gene for _, gene in self._asked.values()))
+        violated = [f"{key} = {value:g}" for key, value in self.constraints.items() if not value <= 0.0]
+        if violated and outcome.status in {Status.OK, Status.STOPPED}:
+            metrics["value"] = self._evaluation.value_of(outcome)
+            outcome = Outcome(Status.INVALID, cause=f"infeasible: {', '.join(violated)}, where at most 0 is feasible")
+        return msgspec.structs.replace(outcome, asked=asked, metrics={**metrics, **outcome.metrics})
+
+    @property
+    def _space(self) -> Space:
+        return _space(tuple(key for key, _ in self._asked.values()))
+
+    def _suggest(self, name: str, kind: type[Parameter], *arguments: Any) -> Any:
+        key: _Key = (name, kind, arguments, tuple(map(type, arguments)))
+        try:
+            parameter = _parameter(key)
+        except (ValueError, TypeError) as error:
+            message = f"{name}: {error}"
+            raise ValueError(message) from None
+        if name in self._asked:
+            if not parameter.contains(self.params[name]):
+                message = f"{name} was {self.params[name]!r} already, which is no value of {parameter!r}"
+                raise ValueError(message)
+            return self.params[name]
+        gene = self._gene(name, parameter)
+        self._asked[name] = key, gene
+        self.params[name] = value = parameter.decode(gene)
+        return value
+
+    def _gene(self, name: str, parameter: Parameter) -> float:
+        bred, gene = self._known.get(name, (None, 0.0))
+        if bred is not None:
+            if bred == parameter:
+                return gene
+            value = bred.decode(gene)
+            if parameter.contains(value):
+                return parameter.encode(value)
+        return Random(f"{self._stream}/{name}").random()
+
+
+def is_pruned(error: BaseException) -> bool:
+    """Say whether this is Optuna's TrialPruned, which can be raised only where Optuna was imported."""
+    return any(kind.__name__ == "TrialPruned" and kind.__module__.startswith("optuna") for kind in type(error).__mro__)
+
+
+@lru_cache(maxsize=4096)
+def _parameter(key: _Key) -> Parameter:
+    _, kind, arguments, _ = key
+    if kind is Choice:
+        return Choice(*arguments)
+    low, high, step, log = arguments
+    return Int(low, high, step=step, log=log) if kind is Int else Float(low, high, step=step, log=log)
+
+
+@lru_cache(maxsize=4096)
+def _space(keys: tuple[_Key, ...]) -> Space:
+    return Space({key[0]: _parameter(key) for key in keys}, asked_for=True) if keys else NOTHING
+
+
+def _on_grid(low: float, high: float, step: float) -> float:
+    """Give the highest value on the grid of steps."""
+    start, width = Decimal(str(low)), Decimal(str(step))
+    if width <= 0 or high < low:
+        return high
+    return float(start + (Decimal(str(high)) - start) // width * width)

@@ -1,0 +1,110 @@
+"""Selection where there are several losses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from propulate_like.dominance import Losses, dominates, losses_of
+from propulate_like.individual import Id, Individual
+from propulate_like.population import Population, Reads
+from propulate_like.propagators.propagator import Breeding, Selection
+
+_NEWEST = 64  # individuals, among which what is new is looked for first
+_HOLDS = 2  # times as many as are selected
+
+
+class SelectPareto(Selection):
+    """The `count` that the fewest others dominate, and of those, the ones with the most room around them.
+
+    The rank is that of Fonseca and Fleming 1993, Genetic algorithms for multiobjective optimization, section 3.1; the
+    room is the crowding distance of Deb et al. 2002, A fast and elitist multiobjective genetic algorithm: NSGA-II,
+    section III-B. Of what it is given over time it remembers twice as many, the best first.
+    """
+
+    def __init__(self, count: int) -> None:
+        """ValueError where `count` is below 1."""
+        super().__init__(count)
+        self.reads = Reads(recent=_NEWEST, everything=True)
+        self._archive = _Archive(_HOLDS * count)
+
+    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+        archive = self._archive
+        if not isinstance(individuals, Population):
+            archive = _Archive(len(individuals))
+            archive.add(individuals)
+            return archive.best(self.count)
+        newest = individuals.recent(_NEWEST)
+        known = len(archive.seen)
+        if len(individuals) - known > len(newest) or known > len(individuals):
+            newest = individuals
+        archive.add(newest)
+        return archive.best(self.count)
+
+
+class _Archive:
+    """The best individuals so far, and by how many of each other they are dominated."""
+
+    def __init__(self, size: int) -> None:
+        self.seen: set[Id] = set()
+        self._size = size
+        self._members: list[Individual] = []
+        self._losses: list[Losses] = []
+        self._dominators: list[int] = []
+        self._ranked: list[Individual] = []
+
+    def add(self, individuals: Sequence[Individual]) -> None:
+        """Take in those that are new."""
+        for individual in individuals:
+            if individual.id not in self.seen:
+                self.seen.add(individual.id)
+                self._enter(individual)
+                self._ranked = []
+                if len(self._members) > self._size:
+                    self._leave(self._order()[-1])
+
+    def best(self, count: int) -> Sequence[Individual]:
+        """Give the `count` best, best first."""
+        if not self._ranked:
+            self._ranked = [self._members[position] for position in self._order()]
+        return self._ranked[:count]
+
+    def _enter(self, individual: Individual) -> None:
+        losses, dominators = losses_of(individual), 0
+        for position, others in enumerate(self._losses):
+            if dominates(others, losses):
+                dominators += 1
+            elif dominates(losses, others):
+                self._dominators[position] += 1
+        self._members.append(individual)
+        self._losses.append(losses)
+        self._dominators.append(dominators)
+
+    def _leave(self, position: int) -> None:
+        losses = self._losses.pop(position)
+        del self._members[position], self._dominators[position]
+        for other, others in enumerate(self._losses):
+            self._dominators[other] -= dominates(losses, others)
+
+    def _order(self) -> list[int]:
+        """Give the members' positions, best first: among those dominated by as many, the one with most room."""
+        room = [0.0] * len(self._members)
+        ranks: dict[int, list[int]] = {}
+        for position, dominators in enumerate(self._dominators):
+            ranks.setdefault(dominators, []).append(position)
+        for positions in ranks.values():
+            _measure(room, positions, self._losses)
+        return sorted(range(len(room)), key=lambda position: (self._dominators[position], -room[position]))
+
+
+def _measure(room: list[float], positions: list[int], losses: Sequence[Losses]) -> None:
+    """Add up, over the losses, how far apart the next lower and the next higher one are, as a share of the range."""
+    for loss in range(len(losses[0])):
+        positions.sort(key=lambda position: losses[position][loss])
+        lowest, highest = losses[positions[0]][loss], losses[positions[-1]][loss]
+        room[positions[0]] = room[positions[-1]] = math.inf
+        span = highest - lowest
+        if not 0.0 < span < math.inf:
+            continue
+        for before, position, after in zip(positions, positions[1:], positions[2:]):
+            room[position] += (losses[after][loss] - losses[before][loss]) / span
