@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import signal
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from propulate_like.cli import show
 from propulate_like.run import Run
 from propulate_like.speaking import printable, say
+from propulate_like.starting import SIGNALS
 
 
 class Form(StrEnum):
@@ -45,16 +46,16 @@ def _to_study(run: Run, target: str, study: str | None, *, live: bool) -> str:
     except ImportError:
         message = "--to optuna needs Optuna: pip install optuna"
         raise ValueError(message) from None
-    counts: list[int] = []
     where = f"study {exported.name} in {shown(target)}"
     see = f"see them: optuna-dashboard {shown(target)}"
     if live:
         say(printable(f"evaluations go to the {where} until the search ends, or Ctrl-C; {see}"))
-        with suppress(KeyboardInterrupt):
-            exported.follow(counts.append)
+        for number in SIGNALS:
+            signal.signal(number, lambda *_: exported.end())
+        exported.follow()
     else:
-        counts.append(exported.look())
-    return f"{sum(counts)} evaluations added to the {where}; {see}"
+        exported.look()
+    return f"{exported.added} evaluations added to the {where}; {see}"
 
 
 def _to_parquet(rows: list[dict[str, Any]], target: str) -> None:

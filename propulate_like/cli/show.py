@@ -163,7 +163,7 @@ def failed_rows(run: Run, top: int) -> list[dict[str, Any]]:
     """Give the latest failures of a run as rows, the last one first."""
     failed = (individual for individual in run.individuals() if individual.failed)
     latest = heapq.nlargest(top, failed, key=lambda individual: (individual.ended, individual.id))
-    hidden = {"loss", "value"}
+    hidden = {"loss", "value", "value.0"}
     return [{name: value for name, value in _row(each, run).items() if name not in hidden} for each in latest]
 
 
@@ -175,9 +175,11 @@ def all_rows(run: Run) -> list[dict[str, Any]]:
 
 def _row(individual: Individual, run: Run) -> dict[str, Any]:
     shown = row(individual)
-    if run.maximize:
-        value = -individual.loss if individual.has_loss else None
-        shown = {"id": shown.pop("id"), "value": value, **shown}
+    if min(run.signs) < 0:
+        losses = individual.losses or (individual.loss if individual.has_loss else None,)
+        names = ["value"] if len(run.signs) == 1 else [f"value.{number}" for number in range(len(run.signs))]
+        values = [None if loss is None else sign * loss for sign, loss in zip(run.signs, losses)]
+        shown = {"id": shown.pop("id"), **dict(zip(names, values)), **shown}
     if not run.config.get("fidelity"):
         del shown["rung"]
     directory = run.folder / "trials" / str(individual.id)

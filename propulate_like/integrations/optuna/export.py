@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import propulate_like
@@ -21,6 +22,7 @@ LOOK_SECONDS = 0.5
 PATIENCE_SECONDS = 3.0
 """How long a search that broke may take to be going again."""
 
+_BEGAN = f"{PREFIX}began"  # of a study: by it, a run knows its own
 _AT_ONCE = 2000  # trials, after which others may use the storage
 
 
@@ -37,20 +39,25 @@ class Export:
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.target, self.name = target, name or run.folder.resolve().name
+        self.added = 0
+        """How many individuals were."""
         self._run, self._trials = run, Trials(run)
         self._follower = Follower(run.folder, run.shape)
-        self._sessions: dict[int, Session] = {}
+        self._ended = threading.Event()
+        self._sessions: list[Session] = []
         self._waiting = list(self._read())
         with self._speaking():
             self._study = open_study(target, self.name, self._trials.directions)
             there = list(self._study.sources())
+            self._began = self._study.attributes().get(_BEGAN)
         self._known = {each for each in there if each is not None}
-        if there and not (self._known and self._known <= set(map(_source, self._waiting))):
+        ours = self._began in {session.began for session in self._sessions}
+        if there and not (ours and self._known <= set(map(_source, self._waiting))):
             message = f"{shown(target)} has a study {self.name!r} that is not of this run: name another with --study"
             raise ValueError(message)
 
-    def look(self) -> int:
-        """Add what was evaluated since the last look, and say how many that were."""
+    def look(self) -> None:
+        """Add what was evaluated since the last look."""
         self._waiting += self._read()
         new = {_source(individual): individual for individual in self._waiting}
         individuals = sorted(
@@ -60,33 +67,42 @@ class Export:
         with self._speaking():
             self._study.describe(self._attributes())
             for first in range(0, len(individuals), _AT_ONCE):
-                self._study.add(list(map(self._trials.trial, individuals[first : first + _AT_ONCE])))
+                if self._ended.is_set():
+                    return
+                some = individuals[first : first + _AT_ONCE]
+                self._study.add(list(map(self._trials.trial, some)))
+                self.added += len(some)
         self._known |= new.keys()
         self._waiting.clear()
-        return len(individuals)
 
-    def follow(self, tell: Callable[[int], None] = lambda _: None) -> None:
-        """Look again and again until nobody runs the search any more, telling each time how many were added."""
+    def follow(self) -> None:
+        """Look again and again, until nobody runs the search any more, or `end` was called."""
         held = -math.inf
-        while True:
+        while not self._ended.is_set():
             if refusal(self._run.folder):
                 held = time.monotonic()
-            tell(self.look())
+            self.look()
             if time.monotonic() - held > PATIENCE_SECONDS:
                 return
-            time.sleep(LOOK_SECONDS)
+            self._ended.wait(LOOK_SECONDS)
+
+    def end(self) -> None:
+        """Add nothing more, once what is being written was."""
+        self._ended.set()
 
     def _read(self) -> Iterator[Individual]:
-        for rank, event in self._follower.read():
+        for _, event in self._follower.read():
             if isinstance(event, Session):
-                self._sessions[rank] = event
+                self._sessions.append(event)
             elif isinstance(event, Evaluated):
                 yield event.individual(self._run.space)
 
     def _attributes(self) -> dict[str, object]:
         """Say what was searched for, how and where."""
         config = {name: value for name, value in self._run.config.items() if name != "space" and value is not None}
-        sessions = self._sessions.values()
+        sessions = self._sessions
+        if self._began is None:
+            self._began = min((session.began for session in sessions), default=None)
         known = {
             "version": propulate_like.__version__,
             "run": str(self._run.folder.resolve()),
@@ -95,7 +111,7 @@ class Export:
             "hosts": sorted({session.host for session in sessions}),
             "devices": sorted({device for session in sessions for device in session.devices}),
         }
-        return {PREFIX + name: value for name, value in known.items()}
+        return {_BEGAN: self._began, **{PREFIX + name: value for name, value in known.items()}}
 
     @contextmanager
     def _speaking(self) -> Iterator[None]:

@@ -66,7 +66,11 @@ def open_study(target: str, name: str, directions: Sequence[str]) -> Study:
         message = f"a path is that of a journal file, and a database is sqlite:///{target}"
         raise ValueError(message)
     backend = optuna.storages.journal.JournalFileBackend(target)
-    journal = optuna.storages.JournalStorage(backend)
+    try:
+        journal = optuna.storages.JournalStorage(backend)
+    except (ValueError, KeyError, TypeError):
+        message = "it is no journal file of Optuna's"
+        raise ValueError(message) from None
     study_id = _study_id(journal, name, directions)
     return Log(journal, study_id, backend) if known else Study(journal, study_id)
 
@@ -94,6 +98,10 @@ class Study:
         self._described: dict[str, object] = {}
         self._universal = not optuna.__version__.startswith("4.")
         """Whether times are kept as UTC; they were local before Optuna 5."""
+
+    def attributes(self) -> dict[str, Any]:
+        """Give the user attributes of the study."""
+        return dict(self._storage.get_study_user_attrs(self._study_id))
 
     def describe(self, attributes: Mapping[str, object]) -> None:
         """Set user attributes of the study."""

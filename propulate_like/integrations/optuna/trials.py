@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from propulate_like.directions import directions_of
 from propulate_like.individual import Individual, Status
 from propulate_like.integrations.optuna.distributions import distribution_of
 from propulate_like.parameters import Float, Int, Parameter
@@ -28,15 +29,11 @@ class Trials:
     """
 
     def __init__(self, run: Run) -> None:
-        self._sign = -1.0 if run.maximize else 1.0
+        self.directions = directions_of(run.signs)
+        self._signs = run.signs
         self._rungs = run.shape.rungs
         self._space: Space | None = None
         self._distributions: Mapping[str, BaseDistribution] = {}
-
-    @property
-    def directions(self) -> list[str]:
-        """What the study is to do with each value."""
-        return ["maximize" if self._sign < 0 else "minimize"]
 
     def trial(self, individual: Individual) -> FrozenTrial:
         """Give the trial; its number is for the study to say."""
@@ -48,6 +45,7 @@ class Trials:
             state = TrialState.PRUNED
         else:
             state = TrialState.COMPLETE
+        values = [sign * loss for sign, loss in zip(self._signs, individual.losses or (individual.loss,))]
         params = individual.params
         distributions = self._distributions_of(individual.space)
         return FrozenTrial(
@@ -55,14 +53,14 @@ class Trials:
             trial_id=-1,
             state=state,
             value=None,
-            values=[self._sign * individual.loss] if individual.has_loss else None,
+            values=values if individual.has_loss else None,
             datetime_start=datetime.fromtimestamp(max(individual.ended - individual.seconds, 0.0)),  # noqa: DTZ006
             datetime_complete=datetime.fromtimestamp(individual.ended),  # noqa: DTZ006 (Optuna's are local too)
             params=params,
             distributions={name: distributions[name] for name in params},
             user_attrs=self._attributes(individual),
             system_attrs={},
-            intermediate_values={step: self._sign * loss for step, loss in individual.curve},
+            intermediate_values={step: self._signs[0] * loss for step, loss in individual.curve},
         )
 
     def _distributions_of(self, space: Space) -> Mapping[str, BaseDistribution]:
