@@ -7,8 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from propulate_like.directions import Signs
-from propulate_like.dominance import front
+from propulate_like.directions import Signs, values_of
+from propulate_like.dominance import front, losses_of
 from propulate_like.events import Died, Shape
 from propulate_like.individual import Individual, Status
 from propulate_like.recovery import Recovery
@@ -62,6 +62,8 @@ class Result:
         deaths: Sequence[Died] = (),
         speaker: int = 0,
     ) -> None:
+        self.losses = len(signs)
+        """How many losses an evaluation has."""
         self.failure = failure
         self.statuses = statuses
         self.seconds = seconds
@@ -83,8 +85,8 @@ class Result:
     @property
     def best(self) -> Individual:
         """The individual with the lowest loss; LookupError where none has succeeded, or there are several losses."""
-        if len(self._signs) > 1:
-            message = f"of {len(self._signs)} losses none is the best: see `front`"
+        if self.losses > 1:
+            message = f"of {self.losses} losses none is the best: see `front`"
             raise LookupError(message)
         if self._best is None:
             message = f"no evaluation has succeeded: {self.evaluations} evaluations, ended by {self.reason}"
@@ -98,7 +100,7 @@ class Result:
 
     def values(self, individual: Individual) -> tuple[float, ...]:
         """Give what the loss function returned for an individual: its losses with the signs of the directions."""
-        return tuple(sign * loss for sign, loss in zip(self._signs, individual.losses or (individual.loss,)))
+        return values_of(losses_of(individual), self._signs)
 
     @property
     def succeeded(self) -> bool:
@@ -177,8 +179,7 @@ class Result:
     def __repr__(self) -> str:
         best = "nothing"
         if self.succeeded:
-            several = len(self._signs) > 1
-            best = f"a front of {len(self.front)}" if several else f"{self.value} at {self.best.params}"
+            best = f"a front of {len(self.front)}" if self.losses > 1 else f"{self.value} at {self.best.params}"
         return f"<Result: {best}, after {self.evaluations} evaluations in {self.seconds:.1f} s>"
 
 

@@ -284,7 +284,7 @@ class _Search:
             if self.show_progress and transport.rank == 0:
                 from propulate_like.report.progress import Progress
 
-                watch = stack.enter_context(Progress(beginning, self.budget, maximize=self.maximize))
+                watch = stack.enter_context(Progress(beginning, self.budget, self.signs))
             left = self.budget.seconds_left(beginning.seconds)
             worker = self._worker(beginning, transport, self.objective.whole(team or evaluator), watch)
             stack.enter_context(Interruption(worker, self.settings.grace, left))

@@ -57,7 +57,7 @@ def _continuing(config: Config, folder: Path) -> str:
     words = [f"{standing.evaluations} evaluations done of {_budget(budget)}", *(change.change for change in changes)]
     if standing.unfinished:
         words.append(f"{standing.unfinished} unfinished")
-    if standing.best is not None:
+    if standing.best is not None and len(run.signs) == 1:
         words.append(f"best {-standing.best if run.maximize else standing.best:.6g}")
     return f"{begin}: {', '.join(words)}"
 

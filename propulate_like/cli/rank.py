@@ -28,6 +28,7 @@ from propulate_like.speaking import printable
 from propulate_like.transport import announce, launched
 
 _METRICS, _WIDTH = 20, 200  # how many metrics the summary shows, and how much of each value
+_FRONT = 5  # individuals of a front that it shows, or a few more
 _pack = msgspec.msgpack.encode
 BAD_INPUT, FAILED = 2, 1
 
@@ -133,14 +134,7 @@ def summary(result: Result, command: str) -> str:
     """Write what a search found, for a person."""
     lines = []
     if result.succeeded:
-        best = result.best
-        lines.append(f"best {result.value:.6g}")
-        metrics = [(f"[{name[:_WIDTH]}]", value) for name, value in islice(best.metrics.items(), _METRICS)]
-        pairs = [*best.params.items(), *metrics]
-        width = max(len(name) for name, _ in pairs)
-        lines += [f"  {name:<{width}}  {_written(value)}" for name, value in pairs]
-        if len(best.metrics) > _METRICS:
-            lines.append(f"  and {len(best.metrics) - _METRICS} metrics more")
+        lines += _best(result) if result.losses == 1 else _front(result)
     failures = {status: count for status, count in result.statuses.items() if status != "ok"}
     failed = f" ({', '.join(f'{count} {status}' for status, count in failures.items())})" if failures else ""
     lines += [f"{death}; its evaluations count" for death in result.deaths]
@@ -155,6 +149,26 @@ def summary(result: Result, command: str) -> str:
     if result.reason == "interrupted" and command:
         lines.append(f"continue:   {command}")
     return "\n".join(map(printable, lines))
+
+
+def _best(result: Result) -> list[str]:
+    best = result.best
+    metrics = [(f"[{name[:_WIDTH]}]", value) for name, value in islice(best.metrics.items(), _METRICS)]
+    pairs = [*best.params.items(), *metrics]
+    width = max((len(name) for name, _ in pairs), default=0)
+    more = [f"  and {len(best.metrics) - _METRICS} metrics more"] if len(best.metrics) > _METRICS else []
+    return [f"best {result.value:.6g}", *(f"  {name:<{width}}  {_written(value)}" for name, value in pairs), *more]
+
+
+def _front(result: Result) -> list[str]:
+    front = result.front
+    shown = front[:: max(len(front) // _FRONT, 1)]
+    lines = [f"front of {len(front)}" + (", some of which are" if len(front) > len(shown) else "")]
+    for individual in shown:
+        values = ", ".join(f"{value:.6g}" for value in result.values(individual))
+        params = ", ".join(f"{name}={_written(value)}" for name, value in individual.params.items())
+        lines.append(f"  {values}  at {params}")
+    return lines
 
 
 def _why(reason: str) -> str:

@@ -12,6 +12,8 @@ import time
 from collections import Counter
 from typing import Any
 
+from propulate_like.directions import values_of
+from propulate_like.dominance import front
 from propulate_like.events import Closed, Died, Evaluated, Moved, Session, Started
 from propulate_like.individual import Individual, Status
 from propulate_like.journal import read
@@ -82,8 +84,7 @@ def status(run: Run) -> dict[str, Any]:
         "evaluations": done,
         "of": total,
         "statuses": {str(status): count for status, count in sorted(statuses.items())},
-        "best": None if best is None or best.loss is None else -best.loss if run.maximize else best.loss,
-        "best_params": None if best is None else best.individual(run.space).params,
+        **_best(run, best),
         "ranks": sum(session.team for session in current.values()),
         "teams": len(current) if any(session.team > 1 for session in current.values()) else None,
         "devices": {str(rank): list(session.devices) for rank, session in sorted(current.items()) if session.devices},
@@ -113,6 +114,15 @@ def status(run: Run) -> dict[str, Any]:
     }
 
 
+def _best(run: Run, best: Evaluated | None) -> dict[str, Any]:
+    """Say what is best: an individual, or how many a front has."""
+    if len(run.signs) > 1:
+        found = front(individual for individual in run.individuals() if individual.has_loss)
+        return {"best": None, "best_params": None, "front": len(found)}
+    value = None if best is None or best.loss is None else -best.loss if run.maximize else best.loss
+    return {"best": value, "best_params": None if best is None else best.individual(run.space).params, "front": None}
+
+
 def status_text(known: dict[str, Any]) -> str:
     """Write a run's state for a person."""
     total = f" of {known['of']}" if known["of"] else ""
@@ -122,6 +132,8 @@ def status_text(known: dict[str, Any]) -> str:
         f"evaluations  {known['evaluations']}{total} ({counts})",
         f"best         {'none yet' if known['best'] is None else format(known['best'], '.6g')}",
     ]
+    if known["front"] is not None:
+        lines[-1] = f"front        {known['front']} individuals"
     lines += [f"  {name} = {value}" for name, value in (known["best_params"] or {}).items()]
     ranks = f"{known['ranks']} in {known['teams']} teams" if known["teams"] else known["ranks"]
     lines.append(f"ranks        {ranks}, {known['rate']:.4g} evaluations/s, {duration(known['session_seconds'])}")
@@ -153,18 +165,20 @@ def status_text(known: dict[str, Any]) -> str:
 
 
 def best_rows(run: Run, top: int) -> list[dict[str, Any]]:
-    """Give the best individuals of a run as rows, best first."""
+    """Give the best individuals of a run as rows, best first; of several losses, those of the front."""
     succeeded = (individual for individual in run.individuals() if individual.has_loss)
-    best: list[Individual] = heapq.nsmallest(top, succeeded, key=lambda individual: (individual.order, individual.id))
-    return [{name: value for name, value in _row(each, run).items() if name != "cause"} for each in best]
+    if len(run.signs) > 1:
+        best = front(succeeded)[:top]
+    else:
+        best = heapq.nsmallest(top, succeeded, key=lambda individual: (individual.order, individual.id))
+    return [_without(_row(each, run), "cause") for each in best]
 
 
 def failed_rows(run: Run, top: int) -> list[dict[str, Any]]:
     """Give the latest failures of a run as rows, the last one first."""
     failed = (individual for individual in run.individuals() if individual.failed)
     latest = heapq.nlargest(top, failed, key=lambda individual: (individual.ended, individual.id))
-    hidden = {"loss", "value", "value.0"}
-    return [{name: value for name, value in _row(each, run).items() if name not in hidden} for each in latest]
+    return [_without(_row(each, run), "loss", "value") for each in latest]
 
 
 def all_rows(run: Run) -> list[dict[str, Any]]:
@@ -175,15 +189,23 @@ def all_rows(run: Run) -> list[dict[str, Any]]:
 
 def _row(individual: Individual, run: Run) -> dict[str, Any]:
     shown = row(individual)
-    if min(run.signs) < 0:
-        losses = individual.losses or (individual.loss if individual.has_loss else None,)
-        names = ["value"] if len(run.signs) == 1 else [f"value.{number}" for number in range(len(run.signs))]
-        values = [None if loss is None else sign * loss for sign, loss in zip(run.signs, losses)]
-        shown = {"id": shown.pop("id"), **dict(zip(names, values)), **shown}
+    values: tuple[float | None, ...] = (None,) * len(run.signs)
+    if individual.has_loss:
+        values = values_of(individual.losses or (individual.loss,), run.signs)
+    if len(run.signs) > 1:
+        told = {f"value.{number}": value for number, value in enumerate(values)}
+        shown = {"id": shown["id"], **told, **_without(shown, "loss")}
+    elif run.maximize:
+        shown = {"id": shown["id"], "value": values[0], **shown}
     if not run.config.get("fidelity"):
         del shown["rung"]
     directory = run.folder / "trials" / str(individual.id)
     return {**shown, "directory": str(directory)} if os.path.lexists(directory) else shown
+
+
+def _without(shown: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Give a row without these columns, each of which may be of several: loss.0, loss.1."""
+    return {name: value for name, value in shown.items() if name.partition(".")[0] not in names}
 
 
 def table(rows: list[dict[str, Any]]) -> str:

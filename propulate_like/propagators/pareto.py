@@ -71,6 +71,8 @@ class _Archive:
 
     def _enter(self, individual: Individual) -> None:
         losses, dominators = losses_of(individual), 0
+        if losses in self._losses:  # the same point, most likely: one of them is enough to breed from
+            return
         for position, others in enumerate(self._losses):
             if dominates(others, losses):
                 dominators += 1

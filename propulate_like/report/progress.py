@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self, TextIO
 
 from propulate_like.budget import Budget
 from propulate_like.coordination.census import Counts
+from propulate_like.directions import Signs
 from propulate_like.run import Beginning
 from propulate_like.speaking import say
 
@@ -31,12 +32,12 @@ _RATE_SECONDS = 10.0  # the time over which the rate is averaged
 class Progress:
     """Shows how far a search is: evaluations done, the best value, the rate, failures and the time left."""
 
-    def __init__(self, beginning: Beginning, budget: Budget, *, maximize: bool) -> None:
+    def __init__(self, beginning: Beginning, budget: Budget, signs: Signs) -> None:
         """Count on from `beginning` towards the end of the budget."""
         self._before = beginning.counts
         self._seconds_before = beginning.seconds
         self._evaluations, self._seconds = budget.evaluations, budget.seconds
-        self._sign = -1.0 if maximize else 1.0
+        self._sign, self._best = signs[0], "best" if len(signs) == 1 else "first loss at best"
         terminal, width = _terminal()
         self._bar = None if terminal is None else _Bar(terminal, width, budget.evaluations or budget.seconds)
         self._interval = _LINE_SECONDS if self._bar is None else _BAR_SECONDS
@@ -78,7 +79,7 @@ class Progress:
 
     def _text(self, counts: Counts, elapsed: float, now: float, *, over: bool) -> str:
         rate = self._rate(now, counts.finished)
-        best = f"best {self._sign * counts.loss:.6g}" if math.isfinite(counts.loss) else "no result yet"
+        best = f"{self._best} {self._sign * counts.loss:.6g}" if math.isfinite(counts.loss) else "no result yet"
         words = [best, f"{rate:.4g}/s"]
         if counts.failed:
             words.append(f"{counts.failed} failed")

@@ -20,6 +20,7 @@ import pytest
 import propulate_like as pl
 from propulate_like.cli.app import main
 from propulate_like.cli.mpiexec import Mpiexec, rank_environment
+from propulate_like.cli.show import all_rows
 from propulate_like.ownership import refusal
 from propulate_like.run import Run
 
@@ -232,6 +233,8 @@ def test_several_losses_have_their_signs_and_directions():
     assert [tuple(trial.values) for trial in study.trials] == [losses(**each.params) for each in result.individuals]
     front = {str(individual.id) for individual in result.front}
     assert {trial.user_attrs["propulate_like:id"] for trial in study.best_trials} == front
+    rows = all_rows(Run("several"))
+    assert [(row["value.0"], row["value.1"]) for row in rows] == [tuple(trial.values) for trial in study.trials]
 
 
 def test_each_trial_has_the_parameters_that_its_evaluation_asked_for():

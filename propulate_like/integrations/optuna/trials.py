@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from propulate_like.directions import directions_of
+from propulate_like.directions import directions_of, values_of
 from propulate_like.individual import Individual, Status
 from propulate_like.integrations.optuna.distributions import distribution_of
 from propulate_like.parameters import Float, Int, Parameter
@@ -45,7 +45,7 @@ class Trials:
             state = TrialState.PRUNED
         else:
             state = TrialState.COMPLETE
-        values = [sign * loss for sign, loss in zip(self._signs, individual.losses or (individual.loss,))]
+        values = values_of(individual.losses or (individual.loss,), self._signs)
         params = individual.params
         distributions = self._distributions_of(individual.space)
         return FrozenTrial(
@@ -53,7 +53,7 @@ class Trials:
             trial_id=-1,
             state=state,
             value=None,
-            values=values if individual.has_loss else None,
+            values=list(values) if individual.has_loss else None,
             datetime_start=datetime.fromtimestamp(max(individual.ended - individual.seconds, 0.0)),  # noqa: DTZ006
             datetime_complete=datetime.fromtimestamp(individual.ended),  # noqa: DTZ006 (Optuna's are local too)
             params=params,
