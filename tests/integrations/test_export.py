@@ -1,71 +1,23 @@
-"""A run handed to other tools says there what it says here."""
+"""A run is in a study what it is here."""
 
-import csv
-import importlib
-import json
-import math
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections import Counter
-from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
 import propulate_like as pl
-from propulate_like.cli.app import main
-from propulate_like.cli.mpiexec import Mpiexec, rank_environment
 from propulate_like.cli.show import all_rows
-from propulate_like.ownership import refusal
 from propulate_like.run import Run
 
 optuna = pytest.importorskip("optuna")
-from optuna.storages import JournalStorage  # noqa: E402
-from optuna.storages.journal import JournalFileBackend  # noqa: E402
+from exporting import STORAGES, export, search, storage, study_of  # noqa: E402
 from optuna.trial import TrialState  # noqa: E402
 
-from propulate_like.integrations.optuna.export import Export  # noqa: E402
 from propulate_like.integrations.optuna.trials import Trials  # noqa: E402
 
-STORAGES = ["sqlite:///study.db", "study.log"]
-SPACE = {
-    "rate": pl.Float(1e-5, 1e-1, log=True),
-    "layers": pl.Int(1, 8),
-    "units": pl.Int(16, 512, log=True, step=16),
-    "optimizer": pl.Choice("adam", "sgd"),
-    "momentum": pl.Float(0.0, 0.99, when={"optimizer": "sgd"}),
-    "width": pl.Ordinal(16, 32, 64, 128),
-    "dropout": pl.Float(0.0, 0.5, step=0.1),
-    "warm": pl.Choice(True, False, None),
-}
 
-
-def score(rate, layers, width, dropout, evaluation, momentum=0.5, **_others):
-    final = (math.log10(rate) + 3) ** 2 + abs(layers - 3) + (momentum - 0.9) ** 2 + dropout + width / 128
-    if layers == 8:
-        raise ArithmeticError("diverged\nwith many layers")
-    for epoch in (1, 3, 9):
-        if evaluation.report(-(final + 5 / epoch), epoch):
-            return None
-    return math.nan if layers == 7 else {"loss": -final, "accuracy": 1 / (1 + final), "note": "ü", "good": final < 2}
-
-
-def search(folder, evaluations=60, **settings):
-    return pl.maximize(
-        score,
-        SPACE,
-        evaluations=evaluations,
-        seed=1,
-        run=folder,
-        pruner=pl.MedianPruner(),
-        progress=False,
-        **settings,
-    )
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
 
 
 def written(trial):
@@ -73,25 +25,6 @@ def written(trial):
     return {
         name: repr(sorted(field.items()) if isinstance(field, dict) else field) for name, field in vars(trial).items()
     }
-
-
-def storage(target):
-    return target if "://" in target else JournalStorage(JournalFileBackend(target))
-
-
-def study_of(target, name):
-    return optuna.load_study(study_name=name, storage=storage(target))
-
-
-def export(folder, target, name=None):
-    exported = Export(Run(folder), target, name)
-    exported.look()
-    return exported.added
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.parametrize("target", STORAGES)
@@ -253,216 +186,3 @@ def test_each_trial_has_the_parameters_that_its_evaluation_asked_for():
         frozenset({"model/kind", "linear/l2"}),
     }
     assert study.best_params == result.best.params
-
-
-SLOW = """
-import time
-import propulate_like as pl
-
-def loss(x):
-    time.sleep(0.05)
-    return x
-
-if __name__ == "__main__":
-    pl.minimize(loss, {"x": (0.0, 1.0)}, evaluations=120, run="slow", islands=2, progress=False)
-"""
-
-
-def waited_for(what, seconds=60):
-    """Wait until it is true, and give what it is."""
-    end = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    return found
-
-
-def exported(study):
-    try:
-        return study_of(STORAGES[0], study).trials
-    except KeyError:
-        return []
-
-
-@pytest.fixture
-def searching(script):
-    """Start a search of some seconds on two ranks and islands, and give its process."""
-    path = script(SLOW)
-    process = subprocess.Popen(
-        [*Mpiexec().command(2), sys.executable, str(path)], env=rank_environment(2), start_new_session=True
-    )
-    try:
-        waited_for(lambda: Run.exists(Path("slow")) and any(Run("slow").individuals()))
-        yield process
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-@pytest.fixture
-def following(searching):  # noqa: ARG001 (what it follows)
-    """Start an export that follows that search, and give its process."""
-    words = [sys.executable, "-m", "propulate_like", "export", "slow", "--to", "optuna", STORAGES[0], "--live"]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    yield process
-    process.kill()
-    process.communicate()
-
-
-@pytest.mark.mpi
-def test_live_follows_a_search_until_it_ends(searching, following):
-    grown = waited_for(lambda: exported("slow"))
-    assert searching.poll() is None
-    waited_for(lambda: len(exported("slow")) > len(grown) + 10)
-    assert searching.poll() is None
-    assert searching.wait(60) == 0
-    output, told = following.communicate(timeout=60)
-    assert following.returncode == 0
-    assert output.startswith("120 evaluations added to the study slow in sqlite:///study.db")
-    assert len(told.splitlines()) == 1
-    individuals = list(Run("slow").individuals())
-    trials = exported("slow")
-    assert Counter(trial.user_attrs["propulate_like:id"] for trial in trials) == Counter(
-        str(individual.id) for individual in individuals
-    )
-    assert {trial.user_attrs["propulate_like:island"] for trial in trials} == {0, 1}
-    assert {trial.user_attrs["propulate_like:rank"] for trial in trials} == {0, 1}
-    assert study_of(STORAGES[0], "slow").best_value == min(individual.loss for individual in individuals)
-
-
-@pytest.mark.mpi
-def test_an_interrupted_export_and_a_killed_search_lose_nothing(searching, following, command):
-    waited_for(lambda: exported("slow"))
-    following.send_signal(signal.SIGINT)
-    output, _ = following.communicate(timeout=30)
-    assert following.returncode == 0
-    assert int(output.split()[0]) == len(exported("slow"))
-    os.killpg(searching.pid, signal.SIGKILL)
-    searching.wait()
-    waited_for(lambda: not refusal(Path("slow")))
-    command("export", "slow", "--to", "optuna", STORAGES[0], "--live")
-    individuals = list(Run("slow").individuals())
-    assert len(exported("slow")) == len(individuals) > int(output.split()[0])
-
-
-def test_tables_hold_every_individual(command):
-    result = search("mixed")
-    assert command("export", "mixed", "--to", "csv", "mixed.csv").stdout == "60 evaluations written to mixed.csv\n"
-    with Path("mixed.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["id"] for row in rows] == [str(individual.id) for individual in result.individuals]
-    for row, individual in zip(rows, result.individuals, strict=True):
-        assert row["value"] == (str(-individual.loss) if individual.has_loss else "")
-        assert float(row["params.rate"]) == individual.params["rate"]
-        assert row["params.momentum"] == str(individual.params.get("momentum", ""))
-        assert row["cause"] == individual.cause
-
-
-def test_a_parquet_file_holds_every_individual(command):
-    parquet = pytest.importorskip("pyarrow.parquet")
-    result = search("mixed")
-    command("export", "mixed", "--to", "parquet", "mixed.parquet")
-    rows = parquet.read_table("mixed.parquet").to_pylist()
-    assert [row["id"] for row in rows] == [str(individual.id) for individual in result.individuals]
-    assert [row["params.momentum"] for row in rows] == [one.params.get("momentum") for one in result.individuals]
-    assert [row["value"] for row in rows] == [-one.loss if one.has_loss else None for one in result.individuals]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["nothing", "--to", "optuna", "x.log"], "nothing is no run's folder: it does not exist"),
-        (["run", "--to", "optuna", "x.db"], "x.db: cannot be exported to: a path is that of a journal file"),
-        (["run", "--to", "optuna", "sqlite:////none/x.db"], "sqlite:////none/x.db: cannot be exported to: unable to"),
-        (["run", "--to", "optuna", "nosuch://user:secret@host/x"], "nosuch://user:***@host/x: cannot be exported to: "),
-        (["run", "--to", "optuna", "none/x.log"], "none/x.log: cannot be exported to: [Errno 2] No such file"),
-        (["run", "--to", "optuna", "run/config.yaml"], "run/config.yaml: cannot be exported to: it is no journal file"),
-        (["run", "--to", "csv", "none/x.csv"], "[Errno 2] No such file or directory: 'none/x.csv'"),
-        (["run", "--to", "csv", "x.csv", "--live"], "--live is for --to optuna, not for --to csv"),
-        (["run", "--to", "csv", "x.csv", "--study", "x"], "--study is for --to optuna, not for --to csv"),
-    ],
-)
-def test_what_cannot_be_exported_is_one_line(arguments, said, monkeypatch, capsys):
-    pl.minimize(lambda x: x, {"x": (0.0, 1.0)}, evaluations=3, run="run", progress=False)
-    monkeypatch.setattr(sys, "argv", ["propulate-like", "export", *arguments])
-    with pytest.raises(SystemExit, match="2"):
-        main()
-    told = capsys.readouterr().err
-    assert len(told.splitlines()) == 1
-    assert told.startswith(said)
-
-
-@pytest.mark.parametrize(
-    ("library", "form", "said"),
-    [
-        ("optuna", "optuna", "--to optuna needs Optuna: pip install optuna"),
-        ("pyarrow", "parquet", "--to parquet needs pyarrow: pip install pyarrow"),
-    ],
-)
-def test_a_missing_library_is_named(library, form, said, python):
-    pl.minimize(lambda x: x, {"x": (0.0, 1.0)}, evaluations=3, run="run", progress=False)
-    without = (
-        f"import sys; sys.modules[{library!r}] = None; sys.argv = ['', 'export', 'run', '--to', {form!r}, 'x']; "
-        "from propulate_like.cli.app import main; main()"
-    )
-    ended = python("-c", without, check=False)
-    assert (ended.returncode, ended.stderr) == (2, said + "\n")
-
-
-@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-def test_every_plot_of_optuna_shows_the_run():
-    pytest.importorskip("plotly")
-    from optuna.terminator import BestValueStagnationEvaluator
-
-    visualization = importlib.import_module("optuna.visualization")  # an import by name is a lazy one
-    search("mixed")
-    export("mixed", STORAGES[0])
-    study = study_of(STORAGES[0], "mixed")
-    pages = {}
-    for name in (name for name in dir(visualization) if name.startswith("plot_")):
-        arguments = {}
-        if name in {"plot_hypervolume_history", "plot_pareto_front"}:
-            continue  # of several losses
-        if name == "plot_terminator_improvement":
-            arguments = {"improvement_evaluator": BestValueStagnationEvaluator()}  # the default one needs PyTorch
-        pages[name] = getattr(visualization, name)(study, **arguments).to_html(include_plotlyjs=False)
-    assert len(pages) >= 10
-    assert all("momentum" in pages[f"plot_{name}"] for name in ("slice", "contour", "param_importances"))
-    assert all(state in pages["plot_timeline"] for state in ("COMPLETE", "PRUNED", "FAIL"))
-
-
-@pytest.mark.parametrize("target", STORAGES)
-def test_the_dashboard_serves_the_study(target):
-    pytest.importorskip("optuna_dashboard", reason="optuna-dashboard is not installed")
-    result = search("mixed")
-    export("mixed", target)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    serve = "import sys; from optuna_dashboard._cli import main; sys.argv[0] = 'optuna-dashboard'; main()"
-    server = subprocess.Popen([sys.executable, "-c", serve, target, "--port", str(port)], stderr=subprocess.DEVNULL)
-
-    def ask(path):
-        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=10) as answer:
-            return json.load(answer)
-
-    try:
-        (summary,) = waited_for(lambda: ask("api/studies"))["study_summaries"]
-        assert (summary["study_name"], summary["directions"]) == ("mixed", ["maximize"])
-        study = ask(f"api/studies/{summary['study_id']}?after=0")
-        importances = ask(f"api/studies/{summary['study_id']}/param_importances")
-    finally:
-        server.kill()
-        server.wait()
-    assert Counter(trial["state"] for trial in study["trials"]) == {
-        "Complete": result.statuses["ok"],
-        "Pruned": result.statuses["stopped"],
-        "Fail": 60 - result.statuses["ok"] - result.statuses["stopped"],
-    }
-    (best,) = study["best_trials"]
-    assert best["values"] == [result.value]
-    assert {each["name"]: each["param_external_value"] for each in best["params"]} == {
-        name: str(value) for name, value in result.best.params.items()
-    }
-    assert len(importances["param_importances"][0]) >= 7
