@@ -42,10 +42,12 @@ def _to_study(run: Run, target: str, study: str | None, *, live: bool) -> str:
     from propulate_like.integrations.optuna.storing import shown
 
     try:
-        exported = Export(run, target, study)
+        import optuna
     except ImportError:
         message = "--to optuna needs Optuna: pip install optuna"
         raise ValueError(message) from None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    exported = Export(run, target, study)
     where = f"study {exported.name} in {shown(target)}"
     see = f"see them: optuna-dashboard {shown(target)}"
     if live:

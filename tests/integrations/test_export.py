@@ -1,6 +1,10 @@
 """A run is in a study what it is here."""
 
+import re
 from collections import Counter
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -86,6 +90,22 @@ def test_exporting_again_adds_only_what_is_new(target):
     trials = study_of(target, "mixed").trials
     assert [trial.user_attrs["propulate_like:id"] for trial in trials] == [str(one.id) for one in result.individuals]
     assert [trial.number for trial in trials] == list(range(50))
+
+
+@pytest.mark.parametrize("target", STORAGES)
+def test_individuals_are_known_again_from_an_hour_that_clocks_repeat(target, command, monkeypatch):
+    first = datetime(2026, 11, 1, 5, 30, tzinfo=UTC).timestamp()  # half past one in New York, where it then was again
+    pl.minimize(lambda x: x, {"x": (0.0, 1.0)}, evaluations=4, seed=1, run="autumn", progress=False)
+    (journal,) = Path("autumn/journal").iterdir()
+    ends = count(first, 1800.0)
+    lines = [
+        re.sub(r'"ended":[0-9.e+]+', lambda _: f'"ended":{next(ends)}', line)
+        for line in journal.read_text().splitlines(keepends=True)
+    ]
+    journal.write_text("".join(lines))
+    monkeypatch.setenv("TZ", "America/New_York")
+    assert command("export", "autumn", "--to", "optuna", target).stdout.startswith("4 evaluations added")
+    assert command("export", "autumn", "--to", "optuna", target).stdout.startswith("0 evaluations added")
 
 
 @pytest.mark.parametrize("target", STORAGES)

@@ -35,9 +35,6 @@ class Export:
         The `target` is the URL of a database, as SQLAlchemy takes it, or else the path of a journal file. ValueError
         where it cannot be used, or the study is not of this run; ImportError where Optuna is not installed.
         """
-        import optuna
-
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.target, self.name = target, name or run.folder.resolve().name
         self.added = 0
         """How many individuals were."""
@@ -116,6 +113,8 @@ class Export:
     @contextmanager
     def _speaking(self) -> Iterator[None]:
         """Turn what a storage raises into one line; that may be anything its driver knows."""
+        import optuna  # noqa: F401 (that it is not installed is no fault of the storage)
+
         try:
             yield
         except Exception as error:

@@ -25,13 +25,15 @@ _URL = re.compile(r"([\w+]+)://.*", re.DOTALL)
 _SQLITE = (".db", ".sqlite", ".sqlite3")
 _LOCKED_SECONDS = 60.0  # that others may keep an SQLite file to themselves
 
+_ZONES = 900  # seconds: local times of one moment differ by a multiple of it
+
 Source = tuple[str, int]
-"""What tells an individual from all others: its id, and the second in which its evaluation ended."""
+"""What tells an individual from others: its id, and when its evaluation ended, as exactly as all storages tell it."""
 
 
 def source(ident: str, ended: float) -> Source:
-    """Give it, with Unix time to the second: some databases keep no more."""
-    return ident, int(round(ended, 6) + 0.5)
+    """Give it. Some databases keep seconds alone, and a local time may be of either hour when clocks are put back."""
+    return ident, int(round(ended, 6) + 0.5) % _ZONES
 
 
 def shown(target: str) -> str:
