@@ -5,6 +5,7 @@ from propulate_like.evaluation.command import Command
 from propulate_like.evaluation.context import Evaluation
 from propulate_like.evaluation.objective import objective
 from propulate_like.evaluation.settings import EvaluationSettings
+from propulate_like.evaluation.trial import Trial
 from propulate_like.fidelity import Fidelity
 from propulate_like.individual import Id, Individual, Status
 from propulate_like.islands.migration import Islands
@@ -125,6 +126,7 @@ __all__ = [
     "ThresholdPruner",
     "Topology",
     "Torus",
+    "Trial",
     "TrustRegion",
     "UniformCrossover",
     "UniformInitialization",

@@ -20,7 +20,7 @@ from propulate_like.learned_space import LearnedSpace
 from propulate_like.population import Population, Reads
 from propulate_like.propagators import Breeding, Propagator, UniformInitialization, auto
 from propulate_like.residents import Residents
-from propulate_like.space import NOTHING, Space
+from propulate_like.space import NOTHING, Genome, Space
 
 
 class Optimizer:
@@ -77,6 +77,7 @@ class Optimizer:
         self.losses = whole("losses", losses, 1)
         self._pending: set[int] = set()  # serial numbers
         self._cells = Cells.of(self.space, self.seed, rank, workers)
+        self._met: dict[Genome, None] = {}  # where cells do not tell
         self._asked_for: deque[Individual] = deque(maxlen=_REMEMBERED)
         self.begin(0)
 
@@ -136,8 +137,10 @@ class Optimizer:
         if not self._ready or self._shrinks:
             self._ready = len(self.population) >= self.propagator.wants and len(self.space) > 0
         individual = self._bred(breeding)
+        if not self._is_new(individual.genome):
+            individual = self._renewed(individual, breeding)
         if self._cells is not None:
-            individual = self._fresh(individual, breeding, self._cells)
+            self._cells.meet(individual.genome)
         self._asked = time.perf_counter()
         return individual
 
@@ -157,17 +160,36 @@ class Optimizer:
             individual = breeding.child(individual.genome, (individual.id,), "copy", individual.traits)
         return individual
 
-    def _fresh(self, individual: Individual, breeding: Breeding, cells: Cells) -> Individual:
+    def _is_new(self, genome: Genome) -> bool:
+        """Say whether nobody evaluates this point again, if this rank does now, as far as it knows."""
+        cells = self._cells
+        if cells is not None:
+            fresh = cells.fresh(genome)
+            if cells.finite or not fresh:
+                return fresh
+        if self._last is None or self._last.seconds < _DEAR:
+            return True
+        point = self.space.canonical(genome)
+        if point in self._met:
+            return False
+        self._remember(point)
+        return True
+
+    def _remember(self, point: Genome) -> None:
+        self._met[point] = None
+        if len(self._met) > _REMEMBERED:
+            del self._met[next(iter(self._met))]
+
+    def _renewed(self, individual: Individual, breeding: Breeding) -> Individual:
         """Breed again, a few times, where that point was met before or is another rank's; then change a few genes."""
         for _ in range(_AGAIN):
-            if cells.fresh(individual.genome):
-                break
             individual = self._bred(breeding)
-        else:
-            genome = cells.near(individual.genome, breeding.generator)
-            individual = msgspec.structs.replace(individual, genome=genome)
-        cells.meet(individual.genome)
-        return individual
+            if self._is_new(individual.genome):
+                return individual
+        if self._cells is None:
+            return individual
+        genome = self._cells.near(individual.genome, breeding.generator)
+        return msgspec.structs.replace(individual, genome=genome)
 
     def tell(
         self, individual: Individual, loss: float | Sequence[float] | Mapping[str, Any], seconds: float | None = None
@@ -197,12 +219,15 @@ class Optimizer:
         In a space whose points can be listed they need all, so as not to evaluate them again.
         """
         known = individual if self._learned is None else self._learn(individual, self._learned)
-        if individual.id.rank == self.rank:
+        own = individual.id.rank == self.rank
+        if own:
             self._last = known
             if individual.id.island == self.island:
                 self._pending.discard(individual.id.serial)
         if self._cells is not None:
             self._cells.meet(known.genome)
+        if individual.seconds >= _DEAR and not (own and known is individual):
+            self._remember(self.space.canonical(known.genome))
         status = individual.status
         if status is not OK and status is not STOPPED:
             self.population.fail(known)
@@ -231,7 +256,8 @@ class Optimizer:
         return learned.adapt(individual)
 
 
-_REMEMBERED = 10_000  # individuals, from which cells are filled where the space has grown
+_REMEMBERED = 10_000  # individuals, so as to tell what was met before
+_DEAR = 5e-3  # seconds: an evaluation that takes less may as well be made twice
 _AGAIN = 4
 """How often it breeds before it changes what it has bred: operators know better where to look, but take longer."""
 _RANDOM = UniformInitialization()

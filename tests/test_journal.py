@@ -3,12 +3,13 @@
 import math
 from random import Random
 
+import msgspec
 import pytest
 
 from propulate_like import Choice, Float, Id, Individual, Space, Status
 from propulate_like.events import Closed, Evaluated, Session, Started
 from propulate_like.journal import Follower, Journal, journal_path, read
-from propulate_like.recovery import Recovery
+from propulate_like.recovery import Recovery, Remains
 
 SPACE = Space({"x": Float(0, 1), "c": Choice("a", "b")})
 
@@ -125,6 +126,18 @@ def test_what_had_started_and_not_ended_is_known_whichever_rank_took_it_up(tmp_p
     assert sorted(i.id.serial for i in recovery.unfinished()) == [1, 2]
     assert {i.genome for i in recovery.unfinished()} == {other.genome, third.genome}
     assert recovery.serials == {1: 3}
+
+
+def test_a_dead_rank_is_blamed_for_what_it_had_begun_not_for_what_it_was_to_begin(tmp_path):
+    begun, adopted = individual(0, status=Status.BRED), individual(1, rank=1, status=Status.BRED)
+    journal = Journal(journal_path(tmp_path, 0))
+    journal.write(Session(rank=0, ranks=2, began=1000.0))
+    journal.start(begun)
+    journal.write(msgspec.structs.replace(Started.of(adopted, deaths=1), began=0.0))
+    journal.close()
+    remains = Remains.read(journal_path(tmp_path, 0))
+    assert remains.death(0).id == begun.id
+    assert remains.unfinished.keys() == {begun.id, adopted.id}
 
 
 def test_time_spent_is_counted_over_sessions_without_the_pauses_between(tmp_path):

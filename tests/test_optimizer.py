@@ -215,3 +215,17 @@ def test_truth_values_and_words_are_no_losses(loss):
     told = optimizer.tell(optimizer.ask(), loss)
     assert told.failed
     assert "is no number" in told.cause
+
+
+@pytest.mark.parametrize(("seconds", "fewest", "most"), [(1.0, 70, 100), (1e-6, 0, 55)])
+def test_no_point_is_bred_again_where_evaluations_take_their_time(seconds, fewest, most):
+    space = {"kind": Choice("svm", "forest"), "x": Float(0, 1)}
+    space |= {name: Float(0, 1, when={"kind": "svm"}) for name in ("c", "d")}  # a change of these changes nothing
+    optimizer = Optimizer(space, seed=0, propagator=Chain(SelectBest(5), SelectRandom(1), PointMutation(1)))
+    points = set()
+    for _ in range(100):
+        individual = optimizer.ask()
+        params = individual.params
+        points.add(tuple(params.items()))
+        optimizer.tell(individual, params["x"] + (params["kind"] == "svm"), seconds)
+    assert fewest <= len(points) <= most

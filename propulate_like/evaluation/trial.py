@@ -132,7 +132,7 @@ class Trial:
         key: _Key = (name, kind, arguments, tuple(map(type, arguments)))
         try:
             parameter = _parameter(key)
-        except (ValueError, TypeError) as error:
+        except ValueError as error:
             message = f"{name}: {error}"
             raise ValueError(message) from None
         if name in self._asked:
@@ -161,8 +161,16 @@ def is_pruned(error: BaseException) -> bool:
     return any(kind.__name__ == "TrialPruned" and kind.__module__.startswith("optuna") for kind in type(error).__mro__)
 
 
-@lru_cache(maxsize=4096)
 def _parameter(key: _Key) -> Parameter:
+    """Give the parameter, the same one each time; ValueError where it cannot be."""
+    try:
+        return _made(key)
+    except TypeError:  # options that cannot be hashed, so that this refuses them
+        return Choice(*key[2])
+
+
+@lru_cache(maxsize=4096)
+def _made(key: _Key) -> Parameter:
     _, kind, arguments, _ = key
     if kind is Choice:
         return Choice(*arguments)
