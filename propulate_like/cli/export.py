@@ -71,7 +71,7 @@ def _to_parquet(rows: list[dict[str, Any]], target: str) -> None:
     def column(values: list[Any]) -> Any:
         try:
             return pa.array(values)
-        except (pa.ArrowInvalid, pa.ArrowTypeError):  # of several types, which a column cannot have
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):  # of several types, which a column cannot have
             return pa.array([None if value is None else str(value) for value in values])
 
     parquet.write_table(

@@ -16,6 +16,7 @@ optuna = pytest.importorskip("optuna")
 from exporting import STORAGES, export, search, storage, study_of  # noqa: E402
 from optuna.trial import TrialState  # noqa: E402
 
+from propulate_like.integrations.optuna.storing import Study  # noqa: E402
 from propulate_like.integrations.optuna.trials import Trials  # noqa: E402
 
 
@@ -50,6 +51,17 @@ def test_trials_are_those_that_optuna_would_have_stored(target):
     assert stored == reference.trials
     assert list(map(written, stored)) == list(map(written, reference.trials))
     assert {trial.state for trial in stored} == {TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL}
+
+
+def test_storages_that_are_not_known_are_left_to_optuna():
+    search("mixed", 20)
+    trials = list(map(Trials(Run("mixed")).trial, Run("mixed").individuals()))
+    kept = optuna.storages.InMemoryStorage()
+    study = Study(kept, kept.create_new_study([optuna.study.StudyDirection.MAXIMIZE], "mixed"))
+    study.add(trials)
+    found = optuna.load_study(study_name="mixed", storage=kept).trials
+    assert [trial.user_attrs for trial in found] == [trial.user_attrs for trial in trials]
+    assert None not in set(study.sources())
 
 
 def test_what_a_study_tells_is_what_the_run_does(command):

@@ -45,8 +45,8 @@ def shown(target: str) -> str:
 
     try:
         return make_url(target).render_as_string()
-    except ArgumentError:
-        return target
+    except (ArgumentError, ValueError):
+        return f"{target.partition('://')[0]}://..."
 
 
 def open_study(target: str, name: str, directions: Sequence[str]) -> Study:
@@ -91,7 +91,7 @@ def _study_id(storage: BaseStorage, name: str, directions: Sequence[str]) -> int
 
 
 class Study:
-    """A study in one of Optuna's storages, written by that itself, which takes milliseconds for each trial."""
+    """A study in any of Optuna's storages, which writes each trial itself: that takes milliseconds."""
 
     def __init__(self, storage: BaseStorage, study_id: int) -> None:
         import optuna
