@@ -61,6 +61,7 @@ from propulate_like.pruning import (
 from propulate_like.result import Result, SearchFailed
 from propulate_like.search import maximize, minimize
 from propulate_like.space import Choice, Float, Int, Ordinal, Space
+from propulate_like.warm_start import WarmStart
 
 __version__ = "0.1.0"
 
@@ -131,6 +132,7 @@ __all__ = [
     "UniformCrossover",
     "UniformInitialization",
     "Variation",
+    "WarmStart",
     "Warmup",
     "maximize",
     "minimize",

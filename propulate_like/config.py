@@ -25,6 +25,7 @@ from propulate_like.parameters import KINDS
 from propulate_like.propagators import REGISTRY, Propagator, reading
 from propulate_like.pruning import PRUNERS, AnyPruner
 from propulate_like.space import Space
+from propulate_like.warm_start import WarmStart, stored
 
 _Part = TypeVar("_Part")
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -55,7 +56,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `objective` is file.py:function, relative to the YAML file, or module:function, or a command. `space` is left out
     where the function is decorated with `objective`, or asks for its parameters by a `trial`. `directions` says of each
-    of several losses whether to minimize or maximize it. `run` is the run's folder, relative to the working directory.
+    of several losses whether to minimize or maximize it. `run` is the run's folder, relative to the working directory,
+    as is what `warm_start` names.
     """
 
     objective: str | Command
@@ -70,6 +72,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     directions: list[str] | None = None
     seed: Annotated[int, msgspec.Meta(ge=0)] | None = None
     run: str | None = None
+    warm_start: str | list[Any] | dict[str, Any] | None = None
 
 
 class Config:
@@ -104,6 +107,7 @@ class Config:
         self.propagator = self._propagator(settings.propagator)
         self.pruner = self._part("pruner", AnyPruner.of, settings.pruner)
         self.fidelity = self._part("fidelity", Fidelity.of, settings.fidelity)
+        self.warm_start = self._part("warm_start", WarmStart, settings.warm_start) or WarmStart()
         if self.fidelity is not None and self.space is not None and self.fidelity.name in self.space:
             raise self.error("fidelity", f"{self.fidelity.name!r} is the name of a parameter")
         self._part("evaluation", partial(settings.evaluation.check, pruned=self.pruner is not None), objective)
@@ -208,6 +212,9 @@ def schema() -> dict[str, Any]:
         "anyOf": [{"type": "null"}, {"type": "integer", "minimum": 1}, {"type": "array"}, islands["anyOf"][0]],
         "default": None,
     }
+    source = [{"type": "string"}, declarations.schema(stored, {})["anyOf"][0]]
+    sources = {"type": "array", "items": {"anyOf": [*source, {"type": "object"}]}}
+    properties["warm_start"] = {"anyOf": [{"type": "null"}, *source, sources], "default": None}
     properties["propagator"] = {"anyOf": [{"const": "auto"}, step], "default": "auto"}
     properties["space"] = {"type": "object", "minProperties": 1, "additionalProperties": {"$ref": "#/$defs/parameter"}}
     return {"$schema": _DIALECT, "title": "propulate-like configuration", **whole}

@@ -18,6 +18,7 @@ from propulate_like.islands.migration import Islands
 from propulate_like.propagators import Propagator
 from propulate_like.pruning import Pruner
 from propulate_like.space import Space
+from propulate_like.warm_start import WarmStart
 
 
 def describe(
@@ -32,6 +33,7 @@ def describe(
     fidelity: Fidelity | None,
     settings: EvaluationSettings,
     seed: int | None,
+    warm_start: WarmStart,
 ) -> dict[str, Any]:
     """Give it as YAML can hold it; what is None is left to its default."""
     return {
@@ -46,4 +48,5 @@ def describe(
         "fidelity": None if fidelity is None else fidelity.declaration(),
         "evaluation": msgspec.to_builtins(settings) or None,
         "seed": seed,
+        "warm_start": warm_start.declaration(),
     }

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 _KEPT = ("budget", "seed")
 """What stays as it was where nothing is said of it."""
-_EXTENDS = ("budget", "objective", "evaluation", "pruner", "islands")
-"""What may change: how long a search goes on, on what, and how it carries its evaluations out.
+_EXTENDS = ("budget", "objective", "evaluation", "pruner", "islands", "warm_start")
+"""What may change: how long a search goes on, on what, how it carries its evaluations out, and what it knew before.
 
 All else would mix two searches: genomes are points of the `space`, in the order of its parameters; losses are stored
 with the sign of `maximize`; rungs are numbers of the `fidelity`; the `propagator` reads traits that others did not

@@ -87,8 +87,8 @@ class _Translation:
         self._same_space = self._before == self._space and self._before.names == self._space.names
         signs = signs_of(config.get("directions"), maximize=bool(config.get("maximize", False)))
         self._signs = [was * now for was, now in zip(before.signs, signs)]
-        self._rungs = _rungs(before.config.get("fidelity"), config.get("fidelity"))
-        if _metric(before.config) != _metric(config) or len(before.signs) != len(signs):
+        self._rungs = matching_rungs(before.config.get("fidelity"), config.get("fidelity"))
+        if metric_of(before.config) != metric_of(config) or len(before.signs) != len(signs):
             self._rungs = {}  # no loss means what it did
 
     def __call__(self, event: Event) -> Event | None:
@@ -122,19 +122,24 @@ class _Translation:
             return genome
         try:
             before = Space.read(event.space) if event.space else self._before
-            if len(genome) != len(before):
-                return None
-            encoded = self._space.encode(before.decode(genome))
+            return translated(genome, before, self._space) if len(genome) == len(before) else None
         except (ValueError, RecursionError):
             return None
-        genes = dict(zip(before, genome))
-        return tuple(
-            genes[name] if before.get(name) == parameter else gene
-            for (name, parameter), gene in zip(self._space.items(), encoded)
-        )
 
 
-def _rungs(before: Any, now: Any) -> dict[int, int]:
+def translated(genome: Genome, before: Space, now: Space) -> Genome:
+    """Give the genome of the same params in another space; the genes of parameters that are the same stay.
+
+    ValueError where these are none of its params.
+    """
+    encoded = now.encode(before.decode(genome))
+    genes = dict(zip(before, genome))
+    return tuple(
+        genes[name] if before.get(name) == parameter else gene for (name, parameter), gene in zip(now.items(), encoded)
+    )
+
+
+def matching_rungs(before: Any, now: Any) -> dict[int, int]:
     """Give the rung of now that is as thorough as each of those before, where one is."""
     if before is None and now is None:
         return {0: 0}
@@ -146,6 +151,7 @@ def _rungs(before: Any, now: Any) -> dict[int, int]:
     return {rung: new.rungs.index(value) for rung, value in enumerate(old.rungs) if value in new.rungs}
 
 
-def _metric(config: Mapping[str, Any]) -> Any:
+def metric_of(config: Mapping[str, Any]) -> Any:
+    """Give the metric that stands for the loss under a run's config, None where none does."""
     evaluation = config.get("evaluation")
     return evaluation.get("metric") if isinstance(evaluation, dict) else None

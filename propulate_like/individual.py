@@ -14,6 +14,8 @@ from propulate_like.space import Genome, Space
 
 _DEEPEST = 8  # levels of lists and mappings in a metric; what lies deeper is written as text
 Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
+ELSEWHERE = (1 << 32) - 1
+"""The rank of those that a search was told of at its beginning, and that no rank of it has bred."""
 
 
 class Id(msgspec.Struct, frozen=True, order=True, array_like=True, gc=False):

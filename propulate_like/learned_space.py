@@ -46,7 +46,7 @@ class LearnedSpace:
         Where its space has conditions, it counts as having asked for what is active in it.
         """
         if individual.space.conditions:
-            individual = _active(individual)
+            individual = as_asked(individual)
         space, genome, whole = individual.space, individual.genome, individual.status is OK
         asked = self._asked.get(space.names)
         new = False
@@ -163,8 +163,8 @@ class _Asked(NamedTuple):
     seen: set[tuple[str, Scalar, bool]]
 
 
-def _active(individual: Individual) -> Individual:
-    """Give the individual without parameters that are not active in it, and without conditions."""
+def as_asked(individual: Individual) -> Individual:
+    """Give the individual without parameters that are not active in it, and without conditions, as if asked for."""
     active = individual.params
     genes = [gene for name, gene in zip(individual.space, individual.genome) if name in active]
     parameters = {name: _bare(parameter) for name, parameter in individual.space.items() if name in active}

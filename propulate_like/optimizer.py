@@ -167,7 +167,7 @@ class Optimizer:
             fresh = cells.fresh(genome)
             if cells.finite or not fresh:
                 return fresh
-        if self._last is None or self._last.seconds < _DEAR:
+        if not self._met if self._last is None else self._last.seconds < _DEAR:
             return True
         point = self.space.canonical(genome)
         if point in self._met:
@@ -254,6 +254,20 @@ class Optimizer:
                     self._cells.meet(learned.adapt(one).genome)
         self._asked_for.append(individual)
         return learned.adapt(individual)
+
+    def know(self, individual: Individual) -> None:
+        """Learn of one that was evaluated before this search and is none of its own: never its best, nor promoted.
+
+        `WarmStart` reads such ones.
+        """
+        known = individual if self._learned is None else self._learn(individual, self._learned)
+        if self._cells is not None:
+            self._cells.meet(known.genome)
+        self._remember(self.space.canonical(known.genome))
+        if known.has_loss:
+            self.population.add(known)
+        else:
+            self.population.fail(known)
 
 
 _REMEMBERED = 10_000  # individuals, so as to tell what was met before

@@ -51,6 +51,8 @@ class Beginning(msgspec.Struct, frozen=True):
     promoted: list[Id] = []
     met: bytes = b""
     """What was evaluated of a space without continuous parameters, as `Cells.codes` has it."""
+    known: list[Evaluated] = []
+    """What others had evaluated before (see `WarmStart`), none of which counts."""
 
     @property
     def evaluations(self) -> int:

@@ -181,6 +181,8 @@ def simulate(
     assumptions = forecasts.Assumptions(seconds, losses, failures, forecasts.network(latency, bandwidth))
     if read.pruner is not None:
         print("the pruner is left out: every evaluation takes its whole time", file=sys.stderr, flush=True)
+    if read.settings.warm_start is not None:
+        print("the warm start is left out: the search begins knowing nothing", file=sys.stderr, flush=True)
     if plot is not None:
         plot.touch()  # rather than find out after a long simulation that it cannot be written
     found = []

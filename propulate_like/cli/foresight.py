@@ -46,6 +46,7 @@ def _continuing(config: Config, folder: Path) -> str:
         fidelity=config.fidelity,
         settings=settings.evaluation,
         seed=settings.seed,
+        warm_start=config.warm_start,
     )
     merged, changes = Run.merged(folder, described)
     budget = merged["budget"]

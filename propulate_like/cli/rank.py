@@ -81,6 +81,7 @@ def _run(order: Order) -> _Outcome:
             seed=settings.seed,
             run=config.run,
             fork=order.fork,
+            warm_start=settings.warm_start,
             progress=first,
         )
     except SearchFailed as failure:

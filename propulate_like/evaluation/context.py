@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from propulate_like.directions import Signs
-from propulate_like.individual import OK, STOPPED, Id, Individual, Outcome
+from propulate_like.individual import ELSEWHERE, OK, STOPPED, Id, Individual, Outcome
 from propulate_like.space import Genome
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class Tasks(msgspec.Struct, frozen=True):
         return Task(
             individual.id,
             individual.genome,
-            individual.parents,
+            tuple(parent for parent in individual.parents if parent.rank != ELSEWHERE),  # which left no files here
             individual.rung,
             individual.continues,
             self.seed,

@@ -95,7 +95,9 @@ class Archipelago:
         return populations
 
     def settle(self, optimizer: Optimizer, beginning: Beginning) -> None:
-        """Let a rank begin with what lives on its island, and take its share of that in its charge."""
+        """Let a rank begin with all that was known before, and what lives on its island; it takes charge of a share."""
+        for evaluated in beginning.known:
+            optimizer.know(evaluated.individual(self._space))
         living: list[Evaluated] = []
         if beginning.populations:
             living = beginning.populations[optimizer.island]

@@ -23,6 +23,7 @@ from propulate_like.space import Space
 _LOOKS = 16  # asks between two looks at what evaluations cost
 _TIMED = 9  # evaluations, its rank's own where there are any
 _PATIENT = 50.0  # evaluations take so many times as long as an ask may
+_UNKNOWN = 60.0  # seconds: an evaluation is dear until it is known how long one takes
 _CREDITED = 20  # of the best individuals known
 _ARRAYS = 1e-4  # seconds an ask, where NumPy is used at all
 
@@ -84,7 +85,7 @@ class Auto(Propagator):
         if breeding.last is not None and breeding.last.has_loss:
             self._times.append(breeding.last.seconds)
         if self._asks % _LOOKS == 0:
-            times = self._times or [one.seconds for one in individuals[:_TIMED]]
+            times = self._times or [one.seconds for one in individuals[:_TIMED] if one.seconds] or [_UNKNOWN]
             self._choose(median(times), breeding.space)
         self._asks += 1
         if len(self._experts) == 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from propulate_like import declarations
-from propulate_like.individual import Individual
+from propulate_like.individual import ELSEWHERE, Individual
 from propulate_like.propagators.chain import Chain, Choose, Warmup
 from propulate_like.propagators.cma_es import CMAES
 from propulate_like.propagators.coordinate_search import CoordinateSearch
@@ -35,12 +35,13 @@ class Evolution(Propagator):
     """Coordinate search by each rank alone for half of its evaluations, and then breeding from the best of all.
 
     So ranks find different funnels of the loss, and the better ones are known as such before it comes to that. Few
-    ranks are alone for less, and a single one never is: they make up for it while all that they breed from lie at one
-    point, by coordinate search from there and from elsewhere. `evaluations` are those of all ranks: where they are
-    unknown, or too few, all begin together. They breed by pairs, by means of many, and by differential evolution; with
-    `normal`, every fourth rank follows CMA-ES instead, which takes several times as long, and needs NumPy. One of
-    several islands, with that `share` of the ranks, breeds from half its share of individuals. Where the space is
-    finite, and no point evaluated twice, a genetic chain begins at once and breeds from a few of the best.
+    ranks are alone for less, and a single one never is, nor those that were told of good points elsewhere (see
+    `WarmStart`): they make up for it while all that they breed from lie at one point, by coordinate search from there
+    and from elsewhere. `evaluations` are those of all ranks: where they are unknown, or too few, all begin together.
+    They breed by pairs, by means of many, and by differential evolution; with `normal`, every fourth rank follows
+    CMA-ES instead, which takes several times as long, and needs NumPy. One of several islands, with that `share` of the
+    ranks, breeds from half its share of individuals. Where the space is finite, and no point evaluated twice, a genetic
+    chain begins at once and breeds from a few of the best.
     """
 
     takes = (0, None)
@@ -54,6 +55,7 @@ class Evolution(Propagator):
         self._alone = CoordinateSearch()
         self._elsewhere = CoordinateSearch(smallest=_COARSE, best=True)
         self._asks, self._converged = 0, False
+        self._informed: bool | None = None
         self._together = _together(among)
         self._among_few = genetic_chain(_FEW)
         self._normal: CMAES | None = None
@@ -67,7 +69,9 @@ class Evolution(Propagator):
         workers, rank = breeding.workers, breeding.id.rank
         first = _ALONE * (1.0 - 1.0 / workers)
         own = first * self.evaluations / workers if self.evaluations else 0.0
-        if own < _ROUNDS * len(breeding.space):
+        if self._informed is None:
+            self._informed = any(one.id.rank == ELSEWHERE for one in individuals[: self._among])
+        if self._informed or own < _ROUNDS * len(breeding.space):
             first = own = 0.0
         if breeding.id.serial < own:
             return self._alone(individuals, breeding)

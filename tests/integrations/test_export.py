@@ -16,8 +16,8 @@ optuna = pytest.importorskip("optuna")
 from exporting import STORAGES, export, search, storage, study_of  # noqa: E402
 from optuna.trial import TrialState  # noqa: E402
 
+from propulate_like.integrations.optuna.finished import Trials  # noqa: E402
 from propulate_like.integrations.optuna.storing import Study  # noqa: E402
-from propulate_like.integrations.optuna.trials import Trials  # noqa: E402
 
 
 @pytest.fixture(autouse=True)

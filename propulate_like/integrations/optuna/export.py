@@ -11,8 +11,8 @@ from contextlib import contextmanager
 import propulate_like
 from propulate_like.events import Evaluated, Session
 from propulate_like.individual import Individual
+from propulate_like.integrations.optuna.finished import PREFIX, Trials
 from propulate_like.integrations.optuna.storing import Source, open_study, shown, source
-from propulate_like.integrations.optuna.trials import PREFIX, Trials
 from propulate_like.journal import Follower
 from propulate_like.ownership import refusal
 from propulate_like.run import Run

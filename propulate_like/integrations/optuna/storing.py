@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from propulate_like.integrations.optuna.trials import PREFIX
+from propulate_like.integrations.optuna.finished import PREFIX
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

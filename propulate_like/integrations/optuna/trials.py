@@ -1,96 +1,96 @@
-"""Evaluated individuals as finished trials of a study."""
+"""Reading what Optuna's studies know."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from propulate_like.directions import directions_of, values_of
-from propulate_like.individual import Individual, Status
-from propulate_like.integrations.optuna.distributions import distribution_of
-from propulate_like.parameters import Float, Int, Parameter
-from propulate_like.run import Run
-from propulate_like.space import Space
+from propulate_like.directions import Signs, signs_of
+from propulate_like.individual import OK, STOPPED, Outcome, Status
+from propulate_like.tables import Row, check_directions, judged, time_of
 
 if TYPE_CHECKING:
-    from optuna.distributions import BaseDistribution
+    from optuna import Study
+    from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
-PREFIX = "propulate_like:"
-"""Begins the names of attributes that say how an individual came about; metrics have their own names."""
+_STATES = {"COMPLETE": OK, "PRUNED": STOPPED, "FAIL": Status.ERROR}
+_SQLITE = re.compile(r"sqlite(\+\w+)?:///")
 
 
-class Trials:
-    """Writes the individuals of a run as trials.
+def load_study(storage: str, name: str | None) -> Study:
+    """Open a study: in a database, or in the file of a journal; the only one there where it has no `name`.
 
-    A trial is COMPLETE where its individual was evaluated to the end, PRUNED where it was stopped or is on a rung below
-    the highest, and FAIL where it failed. Values have the sign with which the loss function returned them.
+    Nothing is created. ValueError where there is no such study, or it cannot be read.
     """
-
-    def __init__(self, run: Run) -> None:
-        self.directions = directions_of(run.signs)
-        self._signs = run.signs
-        self._rungs = run.shape.rungs
-        self._space: Space | None = None
-        self._distributions: Mapping[str, BaseDistribution] = {}
-
-    def trial(self, individual: Individual) -> FrozenTrial:
-        """Give the trial; its number is for the study to say."""
-        from optuna.trial import FrozenTrial, TrialState
-
-        if individual.failed:
-            state = TrialState.FAIL
-        elif individual.status is Status.STOPPED or individual.rung < self._rungs - 1:
-            state = TrialState.PRUNED
-        else:
-            state = TrialState.COMPLETE
-        values = values_of(individual.losses or (individual.loss,), self._signs)
-        params = individual.params
-        distributions = self._distributions_of(individual.space)
-        return FrozenTrial(
-            number=-1,
-            trial_id=-1,
-            state=state,
-            value=None,
-            values=list(values) if individual.has_loss else None,
-            datetime_start=datetime.fromtimestamp(max(individual.ended - individual.seconds, 0.0)),  # noqa: DTZ006
-            datetime_complete=datetime.fromtimestamp(individual.ended),  # noqa: DTZ006 (Optuna's are local too)
-            params=params,
-            distributions={name: distributions[name] for name in params},
-            user_attrs=self._attributes(individual),
-            system_attrs={},
-            intermediate_values={step: self._signs[0] * loss for step, loss in individual.curve},
-        )
-
-    def _distributions_of(self, space: Space) -> Mapping[str, BaseDistribution]:
-        if space is not self._space:
-            self._space = space
-            self._distributions = {name: _distribution(parameter) for name, parameter in space.items()}
-        return self._distributions
-
-    def _attributes(self, individual: Individual) -> dict[str, Any]:
-        lineage: dict[str, Any] = {
-            "id": str(individual.id),
-            "island": individual.id.island,
-            "rank": individual.id.rank,
-            "origin": individual.origin,
-        }
-        if individual.parents:
-            lineage["parents"] = " ".join(map(str, individual.parents))
-        if self._rungs > 1:
-            lineage["rung"] = individual.rung
-        if individual.attempts > 1:
-            lineage["attempts"] = individual.attempts
-        if individual.failed:
-            lineage |= {"status": str(individual.status), "cause": individual.cause}
-        return {**individual.metrics, **{PREFIX + name: value for name, value in lineage.items()}}
+    try:
+        import optuna
+        from optuna.storages import JournalStorage
+        from optuna.storages.journal import JournalFileBackend
+    except ImportError:
+        message = "reading a study needs Optuna: pip install optuna"
+        raise ValueError(message) from None
+    path = Path(_SQLITE.sub("", storage).partition("?")[0])
+    if ("://" not in storage or _SQLITE.match(storage)) and not path.is_file():
+        message = f"there is no file {path}"
+        raise ValueError(message)
+    names = []
+    try:
+        opened: str | BaseStorage = storage
+        if "://" not in storage:
+            opened = JournalStorage(JournalFileBackend(storage))
+        names = optuna.get_all_study_names(opened)
+        if name in names or (name is None and len(names) == 1):
+            return optuna.load_study(study_name=name or names[0], storage=opened)
+    except Exception as error:  # noqa: BLE001 (of the database, its driver or SQLAlchemy)
+        raise ValueError(_unreadable(error).replace(storage, "its URL")) from None  # which may have a password
+    has = f"there are {', '.join(names)}" if names else "there is none"
+    message = f"there is no study {name!r}: {has}" if name is not None else f"it must name one study: {has}"
+    raise ValueError(message)
 
 
-def _distribution(parameter: Parameter) -> BaseDistribution:
-    """Give the distribution of a parameter; a logarithmic one has no steps in Optuna, and goes without."""
-    if isinstance(parameter, Float) and parameter.log:
-        return distribution_of(Float(parameter.low, parameter.high, log=True))
-    if isinstance(parameter, Int) and parameter.log:
-        return distribution_of(Int(int(parameter.low), int(parameter.high), log=True))
-    return distribution_of(parameter)
+def study_rows(study: Study, signs: Signs) -> Iterator[Row]:
+    """Give what a study has evaluated, for a search with values of these signs; ValueError where it has others."""
+    check_directions("it is", signs_of([direction.name.lower() for direction in study.directions]), signs)
+    try:
+        trials = study.get_trials(deepcopy=False)
+    except Exception as error:  # noqa: BLE001 (as above)
+        raise ValueError(_unreadable(error)) from None
+    return trial_rows(trials, signs)
+
+
+def trial_rows(trials: Iterable[FrozenTrial], signs: Signs) -> Iterator[Row]:
+    """Give those of the trials that were evaluated.
+
+    One that was pruned has its last intermediate value; one that violates a constraint is a failure.
+    """
+    for trial in trials:
+        status = _STATES.get(trial.state.name)
+        if status is not None:
+            yield Row(
+                trial.params,
+                _outcome(trial, status, signs),
+                time_of(trial.duration and trial.duration.total_seconds()),
+                time_of(trial.datetime_complete and trial.datetime_complete.timestamp()),
+                distributions=trial.distributions,
+            )
+
+
+def _outcome(trial: FrozenTrial, status: Status, signs: Signs) -> Outcome:
+    values = trial.values or ()
+    if status is STOPPED:
+        curve = trial.intermediate_values
+        values = [curve[max(curve)]] if curve else ()
+    elif status is not OK:
+        return Outcome(status)
+    if any(not value <= 0.0 for value in getattr(trial, "constraints", {}).values()):  # known from Optuna 5 on
+        return Outcome(Status.INVALID, cause="it is infeasible")
+    if len(values) != len(signs):
+        return Outcome(Status.INVALID, cause="it has no loss, or others")
+    return judged([sign * value for sign, value in zip(signs, values)], status)
+
+
+def _unreadable(error: Exception) -> str:
+    return f"the storage cannot be read: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
