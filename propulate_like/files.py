@@ -54,6 +54,29 @@ def lines(path: Path) -> Iterator[bytes]:
             raise ValueError(message) from None
 
 
+class Tail:
+    """Reads on in a file that grows, each time from where it stopped: at the end of the last whole line."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._offset = path, 0
+
+    def lines(self) -> Iterator[bytes]:
+        """Give the lines as the function `lines` does; one without its end is given again, until it has that."""
+        with open_regular(self._path) as file:
+            if file.seek(0, os.SEEK_END) < self._offset:
+                self._offset = 0  # it was written anew
+            file.seek(self._offset)
+            while line := file.readline(LARGEST_LINE):
+                whole = line.endswith(b"\n")
+                if whole or len(line) < LARGEST_LINE:
+                    yield line
+                else:
+                    _skip_line(file)
+                if not whole and len(line) < LARGEST_LINE:
+                    return
+                self._offset = file.tell()
+
+
 def _skip_line(file: BinaryIO) -> None:
     """Read on to the next line. Holes of a sparse file are jumped over: there may be terabytes of them."""
     while (part := file.readline(_SKIPPED)) and not part.endswith(b"\n"):

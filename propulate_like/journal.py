@@ -11,7 +11,7 @@ import msgspec
 
 from propulate_like.appending import Log
 from propulate_like.events import Evaluated, Event, Moved, Session, Shape, Started, decode
-from propulate_like.files import LARGEST_LINE, lines
+from propulate_like.files import LARGEST_LINE, Tail, lines
 from propulate_like.individual import Individual
 
 FLUSH_SECONDS = 0.01
@@ -144,6 +144,21 @@ def read(folder: Path, shape: Shape | None = None) -> Iterator[tuple[int, Event]
     for rank, path in _files(folder):
         for event in decode(lines(path), shape, path):
             yield rank, event
+
+
+class Follower:
+    """Reads the journals of a run that goes on, each time what was written since."""
+
+    def __init__(self, folder: Path, shape: Shape | None = None) -> None:
+        self._folder, self._shape = folder, shape
+        self._tails: dict[Path, Tail] = {}
+
+    def read(self) -> Iterator[tuple[int, Event]]:
+        """Give what is new, as the function `read` does; a line that lacks its end comes again."""
+        for rank, path in _files(self._folder):
+            tail = self._tails.setdefault(path, Tail(path))
+            for event in decode(tail.lines(), self._shape, path):
+                yield rank, event
 
 
 def count_evaluated(folder: Path) -> int:

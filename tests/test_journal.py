@@ -8,7 +8,7 @@ import pytest
 
 from propulate_like import Choice, Float, Id, Individual, Space, Status
 from propulate_like.events import Closed, Evaluated, Session, Started
-from propulate_like.journal import Journal, journal_path, read
+from propulate_like.journal import Follower, Journal, journal_path, read
 from propulate_like.recovery import Recovery, Remains
 
 SPACE = Space({"x": Float(0, 1), "c": Choice("a", "b")})
@@ -55,6 +55,30 @@ def test_journal_cut_at_any_byte_gives_every_whole_line_and_no_other(tmp_path):
         torn_off = whole[:cut].rpartition(b"\n")[2]
         complete += torn_off.endswith(b"}") and whole[cut : cut + 1] == b"\n"
         assert [i.id.serial for i in Recovery(tmp_path, SPACE).individuals()] == list(range(complete)), cut
+
+
+def test_follower_gives_what_is_new_of_all_ranks_and_a_torn_line_once_it_is_whole(tmp_path):
+    def followed():
+        return [(rank, event.id.serial) for rank, event in follower.read() if isinstance(event, Evaluated)]
+
+    follower = Follower(tmp_path)
+    assert followed() == []
+    write(tmp_path, 0, individual(0), individual(1))
+    assert followed() == [(0, 0), (0, 1)]
+    assert followed() == []
+    write(tmp_path, 1, individual(2, rank=1))
+    with journal_path(tmp_path, 0).open("ab") as file:
+        write(tmp_path / "other", 0, individual(3))
+        line = journal_path(tmp_path / "other", 0).read_bytes().splitlines(keepends=True)[-1]
+        file.write(line[:40])
+        file.flush()
+        assert followed() == [(1, 2)]
+        file.write(line[40:])
+    assert followed() == [(0, 3)]
+    journal_path(tmp_path, 0).write_bytes(b"")  # removed, and written anew from what was in memory
+    assert followed() == []
+    write(tmp_path, 0, individual(0))
+    assert followed() == [(0, 0)]
 
 
 def test_run_goes_on_behind_a_torn_line(tmp_path):

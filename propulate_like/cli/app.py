@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from propulate_like.cli import export as exporting
 from propulate_like.cli import rank, show, slurm, starter
 from propulate_like.cli import simulate as forecasts
 from propulate_like.cli.foresight import foresee
@@ -135,6 +136,24 @@ def results(
     """Show the best individuals of a run, or the latest failures."""
     rows = (show.failed_rows if failed else show.best_rows)(Run(folder), top)
     typer.echo(_WRITERS[form](rows), nl=form is not Format.CSV)
+
+
+@app.command()
+def export(
+    folder: RunArgument,
+    target: Annotated[
+        str, typer.Argument(metavar="PATH", help="A file; for optuna, a journal file or a database's URL.")
+    ],
+    form: Annotated[exporting.Form, typer.Option("--to", help="What to write.")],
+    study: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The study's name; by default, the one of the run's folder.")
+    ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Go on adding to the study what is evaluated, until the search ends.")
+    ] = False,
+) -> None:
+    """Hand a run to other tools: every individual, as a study of Optuna's or as a table."""
+    typer.echo(exporting.export(Run(folder), form, target, study, live=live))
 
 
 @app.command()

@@ -171,32 +171,41 @@ def best_rows(run: Run, top: int) -> list[dict[str, Any]]:
         best = front(succeeded)[:top]
     else:
         best = heapq.nsmallest(top, succeeded, key=lambda individual: (individual.order, individual.id))
-    rows = []
-    for individual in best:
-        shown = _row(individual, run)
-        if individual.losses:
-            values = enumerate(values_of(individual.losses, run.signs))
-            told = {name: value for name, value in shown.items() if name.partition(".")[0] != "loss"}
-            shown = {"id": told.pop("id"), **{f"value.{number}": value for number, value in values}, **told}
-        elif run.maximize:
-            shown = {"id": shown.pop("id"), "value": -individual.loss, **shown}
-        rows.append({name: value for name, value in shown.items() if name != "cause"})
-    return rows
+    return [_without(_row(each, run), "cause") for each in best]
 
 
 def failed_rows(run: Run, top: int) -> list[dict[str, Any]]:
     """Give the latest failures of a run as rows, the last one first."""
     failed = (individual for individual in run.individuals() if individual.failed)
     latest = heapq.nlargest(top, failed, key=lambda individual: (individual.ended, individual.id))
-    return [{name: value for name, value in _row(each, run).items() if name != "loss"} for each in latest]
+    return [_without(_row(each, run), "loss", "value") for each in latest]
+
+
+def all_rows(run: Run) -> list[dict[str, Any]]:
+    """Give all individuals of a run as rows, failures included, in the order in which their evaluations ended."""
+    individuals = sorted(run.individuals(), key=lambda individual: (individual.ended, individual.id))
+    return [_row(individual, run) for individual in individuals]
 
 
 def _row(individual: Individual, run: Run) -> dict[str, Any]:
     shown = row(individual)
+    values: tuple[float | None, ...] = (None,) * len(run.signs)
+    if individual.has_loss:
+        values = values_of(individual.losses or (individual.loss,), run.signs)
+    if len(run.signs) > 1:
+        told = {f"value.{number}": value for number, value in enumerate(values)}
+        shown = {"id": shown["id"], **told, **_without(shown, "loss")}
+    elif run.maximize:
+        shown = {"id": shown["id"], "value": values[0], **shown}
     if not run.config.get("fidelity"):
         del shown["rung"]
     directory = run.folder / "trials" / str(individual.id)
     return {**shown, "directory": str(directory)} if os.path.lexists(directory) else shown
+
+
+def _without(shown: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Give a row without these columns, each of which may be of several: loss.0, loss.1."""
+    return {name: value for name, value in shown.items() if name.partition(".")[0] not in names}
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -208,7 +217,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     if not rows:
         return "there is none yet"
     hidden = {"ended", "origin", "parents", "directory"} | ({"status"} if "cause" not in rows[0] else set())
-    names = [name for name in _names(rows) if name not in hidden][:_COLUMNS]
+    names = [name for name in names_of(rows) if name not in hidden][:_COLUMNS]
     drawn = Table(box=None, pad_edge=False)
     for name in names:
         drawn.add_column(Text(last_line(name.removeprefix("params.").replace("metrics.", ""))))
@@ -228,14 +237,15 @@ def as_json(rows: list[dict[str, Any]]) -> str:
 def as_csv(rows: list[dict[str, Any]]) -> str:
     """Write rows as CSV with a header."""
     output = io.StringIO()
-    names = _names(rows)
+    names = names_of(rows)
     writer = csv.writer(output, lineterminator="\n")
     writer.writerow(map(_plain, names))
     writer.writerows([_plain(each.get(name)) for name in names] for each in rows)
     return output.getvalue()
 
 
-def _names(rows: list[dict[str, Any]]) -> list[str]:
+def names_of(rows: list[dict[str, Any]]) -> list[str]:
+    """Give the columns of a table, in the order in which rows first have them."""
     return list(dict.fromkeys(name for each in rows for name in each))
 
 

@@ -1,0 +1,96 @@
+"""Evaluated individuals as finished trials of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from propulate_like.directions import directions_of, values_of
+from propulate_like.individual import Individual, Status
+from propulate_like.integrations.optuna.distributions import distribution_of
+from propulate_like.parameters import Float, Int, Parameter
+from propulate_like.run import Run
+from propulate_like.space import Space
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial
+
+PREFIX = "propulate_like:"
+"""Begins the names of attributes that say how an individual came about; metrics have their own names."""
+
+
+class Trials:
+    """Writes the individuals of a run as trials.
+
+    A trial is COMPLETE where its individual was evaluated to the end, PRUNED where it was stopped or is on a rung below
+    the highest, and FAIL where it failed. Values have the sign with which the loss function returned them.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.directions = directions_of(run.signs)
+        self._signs = run.signs
+        self._rungs = run.shape.rungs
+        self._space: Space | None = None
+        self._distributions: Mapping[str, BaseDistribution] = {}
+
+    def trial(self, individual: Individual) -> FrozenTrial:
+        """Give the trial; its number is for the study to say."""
+        from optuna.trial import FrozenTrial, TrialState
+
+        if individual.failed:
+            state = TrialState.FAIL
+        elif individual.status is Status.STOPPED or individual.rung < self._rungs - 1:
+            state = TrialState.PRUNED
+        else:
+            state = TrialState.COMPLETE
+        values = values_of(individual.losses or (individual.loss,), self._signs)
+        params = individual.params
+        distributions = self._distributions_of(individual.space)
+        return FrozenTrial(
+            number=-1,
+            trial_id=-1,
+            state=state,
+            value=None,
+            values=list(values) if individual.has_loss else None,
+            datetime_start=datetime.fromtimestamp(max(individual.ended - individual.seconds, 0.0)),  # noqa: DTZ006
+            datetime_complete=datetime.fromtimestamp(individual.ended),  # noqa: DTZ006 (Optuna's are local too)
+            params=params,
+            distributions={name: distributions[name] for name in params},
+            user_attrs=self._attributes(individual),
+            system_attrs={},
+            intermediate_values={step: self._signs[0] * loss for step, loss in individual.curve},
+        )
+
+    def _distributions_of(self, space: Space) -> Mapping[str, BaseDistribution]:
+        if space is not self._space:
+            self._space = space
+            self._distributions = {name: _distribution(parameter) for name, parameter in space.items()}
+        return self._distributions
+
+    def _attributes(self, individual: Individual) -> dict[str, Any]:
+        lineage: dict[str, Any] = {
+            "id": str(individual.id),
+            "island": individual.id.island,
+            "rank": individual.id.rank,
+            "origin": individual.origin,
+        }
+        if individual.parents:
+            lineage["parents"] = " ".join(map(str, individual.parents))
+        if self._rungs > 1:
+            lineage["rung"] = individual.rung
+        if individual.attempts > 1:
+            lineage["attempts"] = individual.attempts
+        if individual.failed:
+            lineage |= {"status": str(individual.status), "cause": individual.cause}
+        return {**individual.metrics, **{PREFIX + name: value for name, value in lineage.items()}}
+
+
+def _distribution(parameter: Parameter) -> BaseDistribution:
+    """Give the distribution of a parameter; a logarithmic one has no steps in Optuna, and goes without."""
+    if isinstance(parameter, Float) and parameter.log:
+        return distribution_of(Float(parameter.low, parameter.high, log=True))
+    if isinstance(parameter, Int) and parameter.log:
+        return distribution_of(Int(int(parameter.low), int(parameter.high), log=True))
+    return distribution_of(parameter)
