@@ -58,8 +58,8 @@ ORDER = [
     "search",
     "integrations",
     "config",
-    "cli",
     "benchmarks",
+    "cli",
 ]
 
 

@@ -1,0 +1,30 @@
+"""Sentences that the page has in whatever it is written in."""
+
+from __future__ import annotations
+
+from propulate_like.benchmarks.comparison.page.report import Chapter, Report
+
+TITLE = "propulate-like beside Optuna"
+LEAD = (
+    "Who is better at what, as these measurements say. Each line below is computed from the results: one side is "
+    "called better where 95 % intervals say so, and where they do not, that is said too."
+)
+GROUPS = {
+    "theirs": ("Where Optuna is better", "Nowhere in what was measured here."),
+    "ours": ("Where propulate-like is better", "Nowhere in what was measured here."),
+    "neither": ("Where the intervals do not tell", "There is no such comparison."),
+}
+
+
+def extent(chapter: Chapter) -> str:
+    """Say how much of a comparison was measured."""
+    size = "the small version, which says little; " if chapter.quick else ""
+    text = f"{size}{chapter.measured} of {chapter.cells} measurements, {chapter.seconds / 60:.1f} minutes of them"
+    return (
+        f"{text}, the last on {chapter.ended.replace('T', ' at ').replace('+00:00', ' UTC')}" if chapter.ended else text
+    )
+
+
+def when(report: Report) -> str:
+    """Give the day on which the last measurement ended."""
+    return max((chapter.ended for chapter in report.chapters), default="")[:10] or "nothing measured"
