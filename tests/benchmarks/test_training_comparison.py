@@ -104,15 +104,14 @@ def test_who_is_better_is_said_of_each_target_and_searches_that_never_had_it_cou
     better = {verdict.text.split(": ")[0]: verdict.better for verdict in section.verdicts}
     assert better == {
         "2 workers, log loss after 10 s": "ours",
-        "2 workers, seconds to 0.5": "ours",
-        "2 workers, seconds to 0.3": "theirs",
-        "2 workers, seconds to 0.2": "neither",
+        "2 workers, seconds to 0.5; searches": "ours",
+        "2 workers, seconds to 0.3; searches": "theirs",
         "2 workers, start-up, s": "neither",
         "2 workers, idle, %": "neither",
         "2 workers, peak memory, MB": "neither",
     }
     reached = next(part for part in section.parts if part.caption == "What was reached, 2 workers")
-    assert reached.rows[0][2:5] == ["1.02", "5.02", "not reached (5 of 5 never)"]
+    assert reached.rows[0][2:5] == ["1.02; 5 of 5", "5.02; 5 of 5", "0 of 5"]
 
 
 def test_a_search_that_came_to_no_loss_is_as_good_as_guessing():

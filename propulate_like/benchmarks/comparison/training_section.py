@@ -15,6 +15,7 @@ from propulate_like.benchmarks.comparison.page.section import Chart, Section, Se
 
 _MOMENTS = 40
 _GUESSED = math.log(10)
+_NOTHING = 1e-3
 _CERTAIN = 0.05
 _COSTS = {"start_up": "start-up, s", "idle_percent": "idle, %", "peak_megabytes": "peak memory, MB"}
 _STRETCHED = """\
@@ -31,8 +32,8 @@ Our run folder is on the same disk as the journal file and SQLite.
 The losses to reach stand in the config, and were set by other searches: random search with 4 workers ends near the \
 first."""
 _TIMES = """\
-Of the time to a loss, the median over the seeds is told, as some searches may never come to it; who was earlier, the \
-rank-sum test says at 5 %. We are compared with the best of Optuna's at each."""
+Of the time to a loss, the median over the seeds is told, where half of them came to it, and how many did; who was \
+earlier, the rank-sum test says at 5 %. We are compared with the best of Optuna's at each."""
 _NOTES = """\
 Start-up is the time until a worker's first job begins, the mean over the workers. Idle is the part of the workers' \
 time after that in which no job ran: proposing, reading, writing, waiting for a lock.
@@ -47,13 +48,9 @@ class Search(msgspec.Struct, frozen=True):
     ours: bool
     seeds: list[dict[str, Any]]
 
-    def each(self, key: str) -> list[float]:
-        """Give a number for each seed."""
-        return [seed[key] for seed in self.seeds]
-
-    def mean(self, key: str) -> Estimate:
-        """Give the mean of these numbers."""
-        return mean(self.each(key))
+    def cost(self, key: str) -> Estimate:
+        """Give the geometric mean of what each seed spent of something."""
+        return geometric_mean([max(seed[key], _NOTHING) for seed in self.seeds])
 
     def end(self, settings: Any) -> Estimate:
         """Give the mean of the lowest losses at the end; where there was none, that of guessing."""
@@ -121,7 +118,7 @@ def _fair(settings: Any) -> list[str]:
 
 
 def _intervals(settings: Any) -> str:
-    return f"Means over {settings.seeds} seeds, geometric ones of losses; 95 % intervals are Student's t. {_TIMES}"
+    return f"Geometric means over {settings.seeds} seeds; 95 % intervals are Student's t of the logarithms. {_TIMES}"
 
 
 def _chart(settings: Any, workers: int, chosen: Sequence[Search]) -> Chart:
@@ -130,7 +127,8 @@ def _chart(settings: Any, workers: int, chosen: Sequence[Search]) -> Chart:
     for search in chosen:
         lowest = [(moment, search.lowest(moment)) for moment in moments]
         points = [geometric_mean(losses).at(moment) for moment, losses in lowest if math.inf not in losses]
-        series.append(Series(search.name, points, search.ours))
+        within = [msgspec.structs.replace(point, high=min(point.high, _GUESSED)) for point in points]
+        series.append(Series(search.name, within, search.ours))
     caption = f"Lowest log loss by wall clock, {_workers(workers)}: from when all seeds have one"
     return Chart(caption, "seconds", "log loss", series, log_y=True)
 
@@ -145,23 +143,21 @@ def _losses(settings: Any, workers: int, chosen: Sequence[Search]) -> Table:
     rows = []
     for search in chosen:
         times = [_median(search.reached(target)) for target in settings.targets]
-        jobs = mean(search.each("jobs")).written()
+        jobs = mean([seed["jobs"] for seed in search.seeds]).written()
         rows.append([search.name, search.end(settings).written(), *times, jobs])
     return Table(f"What was reached, {_workers(workers)}", head, rows, [one.name for one in chosen if one.ours])
 
 
 def _costs(workers: int, chosen: Sequence[Search]) -> Table:
-    rows = [[search.name, *[search.mean(key).written() for key in _COSTS]] for search in chosen]
+    rows = [[search.name, *[search.cost(key).written() for key in _COSTS]] for search in chosen]
     caption = f"Where time and memory went, {_workers(workers)}"
     return Table(caption, ["", *_COSTS.values()], rows, [one.name for one in chosen if one.ours])
 
 
 def _median(times: Sequence[float]) -> str:
-    """Write the median, and of how many searches, if any, it is not known when they come to the loss."""
-    never = sum(math.isinf(time) for time in times)
-    median = statistics.median_high(times)
-    written = "not reached" if math.isinf(median) else rounded(median)
-    return f"{written} ({never} of {len(times)} never)" if never else written
+    """Write the median, where it is known, and how many searches came to the loss."""
+    came, median = sum(map(math.isfinite, times)), statistics.median_high(times)
+    return f"{came} of {len(times)}" if math.isinf(median) else f"{rounded(median)}; {came} of {len(times)}"
 
 
 def _verdicts(settings: Any, workers: int, chosen: Sequence[Search]) -> Iterator[Verdict]:
@@ -175,11 +171,13 @@ def _verdicts(settings: Any, workers: int, chosen: Sequence[Search]) -> Iterator
         for target in settings.targets:
             best = min(theirs, key=lambda one: (statistics.median_high(one.reached(target)), sum(one.reached(target))))
             times = mine.reached(target), best.reached(target)
-            text = f"seconds to {target:g}: {best.name} {_median(times[1])}, {mine.name} {_median(times[0])}"
+            if min(*times[0], *times[1]) == math.inf:
+                continue
+            text = f"seconds to {target:g}; searches: {best.name} {_median(times[1])}, {mine.name} {_median(times[0])}"
             yield Verdict(_earlier(*times), f"{_workers(workers)}, {text}")
         for key, label in _COSTS.items():
-            best = min(theirs, key=lambda one: one.mean(key).mean)
-            here, there = mine.mean(key), best.mean(key)
+            best = min(theirs, key=lambda one: one.cost(key).mean)
+            here, there = mine.cost(key), best.cost(key)
             text = f"{label}: {best.name} {there.written()}, {mine.name} {here.written()}"
             yield Verdict(better(here, there, larger=False), f"{_workers(workers)}, {text}")
 
