@@ -55,8 +55,8 @@ def section(settings: Any, results: Sequence[Result]) -> Section:
         ),
         fair=_FAIR.splitlines(),
         intervals=(
-            f"Geometric means of {settings.repetitions} repetitions, each with other seeds; 95 % intervals are Student's "
-            "t of the logarithms."
+            f"Geometric means of {settings.repetitions} repetitions, each with other seeds; 95 % intervals are "
+            "Student's t of the logarithms."
         ),
         parts=parts,
         verdicts=_verdicts(by),

@@ -122,6 +122,8 @@ def _dots(chart: Chart, drawn: Sequence[Series], colors: Colors) -> str:
     values = [value for series in drawn for point in series.points for value in (point.low, point.high)]
     x, ticks = _scale(min(values), max(values), _NAMES, _WIDTH - 30, log=chart.log_y)
     parts = [_open(height, chart), *_horizontal(x, ticks, height - _BOTTOM, _NAMES, _WIDTH - 30, grid=True)]
+    if min(values) < 0.0 < max(values) and not chart.log_y:
+        parts.append(f'<line class="axis" x1="{x(0):.1f}" x2="{x(0):.1f}" y1="{_TOP}" y2="{height - _BOTTOM}"/>')
     middle = (_NAMES + _WIDTH - 30) / 2
     parts.append(f'<text class="soft" x="{middle}" y="{height - 6}" text-anchor="middle">{escape(chart.y)}</text>')
     for row, series in enumerate(drawn):
