@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from propulate_like.benchmarks.comparison.intervals import Estimate
+from propulate_like.benchmarks.comparison.intervals import Estimate, better
 from propulate_like.benchmarks.comparison.measures import Result
 from propulate_like.benchmarks.comparison.page.section import Better, Chart, Section, Series, Table, Verdict
 from propulate_like.benchmarks.quality.cells import Cell
@@ -126,10 +126,12 @@ class _Told:
             seconds = self._standing.ask_seconds[self._names.index(name)]
             apart = "" if name == self._reference else _written(self._apart(name), sign="+")
             rows.append([named(name), _written(_estimate(self._row(name))), apart, f"{1000.0 * seconds:.3g}"])
-        found = len(self._standing.units)
-        caption = f"{self._grid.title}: {found} problems and instances, {len(self._grid.seeds)} seed(s) each"
-        better = f"better than {self._reference} by"
-        return Table(caption, ["", f"{self._word} (95 %)", better, "ms an ask"], rows, ours=[named(self._reference)])
+        seeds = len(self._grid.seeds)
+        caption = (
+            f"{self._grid.title}: {len(self._standing.units)} problems and instances, {seeds} seed{'s' * (seeds > 1)}"
+        )
+        lead = f"better than {self._reference} by"
+        return Table(caption, ["", f"{self._word} (95 %)", lead, "ms an ask"], rows, ours=[named(self._reference)])
 
     def curves(self) -> Chart:
         series = []
@@ -155,6 +157,7 @@ class _Told:
             if name in _OPTUNA and name != self._reference:
                 whole = self._apart(name)
                 verdicts.append(self._verdict(name, self._grid.title, whole))
+                verdicts.append(self._of_asks(name))
                 for group, units in self._groups().items():
                     part = self._apart(name, units)
                     if _judged(part) != _judged(whole):
@@ -162,9 +165,21 @@ class _Told:
         return verdicts
 
     def _verdict(self, name: str, where: str, apart: Estimate) -> Verdict:
-        return Verdict(
-            _judged(apart), f"{where}: {named(name)} less {self._reference}, {_written(apart, sign='+')} {self._word}"
+        judged = _judged(apart)
+        if judged == "neither":
+            text = f"{named(name)} less {self._reference}: {_written(apart, sign='+')} {self._word}"
+        else:
+            sign, side = (1.0, "ahead of") if judged == "theirs" else (-1.0, "behind")
+            lead = Estimate(sign * apart.mean, *sorted((sign * apart.low, sign * apart.high)))
+            text = f"{named(name)} is {side} {self._reference} by {_written(lead)} {self._word}"
+        return Verdict(judged, f"{where}: {text}")
+
+    def _of_asks(self, name: str) -> Verdict:
+        mine, its = (
+            _estimate(1000.0 * self._standing.asking[self._names.index(one)]) for one in (self._reference, name)
         )
+        times = f"{its.written()} ms, {self._reference} {mine.written()}"
+        return Verdict(better(mine, its, larger=False), f"{self._grid.title}: an ask takes {named(name)} {times}")
 
     def _groups(self) -> dict[str, list[int]]:
         numbers = _GROUPS.get(self._grid.suite, {})

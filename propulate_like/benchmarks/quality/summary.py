@@ -48,10 +48,11 @@ class Standing:
             )  # unit, contestant, moment
             self.worth = by_unit.transpose(1, 0, 2)
             self.scores, self.curves = self.worth.mean(axis=2), self.worth.mean(axis=1)
-        self.ask_seconds = [
-            float(np.mean([_asked(c, evaluations) for unit in by.values() for c in unit])) / evaluations
-            for by in courses.values()
-        ]
+        self.asking: Array = np.array(
+            [[np.mean([_asked(c, evaluations) for c in by[unit]]) for unit in problems] for by in courses.values()]
+        )  # contestant, unit
+        self.asking /= evaluations
+        self.ask_seconds = [float(seconds) for seconds in self.asking.mean(axis=1)]
 
     def rows(self, reference: str, peers: Sequence[str]) -> list[dict[str, Any]]:
         """Give a row for each contestant, the best first.
