@@ -24,6 +24,7 @@ _MODULE = f"{__package__}.cell"
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _LEAVE_SECONDS = 5.0
 _FAILED = "failed: "
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -97,7 +98,18 @@ class Running:
         self._ended = False
 
     def measure(self, tell: Callable[[str], None]) -> None:
-        """Measure the cells that are missing, until the comparison's minutes are over."""
+        """Measure the cells that are missing, until the comparison's minutes are over.
+
+        A signal to end is a KeyboardInterrupt meanwhile: what runs is ended first.
+        """
+        before = {number: signal.signal(number, signal.default_int_handler) for number in _SIGNALS}
+        try:
+            self._measure(tell)
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _measure(self, tell: Callable[[str], None]) -> None:
         missing = [cell for cell in self._comparison.cells if not self._store.has(cell)]
         jobs = len(os.sched_getaffinity(0)) if self._comparison.measure.PARALLEL else 1
         began = time.monotonic()

@@ -15,6 +15,7 @@ from propulate_like.benchmarks.comparison.page import html, markdown
 from propulate_like.benchmarks.comparison.page.report import Chapter, Report
 from propulate_like.benchmarks.comparison.surroundings import surroundings
 from propulate_like.benchmarks.quality import peer_propulate
+from propulate_like.starting import INTERRUPTED
 
 
 def bench(sources: Sequence[str], output: Path, *, quick: bool, measured: bool, propulate: str | None) -> str:
@@ -34,9 +35,10 @@ def bench(sources: Sequence[str], output: Path, *, quick: bool, measured: bool, 
             try:
                 Running(one, store).measure(lambda line: print(line, file=sys.stderr, flush=True))
             except KeyboardInterrupt:
-                sys.exit("interrupted: the same command goes on from here")
-        chapters.append(_chapter(one, store, _command(one.source, output, quick=quick, propulate=propulate)))
-    report = Report(chapters, found, _command("", output, quick=quick, propulate=propulate))
+                print("interrupted: the same command goes on from here", file=sys.stderr)
+                sys.exit(INTERRUPTED)
+        chapters.append(_chapter(one, store, _command(one.source, output=output, quick=quick, propulate=propulate)))
+    report = Report(chapters, found, _command(*sources, output=output, quick=quick, propulate=propulate))
     text = markdown.write(report)
     (output / "page.md").write_text(text, encoding="utf-8")
     (output / "page.html").write_text(html.write(report), encoding="utf-8")
@@ -54,7 +56,7 @@ def _chapter(one: Comparison, store: Store, command: str) -> Chapter:
     )  # fmt: skip
 
 
-def _command(source: str, output: Path, *, quick: bool, propulate: str | None) -> str:
-    words = ["propulate-like", "bench", *([source] if source else []), "--output", str(output)]
+def _command(*sources: str, output: Path, quick: bool, propulate: str | None) -> str:
+    words = ["propulate-like", "bench", *sources, "--output", str(output)]
     words += ["--quick"] if quick else []
     return shlex.join([*words, *(["--propulate", propulate] if propulate else [])])

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from typing import Literal
 
 import msgspec
 
-from propulate_like.benchmarks.comparison.page.section import Point
+from propulate_like.benchmarks.comparison.page.section import Better, Point
 
 
 class Estimate(msgspec.Struct, frozen=True):
@@ -42,7 +41,7 @@ def rounded(value: float, digits: int = 3) -> str:
     return f"{round(value, places):,.{max(places, 0)}f}"
 
 
-def better(ours: Estimate, theirs: Estimate, *, larger: bool = True) -> Literal["ours", "theirs", "neither"]:
+def better(ours: Estimate, theirs: Estimate, *, larger: bool = True) -> Better:
     """Say who is better, where the intervals lie apart."""
     above, below = theirs.less_than(ours), ours.less_than(theirs)
     if not above and not below:

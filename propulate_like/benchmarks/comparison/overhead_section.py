@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from propulate_like.benchmarks.comparison.intervals import Estimate, better, geometric_mean, mean
@@ -12,13 +12,14 @@ from propulate_like.benchmarks.comparison.page.section import Chart, Section, Se
 Who = tuple[str, str, int]
 """Contestant, storage and number of workers."""
 _OURS = ("auto", "chain")
+_OPTUNA = ("tpe", "random", "cmaes", "nsga2")
 _NAMES = {
     "tpe": "Optuna TPE", "random": "Optuna random", "cmaes": "Optuna CMA-ES", "nsga2": "Optuna NSGA-II",
     "propulate": "Propulate",
 }  # fmt: skip
 _PLACES = {
     "memory": "in memory", "folder": "run folder", "journal": "journal file", "sqlite": "SQLite",
-    "postgresql": "PostgreSQL", "grpc": "gRPC proxy, PostgreSQL",
+    "postgresql": "PostgreSQL", "grpc": "gRPC + PostgreSQL",
 }  # fmt: skip
 _FAIR = """\
 The loss is the sum of squares of the parameters: what is measured is the optimizer, its storage and its messages.
@@ -40,14 +41,13 @@ def section(settings: Any, results: Sequence[Result]) -> Section:
             by.setdefault((cell["contestant"], cell["storage"], cell["workers"]), []).append(result.measured)
     marks = sorted(settings.marks)
     most = max((who[2] for who in by), default=1)
-    one = {who: runs for who, runs in by.items() if who[2] == 1}
-    parts: list[Table | Chart] = [
-        _rates_chart(f"One process: evaluations a second of the first n trials, {settings.parameters} parameters", one),
-        *[_rates_chart(f"The same with {most} workers", {w: r for w, r in by.items() if w[2] == most})] * (most > 1),
-        _workers_chart(by, marks),
-        _memory_chart(by, most),
-        _table(by, marks),
-    ]
+    kinds: dict[str, Callable[[Who], bool]] = {
+        "One process, in memory": lambda who: who[2] == 1 and who[1] == "memory",
+        "One process, kept on disk": lambda who: who[2] == 1 and who[1] != "memory",
+        f"{most} workers": lambda who: who[2] == most > 1,
+    }
+    charts = [_rates_chart(kind, {who: by[who] for who in by if chosen(who)}) for kind, chosen in kinds.items()]
+    parts: list[Table | Chart] = [*charts, _workers_chart(by, marks), _memory_chart(by), _table(by, marks)]
     return Section(
         compared=(
             f"Evaluations a second where an evaluation costs nothing, for {marks[0]:,} to {marks[-1]:,} trials and up "
@@ -55,8 +55,8 @@ def section(settings: Any, results: Sequence[Result]) -> Section:
         ),
         fair=_FAIR.splitlines(),
         intervals=(
-            f"Geometric means of {settings.repetitions} repetitions, each with other seeds; 95 % intervals are Student's "
-            "t of the logarithms."
+            f"Geometric means of {settings.repetitions} repetitions, each with other seeds; 95 % intervals are "
+            "Student's t of the logarithms."
         ),
         parts=parts,
         verdicts=_verdicts(by),
@@ -70,10 +70,14 @@ def name(who: Who, *, workers: bool = False) -> str:
     return f"{words}, {number} worker{'s' * (number > 1)}" if workers else words
 
 
-def rate_at(runs: Sequence[Mapping[str, Any]], mark: int) -> Estimate | None:
-    """Give evaluations a second of the first `mark` trials, of the repetitions that came so far."""
-    found = [mark / run["seconds"][str(mark)] for run in runs if str(mark) in run["seconds"]]
-    return geometric_mean(found) if found else None
+def rate_at(runs: Sequence[Mapping[str, Any]], mark: int) -> Estimate:
+    """Give evaluations a second of the first `mark` trials, which all repetitions have reached."""
+    return geometric_mean([mark / run["seconds"][str(mark)] for run in runs])
+
+
+def memory_at(runs: Sequence[Mapping[str, Any]], mark: int) -> Estimate:
+    """Give the peak memory in MB of the worker with most, by so many trials."""
+    return mean([run["memory"][str(mark)] for run in runs])
 
 
 def _reached(runs: Sequence[Mapping[str, Any]]) -> list[int]:
@@ -85,8 +89,9 @@ def _reached(runs: Sequence[Mapping[str, Any]]) -> list[int]:
 def _rates_chart(caption: str, by: Mapping[Who, Sequence[Mapping[str, Any]]]) -> Chart:
     series = []
     for who, runs in by.items():
-        points = [rate.at(mark) for mark in _reached(runs) if (rate := rate_at(runs, mark)) is not None]
+        points = [rate_at(runs, mark).at(mark) for mark in _reached(runs)]
         series.append(Series(name(who), points, ours=who[0] in _OURS))
+    caption = f"{caption}: evaluations a second of the first n trials"
     return Chart(caption, "trials", "evaluations a second", series, log_x=True, log_y=True)
 
 
@@ -96,8 +101,8 @@ def _workers_chart(by: Mapping[Who, Sequence[Mapping[str, Any]]], marks: Sequenc
     series = []
     for contestant, storage in dict.fromkeys(who[:2] for who in by if who[:2] in kinds):
         numbers = sorted(who[2] for who in by if who[:2] == (contestant, storage))
-        found = [(number, rate_at(by[contestant, storage, number], at)) for number in numbers]
-        points = [rate.at(number) for number, rate in found if rate is not None]
+        runs = {number: by[contestant, storage, number] for number in numbers}
+        points = [rate_at(each, at).at(number) for number, each in runs.items() if at in _reached(each)]
         series.append(Series(name((contestant, storage, 1)), points, ours=contestant in _OURS))
     caption = f"Evaluations a second of the first {at:,} trials, by number of workers"
     return Chart(caption, "workers", "evaluations a second", series, log_x=True, log_y=True)
@@ -109,14 +114,14 @@ def _common_mark(by: Mapping[Who, Sequence[Mapping[str, Any]]], marks: Sequence[
     return max(marks, key=lambda mark: (reached[mark], mark))
 
 
-def _memory_chart(by: Mapping[Who, Sequence[Mapping[str, Any]]], most: int) -> Chart:
+def _memory_chart(by: Mapping[Who, Sequence[Mapping[str, Any]]]) -> Chart:
     series = []
     for who, runs in by.items():
-        if who[2] in {1, most} and (who[2] == most or who[1] == "memory"):
+        if who[2] == 1:
             marks = sorted(set.intersection(*(set(map(int, run["memory"])) for run in runs)))
-            points = [mean([run["memory"][str(mark)] for run in runs]).at(mark) for mark in marks]
+            points = [memory_at(runs, mark).at(mark) for mark in marks]
             series.append(Series(name(who), points, ours=who[0] in _OURS))
-    return Chart("Peak memory of a worker, MB", "trials", "MB", series, log_x=True)
+    return Chart("One process: peak memory", "trials", "MB", series, log_x=True)
 
 
 def _table(by: Mapping[Who, Sequence[Mapping[str, Any]]], marks: Sequence[int]) -> Table:
@@ -124,8 +129,8 @@ def _table(by: Mapping[Who, Sequence[Mapping[str, Any]]], marks: Sequence[int]) 
     shown = list(dict.fromkeys(shown))
     rows = []
     for who, runs in by.items():
-        rates = [rate_at(runs, mark) for mark in shown]
-        written = [rate.written() if rate is not None else "not reached" for rate in rates]
+        reached = _reached(runs)
+        written = [rate_at(runs, mark).written() if mark in reached else "not reached" for mark in shown]
         came = min(run["trials"] for run in runs), max(run["total_seconds"] for run in runs)
         peak = max(run["peak"] for run in runs)
         rows.append([name(who), str(who[2]), *written, f"{came[0]:,} in {came[1]:.3g} s", f"{peak:.0f}"])
@@ -136,19 +141,21 @@ def _table(by: Mapping[Who, Sequence[Mapping[str, Any]]], marks: Sequence[int]) 
 
 
 def _verdicts(by: Mapping[Who, Sequence[Mapping[str, Any]]]) -> list[Verdict]:
-    """Compare `auto` with each of Optuna's that has as many workers, and keeps as much on disk."""
+    """Compare each of Optuna's with `auto` on as many workers, both in memory or on disk, at the most trials of both."""
     verdicts = []
     for who, runs in by.items():
         contestant, storage, workers = who
-        mine = by.get(("auto", "memory" if storage == "memory" else "folder", workers))
-        if contestant in _OURS or mine is None:
+        mine = by.get(("auto", "memory" if storage == "memory" else "folder", workers), ())
+        both = set(_reached(runs)) & set(_reached(mine)) if mine else set()
+        if contestant not in _OPTUNA or not both:
             continue
-        both = [mark for mark in _reached(runs) if mark in _reached(mine)]
-        for mark in both[-1:]:
-            here, there = rate_at(mine, mark), rate_at(runs, mark)
-            if here is None or there is None:
-                continue
-            rates = f"{there.written()} evaluations a second, auto {here.written()}"
-            text = f"{name(who, workers=True)}, {mark:,} trials: {rates}"
-            verdicts.append(Verdict(better(here, there), text))
+        mark = max(both)
+        where = f"{name(who, workers=True)}, {mark:,} trials"
+        here, there = rate_at(mine, mark), rate_at(runs, mark)
+        text = f"{where}: {there.written()} evaluations a second, auto {here.written()}"
+        verdicts.append(Verdict(better(here, there), text))
+        if workers == 1 and storage == "memory":
+            here, there = memory_at(mine, mark), memory_at(runs, mark)
+            text = f"{where}: {there.written()} MB, auto {here.written()}"
+            verdicts.append(Verdict(better(here, there, larger=False), text))
     return verdicts

@@ -11,7 +11,7 @@ from propulate_like.benchmarks.comparison.page.section import Chart, Point, Sect
 _LIGHT = ("#0b63ce", "#d9480f", "#2b8a3e", "#9c36b5", "#b8860b", "#0c8599", "#c2255c", "#495057", "#5f3dc4", "#7b5b3a")
 _DARK = ("#6eb0ff", "#ff9a62", "#6fcf83", "#d58cf0", "#f0c14b", "#4fd0e0", "#ff8fb3", "#b6bec9", "#a798ff", "#d3ac82")
 _WIDTH, _HEIGHT, _ROW = 1000, 420, 30
-_LEFT, _RIGHT, _TOP, _BOTTOM, _NAMES = 70, 215, 14, 46, 230
+_LEFT, _RIGHT, _TOP, _BOTTOM, _NAMES = 70, 250, 14, 46, 230
 _GAP = 15  # between labels at the ends of lines
 _TICKS = 6
 _DASHES = ("", "7 4", "2 3", "9 3 2 3")
@@ -120,8 +120,11 @@ def _labels(drawn: Sequence[Series], colors: Colors, x: Scale, y: Scale) -> list
 def _dots(chart: Chart, drawn: Sequence[Series], colors: Colors) -> str:
     height = _TOP + _ROW * len(drawn) + _BOTTOM
     values = [value for series in drawn for point in series.points for value in (point.low, point.high)]
+    values += [] if chart.log_y else [0.0]
     x, ticks = _scale(min(values), max(values), _NAMES, _WIDTH - 30, log=chart.log_y)
     parts = [_open(height, chart), *_horizontal(x, ticks, height - _BOTTOM, _NAMES, _WIDTH - 30, grid=True)]
+    if not chart.log_y:
+        parts.append(f'<line class="axis" x1="{x(0):.1f}" x2="{x(0):.1f}" y1="{_TOP}" y2="{height - _BOTTOM}"/>')
     middle = (_NAMES + _WIDTH - 30) / 2
     parts.append(f'<text class="soft" x="{middle}" y="{height - 6}" text-anchor="middle">{escape(chart.y)}</text>')
     for row, series in enumerate(drawn):

@@ -10,6 +10,8 @@ from propulate_like.benchmarks.comparison.page import charts, words
 from propulate_like.benchmarks.comparison.page.report import Chapter, Report
 from propulate_like.benchmarks.comparison.page.section import Chart, Table
 
+_SHOWN = 6
+"""So many verdicts of a chapter are shown, but for those on Optuna's side, which all are."""
 _NAMED = {"propulate-like": "propulate-like", "Optuna": "optuna", "Python": "Python"}
 
 
@@ -41,12 +43,23 @@ def _head(report: Report) -> Iterable[str]:
     yield f"<p class=lead>{words.LEAD}</p>{_command(report.command)}<nav>{links}</nav></header>"
     yield "<section class=summary>"
     for better, (title, none) in words.GROUPS.items():
-        lines = "".join(
-            f'<li><a href="#{escape(chapter.name)}">{escape(chapter.name)}</a> {escape(verdict.text)}</li>'
-            for chapter, verdict in report.verdicts(better)
-        )
-        yield f"<div class={better}><h2>{title}</h2>{f'<ul>{lines}</ul>' if lines else f'<p>{none}</p>'}</div>"
+        yield f"<div class={better}><h2>{title}</h2>"
+        told = list(_verdicts(report, better, len(report.verdicts(better)) if better == "theirs" else _SHOWN))
+        yield from told or [f"<p>{none}</p>"]
+        yield "</div>"
     yield "</section>"
+
+
+def _verdicts(report: Report, better: str, shown: int) -> Iterable[str]:
+    """Give the verdicts of each chapter, those after the first few folded."""
+    for chapter in report.chapters:
+        lines = [f"<li>{escape(each.text)}</li>" for each in chapter.section.verdicts if each.better == better]
+        if lines:
+            yield f'<h3><a href="#{escape(chapter.name)}">{escape(chapter.title)}</a></h3>'
+            yield f"<ul>{''.join(lines[:shown])}</ul>"
+        if lines[shown:]:
+            more = "".join(lines[shown:])
+            yield f"<details><summary>{len(lines) - shown} more</summary><ul>{more}</ul></details>"
 
 
 def _chapter(chapter: Chapter, colors: charts.Colors) -> Iterable[str]:

@@ -31,7 +31,7 @@ def _chapter(chapter: Chapter) -> list[str]:
         *[text for table in tables for text in (f"**{table.caption}**", _table(table))],
         *section.notes,
         *[f"Not measured: {reason}" for reason in chapter.missing],
-        f"Measured: {words.extent(chapter)}.",
+        f"{words.extent(chapter)}.",
         _code(chapter.command),
     ]
 

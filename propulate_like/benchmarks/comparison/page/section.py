@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+Better = Literal["ours", "theirs", "neither"]
+
 
 class Table(msgspec.Struct, frozen=True):
     """Rows of text. Those whose first column is in `ours` are set off."""
@@ -49,7 +51,7 @@ class Chart(msgspec.Struct, frozen=True):
 class Verdict(msgspec.Struct, frozen=True):
     """Who is better at something, as an interval says: `neither` where it does not tell."""
 
-    better: Literal["ours", "theirs", "neither"]
+    better: Better
     text: str
 
 

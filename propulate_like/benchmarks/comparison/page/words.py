@@ -18,7 +18,7 @@ GROUPS = {
 
 def extent(chapter: Chapter) -> str:
     """Say how much of a comparison was measured."""
-    size = "the small version, which says little; " if chapter.quick else ""
+    size = "The small version, which says little: " if chapter.quick else ""
     text = f"{size}{chapter.measured} of {chapter.cells} measurements, {chapter.seconds / 60:.1f} minutes of them"
     return (
         f"{text}, the last on {chapter.ended.replace('T', ' at ').replace('+00:00', ' UTC')}" if chapter.ended else text
