@@ -141,7 +141,7 @@ def _table(by: Mapping[Who, Sequence[Mapping[str, Any]]], marks: Sequence[int]) 
 
 
 def _verdicts(by: Mapping[Who, Sequence[Mapping[str, Any]]]) -> list[Verdict]:
-    """Compare each of Optuna's with `auto` of as many workers, both in memory or on disk, at the trials both did."""
+    """Compare each of Optuna's with `auto`, of as many workers and both in memory or on disk, at the trials both did."""
     verdicts = []
     for who, runs in by.items():
         contestant, storage, workers = who

@@ -142,7 +142,7 @@ class _Told:
             series.append(Series(named(name), list(points.values()), ours=name == self._reference))
         direction = "" if self._scored else " (1 is best)"
         caption = f"{self._grid.title}: {self._word}{direction} of the lowest loss so far"
-        return Chart(caption, "evaluations", self._word, series, log_x=True)
+        return Chart(caption, "evaluations", self._word, series, log_x=True, low_is_good=not self._scored)
 
     def differences(self) -> Chart:
         others = [name for name in self._names if name != self._reference]
