@@ -161,7 +161,7 @@ def test_student_intervals_of_known_numbers():
     assert estimate.mean == 3.0
     assert estimate.low == pytest.approx(3.0 - half, abs=1e-6)
     assert estimate.high == pytest.approx(3.0 + half, abs=1e-6)
-    assert mean([7.0]) == Estimate(7.0, 7.0, 7.0)
+    assert mean([7.0]) == Estimate(7.0, 7.0, 7.0, 1)
     geometric = geometric_mean([math.e, math.e**3])
     assert geometric.mean == pytest.approx(math.e**2)
     assert math.log(geometric.high) == pytest.approx(2.0 + 12.706205, abs=1e-5)
@@ -171,6 +171,7 @@ def test_one_side_is_better_only_where_the_intervals_lie_apart():
     low, high, wide = Estimate(1.0, 0.5, 1.5), Estimate(3.0, 2.0, 4.0), Estimate(2.0, 0.0, 5.0)
     assert [better(high, low), better(low, high), better(wide, high)] == ["ours", "theirs", "neither"]
     assert [better(high, low, larger=False), better(low, high, larger=False)] == ["theirs", "ours"]
+    assert better(high, mean([0.1])) == "neither"  # one value tells nothing
 
 
 @pytest.mark.parametrize(

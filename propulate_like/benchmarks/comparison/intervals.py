@@ -12,11 +12,12 @@ from propulate_like.benchmarks.comparison.page.section import Better, Point
 
 
 class Estimate(msgspec.Struct, frozen=True):
-    """A mean and its 95 % interval, which is the mean alone where there is one value."""
+    """A mean of some values and its 95 % interval, which is the mean alone, and tells nothing, where there is one."""
 
     mean: float
     low: float
     high: float
+    values: int = 2
 
     def at(self, x: float) -> Point:
         """Give it as a point of a chart."""
@@ -44,7 +45,7 @@ def rounded(value: float, digits: int = 3) -> str:
 def better(ours: Estimate, theirs: Estimate, *, larger: bool = True) -> Better:
     """Say who is better, where the intervals lie apart."""
     above, below = theirs.less_than(ours), ours.less_than(theirs)
-    if not above and not below:
+    if min(ours.values, theirs.values) == 1 or not (above or below):
         return "neither"
     return "ours" if above == larger else "theirs"
 
@@ -55,12 +56,12 @@ def mean(values: Sequence[float]) -> Estimate:
 
     middle = statistics.fmean(values)
     if len(values) == 1:
-        return Estimate(middle, middle, middle)
+        return Estimate(middle, middle, middle, 1)
     half = float(t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / math.sqrt(len(values))
-    return Estimate(middle, middle - half, middle + half)
+    return Estimate(middle, middle - half, middle + half, len(values))
 
 
 def geometric_mean(values: Sequence[float]) -> Estimate:
     """Give the geometric mean of positive values, and Student's t interval of their logarithms."""
     estimate = mean([math.log(value) for value in values])
-    return Estimate(math.exp(estimate.mean), math.exp(estimate.low), math.exp(estimate.high))
+    return Estimate(math.exp(estimate.mean), math.exp(estimate.low), math.exp(estimate.high), estimate.values)

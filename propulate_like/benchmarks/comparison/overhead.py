@@ -33,12 +33,16 @@ Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Contestants in all their settings; a search ends after `seconds`, if not all trials are done by then."""
+    """Contestants in all their settings; a search ends after `seconds`, if not all trials are done by then.
+
+    `files` is the folder for their files, if not TMPDIR: one in memory, such as /dev/shm, leaves out the disk.
+    """
 
     contestants: list[str]
     storages: list[str]
     workers: list[Count]
     seconds: Annotated[float, msgspec.Meta(gt=0)]
+    files: str | None = None
 
 
 class Settings(measures.Settings, frozen=True, kw_only=True):
@@ -66,6 +70,7 @@ def cells(settings: Settings) -> list[Cell]:
                                 "workers": workers,
                                 "repetition": repetition,
                                 "seconds": group.seconds,
+                                "files": group.files,
                                 "parameters": settings.parameters,
                                 "marks": sorted(settings.marks),
                             }
@@ -91,7 +96,11 @@ def measure(cell: Cell) -> dict[str, Any]:
     """Search once; give the seconds after which each mark was reached, what was reached, and memory."""
     if cell["contestant"] == PROPULATE:
         return _propulate(cell)
-    with tempfile.TemporaryDirectory() as folder:
+    if cell["files"] is not None and not Path(cell["files"]).is_dir():
+        message = f"there is no folder {cell['files']}"
+        raise Missing(message)
+    with tempfile.TemporaryDirectory(dir=cell["files"]) as folder:
+        disk = noting.fsync_milliseconds(Path(folder))
         notes = _ours(cell, folder) if cell["contestant"] in OURS else _optuna(cell, Path(folder))
     began = max(note["began"] for note in notes)
     ended = sorted(time for note in notes for time in note["ended"])
@@ -108,6 +117,7 @@ def measure(cell: Cell) -> dict[str, Any]:
         "trials": len(ended),
         "total_seconds": ended[-1] - began,
         "peak": max(note["memory"][-1][1] for note in notes),
+        "fsync_milliseconds": disk,
     }
 
 

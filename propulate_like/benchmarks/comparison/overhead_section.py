@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from propulate_like.benchmarks.comparison.intervals import Estimate, better, geometric_mean, mean
+from propulate_like.benchmarks.comparison.intervals import Estimate, better, geometric_mean, mean, rounded
 from propulate_like.benchmarks.comparison.measures import Result
 from propulate_like.benchmarks.comparison.page.section import Chart, Section, Series, Table, Verdict
 
 Who = tuple[str, str, int]
-"""Contestant, storage and number of workers."""
+"""Contestant, storage (and where its files are), and number of workers."""
 _OURS = ("auto", "chain")
 _OPTUNA = ("tpe", "random", "cmaes", "nsga2")
 _NAMES = {
@@ -38,7 +39,8 @@ def section(settings: Any, results: Sequence[Result]) -> Section:
     for result in results:
         if result.measured:
             cell = result.cell
-            by.setdefault((cell["contestant"], cell["storage"], cell["workers"]), []).append(result.measured)
+            storage = f"{cell['storage']} {cell['files'] or ''}".strip()
+            by.setdefault((cell["contestant"], storage, cell["workers"]), []).append(result.measured)
     marks = sorted(settings.marks)
     most = max((who[2] for who in by), default=1)
     kinds: dict[str, Callable[[Who], bool]] = {
@@ -60,13 +62,15 @@ def section(settings: Any, results: Sequence[Result]) -> Section:
         ),
         parts=parts,
         verdicts=_verdicts(by),
+        notes=_notes(by),
     )
 
 
 def name(who: Who, *, workers: bool = False) -> str:
     """Name a contestant in a setting."""
     contestant, storage, number = who
-    words = f"{_NAMES.get(contestant, contestant)}, {_PLACES[storage]}"
+    kind, _, files = storage.partition(" ")
+    words = f"{_NAMES.get(contestant, contestant)}, {_PLACES[kind]}{f' in {files}' if files else ''}"
     return f"{words}, {number} worker{'s' * (number > 1)}" if workers else words
 
 
@@ -125,23 +129,35 @@ def _memory_chart(by: Mapping[Who, Sequence[Mapping[str, Any]]]) -> Chart:
 
 
 def _table(by: Mapping[Who, Sequence[Mapping[str, Any]]], marks: Sequence[int]) -> Table:
-    shown = [mark for mark in (marks[0], 1000, marks[-1]) if mark in marks]
-    shown = list(dict.fromkeys(shown))
+    shown = [mark for mark in dict.fromkeys((100, 1000, marks[-1])) if mark in marks]
     rows = []
     for who, runs in by.items():
         reached = _reached(runs)
         written = [rate_at(runs, mark).written() if mark in reached else "not reached" for mark in shown]
-        came = min(run["trials"] for run in runs), max(run["total_seconds"] for run in runs)
-        peak = max(run["peak"] for run in runs)
-        rows.append([name(who), str(who[2]), *written, f"{came[0]:,} in {came[1]:.3g} s", f"{peak:.0f}"])
-    head = ["", "workers", *[f"a second at {mark:,}" for mark in shown], "came to", "MB a worker"]
-    return Table(
-        "Evaluations a second of the first n trials (95 % interval)", head, rows, [name(w) for w in by if w[0] in _OURS]
-    )
+        whole = geometric_mean([run["trials"] / run["total_seconds"] for run in runs])
+        trials, seconds = (statistics.median(run[key] for run in runs) for key in ("trials", "total_seconds"))
+        came = f"{trials:,.0f} in {rounded(seconds, 2)} s"
+        rows.append(
+            [name(who), str(who[2]), *written, whole.written(), came, f"{max(run['peak'] for run in runs):.0f}"]
+        )
+    head = ["", "workers", *[f"first {mark:,}" for mark in shown], "all", "came to", "MB a worker"]
+    ours = [name(who) for who in by if who[0] in _OURS]
+    return Table("Evaluations a second of the first n trials, and of all (95 % intervals)", head, rows, ours)
+
+
+def _notes(by: Mapping[Who, Sequence[Mapping[str, Any]]]) -> list[str]:
+    """Say how quick the disk was, as a storage that keeps each step waits for it several times a trial."""
+    times = sorted(run["fsync_milliseconds"] for runs in by.values() for run in runs if "fsync_milliseconds" in run)
+    if not times:
+        return []
+    spread = f"between {rounded(times[0])} and {rounded(times[-1])}"
+    return [
+        f"The disk took {rounded(statistics.median(times))} ms to keep a line: the median of all searches, {spread}."
+    ]
 
 
 def _verdicts(by: Mapping[Who, Sequence[Mapping[str, Any]]]) -> list[Verdict]:
-    """Compare each of Optuna's with `auto` on as many workers, both in memory or on disk, at the most trials of both."""
+    """Compare each of Optuna's with `auto`: of as many workers, both in memory or on disk, at the trials both did."""
     verdicts = []
     for who, runs in by.items():
         contestant, storage, workers = who

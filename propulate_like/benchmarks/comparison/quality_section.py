@@ -142,7 +142,7 @@ class _Told:
             series.append(Series(named(name), list(points.values()), ours=name == self._reference))
         direction = "" if self._scored else " (1 is best)"
         caption = f"{self._grid.title}: {self._word}{direction} of the lowest loss so far"
-        return Chart(caption, "evaluations", self._word, series, log_x=True)
+        return Chart(caption, "evaluations", self._word, series, log_x=True, low_is_good=not self._scored)
 
     def differences(self) -> Chart:
         others = [name for name in self._names if name != self._reference]
@@ -169,8 +169,8 @@ class _Told:
         if judged == "neither":
             text = f"{named(name)} less {self._reference}: {_written(apart, sign='+')} {self._word}"
         else:
-            sign, side = (1.0, "ahead of") if judged == "theirs" else (-1.0, "behind")
-            lead = Estimate(sign * apart.mean, *sorted((sign * apart.low, sign * apart.high)))
+            side = "ahead of" if judged == "theirs" else "behind"
+            lead = apart if judged == "theirs" else Estimate(-apart.mean, -apart.high, -apart.low)
             text = f"{named(name)} is {side} {self._reference} by {_written(lead)} {self._word}"
         return Verdict(judged, f"{where}: {text}")
 
@@ -215,11 +215,13 @@ def named(contestant: str) -> str:
 
 def _judged(apart: Estimate) -> Better:
     """Say who is better, by how much better Optuna's is."""
+    if apart.values == 1:
+        return "neither"
     return "theirs" if apart.low > 0.0 else "ours" if apart.high < 0.0 else "neither"
 
 
 def _estimate(values: Array) -> Estimate:
-    return Estimate(float(np.mean(values)), *interval(values))
+    return Estimate(float(np.mean(values)), *interval(values), len(values))
 
 
 def _written(estimate: Estimate, sign: str = "") -> str:

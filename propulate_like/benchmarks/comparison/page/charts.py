@@ -56,7 +56,8 @@ def _lines(chart: Chart, drawn: Sequence[Series], colors: Colors) -> str:
     xs = [point.x for point in points]
     heights = [value for point in points for value in (point.low, point.high) if value > 0.0 or not chart.log_y]
     x, x_ticks = _scale(min(xs), max(xs), _LEFT, _WIDTH - _RIGHT, log=chart.log_x, exact=True, at=xs)
-    y, y_ticks = _scale(min(heights), max(heights), _HEIGHT - _BOTTOM, _TOP, log=chart.log_y)
+    bottom, top = (_TOP, _HEIGHT - _BOTTOM) if chart.low_is_good else (_HEIGHT - _BOTTOM, _TOP)
+    y, y_ticks = _scale(min(heights), max(heights), bottom, top, log=chart.log_y)
     parts = [_open(_HEIGHT, chart)]
     for tick in y_ticks:
         parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>')

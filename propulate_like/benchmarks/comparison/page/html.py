@@ -44,20 +44,20 @@ def _head(report: Report) -> Iterable[str]:
     yield "<section class=summary>"
     for better, (title, none) in words.GROUPS.items():
         yield f"<div class={better}><h2>{title}</h2>"
-        told = list(_verdicts(report, better, len(report.verdicts(better)) if better == "theirs" else _SHOWN))
-        yield from told or [f"<p>{none}</p>"]
+        yield from list(_verdicts(report, better)) or [f"<p>{none}</p>"]
         yield "</div>"
     yield "</section>"
 
 
-def _verdicts(report: Report, better: str, shown: int) -> Iterable[str]:
+def _verdicts(report: Report, better: str) -> Iterable[str]:
     """Give the verdicts of each chapter, those after the first few folded."""
     for chapter in report.chapters:
+        shown = None if better == "theirs" else _SHOWN
         lines = [f"<li>{escape(each.text)}</li>" for each in chapter.section.verdicts if each.better == better]
         if lines:
             yield f'<h3><a href="#{escape(chapter.name)}">{escape(chapter.title)}</a></h3>'
             yield f"<ul>{''.join(lines[:shown])}</ul>"
-        if lines[shown:]:
+        if shown is not None and lines[shown:]:
             more = "".join(lines[shown:])
             yield f"<details><summary>{len(lines) - shown} more</summary><ul>{more}</ul></details>"
 
@@ -94,6 +94,6 @@ def _table(table: Table) -> str:
         f"<tr{' class=ours' if row[0] in table.ours else ''}>{''.join(f'<td>{escape(text)}</td>' for text in row)}</tr>"
         for row in table.rows
     )
-    caption = f"<caption>{escape(table.caption)}</caption>" if table.caption else ""
+    caption = f"<figcaption>{escape(table.caption)}</figcaption>" if table.caption else ""
     top = f"<thead><tr>{head}</tr></thead>" if head else ""
-    return f"<div class=wide><table>{caption}{top}<tbody>{rows}</tbody></table></div>"
+    return f"<div class=wide>{caption}<table>{top}<tbody>{rows}</tbody></table></div>"

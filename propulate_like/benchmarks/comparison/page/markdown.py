@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from propulate_like.benchmarks.comparison.page import words
 from propulate_like.benchmarks.comparison.page.report import Chapter, Report
 from propulate_like.benchmarks.comparison.page.section import Table
@@ -11,13 +13,19 @@ def write(report: Report) -> str:
     """Give the text."""
     parts = [f"# {words.TITLE}", words.LEAD]
     for better, (title, none) in words.GROUPS.items():
-        lines = [f"- {chapter.title}: {verdict.text}" for chapter, verdict in report.verdicts(better)]
-        parts += [f"## {title}", "\n".join(lines) or none]
+        parts += [f"## {title}", *(list(_verdicts(report, better)) or [none])]
     for chapter in report.chapters:
         parts += _chapter(chapter)
     found = [[name, value] for name, value in report.surroundings.items()]
     parts += ["## Measured with, and on", _table(Table("", ["", ""], found)), _code(report.command)]
     return "\n\n".join(parts)
+
+
+def _verdicts(report: Report, better: str) -> Iterable[str]:
+    for chapter in report.chapters:
+        lines = [f"- {verdict.text}" for verdict in chapter.section.verdicts if verdict.better == better]
+        if lines:
+            yield f"{chapter.title}:\n\n" + "\n".join(lines)
 
 
 def _chapter(chapter: Chapter) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from propulate_like.benchmarks.comparison.page.section import Section, Verdict
+from propulate_like.benchmarks.comparison.page.section import Section
 
 
 class Chapter(msgspec.Struct, frozen=True):
@@ -34,7 +34,3 @@ class Report(msgspec.Struct, frozen=True):
     chapters: Sequence[Chapter]
     surroundings: Mapping[str, str]
     command: str
-
-    def verdicts(self, better: str) -> list[tuple[Chapter, Verdict]]:
-        """Give the verdicts of one kind."""
-        return [(one, verdict) for one in self.chapters for verdict in one.section.verdicts if verdict.better == better]

@@ -37,7 +37,10 @@ class Series(msgspec.Struct, frozen=True):
 
 
 class Chart(msgspec.Struct, frozen=True):
-    """Lines with intervals; or (`dots`) a row for each series, along which its y is drawn."""
+    """Lines with intervals; or (`dots`) a row for each series, along which its y is drawn.
+
+    `low_is_good`: the y axis points down, so that better is above.
+    """
 
     caption: str
     x: str
@@ -46,6 +49,7 @@ class Chart(msgspec.Struct, frozen=True):
     kind: Literal["lines", "dots"] = "lines"
     log_x: bool = False
     log_y: bool = False
+    low_is_good: bool = False
 
 
 class Verdict(msgspec.Struct, frozen=True):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import statistics
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 BOUND = 5.12
 _KILOBYTES = 1024
+_SYNCS = 5
 
 
 class Notes:
@@ -38,6 +41,18 @@ class Notes:
 def own_marks(marks: Sequence[int], workers: int) -> list[int]:
     """Give about how many evaluations one worker has had when all have had so many."""
     return [mark // workers for mark in marks]
+
+
+def fsync_milliseconds(folder: Path) -> float:
+    """Give how long the disk takes to keep a line, the median of several."""
+    times = []
+    with (folder / "line").open("wb", buffering=0) as file:
+        for _ in range(_SYNCS):
+            file.write(b"\n")
+            began = time.perf_counter()
+            os.fsync(file.fileno())
+            times.append(time.perf_counter() - began)
+    return 1000.0 * statistics.median(times)
 
 
 def peak_megabytes() -> float:
