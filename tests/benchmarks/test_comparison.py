@@ -11,6 +11,7 @@ import pytest
 
 from propulate_like.benchmarks.comparison.comparison import Comparison, names, text_of
 from propulate_like.benchmarks.comparison.intervals import Estimate, better, geometric_mean, mean, rounded
+from propulate_like.benchmarks.comparison.measures import Result
 from propulate_like.benchmarks.comparison.page import charts, words
 from propulate_like.benchmarks.comparison.page.section import Chart, Point, Section, Series
 
@@ -141,6 +142,22 @@ def test_a_name_that_is_none_is_refused_with_the_nearest(tmp_path):
         2,
         "overhed: neither a comparison nor a file; did you mean 'overhead'?\n",
     )
+
+
+def test_seeds_that_are_not_complete_are_not_counted():
+    pytest.importorskip("ioh")
+    one = Comparison("q.yaml", QUALITY.replace("instances: [1, 2],", "instances: [1, 2], seeds: [0, 1],"))
+    assert [cell["seed"] for cell in one.cells] == [0] * 8 + [1] * 8
+    course = {"improvements": [[1, 5.0]], "asking": [[1, 0.01], [12, 0.1]]}
+
+    def told(measured):
+        section = one.measure.section(one.settings, [Result(cell, course) for cell in one.cells[:measured]])
+        return [part.caption for part in section.parts][:1] or list(section.notes)
+
+    assert told(16) == ["Two functions: 4 problems and instances, 2 seeds"]
+    assert told(15) == ["Two functions: 4 problems and instances, 1 seed"]
+    assert told(7) == ["Two functions: 3 problems and instances, 1 seed"]
+    assert told(0) == ["Two functions: nothing was measured."]
 
 
 @pytest.mark.parametrize("name", names())
