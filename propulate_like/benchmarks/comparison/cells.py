@@ -120,7 +120,9 @@ class Running:
                     said = future.result()
                     after = time.monotonic() - began
                     if said is not None:
-                        what = ", ".join(f"{value}" for value in futures[future].values())
+                        what = ", ".join(
+                            f"{value}" for value in futures[future].values() if isinstance(value, str | int)
+                        )
                         tell(f"{self._comparison.name} {number} of {len(missing)} after {after:.0f} s: {what}{said}")
             except BaseException:
                 self._ended = True

@@ -11,7 +11,7 @@ from propulate_like.benchmarks.comparison.page.section import Chart, Point, Sect
 _LIGHT = ("#0b63ce", "#d9480f", "#2b8a3e", "#9c36b5", "#b8860b", "#0c8599", "#c2255c", "#495057", "#5f3dc4", "#7b5b3a")
 _DARK = ("#6eb0ff", "#ff9a62", "#6fcf83", "#d58cf0", "#f0c14b", "#4fd0e0", "#ff8fb3", "#b6bec9", "#a798ff", "#d3ac82")
 _WIDTH, _HEIGHT, _ROW = 1000, 420, 30
-_LEFT, _RIGHT, _TOP, _BOTTOM, _NAMES = 70, 250, 14, 46, 230
+_LEFT, _RIGHT, _TOP, _BOTTOM, _NAMES = 76, 275, 14, 46, 230
 _GAP = 15  # between labels at the ends of lines
 _TICKS = 6
 _DASHES = ("", "7 4", "2 3", "9 3 2 3")
