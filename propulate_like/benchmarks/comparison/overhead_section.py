@@ -135,11 +135,11 @@ def _table(by: Mapping[Who, Sequence[Mapping[str, Any]]], marks: Sequence[int]) 
     rows = []
     for who, runs in by.items():
         reached = _reached(runs)
-        written = [rate_at(runs, mark).written() if mark in reached else "-" for mark in shown]
+        written = [rate_at(runs, mark).written(2) if mark in reached else "-" for mark in shown]
         trials, seconds = (statistics.median(run[key] for run in runs) for key in ("trials", "total_seconds"))
         came = f"{trials:,.0f} in {rounded(seconds, 2)} s"
         peak = f"{max(run['peak'] for run in runs):.0f}"
-        rows.append([name(who), str(who[2]), *written, whole_rate(runs).written(), came, peak])
+        rows.append([name(who), str(who[2]), *written, whole_rate(runs).written(2), came, peak])
     head = ["", "workers", *[f"first {mark:,}" for mark in shown], "all", "came to", "MB a worker"]
     ours = [name(who) for who in by if who[0] in _OURS]
     caption = (
