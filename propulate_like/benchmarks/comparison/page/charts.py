@@ -13,6 +13,7 @@ _DARK = ("#6eb0ff", "#ff9a62", "#6fcf83", "#d58cf0", "#f0c14b", "#4fd0e0", "#ff8
 _WIDTH, _HEIGHT, _ROW = 1000, 420, 30
 _LEFT, _RIGHT, _TOP, _BOTTOM, _NAMES = 76, 275, 14, 46, 230
 _BEYOND = 4.0
+_MOST_DOTS = 12  # of a line; intervals of more points are a band
 _GAP = 15  # between labels at the ends of lines
 _TICKS = 6
 _DASHES = ("", "7 4", "2 3", "9 3 2 3")
@@ -99,10 +100,10 @@ def _line(series: Series, colors: Colors, x: Scale, y: Scale) -> list[str]:
     dashes = colors.dashes(series.name)
     stroke = f'stroke="{color}" stroke-dasharray="{dashes}"' if dashes else f'stroke="{color}"'
     strong = ' class="ours"' if series.ours else ' stroke-width="1.8"'
-    parts = [f'<polygon class="band" fill="{color}" points="{" ".join(upper + lower)}"/>'] if len(points) > 1 else []
-    parts.append(f'<polyline{strong} fill="none" {stroke} stroke-linejoin="round" points="{path}"/>')
-    few = len(points) <= 12  # noqa: PLR2004 (curves of many points are drawn without dots)
-    return parts + [_dot(series, p, x(p.x), y(p.y), color, (y(p.low), y(p.high))) for p in points if few]
+    line = f'<polyline{strong} fill="none" {stroke} stroke-linejoin="round" points="{path}"/>'
+    if len(points) > _MOST_DOTS:
+        return [f'<polygon class="band" fill="{color}" points="{" ".join(upper + lower)}"/>', line]
+    return [line, *(_dot(series, p, x(p.x), y(p.y), color, (y(p.low), y(p.high))) for p in points)]
 
 
 def _dot(series: Series, point: Point, x: float, y: float, color: str, span: tuple[float, float]) -> str:
