@@ -13,6 +13,7 @@ _DARK = ("#6eb0ff", "#ff9a62", "#6fcf83", "#d58cf0", "#f0c14b", "#4fd0e0", "#ff8
 _WIDTH, _HEIGHT, _ROW = 1000, 420, 30
 _LEFT, _RIGHT, _TOP, _BOTTOM, _NAMES = 76, 275, 14, 46, 230
 _BEYOND = 4.0
+_ASIDE = 2.0  # lines lie so far beside each other, so that their intervals can be told apart
 _MOST_DOTS = 12  # of a line; intervals of more points are a band
 _GAP = 15  # between labels at the ends of lines
 _TICKS = 6
@@ -57,7 +58,8 @@ def _lines(chart: Chart, drawn: Sequence[Series], colors: Colors) -> str:
     points = [point for series in drawn for point in series.points]
     xs = [point.x for point in points]
     low, high = _range(points, log=chart.log_y)
-    x, x_ticks = _scale(min(xs), max(xs), _LEFT, _WIDTH - _RIGHT, log=chart.log_x, exact=True, at=xs)
+    aside = _ASIDE * len(drawn) / 2
+    x, x_ticks = _scale(min(xs), max(xs), _LEFT + aside, _WIDTH - _RIGHT - aside, log=chart.log_x, exact=True, at=xs)
     bottom, top = (_TOP, _HEIGHT - _BOTTOM) if chart.low_is_good else (_HEIGHT - _BOTTOM, _TOP)
     height, y_ticks = _scale(low, high, bottom, top, log=chart.log_y)
 
@@ -75,8 +77,8 @@ def _lines(chart: Chart, drawn: Sequence[Series], colors: Colors) -> str:
     parts.append(f'<text class="soft" x="{middle}" y="{_HEIGHT - 6}" text-anchor="middle">{escape(chart.x)}</text>')
     turned = f"translate(14 {(_HEIGHT - _BOTTOM + _TOP) / 2}) rotate(-90)"
     parts.append(f'<text class="soft" transform="{turned}" text-anchor="middle">{escape(chart.y)}</text>')
-    for series in sorted(drawn, key=lambda each: each.ours):
-        parts += _line(series, colors, x, y)
+    for place, series in enumerate(sorted(drawn, key=lambda each: each.ours)):
+        parts += _line(series, colors, _moved(x, _ASIDE * (place - (len(drawn) - 1) / 2)), y)
     parts += _labels(drawn, colors, x, y)
     return "".join([*parts, "</svg>"])
 
@@ -90,6 +92,10 @@ def _range(points: Sequence[Point], *, log: bool) -> tuple[float, float]:
         beyond = max(max(means) - min(means), abs(max(means)) / _BEYOND)
         low, high = min(means) - beyond, max(means) + beyond
     return max(low, min(point.low for point in points)), min(high, max(point.high for point in points))
+
+
+def _moved(scale: Scale, by: float) -> Scale:
+    return lambda value: scale(value) + by
 
 
 def _line(series: Series, colors: Colors, x: Scale, y: Scale) -> list[str]:
