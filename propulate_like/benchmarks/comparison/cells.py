@@ -120,9 +120,8 @@ class Running:
                     said = future.result()
                     after = time.monotonic() - began
                     if said is not None:
-                        what = ", ".join(
-                            f"{value}" for value in futures[future].values() if isinstance(value, str | int)
-                        )
+                        cell = futures[future]
+                        what = ", ".join(str(value) for value in cell.values() if isinstance(value, str | int))
                         tell(f"{self._comparison.name} {number} of {len(missing)} after {after:.0f} s: {what}{said}")
             except BaseException:
                 self._ended = True
