@@ -214,7 +214,7 @@ def bench(
     output: Annotated[Path, typer.Option(metavar="DIR", help="Where results and the page are written.")] = Path(
         "bench"
     ),
-    quick: Annotated[bool, typer.Option("--quick", help="A small version, of a minute or two.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="A small version, of a few minutes.")] = False,
     show: Annotated[
         str | None, typer.Option("--show", metavar="NAME", help="Print a comparison's YAML, and measure nothing.")
     ] = None,

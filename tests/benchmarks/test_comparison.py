@@ -8,9 +8,19 @@ import subprocess
 import sys
 
 import pytest
+from scipy.stats import ttest_ind
 
 from propulate_like.benchmarks.comparison.comparison import Comparison, names, text_of
-from propulate_like.benchmarks.comparison.intervals import Estimate, better, geometric_mean, mean, rounded
+from propulate_like.benchmarks.comparison.intervals import (
+    Estimate,
+    better,
+    better_by,
+    geometric_mean,
+    mean,
+    ratio,
+    rounded,
+)
+from propulate_like.benchmarks.comparison.measures import Result
 from propulate_like.benchmarks.comparison.page import charts, words
 from propulate_like.benchmarks.comparison.page.section import Chart, Point, Section, Series
 
@@ -63,7 +73,7 @@ def test_a_config_becomes_a_page_and_nothing_is_measured_twice(tmp_path):
     assert "http" not in page
     for group, _ in words.GROUPS.values():
         assert f"<h2>{group}</h2>" in page
-    assert "Optuna TPE, journal file, 1 worker, 20 trials: " in page
+    assert "Optuna TPE, journal file, 1 worker, first " in page
 
     again = bench(tmp_path, "small.yaml", "--output", "out")
     assert (again.returncode, again.stderr) == (0, "")
@@ -143,6 +153,22 @@ def test_a_name_that_is_none_is_refused_with_the_nearest(tmp_path):
     )
 
 
+def test_seeds_that_are_not_complete_are_not_counted():
+    pytest.importorskip("ioh")
+    one = Comparison("q.yaml", QUALITY.replace("instances: [1, 2],", "instances: [1, 2], seeds: [0, 1],"))
+    assert [cell["seed"] for cell in one.cells] == [0] * 8 + [1] * 8
+    course = {"improvements": [[1, 5.0]], "asking": [[1, 0.01], [12, 0.1]]}
+
+    def told(measured):
+        section = one.measure.section(one.settings, [Result(cell, course) for cell in one.cells[:measured]])
+        return [part.caption for part in section.parts][:1] or list(section.notes)
+
+    assert told(16) == ["Two functions: 4 problems and instances, 2 seeds"]
+    assert told(15) == ["Two functions: 4 problems and instances, 1 seed"]
+    assert told(7) == ["Two functions: 3 problems and instances, 1 seed"]
+    assert told(0) == ["Two functions: nothing was measured."]
+
+
 @pytest.mark.parametrize("name", names())
 @pytest.mark.parametrize("quick", [False, True])
 def test_what_comes_with_the_package_is_valid_whole_and_quick(name, quick):
@@ -165,6 +191,18 @@ def test_student_intervals_of_known_numbers():
     geometric = geometric_mean([math.e, math.e**3])
     assert geometric.mean == pytest.approx(math.e**2)
     assert math.log(geometric.high) == pytest.approx(2.0 + 12.706205, abs=1e-5)
+
+
+def test_welch_intervals_of_known_numbers():
+    first, second = [27.5, 21.0, 19.0, 23.6], [27.1, 22.0, 20.8]
+    times = ratio([math.exp(value) for value in first], [math.exp(value) for value in second])
+    exact = ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
+    assert math.log(times.mean) == pytest.approx(22.775 - 23.3)
+    assert (math.log(times.low), math.log(times.high)) == pytest.approx((exact.low, exact.high))
+    assert better_by(times) == "neither"
+    assert better_by(ratio([90.0, 100.0, 110.0], [1.0, 1.1, 1.2])) == "ours"
+    assert better_by(ratio([90.0, 100.0, 110.0], [1.0, 1.1, 1.2]), larger=False) == "theirs"
+    assert better_by(ratio([90.0, 100.0], [1.0])) == "neither"  # one value tells nothing
 
 
 def test_one_side_is_better_only_where_the_intervals_lie_apart():

@@ -46,9 +46,10 @@ class Store:
         self._surroundings = dict(surroundings)
         self._kept: dict[bytes, Kept] = {}
         self._writing = threading.Lock()
-        lines = self._path.read_bytes().splitlines() if self._path.exists() else []
-        for line in lines:
-            with suppress(msgspec.DecodeError):  # a line that was cut off
+        known = self._path.read_bytes() if self._path.exists() else b""
+        self._torn = known[-1:] not in {b"", b"\n"}
+        for line in known.splitlines():
+            with suppress(msgspec.DecodeError):  # the torn end of what was cut off
                 kept = msgspec.json.decode(line, type=Kept)
                 if kept.surroundings == self._surroundings:
                     self._kept[_key(kept.cell)] = kept
@@ -60,9 +61,8 @@ class Store:
         with self._writing:
             self._kept[_key(cell)] = kept
             with self._path.open("ab") as file:
-                if file.tell() and not self._path.read_bytes().endswith(b"\n"):
-                    file.write(b"\n")
-                file.write(msgspec.json.encode(kept) + b"\n")
+                file.write(b"\n" * self._torn + msgspec.json.encode(kept) + b"\n")
+            self._torn = False
 
     def find(self, cell: Cell) -> Kept | None:
         """Give a cell that has been tried."""

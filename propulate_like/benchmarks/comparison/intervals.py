@@ -50,6 +50,27 @@ def better(ours: Estimate, theirs: Estimate, *, larger: bool = True) -> Better:
     return "ours" if above == larger else "theirs"
 
 
+def ratio(first: Sequence[float], second: Sequence[float]) -> Estimate:
+    """Give the ratio of two geometric means, and Welch's t interval of it; one value on a side tells nothing."""
+    from scipy.stats import t
+
+    logs = [[math.log(value) for value in values] for values in (first, second)]
+    apart = statistics.fmean(logs[0]) - statistics.fmean(logs[1])
+    fewest = min(map(len, logs))
+    half = 0.0
+    if fewest > 1:
+        squares = [statistics.variance(values) / len(values) for values in logs]
+        if sum(squares) > 0.0:
+            parts = [square**2 / (len(values) - 1) for square, values in zip(squares, logs, strict=True)]
+            half = float(t.ppf(0.975, sum(squares) ** 2 / sum(parts))) * math.sqrt(sum(squares))
+    return Estimate(math.exp(apart), math.exp(apart - half), math.exp(apart + half), fewest)
+
+
+def better_by(times: Estimate, *, larger: bool = True) -> Better:
+    """Say who is better, by our ratio to theirs."""
+    return better(times, Estimate(1.0, 1.0, 1.0), larger=larger)
+
+
 def mean(values: Sequence[float]) -> Estimate:
     """Give the mean and Student's t interval of it."""
     from scipy.stats import t

@@ -29,6 +29,7 @@ OPTUNAS = ("tpe", "random", "cmaes", "nsga2")
 _OURS_STORAGES = ("memory", "folder")
 _TIMED = Path(__file__).parent / "timed"
 _PEER = Path(__file__).parent.parent / "throughput" / "peer_propulate.py"
+_LEAST = 100  # trials of Propulate, which is started again for each mark
 Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -173,7 +174,7 @@ def _say(worker: subprocess.Popen[str]) -> None:
 
 
 def _propulate(cell: Cell) -> dict[str, Any]:
-    """Let Propulate search anew up to each mark, while that fits into the seconds."""
+    """Let Propulate search anew up to each mark but the least, while that fits into the seconds."""
     python = os.environ.get(peer_propulate.PYTHON)
     if not python:
         message = "Propulate: give --propulate a Python that has propulate and an MPI"
@@ -181,7 +182,7 @@ def _propulate(cell: Cell) -> dict[str, Any]:
     seconds: dict[int, float] = {}
     memory: dict[int, float] = {}
     trials, spent = 0, 0.0
-    for mark in cell["marks"]:
+    for mark in [mark for mark in cell["marks"] if mark >= _LEAST] or cell["marks"][:1]:
         if trials and spent + seconds[trials] * (mark / trials) > cell["seconds"]:
             break
         said = launch(python, _PEER, cell["workers"], mark, cell["parameters"]).split()

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from propulate_like.benchmarks.comparison.intervals import Estimate, better, geometric_mean, mean, rounded
+from propulate_like.benchmarks.comparison.intervals import Estimate, better_by, geometric_mean, mean, ratio, rounded
 from propulate_like.benchmarks.comparison.measures import Result
 from propulate_like.benchmarks.comparison.page.section import Chart, Section, Series, Table, Verdict
 
@@ -49,7 +49,7 @@ def section(settings: Any, results: Sequence[Result]) -> Section:
         f"{most} workers": lambda who: who[2] == most > 1,
     }
     charts = [_rates_chart(kind, {who: by[who] for who in by if chosen(who)}) for kind, chosen in kinds.items()]
-    parts: list[Table | Chart] = [*charts, _workers_chart(by, marks), _memory_chart(by), _table(by, marks)]
+    parts: list[Table | Chart] = [*charts, _workers_chart(by), _memory_chart(by), _table(by, marks)]
     return Section(
         compared=(
             f"Evaluations a second where an evaluation costs nothing, for {marks[0]:,} to {marks[-1]:,} trials and up "
@@ -58,7 +58,7 @@ def section(settings: Any, results: Sequence[Result]) -> Section:
         fair=_FAIR.splitlines(),
         intervals=(
             f"Geometric means of {settings.repetitions} repetitions, each with other seeds; 95 % intervals are "
-            "Student's t of the logarithms."
+            "Student's t of the logarithms. One side is better where Welch's interval of the ratio leaves out 1."
         ),
         parts=parts,
         verdicts=_verdicts(by),
@@ -70,13 +70,23 @@ def name(who: Who, *, workers: bool = False) -> str:
     """Name a contestant in a setting."""
     contestant, storage, number = who
     kind, _, files = storage.partition(" ")
-    words = f"{_NAMES.get(contestant, contestant)}, {_PLACES[kind]}{f' in {files}' if files else ''}"
+    words = f"{_NAMES.get(contestant, contestant)}, {_PLACES[kind]}{f', {files}' if files else ''}"
     return f"{words}, {number} worker{'s' * (number > 1)}" if workers else words
 
 
-def rate_at(runs: Sequence[Mapping[str, Any]], mark: int) -> Estimate:
+def rates_at(runs: Sequence[Mapping[str, Any]], mark: int) -> list[float]:
     """Give evaluations a second of the first `mark` trials, which all repetitions have reached."""
-    return geometric_mean([mark / run["seconds"][str(mark)] for run in runs])
+    return [mark / run["seconds"][str(mark)] for run in runs]
+
+
+def rate_at(runs: Sequence[Mapping[str, Any]], mark: int) -> Estimate:
+    """Give their mean."""
+    return geometric_mean(rates_at(runs, mark))
+
+
+def whole_rate(runs: Sequence[Mapping[str, Any]]) -> Estimate:
+    """Give evaluations a second of all that the searches came to."""
+    return geometric_mean([run["trials"] / run["total_seconds"] for run in runs])
 
 
 def memory_at(runs: Sequence[Mapping[str, Any]], mark: int) -> Estimate:
@@ -99,23 +109,15 @@ def _rates_chart(caption: str, by: Mapping[Who, Sequence[Mapping[str, Any]]]) ->
     return Chart(caption, "trials", "evaluations a second", series, log_x=True, log_y=True)
 
 
-def _workers_chart(by: Mapping[Who, Sequence[Mapping[str, Any]]], marks: Sequence[int]) -> Chart:
-    at = _common_mark(by, marks)
-    kinds = {who[:2] for who in by if who[2] > 1}
+def _workers_chart(by: Mapping[Who, Sequence[Mapping[str, Any]]]) -> Chart:
+    several = dict.fromkeys(who[:2] for who in by if who[2] > 1)
     series = []
-    for contestant, storage in dict.fromkeys(who[:2] for who in by if who[:2] in kinds):
+    for contestant, storage in several:
         numbers = sorted(who[2] for who in by if who[:2] == (contestant, storage))
-        runs = {number: by[contestant, storage, number] for number in numbers}
-        points = [rate_at(each, at).at(number) for number, each in runs.items() if at in _reached(each)]
+        points = [whole_rate(by[contestant, storage, number]).at(number) for number in numbers]
         series.append(Series(name((contestant, storage, 1)), points, ours=contestant in _OURS))
-    caption = f"Evaluations a second of the first {at:,} trials, by number of workers"
+    caption = "Evaluations a second of whole searches, by number of workers"
     return Chart(caption, "workers", "evaluations a second", series, log_x=True, log_y=True)
-
-
-def _common_mark(by: Mapping[Who, Sequence[Mapping[str, Any]]], marks: Sequence[int]) -> int:
-    """Give the largest number of trials that all have reached, or most."""
-    reached = {mark: sum(mark in _reached(runs) for runs in by.values()) for mark in marks}
-    return max(marks, key=lambda mark: (reached[mark], mark))
 
 
 def _memory_chart(by: Mapping[Who, Sequence[Mapping[str, Any]]]) -> Chart:
@@ -129,20 +131,21 @@ def _memory_chart(by: Mapping[Who, Sequence[Mapping[str, Any]]]) -> Chart:
 
 
 def _table(by: Mapping[Who, Sequence[Mapping[str, Any]]], marks: Sequence[int]) -> Table:
-    shown = [mark for mark in dict.fromkeys((100, 1000, marks[-1])) if mark in marks]
+    shown = [mark for mark in (100, 1000) if mark in marks]
     rows = []
     for who, runs in by.items():
         reached = _reached(runs)
-        written = [rate_at(runs, mark).written() if mark in reached else "not reached" for mark in shown]
-        whole = geometric_mean([run["trials"] / run["total_seconds"] for run in runs])
+        written = [rate_at(runs, mark).written(2) if mark in reached else "-" for mark in shown]
         trials, seconds = (statistics.median(run[key] for run in runs) for key in ("trials", "total_seconds"))
         came = f"{trials:,.0f} in {rounded(seconds, 2)} s"
-        rows.append(
-            [name(who), str(who[2]), *written, whole.written(), came, f"{max(run['peak'] for run in runs):.0f}"]
-        )
+        peak = f"{max(run['peak'] for run in runs):.0f}"
+        rows.append([name(who), str(who[2]), *written, whole_rate(runs).written(2), came, peak])
     head = ["", "workers", *[f"first {mark:,}" for mark in shown], "all", "came to", "MB a worker"]
     ours = [name(who) for who in by if who[0] in _OURS]
-    return Table("Evaluations a second of the first n trials, and of all (95 % intervals)", head, rows, ours)
+    caption = (
+        "Evaluations a second of the first n trials, and of all (95 % intervals); - where a search did not come so far"
+    )
+    return Table(caption, head, rows, ours)
 
 
 def _notes(by: Mapping[Who, Sequence[Mapping[str, Any]]]) -> list[str]:
@@ -157,21 +160,30 @@ def _notes(by: Mapping[Who, Sequence[Mapping[str, Any]]]) -> list[str]:
 
 
 def _verdicts(by: Mapping[Who, Sequence[Mapping[str, Any]]]) -> list[Verdict]:
-    """Compare each of Optuna's with `auto`: of as many workers, both in memory or on disk, at the trials both did."""
-    verdicts = []
+    """Compare each of Optuna's with `auto`, of as many workers and both in memory or on disk.
+
+    By the most trials that both did, and by the most of those where the judgement is another one.
+    """
+    verdicts: list[Verdict] = []
     for who, runs in by.items():
         contestant, storage, workers = who
         mine = by.get(("auto", "memory" if storage == "memory" else "folder", workers), ())
-        both = set(_reached(runs)) & set(_reached(mine)) if mine else set()
+        both = sorted(set(_reached(runs)) & set(_reached(mine)), reverse=True) if mine else []
         if contestant not in _OPTUNA or not both:
             continue
-        mark = max(both)
-        where = f"{name(who, workers=True)}, {mark:,} trials"
-        here, there = rate_at(mine, mark), rate_at(runs, mark)
-        text = f"{where}: {there.written()} evaluations a second, auto {here.written()}"
-        verdicts.append(Verdict(better(here, there), text))
+        judged: dict[str, Verdict] = {}
+        for mark in both:
+            times = ratio(rates_at(mine, mark), rates_at(runs, mark))
+            means = (
+                f"{rounded(rate_at(runs, mark).mean)} evaluations a second, auto {rounded(rate_at(mine, mark).mean)}"
+            )
+            text = f"{name(who, workers=True)}, first {mark:,} trials: {means}, {times.written()} times as many"
+            judged.setdefault(better_by(times), Verdict(better_by(times), text))
+        verdicts += judged.values()
         if workers == 1 and storage == "memory":
-            here, there = memory_at(mine, mark), memory_at(runs, mark)
-            text = f"{where}: {there.written()} MB, auto {here.written()}"
-            verdicts.append(Verdict(better(here, there, larger=False), text))
+            its, ours = ([run["memory"][str(both[0])] for run in each] for each in (runs, mine))
+            times = ratio(ours, its)
+            means = f"{rounded(statistics.fmean(its))} MB, auto {rounded(statistics.fmean(ours))}"
+            text = f"{name(who, workers=True)}, {both[0]:,} trials: {means}, {times.written()} times as much"
+            verdicts.append(Verdict(better_by(times, larger=False), text))
     return verdicts

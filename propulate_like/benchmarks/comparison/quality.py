@@ -56,14 +56,15 @@ class Settings(measures.Settings, frozen=True, kw_only=True):
 
 
 def cells(settings: Settings) -> list[measures.Cell]:
-    """Give the cells of all grids."""
+    """Give the cells of all grids, those of first seeds first."""
     for place, grid in enumerate(settings.grids):
         try:
             _check(grid)
         except ValueError as error:
             message = f"grids[{place}]: {error}"
             raise ValueError(message) from None
-    return [msgspec.to_builtins(cell) for grid in settings.grids for cell in grid.cells(settings.workers)]
+    found = [(grid.seeds.index(cell.seed), cell) for grid in settings.grids for cell in grid.cells(settings.workers)]
+    return [msgspec.to_builtins(cell) for _, cell in sorted(found, key=lambda each: each[0])]
 
 
 def _check(grid: Grid) -> None:

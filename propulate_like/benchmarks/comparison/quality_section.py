@@ -14,7 +14,7 @@ from propulate_like.benchmarks.comparison.page.section import Better, Chart, Sec
 from propulate_like.benchmarks.quality.cells import Cell
 from propulate_like.benchmarks.quality.scoring import Array, interval
 from propulate_like.benchmarks.quality.suites import suite
-from propulate_like.benchmarks.quality.summary import Courses, Standing, Unit
+from propulate_like.benchmarks.quality.summary import Standing, Unit
 from propulate_like.benchmarks.quality.workers import Course
 
 _NAMES = {
@@ -78,26 +78,27 @@ def section(settings: Any, results: Sequence[Result]) -> Section:
 
 
 def _standing(cells: Sequence[Cell], courses: Mapping[Cell, Course]) -> Standing | None:
-    """Give where contestants stand on what all of them have been measured on; those without any result are left out."""
+    """Give where contestants stand on what all of them have been measured on: by the seeds that are complete.
+
+    Where none is yet, by the first one's problems and instances that are. Contestants without any result are left out.
+    """
     present = dict.fromkeys(cell.contestant for cell in cells if cell in courses)
+    wanted = [cell for cell in cells if cell.contestant in present]
+    lacking = {cell.seed for cell in wanted if cell not in courses}
+    seeds = {cell.seed for cell in wanted} - lacking or {cells[0].seed}
+    wanted = [cell for cell in wanted if cell.seed in seeds]
+    missing = {(cell.problem, cell.instance) for cell in wanted if cell not in courses}
     by: dict[str, dict[Unit, list[Course]]] = {name: {} for name in present}
-    lacking: set[Unit] = set()
-    for cell in cells:
-        if cell.contestant in present:
-            unit = (cell.problem, cell.instance)
-            if cell in courses:
-                by[cell.contestant].setdefault(unit, []).append(courses[cell])
-            else:
-                lacking.add(unit)
-    whole: dict[str, Courses] = {
-        name: {unit: found for unit, found in units.items() if unit not in lacking} for name, units in by.items()
-    }
-    if not whole or not next(iter(whole.values())):
+    for cell in wanted:
+        unit = (cell.problem, cell.instance)
+        if unit not in missing:
+            by[cell.contestant].setdefault(unit, []).append(courses[cell])
+    if not by or not next(iter(by.values())):
         return None
     first = cells[0]
     problems = suite(first.suite)
-    units = {unit: problems.problem(unit[0], first.dimension, unit[1]) for unit in next(iter(whole.values()))}
-    return Standing(units, whole, first.evaluations)
+    units = {unit: problems.problem(unit[0], first.dimension, unit[1]) for unit in next(iter(by.values()))}
+    return Standing(units, by, first.evaluations)
 
 
 class _Told:
@@ -126,7 +127,7 @@ class _Told:
             seconds = self._standing.ask_seconds[self._names.index(name)]
             apart = "" if name == self._reference else _written(self._apart(name), sign="+")
             rows.append([named(name), _written(_estimate(self._row(name))), apart, f"{1000.0 * seconds:.3g}"])
-        seeds = len(self._grid.seeds)
+        seeds = self._standing.seeds
         caption = (
             f"{self._grid.title}: {len(self._standing.units)} problems and instances, {seeds} seed{'s' * (seeds > 1)}"
         )

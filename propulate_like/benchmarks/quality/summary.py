@@ -33,6 +33,7 @@ class Standing:
         losses: Array = np.array(
             [[[anytime(c.improvements, evaluations) for c in by[unit]] for unit in problems] for by in courses.values()]
         )  # contestant, unit, seed, moment
+        self.seeds = losses.shape[2]
         ranked = ranks(losses).mean(axis=2)
         self.ranks, self.rank_curves = ranked.mean(axis=2), ranked.mean(axis=1)
         self.worth: Array = ranked

@@ -11,7 +11,10 @@ from propulate_like.benchmarks.comparison.page.section import Chart, Point, Sect
 _LIGHT = ("#0b63ce", "#d9480f", "#2b8a3e", "#9c36b5", "#b8860b", "#0c8599", "#c2255c", "#495057", "#5f3dc4", "#7b5b3a")
 _DARK = ("#6eb0ff", "#ff9a62", "#6fcf83", "#d58cf0", "#f0c14b", "#4fd0e0", "#ff8fb3", "#b6bec9", "#a798ff", "#d3ac82")
 _WIDTH, _HEIGHT, _ROW = 1000, 420, 30
-_LEFT, _RIGHT, _TOP, _BOTTOM, _NAMES = 70, 250, 14, 46, 230
+_LEFT, _RIGHT, _TOP, _BOTTOM, _NAMES = 76, 275, 14, 46, 230
+_BEYOND = 4.0
+_ASIDE = 2.0  # lines lie so far beside each other, so that their intervals can be told apart
+_MOST_DOTS = 12  # of a line; intervals of more points are a band
 _GAP = 15  # between labels at the ends of lines
 _TICKS = 6
 _DASHES = ("", "7 4", "2 3", "9 3 2 3")
@@ -54,10 +57,15 @@ def draw(chart: Chart, colors: Colors) -> str:
 def _lines(chart: Chart, drawn: Sequence[Series], colors: Colors) -> str:
     points = [point for series in drawn for point in series.points]
     xs = [point.x for point in points]
-    heights = [value for point in points for value in (point.low, point.high) if value > 0.0 or not chart.log_y]
-    x, x_ticks = _scale(min(xs), max(xs), _LEFT, _WIDTH - _RIGHT, log=chart.log_x, exact=True, at=xs)
+    low, high = _range(points, log=chart.log_y)
+    aside = _ASIDE * len(drawn) / 2
+    x, x_ticks = _scale(min(xs), max(xs), _LEFT + aside, _WIDTH - _RIGHT - aside, log=chart.log_x, exact=True, at=xs)
     bottom, top = (_TOP, _HEIGHT - _BOTTOM) if chart.low_is_good else (_HEIGHT - _BOTTOM, _TOP)
-    y, y_ticks = _scale(min(heights), max(heights), bottom, top, log=chart.log_y)
+    height, y_ticks = _scale(low, high, bottom, top, log=chart.log_y)
+
+    def y(value: float) -> float:
+        return min(max(height(value), _TOP), _HEIGHT - _BOTTOM)
+
     parts = [_open(_HEIGHT, chart)]
     for tick in y_ticks:
         parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>')
@@ -69,10 +77,25 @@ def _lines(chart: Chart, drawn: Sequence[Series], colors: Colors) -> str:
     parts.append(f'<text class="soft" x="{middle}" y="{_HEIGHT - 6}" text-anchor="middle">{escape(chart.x)}</text>')
     turned = f"translate(14 {(_HEIGHT - _BOTTOM + _TOP) / 2}) rotate(-90)"
     parts.append(f'<text class="soft" transform="{turned}" text-anchor="middle">{escape(chart.y)}</text>')
-    for series in sorted(drawn, key=lambda each: each.ours):
-        parts += _line(series, colors, x, y)
+    for place, series in enumerate(sorted(drawn, key=lambda each: each.ours)):
+        parts += _line(series, colors, _moved(x, _ASIDE * (place - (len(drawn) - 1) / 2)), y)
     parts += _labels(drawn, colors, x, y)
     return "".join([*parts, "</svg>"])
+
+
+def _range(points: Sequence[Point], *, log: bool) -> tuple[float, float]:
+    """Give what the y axis has to show: means, and intervals as far as they do not make means look equal."""
+    means = [point.y for point in points]
+    if log:
+        low, high = min(means) / _BEYOND, max(means) * _BEYOND
+    else:
+        beyond = max(max(means) - min(means), abs(max(means)) / _BEYOND)
+        low, high = min(means) - beyond, max(means) + beyond
+    return max(low, min(point.low for point in points)), min(high, max(point.high for point in points))
+
+
+def _moved(scale: Scale, by: float) -> Scale:
+    return lambda value: scale(value) + by
 
 
 def _line(series: Series, colors: Colors, x: Scale, y: Scale) -> list[str]:
@@ -83,10 +106,10 @@ def _line(series: Series, colors: Colors, x: Scale, y: Scale) -> list[str]:
     dashes = colors.dashes(series.name)
     stroke = f'stroke="{color}" stroke-dasharray="{dashes}"' if dashes else f'stroke="{color}"'
     strong = ' class="ours"' if series.ours else ' stroke-width="1.8"'
-    parts = [f'<polygon class="band" fill="{color}" points="{" ".join(upper + lower)}"/>'] if len(points) > 1 else []
-    parts.append(f'<polyline{strong} fill="none" {stroke} stroke-linejoin="round" points="{path}"/>')
-    few = len(points) <= 12  # noqa: PLR2004 (curves of many points are drawn without dots)
-    return parts + [_dot(series, p, x(p.x), y(p.y), color, (y(p.low), y(p.high))) for p in points if few]
+    line = f'<polyline{strong} fill="none" {stroke} stroke-linejoin="round" points="{path}"/>'
+    if len(points) > _MOST_DOTS:
+        return [f'<polygon class="band" fill="{color}" points="{" ".join(upper + lower)}"/>', line]
+    return [line, *(_dot(series, p, x(p.x), y(p.y), color, (y(p.low), y(p.high))) for p in points)]
 
 
 def _dot(series: Series, point: Point, x: float, y: float, color: str, span: tuple[float, float]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from importlib.resources import files
@@ -88,10 +89,15 @@ def _figure(chart: Chart, colors: charts.Colors) -> str:
     return f"<figure><figcaption>{escape(chart.caption)}</figcaption>{charts.draw(chart, colors)}</figure>"
 
 
+def _small(text: str) -> str:
+    """Write intervals, which stand in brackets at the end, small."""
+    return re.sub(r" \(([^()]* to [^()]*)\)$", r" <small>\1</small>", escape(text))
+
+
 def _table(table: Table) -> str:
     head = "".join(f"<th>{escape(text)}</th>" for text in table.head)
     rows = "".join(
-        f"<tr{' class=ours' if row[0] in table.ours else ''}>{''.join(f'<td>{escape(text)}</td>' for text in row)}</tr>"
+        f"<tr{' class=ours' if row[0] in table.ours else ''}>{''.join(f'<td>{_small(text)}</td>' for text in row)}</tr>"
         for row in table.rows
     )
     caption = f"<figcaption>{escape(table.caption)}</figcaption>" if table.caption else ""
