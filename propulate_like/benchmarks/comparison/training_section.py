@@ -54,15 +54,9 @@ class Search(msgspec.Struct, frozen=True):
         """Give what each seed spent of something."""
         return [max(seed[key], _NOTHING) for seed in self.seeds]
 
-    def ends(self, settings: Any) -> list[float]:
-        """Give each seed's lowest loss at the end; where there was none, that of guessing."""
-        return [min(loss, _GUESSED) for loss in self.lowest(settings.seconds)]
-
     def lowest(self, seconds: float) -> list[float]:
-        """Give each seed's lowest loss by then; infinite before there is one."""
-        return [
-            min((loss for ended, loss in seed["course"] if ended <= seconds), default=math.inf) for seed in self.seeds
-        ]
+        """Give each seed's lowest loss by then; where there is none, or a worse one, that of guessing."""
+        return [min([_GUESSED, *(loss for ended, loss in seed["course"] if ended <= seconds)]) for seed in self.seeds]
 
     def reached(self, target: float) -> list[float]:
         """Give the seconds after which each seed had such a loss; infinite where it never had."""
@@ -128,10 +122,10 @@ def _chart(settings: Any, workers: int, chosen: Sequence[Search]) -> Chart:
     series = []
     for search in chosen:
         lowest = [(moment, search.lowest(moment)) for moment in moments]
-        points = [geometric_mean(losses).at(moment) for moment, losses in lowest if math.inf not in losses]
+        points = [geometric_mean(losses).at(moment) for moment, losses in lowest if min(losses) < _GUESSED]
         within = [msgspec.structs.replace(point, high=min(point.high, _GUESSED)) for point in points]
         series.append(Series(search.name, within, search.ours))
-    caption = f"Lowest log loss by wall clock, {_workers(workers)}: from when all seeds have one"
+    caption = f"Lowest log loss by wall clock, {_workers(workers)}; without one, that of guessing ({_GUESSED:.1f})"
     return Chart(caption, "seconds", "log loss", series, log_y=True)
 
 
@@ -146,7 +140,7 @@ def _losses(settings: Any, workers: int, chosen: Sequence[Search]) -> Table:
     for search in chosen:
         times = [_median(search.reached(target)) for target in settings.targets]
         jobs = mean([seed["jobs"] for seed in search.seeds]).written()
-        rows.append([search.name, geometric_mean(search.ends(settings)).written(), *times, jobs])
+        rows.append([search.name, geometric_mean(search.lowest(settings.seconds)).written(), *times, jobs])
     return Table(f"What was reached, {_workers(workers)}", head, rows, [one.name for one in chosen if one.ours])
 
 
@@ -166,7 +160,7 @@ def _verdicts(settings: Any, workers: int, chosen: Sequence[Search]) -> Iterator
     """Compare with the best of Optuna's, at each of what was measured."""
     theirs = [search for search in chosen if not search.ours]
     for mine in [search for search in chosen if search.ours] if theirs else []:
-        ends = {search.name: search.ends(settings) for search in [mine, *theirs]}
+        ends = {search.name: search.lowest(settings.seconds) for search in [mine, *theirs]}
         yield _lower(f"{_workers(workers)}, log loss after {settings.seconds:g} s", mine.name, ends)
         for target in settings.targets:
             best = min(theirs, key=lambda one: (statistics.median_high(one.reached(target)), sum(one.reached(target))))
