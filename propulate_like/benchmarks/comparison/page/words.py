@@ -20,7 +20,7 @@ GROUPS = {
 def extent(chapter: Chapter) -> str:
     """Say how much of a comparison was measured."""
     size = "The small version, which says little: " if chapter.quick else ""
-    text = f"{size}{chapter.measured} of {chapter.cells} measurements, which took {chapter.seconds / 60:.1f} minutes in all"
+    text = f"{size}{chapter.measured} of {chapter.cells} measurements, which took {chapter.seconds / 60:.1f} minutes"
     if chapter.ended:
         text += f", the last on {chapter.ended.replace('T', ' at ').replace('+00:00', ' UTC')}"
     if chapter.measured < chapter.cells:
