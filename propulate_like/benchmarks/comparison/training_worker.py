@@ -68,8 +68,7 @@ def train(params: Params) -> float:
     shape, epochs = (own.pop("width"),) * own.pop("layers"), own.pop("epochs")
     network = MLPClassifier(hidden_layer_sizes=shape, max_iter=epochs, random_state=0, **own)
     x, v, y, w = data()
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
+    with np.errstate(all="ignore"):
         try:
             chances = make_pipeline(StandardScaler(), network).fit(x, y).predict_proba(v)[np.arange(len(w)), w]
         except ValueError:  # its weights became infinite
@@ -125,7 +124,6 @@ def optimize(task: Task, job: Job) -> None:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     arguments = task.contestant.get("arguments", {})
     seed = task.seed * task.workers + task.number
     sampler = getattr(optuna.samplers, task.contestant["sampler"])(seed=seed, **arguments)
@@ -174,6 +172,7 @@ def _suggested(trial: Any, space: Mapping[str, Mapping[str, Any]]) -> dict[str, 
 
 def main() -> None:
     """Train once, for what that loads, and search."""
+    warnings.simplefilter("ignore")  # here, as threads would undo each other's filters
     task = Task(**json.loads(sys.argv[1]))
     train({"width": 8, "layers": 1, "epochs": 2})
     job = Job(task.stretch, task.folder)
