@@ -26,8 +26,8 @@ _FAIR = """\
 The loss is the sum of squares of the parameters: what is measured is the optimizer, its storage and its messages.
 Each search has fresh processes, and nothing else runs beside it. The clock starts when all workers have imported what \
 they need and the study exists.
-Optuna has its samplers' recommended settings (TPE: multivariate, constant liar), a seed of its own for each worker, \
-and an equal share of the trials, which costs it less than counting them together.
+Optuna has its samplers' recommended settings (TPE: multivariate, constant liar), a seed of its own for each worker \
+(1000 x repetition + worker), and an equal share of the trials, which costs it less than counting them together.
 What is kept differs: Optuna's journal file, SQLite and PostgreSQL have each trial on disk before the next; our run \
 folder is handed to the operating system within 10 ms, and synced from evaluations of 1 s on.
 A search that has not done all trials when its time is up is told as far as it came."""
