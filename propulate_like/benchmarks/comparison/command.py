@@ -50,7 +50,8 @@ def _chapter(one: Comparison, store: Store, command: str) -> Chapter:
     seconds, ended = store.spent(one)
     return Chapter(
         one.name, one.settings.title, one.measure.section(one.settings, results), one.text, command,
-        quick=one.quick, cells=len(one.cells), measured=sum(bool(result.measured) for result in results), seconds=seconds, ended=ended,
+        quick=one.quick, cells=len(one.cells), measured=sum(bool(result.measured) for result in results),
+        seconds=seconds, ended=ended,
         missing=sorted({result.missing for result in results if result.missing}),
     )  # fmt: skip
 
