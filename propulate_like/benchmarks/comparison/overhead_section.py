@@ -150,7 +150,8 @@ def _table(by: Mapping[Who, Sequence[Mapping[str, Any]]], marks: Sequence[int]) 
 
 def _notes(by: Mapping[Who, Sequence[Mapping[str, Any]]]) -> list[str]:
     """Say how quick the disk was, as a storage that keeps each step waits for it several times a trial."""
-    times = sorted(run["fsync_milliseconds"] for runs in by.values() for run in runs if "fsync_milliseconds" in run)
+    chosen = [run for (_, storage, _), runs in by.items() if " " not in storage for run in runs]
+    times = sorted(run["fsync_milliseconds"] for run in chosen if "fsync_milliseconds" in run)
     if not times:
         return []
     spread = f"between {rounded(times[0])} and {rounded(times[-1])}"
