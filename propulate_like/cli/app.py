@@ -229,7 +229,7 @@ def bench(
     if show is not None:
         typer.echo(comparison.text_of(show), nl=False)
         return
-    typer.echo(command.bench(names or [], output, quick=quick, measured=page_only, propulate=propulate))
+    typer.echo(command.bench(names or [], output, quick=quick, page_only=page_only, propulate=propulate))
 
 
 def main() -> None:

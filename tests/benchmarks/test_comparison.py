@@ -224,7 +224,7 @@ def test_numbers_have_the_digits_that_mean_something(value, written):
 def test_charts_stay_inside_their_frame(kind, log):
     points = [Point(1.0, 5.0, 2.0, 9.0), Point(1000.0, 5000.0, 4000.0, 7000.0)]
     chart = Chart("c", "x", "y", [Series("<one>", points, ours=True), Series("two", points[:1])], kind, log, log)
-    drawn = charts.draw(chart, charts.Colors([Section("", [], "", [chart], [])]))
+    drawn = charts.draw(chart, charts.Colors(Section("", [], "", [chart], [])))
     width, height = (float(text) for text in drawn.partition('viewBox="0 0 ')[2].partition('"')[0].split())
     xs = [float(part.partition('"')[0]) for part in drawn.split('cx="')[1:]]
     ys = [float(part.partition('"')[0]) for part in drawn.split('cy="')[1:]]

@@ -18,10 +18,10 @@ from propulate_like.benchmarks.quality import peer_propulate
 from propulate_like.starting import INTERRUPTED
 
 
-def bench(sources: Sequence[str], output: Path, *, quick: bool, measured: bool, propulate: str | None) -> str:
+def bench(sources: Sequence[str], output: Path, *, quick: bool, page_only: bool, propulate: str | None) -> str:
     """Measure comparisons (all that come with the package, where none is named), and give what to print.
 
-    `measured`: only write the page of what has been measured. ConfigError or ValueError where that cannot be.
+    `page_only`: measure nothing, and write the page of what there is. ConfigError or ValueError where that cannot be.
     """
     if propulate:
         os.environ[peer_propulate.PYTHON] = propulate
@@ -31,7 +31,7 @@ def bench(sources: Sequence[str], output: Path, *, quick: bool, measured: bool, 
     chapters = []
     for one in chosen:
         store = Store(output, one.name, found)
-        if not measured:
+        if not page_only:
             try:
                 Running(one, store).measure(lambda line: print(line, file=sys.stderr, flush=True))
             except KeyboardInterrupt:
@@ -48,10 +48,10 @@ def bench(sources: Sequence[str], output: Path, *, quick: bool, measured: bool, 
 def _chapter(one: Comparison, store: Store, command: str) -> Chapter:
     results = store.results(one)
     seconds, ended = store.spent(one)
-    tried = {id(result) for result in results if result.measured}
     return Chapter(
         one.name, one.settings.title, one.measure.section(one.settings, results), one.text, command,
-        quick=one.quick, cells=len(one.cells), measured=len(tried), seconds=seconds, ended=ended,
+        quick=one.quick, cells=len(one.cells), measured=sum(bool(result.measured) for result in results),
+        seconds=seconds, ended=ended,
         missing=sorted({result.missing for result in results if result.missing}),
     )  # fmt: skip
 

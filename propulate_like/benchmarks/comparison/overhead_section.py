@@ -26,8 +26,8 @@ _FAIR = """\
 The loss is the sum of squares of the parameters: what is measured is the optimizer, its storage and its messages.
 Each search has fresh processes, and nothing else runs beside it. The clock starts when all workers have imported what \
 they need and the study exists.
-Optuna has its samplers' recommended settings (TPE: multivariate, constant liar), a seed of its own for each worker, \
-and an equal share of the trials, which costs it less than counting them together.
+Optuna has its samplers' recommended settings (TPE: multivariate, constant liar), a seed of its own for each worker \
+(1000 x repetition + worker), and an equal share of the trials, which costs it less than counting them together.
 What is kept differs: Optuna's journal file, SQLite and PostgreSQL have each trial on disk before the next; our run \
 folder is handed to the operating system within 10 ms, and synced from evaluations of 1 s on.
 A search that has not done all trials when its time is up is told as far as it came."""
@@ -150,7 +150,8 @@ def _table(by: Mapping[Who, Sequence[Mapping[str, Any]]], marks: Sequence[int]) 
 
 def _notes(by: Mapping[Who, Sequence[Mapping[str, Any]]]) -> list[str]:
     """Say how quick the disk was, as a storage that keeps each step waits for it several times a trial."""
-    times = sorted(run["fsync_milliseconds"] for runs in by.values() for run in runs if "fsync_milliseconds" in run)
+    chosen = [run for (_, storage, _), runs in by.items() if " " not in storage for run in runs]
+    times = sorted(run["fsync_milliseconds"] for run in chosen if "fsync_milliseconds" in run)
     if not times:
         return []
     spread = f"between {rounded(times[0])} and {rounded(times[-1])}"

@@ -22,20 +22,19 @@ _DASHES = ("", "7 4", "2 3", "9 3 2 3")
 Scale = Callable[[float], float]
 
 
-class Colors:
-    """A color for each name of a series, the same in all charts."""
+def style() -> str:
+    """Give the colors as CSS."""
+    light, dark = ("".join(f"--c{place}:{color};" for place, color in enumerate(each)) for each in (_LIGHT, _DARK))
+    return f":root{{{light}}}@media (prefers-color-scheme:dark){{:root{{{dark}}}}}"
 
-    def __init__(self, sections: Sequence[Section]) -> None:
-        charts = [part for section in sections for part in section.parts if isinstance(part, Chart)]
-        every = [series for chart in charts for series in chart.series]
+
+class Colors:
+    """A color for each name of a series, the same in all charts of a section."""
+
+    def __init__(self, section: Section) -> None:
+        every = [series for part in section.parts if isinstance(part, Chart) for series in part.series]
         names = dict.fromkeys([s.name for s in every if s.ours] + [s.name for s in every if not s.ours])
         self._places = {name: place for place, name in enumerate(names)}
-
-    def style(self) -> str:
-        """Give the colors as CSS."""
-        used = range(min(len(self._places), len(_LIGHT)))
-        light, dark = ("".join(f"--c{each}:{table[each]};" for each in used) for table in (_LIGHT, _DARK))
-        return f":root{{{light}}}@media (prefers-color-scheme:dark){{:root{{{dark}}}}}"
 
     def of(self, name: str) -> str:
         """Give a name's color."""

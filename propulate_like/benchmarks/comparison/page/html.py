@@ -18,15 +18,14 @@ _NAMED = {"propulate-like": "propulate-like", "Optuna": "optuna", "Python": "Pyt
 
 def write(report: Report) -> str:
     """Give the page."""
-    colors = charts.Colors([chapter.section for chapter in report.chapters])
     style = (files(__package__) / "page.css").read_text(encoding="utf-8")
     return "\n".join(
         [
             f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{words.TITLE}</title>',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<style>{style}{colors.style()}</style></head><body><main>",
+            f"<style>{style}{charts.style()}</style></head><body><main>",
             *_head(report),
-            *(line for chapter in report.chapters for line in _chapter(chapter, colors)),
+            *(line for chapter in report.chapters for line in _chapter(chapter)),
             '<section id="surroundings"><h2>Measured with, and on</h2>',
             _table(Table("", [], [[name, value] for name, value in report.surroundings.items()])),
             "</section></main></body></html>",
@@ -63,8 +62,9 @@ def _verdicts(report: Report, better: str) -> Iterable[str]:
             yield f"<details><summary>{len(lines) - shown} more</summary><ul>{more}</ul></details>"
 
 
-def _chapter(chapter: Chapter, colors: charts.Colors) -> Iterable[str]:
+def _chapter(chapter: Chapter) -> Iterable[str]:
     section = chapter.section
+    colors = charts.Colors(section)
     yield f'<section id="{escape(chapter.name)}"><h2>{escape(chapter.title)}</h2><p>{escape(section.compared)}</p>'
     yield f"<h3>Why it is fair</h3>{_list(section.fair)}<p><b>Intervals.</b> {escape(section.intervals)}</p>"
     for part in section.parts:

@@ -29,7 +29,7 @@ class Point(msgspec.Struct, frozen=True):
 
 
 class Series(msgspec.Struct, frozen=True):
-    """A line of a chart; `ours` are drawn stronger. A name has the same color in all charts of a page."""
+    """A line of a chart; `ours` are drawn stronger. A name has the same color in all charts of a section."""
 
     name: str
     points: Sequence[Point]

@@ -20,10 +20,12 @@ GROUPS = {
 def extent(chapter: Chapter) -> str:
     """Say how much of a comparison was measured."""
     size = "The small version, which says little: " if chapter.quick else ""
-    text = f"{size}{chapter.measured} of {chapter.cells} measurements, {chapter.seconds / 60:.1f} minutes of them"
-    return (
-        f"{text}, the last on {chapter.ended.replace('T', ' at ').replace('+00:00', ' UTC')}" if chapter.ended else text
-    )
+    text = f"{size}{chapter.measured} of {chapter.cells} measurements, which took {chapter.seconds / 60:.1f} minutes"
+    if chapter.ended:
+        text += f", the last on {chapter.ended.replace('T', ' at ').replace('+00:00', ' UTC')}"
+    if chapter.measured < chapter.cells:
+        text += "; the same command goes on with the others"
+    return text
 
 
 def when(report: Report) -> str:
