@@ -65,8 +65,8 @@ def test_two_workers_each_train_until_the_time_is_over_and_a_page_tells(tmp_path
 
 
 @pytest.mark.filterwarnings("ignore")  # as the program does
-@pytest.mark.parametrize("storage", ["memory", "journal", "sqlite"])
-def test_optuna_trains_with_params_of_the_space_and_its_threads_at_the_same_time(tmp_path, storage):
+@pytest.mark.parametrize(("storage", "seconds"), [("memory", 2.0), ("journal", 2.0), ("sqlite", 8.0)])
+def test_optuna_trains_with_params_of_the_space_and_its_threads_at_the_same_time(tmp_path, storage, seconds):
     space = Comparison("training.yaml", TINY).settings.space
     contestant = {"by": "Optuna", "sampler": "TPESampler", "storage": storage, "arguments": {"group": True}}
     seen = []
@@ -77,7 +77,7 @@ def test_optuna_trains_with_params_of_the_space_and_its_threads_at_the_same_time
             return super().__call__(params)
 
     training_worker.train({"width": 4, "layers": 1, "epochs": 2})
-    task = training_worker.Task(contestant, space, 2, 0, time.monotonic(), 2.0, 4.0, str(tmp_path))
+    task = training_worker.Task(contestant, space, 2, 0, time.monotonic(), seconds, 4.0, str(tmp_path))
     training_worker.optimize(task, Job(task.stretch, task.folder))
     conditional = {"adam": {"beta_1"}, "sgd": {"momentum", "nesterovs_momentum"}}
     for params in seen:
