@@ -64,8 +64,8 @@ ORDER = [
     "search",
     "integrations",
     "config",
-    "cli",
     "benchmarks",
+    "cli",
 ]
 
 

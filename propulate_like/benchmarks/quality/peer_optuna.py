@@ -89,7 +89,18 @@ def _nsga2(setting: Setting, seed: int) -> Any:
     return NSGAIISampler(seed=seed)
 
 
-tpe = partial(Study, sampler=_tpe)
-cmaes = partial(Study, sampler=_cmaes)
-gp = partial(Study, sampler=_gp)
-nsga2 = partial(Study, sampler=_nsga2)
+def _random(setting: Setting, seed: int) -> Any:
+    from optuna.samplers import RandomSampler
+
+    return RandomSampler(seed=seed)
+
+
+SAMPLERS: dict[str, Callable[[Setting, int], Any]] = {
+    "tpe": _tpe,
+    "cmaes": _cmaes,
+    "gp": _gp,
+    "nsga2": _nsga2,
+    "random": _random,
+}
+"""A worker's sampler, by its setting and its own seed, as Optuna's documentation recommends."""
+tpe, cmaes, gp, nsga2 = (partial(Study, sampler=SAMPLERS[name]) for name in ("tpe", "cmaes", "gp", "nsga2"))

@@ -22,33 +22,38 @@ class Standing:
     """Where contestants stand after so many evaluations.
 
     All have courses of the same problems, instances and seeds. `scores` and `ranks` have a row for each contestant and
-    a column for each unit; `curves` and `rank_curves` a value for each moment in place of a unit.
+    a column for each unit; `curves` and `rank_curves` a value for each moment in place of a unit; `worth` (scores, or
+    ranks where there are none) a layer for each moment besides.
     """
 
     def __init__(self, problems: Mapping[Unit, Problem], courses: Mapping[str, Courses], evaluations: int) -> None:
-        self.contestants = list(courses)
+        self.contestants, self.units = list(courses), list(problems)
         self.evaluations = evaluations
         self.moments = moments(evaluations)
         losses: Array = np.array(
             [[[anytime(c.improvements, evaluations) for c in by[unit]] for unit in problems] for by in courses.values()]
         )  # contestant, unit, seed, moment
+        self.seeds = losses.shape[2]
         ranked = ranks(losses).mean(axis=2)
         self.ranks, self.rank_curves = ranked.mean(axis=2), ranked.mean(axis=1)
+        self.worth: Array = ranked
         gains = [problem.gain for problem in problems.values() if problem.gain is not None]
         self.scores: Array | None = None
         self.curves: Array | None = None
         if len(gains) == len(problems):
-            worth: Array = np.array(
+            by_unit: Array = np.array(
                 [
                     np.vectorize(gain, otypes=[float])(losses[:, column]).mean(axis=1)
                     for column, gain in enumerate(gains)
                 ]
             )  # unit, contestant, moment
-            self.scores, self.curves = worth.mean(axis=2).T, worth.mean(axis=0)
-        self.ask_seconds = [
-            float(np.mean([_asked(c, evaluations) for unit in by.values() for c in unit])) / evaluations
-            for by in courses.values()
-        ]
+            self.worth = by_unit.transpose(1, 0, 2)
+            self.scores, self.curves = self.worth.mean(axis=2), self.worth.mean(axis=1)
+        self.asking: Array = np.array(
+            [[np.mean([_asked(c, evaluations) for c in by[unit]]) for unit in problems] for by in courses.values()]
+        )  # contestant, unit
+        self.asking /= evaluations
+        self.ask_seconds = [float(seconds) for seconds in self.asking.mean(axis=1)]
 
     def rows(self, reference: str, peers: Sequence[str]) -> list[dict[str, Any]]:
         """Give a row for each contestant, the best first.

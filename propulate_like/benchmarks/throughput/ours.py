@@ -8,22 +8,13 @@ import time
 from mpi4py import MPI
 
 import propulate_like as pl
+from propulate_like.benchmarks.chain import CHAIN
 
 
 @pl.objective(x=pl.Float(-5.12, 5.12), y=pl.Float(-5.12, 5.12))
 def sphere(x: float, y: float) -> float:
     """Give the sum of squares."""
     return x * x + y * y
-
-
-CHAIN = pl.Chain(
-    pl.SelectBest(64),
-    pl.SelectRandom(2),
-    pl.UniformCrossover(0.7),
-    pl.PointMutation(1),
-    pl.GaussianMutation(0.05),
-    pl.RandomRestart(0.1),
-)
 
 
 def main() -> None:

@@ -17,14 +17,15 @@ def main() -> None:
     evaluations = int(sys.argv[1])
     world = MPI.COMM_WORLD
     logging.disable(logging.CRITICAL)
-    limits = {"x": (-5.12, 5.12), "y": (-5.12, 5.12)}
+    dimension = int(sys.argv[2]) if len(sys.argv) > 2 else 2  # noqa: PLR2004
+    limits = {f"x{number}": (-5.12, 5.12) for number in range(dimension)}
     generator = random.Random(world.rank)
     propagator = get_default_propagator(
         pop_size=64, limits=limits, crossover_prob=0.7, mutation_prob=0.4, random_init_prob=0.1, rng=generator
     )
     with tempfile.TemporaryDirectory() as folder:
         propulator = Propulator(
-            loss_fn=lambda params: params["x"] ** 2 + params["y"] ** 2,
+            loss_fn=lambda params: sum(x**2 for x in params.values()),
             propagator=propagator,
             rng=generator,
             island_comm=world,
