@@ -12,6 +12,7 @@ from itertools import accumulate
 from typing import Any
 
 os.environ.setdefault("OMPI_MCA_async_mpi_finalize", "1")  # else Open MPI may hang at the end where a rank has died
+os.environ.setdefault("OMPI_MCA_btl", "^ofi")  # one-sided alone, and without a fabric it sleeps for a second
 from mpi4py import MPI
 
 from propulate_like.transport import Team
