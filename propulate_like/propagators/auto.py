@@ -22,11 +22,12 @@ from propulate_like.space import Space
 
 _LOOKS = 16  # asks between two looks at what evaluations cost
 _TIMED = 9  # evaluations, its rank's own where there are any
-_PATIENT = 50.0  # evaluations take so many times as long as an ask may
+_LONG, _SHARE = 0.02, 1 / 3  # seconds up to which an ask may take so much of an evaluation's time
+_SMALL_SHARE = 0.02  # of its time, where an ask takes longer
 _FEWEST = 5  # individuals to breed from where there are several losses
 _UNKNOWN = 60.0  # seconds: an evaluation is dear until it is known how long one takes
 _CREDITED = 20  # of the best individuals known
-_ARRAYS = 1e-4  # seconds an ask, where NumPy is used at all
+_ARRAYS = 5e-3  # seconds an evaluation, where an ask uses NumPy at all: that takes some 0.1 ms
 
 
 class _Expert(NamedTuple):
@@ -49,7 +50,9 @@ def auto(evaluations: int | None = None, share: float = 1.0, *, rungs: bool = Fa
 
 
 class Auto(Propagator):
-    """Experts chosen by what an evaluation costs: an ask is to take less than a fiftieth of its time.
+    """Experts chosen by what an evaluation costs.
+
+    An ask is to take at most 2 % of its time, or a third of it where that is no more than 20 ms.
 
     Where evaluations are dear, a Gaussian process breeds: one for parameters of any kind, or, where all are continuous,
     one in a trust region, beside a quadratic model, a genetic chain, and later CMA-ES. Where they are cheaper, the
@@ -98,8 +101,8 @@ class Auto(Propagator):
 
     def _choose(self, seconds: float, space: Space) -> None:
         """Choose the experts that this time of an evaluation affords."""
-        allowed = seconds / _PATIENT
-        self._experts = self._models(allowed, space) if allowed >= _ARRAYS else (_Expert(self._cheapest),)
+        allowed = max(_SMALL_SHARE * seconds, min(_SHARE * seconds, _LONG))
+        self._experts = self._models(allowed, space) if seconds >= _ARRAYS else (_Expert(self._cheapest),)
         self.reads = self._experts[0].propagator.reads if len(self._experts) == 1 else MODELED
 
     def _models(self, allowed: float, space: Space) -> tuple[_Expert, ...]:

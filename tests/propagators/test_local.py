@@ -131,7 +131,7 @@ class TestAuto:
         assert not {"trust_region", "quadratic_model", "mixed_gaussian_process"} & self.origins(cube(3), 1e-6)
 
     def test_a_quadratic_model_breeds_without_a_gaussian_process_in_between(self):
-        origins = self.origins(cube(3), 0.1)
+        origins = self.origins(cube(3), 0.007)
         assert "quadratic_model" in origins
         assert "trust_region" not in origins
 
@@ -175,8 +175,8 @@ class TestAuto:
     def test_choices_of_many_options_cost_their_model_more(self):
         wide = Space({f"c{number}": Choice(*range(500)) for number in range(4)})
         narrow = Space({f"c{number}": Choice(*range(5)) for number in range(4)})
-        assert "mixed_gaussian_process" not in self.origins(wide, 0.5, 40)
-        assert "mixed_gaussian_process" in self.origins(narrow, 0.5, 40)
+        assert "mixed_gaussian_process" not in self.origins(wide, 0.1, 40)
+        assert "mixed_gaussian_process" in self.origins(narrow, 0.1, 40)
 
     def test_one_rank_of_many_begins_elsewhere_than_the_others(self):
         first = {Optimizer(cube(3), workers=16, rank=rank, seed=0).ask().genome for rank in range(16)}
