@@ -56,7 +56,7 @@ def test_two_workers_each_train_until_the_time_is_over_and_a_page_tells(tmp_path
         assert 0.0 < measured["start_up"] < max(seconds) <= 14.0
         assert sorted(losses, reverse=True) == list(losses)
         assert 0.0 <= measured["idle_percent"] < 100.0
-        assert measured["peak_megabytes"] > 50.0
+        assert measured["megabytes"] > 50.0
     page = (tmp_path / "bench" / "page.md").read_text()
     assert page.count("| auto |") == page.count("| Optuna TPE, journal file |") == 2
     assert (tmp_path / "bench" / "page.html").read_text().count("<svg") == 1
@@ -116,7 +116,7 @@ def test_what_cannot_be_measured_is_said_in_one_line(change, message):
 
 
 def results(comparison, courses):
-    measured = {"jobs": 3, "job_seconds": [0.1, 0.2, 0.3], "start_up": 1.0, "idle_percent": 2.0, "peak_megabytes": 90.0}
+    measured = {"jobs": 3, "job_seconds": [0.1, 0.2, 0.3], "start_up": 1.0, "idle_percent": 2.0, "megabytes": 90.0}
     for cell in comparison.cells:
         course = courses[cell["contestant"]["by"]]
         yield Result(cell, measured | {"course": [(ended + 0.01 * cell["seed"], loss) for ended, loss in course]})
@@ -136,7 +136,7 @@ def test_who_is_better_is_said_of_each_target_and_searches_that_never_had_it_cou
         "2 workers, seconds to 0.3; searches": "theirs",
         "2 workers, start-up, s": "neither",
         "2 workers, idle, %": "neither",
-        "2 workers, peak memory, MB": "neither",
+        "2 workers, memory a worker, MB": "neither",
     }
     reached = next(part for part in section.parts if part.caption == "What was reached, 2 workers")
     assert reached.rows[0][2:5] == ["1.02; 5 of 5", "5.02; 5 of 5", "0 of 5"]

@@ -157,7 +157,7 @@ def _told(cell: Cell, launched: float, folder: Path) -> dict[str, Any]:
         "job_seconds": [round(ended - began, 4) for ended, began, _ in done],
         "start_up": start_up / workers,
         "idle_percent": 100.0 * (1.0 - at_work / searching) if searching else 100.0,
-        "peak_megabytes": max(peaks),
+        "megabytes": sum(peaks) / workers,
     }
 
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
-from propulate_like.benchmarks.comparison.intervals import Estimate, better, geometric_mean, mean, rounded
+from propulate_like.benchmarks.comparison.intervals import better_by, geometric_mean, mean, ratio, rounded
 from propulate_like.benchmarks.comparison.measures import Result
-from propulate_like.benchmarks.comparison.page.section import Chart, Section, Series, Table, Verdict
+from propulate_like.benchmarks.comparison.page.section import Better, Chart, Section, Series, Table, Verdict
 
 _MOMENTS = 40
 _GUESSED = math.log(10)
 _NOTHING = 1e-3
 _CERTAIN = 0.05
-_COSTS = {"start_up": "start-up, s", "idle_percent": "idle, %", "peak_megabytes": "peak memory, MB"}
+_COSTS = {"start_up": "start-up, s", "idle_percent": "idle, %", "megabytes": "memory a worker, MB"}
 _STRETCHED = """\
 Each job is really trained, on one thread; then its worker sleeps until {:g} times the CPU time of that have passed. \
 So it stands for one on a GPU, which leaves the core free, and eight workers do not compete for a few cores. With \
@@ -33,13 +33,13 @@ our run folder is handed to the operating system within 10 ms, and synced from j
 The losses to reach stand in the config, and were set by other searches: random search with 4 workers ends near the \
 first."""
 _TIMES = """\
-Of the time to a loss, the median over the seeds is told, where half of them came to it, and how many did; who was \
-earlier, the rank-sum test says at 5 %. We are compared with the best of Optuna's at each."""
+Of the time to a loss, the median over the seeds is told, where half of them came to it, and how many did. We are \
+compared with the best of Optuna's at each: by Welch's interval of the ratio, and by the rank-sum test of such times."""
 _NOTES = """\
 Start-up is the time until a worker's first job begins, the mean over the workers. Idle is the part of the workers' \
 time after that in which no job ran: proposing, reading, writing, waiting for a lock.
-Memory is the largest peak of a process. In memory, Optuna's workers are threads of one process, which is all of them; \
-they share one interpreter, which jobs that leave it alone most of the time, as these do, hardly notice."""
+Memory is the sum of the processes' peaks, shared out among the workers. In memory, Optuna's workers are threads of \
+one process and its interpreter, which suits jobs that leave that alone most of the time, as these do."""
 
 
 class Search(msgspec.Struct, frozen=True):
@@ -50,13 +50,13 @@ class Search(msgspec.Struct, frozen=True):
     ours: bool
     seeds: list[dict[str, Any]]
 
-    def cost(self, key: str) -> Estimate:
-        """Give the geometric mean of what each seed spent of something."""
-        return geometric_mean([max(seed[key], _NOTHING) for seed in self.seeds])
+    def costs(self, key: str) -> list[float]:
+        """Give what each seed spent of something."""
+        return [max(seed[key], _NOTHING) for seed in self.seeds]
 
-    def end(self, settings: Any) -> Estimate:
-        """Give the mean of the lowest losses at the end; where there was none, that of guessing."""
-        return geometric_mean([min(loss, _GUESSED) for loss in self.lowest(settings.seconds)])
+    def ends(self, settings: Any) -> list[float]:
+        """Give each seed's lowest loss at the end; where there was none, that of guessing."""
+        return [min(loss, _GUESSED) for loss in self.lowest(settings.seconds)]
 
     def lowest(self, seconds: float) -> list[float]:
         """Give each seed's lowest loss by then; infinite before there is one."""
@@ -146,12 +146,12 @@ def _losses(settings: Any, workers: int, chosen: Sequence[Search]) -> Table:
     for search in chosen:
         times = [_median(search.reached(target)) for target in settings.targets]
         jobs = mean([seed["jobs"] for seed in search.seeds]).written()
-        rows.append([search.name, search.end(settings).written(), *times, jobs])
+        rows.append([search.name, geometric_mean(search.ends(settings)).written(), *times, jobs])
     return Table(f"What was reached, {_workers(workers)}", head, rows, [one.name for one in chosen if one.ours])
 
 
 def _costs(workers: int, chosen: Sequence[Search]) -> Table:
-    rows = [[search.name, *[search.cost(key).written() for key in _COSTS]] for search in chosen]
+    rows = [[search.name, *[geometric_mean(search.costs(key)).written() for key in _COSTS]] for search in chosen]
     caption = f"Where time and memory went, {_workers(workers)}"
     return Table(caption, ["", *_COSTS.values()], rows, [one.name for one in chosen if one.ours])
 
@@ -163,36 +163,39 @@ def _median(times: Sequence[float]) -> str:
 
 
 def _verdicts(settings: Any, workers: int, chosen: Sequence[Search]) -> Iterator[Verdict]:
-    """Compare with Optuna's best, at each of what was measured."""
+    """Compare with the best of Optuna's, at each of what was measured."""
     theirs = [search for search in chosen if not search.ours]
     for mine in [search for search in chosen if search.ours] if theirs else []:
-        best = min(theirs, key=lambda one: one.end(settings).mean)
-        here, there = mine.end(settings), best.end(settings)
-        text = f"log loss after {settings.seconds:g} s: {best.name} {there.written()}, {mine.name} {here.written()}"
-        yield Verdict(better(here, there, larger=False), f"{_workers(workers)}, {text}")
+        ends = {search.name: search.ends(settings) for search in [mine, *theirs]}
+        yield _lower(f"{_workers(workers)}, log loss after {settings.seconds:g} s", mine.name, ends)
         for target in settings.targets:
             best = min(theirs, key=lambda one: (statistics.median_high(one.reached(target)), sum(one.reached(target))))
-            times = mine.reached(target), best.reached(target)
-            if min(*times[0], *times[1]) == math.inf:
-                continue
-            text = f"seconds to {target:g}; searches: {best.name} {_median(times[1])}, {mine.name} {_median(times[0])}"
-            yield Verdict(_earlier(*times), f"{_workers(workers)}, {text}")
+            ours, its = mine.reached(target), best.reached(target)
+            if min(*ours, *its) < math.inf:
+                what = f"{_workers(workers)}, seconds to {target:g}; searches"
+                yield Verdict(_earlier(ours, its), f"{what}: {best.name} {_median(its)}, {mine.name} {_median(ours)}")
         for key, label in _COSTS.items():
-            best = min(theirs, key=lambda one: one.cost(key).mean)
-            here, there = mine.cost(key), best.cost(key)
-            text = f"{label}: {best.name} {there.written()}, {mine.name} {here.written()}"
-            yield Verdict(better(here, there, larger=False), f"{_workers(workers)}, {text}")
+            costs = {search.name: search.costs(key) for search in [mine, *theirs]}
+            yield _lower(f"{_workers(workers)}, {label}", mine.name, costs)
 
 
-def _earlier(ours: Sequence[float], theirs: Sequence[float]) -> Literal["ours", "theirs", "neither"]:
+def _lower(what: str, mine: str, values: Mapping[str, Sequence[float]]) -> Verdict:
+    """Say whether ours is lower than the lowest of the others."""
+    means = {name: geometric_mean(each).mean for name, each in values.items()}
+    best = min((name for name in values if name != mine), key=means.__getitem__)
+    times = ratio(values[mine], values[best])
+    text = f"{what}: {best} {rounded(means[best])}, {mine} {rounded(means[mine])}, {times.written()} times as much"
+    return Verdict(better_by(times, larger=False), text)
+
+
+def _earlier(ours: Sequence[float], theirs: Sequence[float]) -> Better:
     """Say who came to a loss earlier, by the rank-sum test; those that never did are the last, all alike."""
     from scipy.stats import mannwhitneyu
 
     if mannwhitneyu(ours, theirs).pvalue >= _CERTAIN:
         return "neither"
-    return (
-        "ours" if sum(1 for one in ours for other in theirs if one < other) > len(ours) * len(theirs) / 2 else "theirs"
-    )
+    earlier = sum(1 for one in ours for other in theirs if one < other)
+    return "ours" if earlier > len(ours) * len(theirs) / 2 else "theirs"
 
 
 def _workers(workers: int) -> str:
