@@ -38,8 +38,9 @@ def opened(storage: str, place: str) -> Any:
     if storage == "memory":
         return None
     if storage == "journal":
-        backend: Any = optuna.storages.journal  # type: ignore[attr-defined]  # it is there, and public
-        return optuna.storages.JournalStorage(backend.JournalFileBackend(place))
+        from optuna.storages.journal import JournalFileBackend
+
+        return optuna.storages.JournalStorage(JournalFileBackend(place))
     if storage == "grpc":
         return optuna.storages.GrpcStorageProxy(host="127.0.0.1", port=int(place))
     return optuna.storages.get_storage(place)
