@@ -168,7 +168,7 @@ class Space(Mapping[str, Parameter]):
     @cached_property
     def written(self) -> str:
         """The declaration as text, in the order of the parameters."""
-        return json.dumps(self.declaration(), ensure_ascii=False)
+        return json.dumps(self.declaration())  # ASCII, as not every text that Python has can be encoded
 
     @staticmethod
     @lru_cache(maxsize=4096)

@@ -3,6 +3,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 
 import propulate_like as pl
@@ -183,6 +184,18 @@ def test_ranges_may_move_between_evaluations():
     assert not any(each.failed for each in result.individuals)
 
 
+def test_texts_that_no_file_can_hold_end_no_search(tmp_path):
+    def objective(trial):
+        trial.set_user_attr("\udcff", "\udcff")
+        trial.set_constraint("\udcff", -1.0)
+        return float(trial.suggest_categorical("kind", ["\udcff", "other"]) == "other")
+
+    result = search(objective, evaluations=8, run=tmp_path / "run")
+    assert result.statuses == {pl.Status.OK: 8}
+    assert result.best.params == {"kind": "\udcff"}
+    assert result.best.metrics == {"\\udcff": "\\udcff", "constraint.\\udcff": -1.0}
+
+
 def asked(ask):
     task = Task(Id(0, 0, 0), (), seed=3)
     return ask(pl.Trial(task, Evaluation(task, never_stop)))
@@ -197,6 +210,8 @@ def asked(ask):
         (lambda trial: trial.suggest_categorical("x", (1, True, None, "1")), {1, None, "1"}),
         (lambda trial: trial.suggest_loguniform("x", 2.0, 2.0), {2.0}),
         (lambda trial: trial.suggest_uniform("x", 2, 2), {2.0}),
+        (lambda trial: trial.suggest_float("x", np.float32(2), np.int64(2)), {2.0}),
+        (lambda trial: trial.suggest_float("x", np.float32(1), np.int64(2), step=np.float32(1)), {1.0, 2.0}),
     ],
 )
 def test_values_are_those_of_the_range_asked_for(ask, values):
