@@ -58,7 +58,8 @@ def test_lines_whose_space_cannot_be_are_passed_over(tmp_path):
     path = journal_path(tmp_path / "run", 0)
     lines = path.read_text().splitlines()
     whole = next(json.loads(line) for line in lines if '"evaluated"' in line)
-    for space in ("", "[]", "{", '{"x": 1}', '{"x": {"float": [0, 1]}}', "[" * 5000):
+    odd = '{"x": {"choice": ["a"], "options": 1}}'
+    for space in ("", "[]", "{", '{"x": 1}', '{"x": {"float": [0, 1]}}', odd, "[" * 5000):
         lines.append(json.dumps({**whole, "id": [0, 0, 999], "space": space}))
     path.write_text("\n".join(lines) + "\n")
     assert len(list(Run(tmp_path / "run").individuals())) == 60
