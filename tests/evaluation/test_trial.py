@@ -185,6 +185,18 @@ def test_ranges_may_move_between_evaluations():
     assert not any(each.failed for each in result.individuals)
 
 
+def test_a_loss_of_a_trial_is_told_its_fidelity_and_its_evaluation():
+    def objective(trial, evaluation, *, epochs):
+        assert evaluation.fidelity == epochs
+        return trial.suggest_float("x", 0.0, 1.0) + 1.0 / epochs
+
+    result = search(objective, fidelity={"name": "epochs", "rungs": [1, 3, 9]})
+    promoted = [each for each in result.individuals if each.rung]
+    assert promoted
+    for each in result.individuals:
+        assert each.loss == each.params["x"] + 1.0 / [1, 3, 9][each.rung]
+
+
 def test_texts_that_no_file_can_hold_end_no_search(tmp_path):
     def objective(trial):
         trial.set_user_attr("\udcff", "\udcff")
