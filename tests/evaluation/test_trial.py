@@ -86,6 +86,15 @@ def test_an_evaluation_in_a_child_process_tells_what_it_asked_for(tmp_path):
         assert each.metrics == {"shape": [1, 2]}
 
 
+def test_files_of_one_name_are_told_apart_in_child_processes(tmp_path):
+    for number in (1, 2):
+        (tmp_path / str(number)).mkdir()
+        path = tmp_path / str(number) / "same_name.py"
+        path.write_text(f"def objective(trial):\n    return {number} + trial.suggest_float('x', 0, 0.5)\n")
+        result = pl.minimize(f"{path}:objective", evaluations=3, seed=1, progress=False, evaluation={"isolate": True})
+        assert {int(each.loss) for each in result.individuals} == {number}
+
+
 def test_an_evaluation_that_kills_its_process_keeps_what_was_bred(tmp_path):
     (tmp_path / "aborting.py").write_text(
         "import os\n"
