@@ -70,6 +70,9 @@ def build(
             raise ValueError(message)
     if variadic is not None and variadic in keywords:
         positional = keywords[variadic]
+        if not isinstance(positional, list | tuple):
+            message = f"{variadic}: {positional!r} must be a list"
+            raise ValueError(message)
         keywords = {key: value for key, value in keywords.items() if key != variadic}
     names = [name for name, p in parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD]
     if variadic is not None:

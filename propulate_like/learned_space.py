@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from propulate_like.individual import OK, Individual
+from propulate_like.individual import OK, Individual, Status
 from propulate_like.parameters import Choice, Float, Int, Ordinal, Parameter, Scalar
 from propulate_like.space import NOTHING, Space
 
 _FEW = 64  # values of an Int at most by which others are asked for or not
+_SILENT = {Status.CRASHED, Status.TIMEOUT, Status.MEMORY}  # what was asked for is not known, but for some
 
 Plan = list[tuple[int, Callable[[float], float] | None]]
 Parent = tuple[int, str, Callable[[float], Scalar]]
@@ -27,7 +28,7 @@ class LearnedSpace:
     the first one that was asked for before it each time, and whose values tell all evaluations with it from those
     without. Values that were never seen may have it. Where there is no such parent it has no condition. What
     contradicts a condition revises it. An evaluation that was stopped or failed might have asked for more, so what it
-    lacks says nothing.
+    lacks says nothing. Where its process was ended, what it has says nothing either: it was only bred.
 
     Parameters are in the order of the earliest place in which each was asked for, and of their names. Ranges that
     differ become the widest one, options that differ are joined, and otherwise the first kind and scale remain.
@@ -45,6 +46,8 @@ class LearnedSpace:
 
         Where its space has conditions, it counts as having asked for what is active in it.
         """
+        if individual.status in _SILENT:
+            return False
         if individual.space.conditions:
             individual = as_asked(individual)
         space, genome, whole = individual.space, individual.genome, individual.status is OK

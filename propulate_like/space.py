@@ -61,8 +61,8 @@ class Space(Mapping[str, Parameter]):
         return cls({name: _from_limit(name, limit) for name, limit in limits.items()})
 
     @classmethod
-    def from_optuna(cls, distributions: Mapping[str, Any]) -> Space:
-        """Make a space of Optuna's distributions, under any names; ValueError names the one that cannot be had."""
+    def from_optuna(cls, distributions: Mapping[str, Any], *, asked_for: bool = False) -> Space:
+        """Make a space of Optuna's distributions; ValueError names the one that cannot be had."""
         from propulate_like.integrations.optuna.distributions import parameter_of
 
         parameters = {}
@@ -72,7 +72,7 @@ class Space(Mapping[str, Parameter]):
             except ValueError as error:
                 message = f"{name}: {error}"
                 raise ValueError(message) from None
-        return cls(parameters, asked_for=True)
+        return cls(parameters, asked_for=asked_for)
 
     @classmethod
     def from_declaration(cls, declaration: Mapping[str, Any], *, asked_for: bool = False) -> Space:
@@ -168,7 +168,7 @@ class Space(Mapping[str, Parameter]):
     @cached_property
     def written(self) -> str:
         """The declaration as text, in the order of the parameters."""
-        return json.dumps(self.declaration(), ensure_ascii=False)
+        return json.dumps(self.declaration())  # ASCII, as not every text that Python has can be encoded
 
     @staticmethod
     @lru_cache(maxsize=4096)

@@ -118,7 +118,7 @@ def _read(source: _Source, aim: _Aim, known: list[Individual]) -> list[str]:
 def _fitted(entry: Individual | Row, ident: Id, aim: _Aim) -> Individual:
     """Give an individual of the search's space; ValueError where there is none of these params."""
     if isinstance(entry, Row):
-        space = aim.space or Space.from_optuna(entry.distributions or {})
+        space = aim.space or Space.from_optuna(entry.distributions or {}, asked_for=True)
         individual = Individual(ident, entry.genome(space), space)
         return individual.evaluated(entry.outcome, entry.seconds, entry.ended)
     if not aim.space and not entry.space.asked_for:

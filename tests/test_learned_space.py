@@ -147,6 +147,25 @@ def test_a_value_asked_for_later_is_no_condition():
     assert conditions(learned(objective)) == {}
 
 
+@pytest.mark.parametrize("status", [Status.CRASHED, Status.TIMEOUT, Status.MEMORY])
+def test_what_was_bred_for_an_evaluation_that_was_killed_says_nothing(status):
+    def bred(ask):
+        ask("kind", Choice("a", "b"))
+        ask("x", Float(0.0, 1.0))
+
+    def without(ask):
+        ask("kind", Choice("a", "b"))
+
+    known = LearnedSpace()
+    known.learn(told(bred, kind="a", x=0.5))
+    killed = evaluated(bred, 0, Random(2), status)
+    assert killed.params["kind"] == "b"
+    assert not known.learn(killed)
+    assert known.adapt(killed).params == killed.params
+    known.learn(told(without, kind="b"))
+    assert conditions(known) == {"x": {"kind": ("a",)}}
+
+
 @pytest.mark.parametrize("status", [Status.ERROR, Status.STOPPED])
 def test_an_evaluation_that_ended_early_does_not_say_what_it_might_have_asked_for(status):
     def early(ask):

@@ -45,24 +45,26 @@ class Call:
     def __call__(self, params: dict[str, Any], task: Task, report: Report, comm: Any = None) -> Outcome:
         """Call the loss with the params, the context if it takes that, and run it to its end if it is a generator."""
         evaluation = Evaluation(task, report, self.signs, comm)
-        if self._fidelity:
-            params[self._fidelity] = task.fidelity
-        outcome = self._ask(Trial(task, evaluation), evaluation) if self.asks else self._give(params, evaluation)
+        context: dict[str, Any] = {CONTEXT: evaluation} if self._context else {}
+        told = {self._fidelity: task.fidelity} if self._fidelity else {}
+        if self.asks:
+            outcome = self._ask(Trial(task, evaluation), evaluation, context | told)
+        else:
+            outcome = self._give(params | told, evaluation, context)
         if evaluation.size > 1:
             _leave_process_group()
         return outcome
 
-    def _give(self, params: dict[str, Any], evaluation: Evaluation) -> Outcome:
-        context = {CONTEXT: evaluation} if self._context else {}
+    def _give(self, params: dict[str, Any], evaluation: Evaluation, context: dict[str, Any]) -> Outcome:
         try:
             value = self.loss(params, **context) if self.as_mapping else self.loss(**params, **context)
         except BaseException as error:  # noqa: BLE001 (a loss may raise anything)
             return self.failure(error)
         return self.finish(value, evaluation)
 
-    def _ask(self, trial: Trial, evaluation: Evaluation) -> Outcome:
+    def _ask(self, trial: Trial, evaluation: Evaluation, others: dict[str, Any]) -> Outcome:
         try:
-            value = self.loss(trial)
+            value = self.loss(trial, **others)
         except BaseException as error:  # noqa: BLE001 (a loss may raise anything)
             return trial.completed(trial.pruned() if is_pruned(error) else self.failure(error))
         return trial.completed(self.finish(value, evaluation))

@@ -15,6 +15,7 @@ from propulate_like.declarations import nearest
 from propulate_like.files import read_small
 
 _LARGEST = 1 << 24  # bytes of source code
+_RENAMED = "propulate_like_objective_"  # begins the name of a file's module where another has that of the file
 handed: dict[str, bytes] = {}
 """Source code by the file's path, as rank 0 read it: so that a thousand ranks do not all read the same file."""
 in_child = False
@@ -88,9 +89,9 @@ def reference_of(loss: Any) -> str:
     if found is not loss or not name.isidentifier():
         message = f"{name or loss!r} cannot be imported by a child process: define it with `def` at the top of a file"
         raise ValueError(message)
-    if module != "__main__":
+    if module != "__main__" and not str(module).startswith(_RENAMED):
         return f"{module}:{name}"
-    script = getattr(sys.modules["__main__"], "__file__", None)
+    script = getattr(sys.modules[str(module)], "__file__", None)
     if script is None:
         message = f"{name}() is defined in no file, so a child process cannot import it: put it into one"
         raise ValueError(message)
@@ -126,7 +127,7 @@ def _import_file(path: Path) -> ModuleType:
     loaded = sys.modules.get(path.stem)
     if loaded is not None and getattr(loaded, "__file__", None) == str(path):
         return loaded
-    name = path.stem if loaded is None else f"propulate_like_objective_{path.stem}"
+    name = path.stem if loaded is None else _RENAMED + path.stem
     loader = _HandedOver(name, str(path)) if str(path) in handed else None
     spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     if spec is None or spec.loader is None:

@@ -92,12 +92,16 @@ def takes_mapping(loss: Loss, space: Space, fidelity: str = "", *, whole: bool =
 
 
 def takes_trial(loss: Loss) -> bool:
-    """Say whether the loss asks for its parameters: it needs one argument, named `trial` or annotated as a Trial."""
+    """Say whether the loss asks for its parameters: it needs one argument, named `trial` or annotated as a Trial.
+
+    One named `evaluation` does not count.
+    """
     try:
         parameters = inspect.signature(loss).parameters.values()
     except (TypeError, ValueError):
         return False
-    needed = [p for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    needed = [p for p in positional if p.default is p.empty and p.name != CONTEXT]
     return len(needed) == 1 and (needed[0].name == "trial" or "Trial" in str(needed[0].annotation))
 
 

@@ -46,11 +46,12 @@ class Trial:
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:
         """Give a float from `low` to `high`: on a logarithmic scale, or low plus a whole number of steps."""
+        low, high, step = float(low), float(high), None if step is None else float(step)
         if step is not None:
             if log:
                 message = f"{name}: step={step!r} and log=True exclude each other"
                 raise ValueError(message)
-            low, high = float(low), _on_grid(low, high, step)
+            high = _on_grid(low, high, step)
         return float(self._suggest(name, Float, low, high, step, log))
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
@@ -102,11 +103,11 @@ class Trial:
 
     def set_user_attr(self, key: str, value: Any) -> None:
         """Note anything that JSON can hold: it becomes a metric of the individual."""
-        self.user_attrs[key] = plain(value)
+        self.user_attrs[str(plain(key))] = plain(value)
 
     def set_constraint(self, key: str, value: float) -> None:
         """Note a constraint, which is met where the value is at most 0: what violates one is a failure."""
-        self.constraints[key] = float(value)
+        self.constraints[str(plain(key))] = float(value)
 
     def pruned(self) -> Outcome:
         """Give the outcome of an evaluation that its loss gave up: the value reported last stands for it."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from propulate_like.dominance import Losses, dominates, losses_of
 from propulate_like.individual import Id, Individual
-from propulate_like.population import Population, Reads
+from propulate_like.population import Population, Reads, key_of
 from propulate_like.propagators.propagator import Breeding, Selection
 
 _NEWEST = 64  # individuals, among which what is new is looked for first
@@ -19,14 +19,14 @@ class SelectPareto(Selection):
 
     The rank is that of Fonseca and Fleming 1993, Genetic algorithms for multiobjective optimization, section 3.1; the
     room is the crowding distance of Deb et al. 2002, A fast and elitist multiobjective genetic algorithm: NSGA-II,
-    section III-B. Of what it is given over time it remembers twice as many, the best first.
+    section III-B. Of what it is given over time it remembers twice as many, the best first, but for those that left.
     """
 
     def __init__(self, count: int) -> None:
         """ValueError where `count` is below 1."""
         super().__init__(count)
-        self.reads = Reads(recent=_NEWEST, everything=True)
-        self._archive = _Archive(_HOLDS * count)
+        self.reads = Reads(everything=True, arrivals=_NEWEST)
+        self._archive, self._read = _Archive(_HOLDS * count), -_NEWEST
 
     def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
         archive = self._archive
@@ -34,11 +34,12 @@ class SelectPareto(Selection):
             archive = _Archive(len(individuals))
             archive.add(individuals)
             return archive.best(self.count)
-        newest = individuals.recent(_NEWEST)
-        known = len(archive.seen)
-        if len(individuals) - known > len(newest) or known > len(individuals):
-            newest = individuals
-        archive.add(newest)
+        many = individuals.arrived - self._read >= _NEWEST
+        archive.add(individuals if many else [one for one in individuals.arrivals(self._read) if one.has_loss])
+        self._read = individuals.arrived
+        if len(archive.seen) > len(individuals) and archive.left(individuals) < self.count / 2:
+            archive = self._archive = _Archive(_HOLDS * self.count)
+            archive.add(individuals)
         return archive.best(self.count)
 
 
@@ -62,6 +63,14 @@ class _Archive:
                 self._ranked = []
                 if len(self._members) > self._size:
                     self._leave(self._order()[-1])
+
+    def left(self, population: Population) -> float:
+        """Forget those that live in the population no more; give how many are left, if any was forgotten."""
+        gone = [place for place, one in enumerate(self._members) if not population.ranks(key_of(one))]
+        for position in reversed(gone):
+            self._leave(position)
+            self._ranked = []
+        return len(self._members) if gone else math.inf
 
     def best(self, count: int) -> Sequence[Individual]:
         """Give the `count` best, best first."""

@@ -3,6 +3,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 
 import propulate_like as pl
@@ -57,7 +58,8 @@ def test_lines_whose_space_cannot_be_are_passed_over(tmp_path):
     path = journal_path(tmp_path / "run", 0)
     lines = path.read_text().splitlines()
     whole = next(json.loads(line) for line in lines if '"evaluated"' in line)
-    for space in ("", "[]", "{", '{"x": 1}', '{"x": {"float": [0, 1]}}', "[" * 5000):
+    odd = '{"x": {"choice": ["a"], "options": 1}}'
+    for space in ("", "[]", "{", '{"x": 1}', '{"x": {"float": [0, 1]}}', odd, "[" * 5000):
         lines.append(json.dumps({**whole, "id": [0, 0, 999], "space": space}))
     path.write_text("\n".join(lines) + "\n")
     assert len(list(Run(tmp_path / "run").individuals())) == 60
@@ -82,6 +84,15 @@ def test_an_evaluation_in_a_child_process_tells_what_it_asked_for(tmp_path):
     for each in result.individuals:
         assert set(each.params) == ({"x"} if each.params["x"] > 0.9 else {"x", "n"})
         assert each.metrics == {"shape": [1, 2]}
+
+
+def test_files_of_one_name_are_told_apart_in_child_processes(tmp_path):
+    for number in (1, 2):
+        (tmp_path / str(number)).mkdir()
+        path = tmp_path / str(number) / "same_name.py"
+        path.write_text(f"def objective(trial):\n    return {number} + trial.suggest_float('x', 0, 0.5)\n")
+        result = pl.minimize(f"{path}:objective", evaluations=3, seed=1, progress=False, evaluation={"isolate": True})
+        assert {int(each.loss) for each in result.individuals} == {number}
 
 
 def test_an_evaluation_that_kills_its_process_keeps_what_was_bred(tmp_path):
@@ -183,6 +194,30 @@ def test_ranges_may_move_between_evaluations():
     assert not any(each.failed for each in result.individuals)
 
 
+def test_a_loss_of_a_trial_is_told_its_fidelity_and_its_evaluation():
+    def objective(trial, evaluation, *, epochs):
+        assert evaluation.fidelity == epochs
+        return trial.suggest_float("x", 0.0, 1.0) + 1.0 / epochs
+
+    result = search(objective, fidelity={"name": "epochs", "rungs": [1, 3, 9]})
+    promoted = [each for each in result.individuals if each.rung]
+    assert promoted
+    for each in result.individuals:
+        assert each.loss == each.params["x"] + 1.0 / [1, 3, 9][each.rung]
+
+
+def test_texts_that_no_file_can_hold_end_no_search(tmp_path):
+    def objective(trial):
+        trial.set_user_attr("\udcff", "\udcff")
+        trial.set_constraint("\udcff", -1.0)
+        return float(trial.suggest_categorical("kind", ["\udcff", "other"]) == "other")
+
+    result = search(objective, evaluations=8, run=tmp_path / "run")
+    assert result.statuses == {pl.Status.OK: 8}
+    assert result.best.params == {"kind": "\udcff"}
+    assert result.best.metrics == {"\\udcff": "\\udcff", "constraint.\\udcff": -1.0}
+
+
 def asked(ask):
     task = Task(Id(0, 0, 0), (), seed=3)
     return ask(pl.Trial(task, Evaluation(task, never_stop)))
@@ -197,6 +232,8 @@ def asked(ask):
         (lambda trial: trial.suggest_categorical("x", (1, True, None, "1")), {1, None, "1"}),
         (lambda trial: trial.suggest_loguniform("x", 2.0, 2.0), {2.0}),
         (lambda trial: trial.suggest_uniform("x", 2, 2), {2.0}),
+        (lambda trial: trial.suggest_float("x", np.float32(2), np.int64(2)), {2.0}),
+        (lambda trial: trial.suggest_float("x", np.float32(1), np.int64(2), step=np.float32(1)), {1.0, 2.0}),
     ],
 )
 def test_values_are_those_of_the_range_asked_for(ask, values):

@@ -7,7 +7,7 @@ import pytest
 
 from propulate_like import Breeding, Float, Id, Individual, SelectPareto, Space, Status
 from propulate_like.dominance import front
-from propulate_like.population import Population, Reads
+from propulate_like.population import Population, key_of
 
 SPACE = Space({"x": Float(0, 1)})
 
@@ -45,7 +45,8 @@ def test_ends_of_the_front_and_those_with_room_come_before_those_in_a_crowd(bree
 def test_what_it_is_given_over_time_it_remembers(breeding):
     generator = Random(3)
     points = everyone([(generator.random(), generator.random()) for _ in range(500)])
-    population, select = Population(Reads(recent=64, everything=True)), SelectPareto(20)
+    select = SelectPareto(20)
+    population = Population(select.reads)
     for begin, end in pairwise((0, 1, 2, 50, 250, 500)):  # a few at once, and more than the newest
         for each in points[begin:end]:
             population.add(each)
@@ -53,6 +54,19 @@ def test_what_it_is_given_over_time_it_remembers(breeding):
     best = front(points)
     assert len(best) < 20
     assert {each.id for each in best} <= {each.id for each in gradually}
+
+
+def test_those_that_left_the_population_are_not_bred_from(breeding):
+    points = everyone([(float(n), 100.0 - n) for n in range(100)])
+    select = SelectPareto(10)
+    population = Population(select.reads)
+    for each in points:
+        population.add(each)
+    while len(population) > 1:
+        best = select(population, breeding)
+        assert len(best) >= min(5, len(population))
+        assert {each.id for each in best} <= {each.id for each in population}
+        population.discard(key_of(best[0]))
 
 
 def test_the_same_losses_count_once_and_losses_may_be_extreme(breeding):

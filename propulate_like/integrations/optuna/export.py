@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,7 +39,7 @@ class Export:
         """How many individuals were."""
         self._run, self._trials = run, Trials(run)
         self._follower = Follower(run.folder, run.shape)
-        self._ended = threading.Event()
+        self._ended = False
         self._sessions: list[Session] = []
         self._waiting = list(self._read())
         with self._speaking():
@@ -64,7 +63,7 @@ class Export:
         with self._speaking():
             self._study.describe(self._attributes())
             for first in range(0, len(individuals), _AT_ONCE):
-                if self._ended.is_set():
+                if self._ended:
                     return
                 some = individuals[first : first + _AT_ONCE]
                 self._study.add(list(map(self._trials.trial, some)))
@@ -75,17 +74,17 @@ class Export:
     def follow(self) -> None:
         """Look again and again, until nobody runs the search any more, or `end` was called."""
         held = -math.inf
-        while not self._ended.is_set():
+        while not self._ended:
             if refusal(self._run.folder):
                 held = time.monotonic()
             self.look()
             if time.monotonic() - held > PATIENCE_SECONDS:
                 return
-            self._ended.wait(LOOK_SECONDS)
+            time.sleep(LOOK_SECONDS)
 
     def end(self) -> None:
-        """Add nothing more, once what is being written was."""
-        self._ended.set()
+        """Add nothing more, once what is being written was; from another thread, or a signal's handler."""
+        self._ended = True
 
     def _read(self) -> Iterator[Individual]:
         for _, event in self._follower.read():
