@@ -89,7 +89,7 @@ def test_a_failure_of_one_member_fails_that_evaluation_only(how: str, script: An
         if __name__ == "__main__":
             result = pl.minimize(
                 loss, {{"x": (0.0, 1.0)}}, evaluations=20, seed=0, propagator=pl.UniformInitialization(),
-                evaluation={{"ranks_per_worker": 2, "timeout": 1.0 if HOW == "hang" else None}},
+                evaluation={{"ranks_per_worker": 2, "timeout": 3.0 if HOW == "hang" else None}},
             )
             for i in result.individuals:
                 assert (i.status is pl.Status.OK) == (i.params["x"] <= 0.7), i
