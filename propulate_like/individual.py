@@ -188,7 +188,8 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
             return self
         given = "one loss" if count == 1 else f"{count} losses"
         directions = "no directions" if count == 1 else f"directions={json.dumps(['minimize'] * count)}"
-        cause = f"the loss returned {given}, where {losses} were declared: give {directions}"
+        declared = "one was" if losses == 1 else f"{losses} were"
+        cause = f"the loss returned {given}, where {declared} declared: give {directions}"
         return Outcome(Status.INVALID, cause=cause)
 
     @classmethod

@@ -95,8 +95,13 @@ class Result:
 
     @cached_property
     def front(self) -> list[Individual]:
-        """The individuals that no other is better than: in no loss worse, and in one better. By their first loss."""
-        return front(individual for individual in self.individuals if individual.has_loss)
+        """The individuals that no other is better than: in no loss worse, and in one better. By their first loss.
+
+        With a fidelity, of the highest rung that was reached.
+        """
+        succeeded = [individual for individual in self.individuals if individual.has_loss]
+        highest = max((individual.rung for individual in succeeded), default=0)
+        return front(individual for individual in succeeded if individual.rung == highest)
 
     def values(self, individual: Individual) -> tuple[float, ...]:
         """Give what the loss function returned for an individual: its losses with the signs of the directions."""

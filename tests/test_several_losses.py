@@ -90,7 +90,7 @@ def test_evaluations_in_children_and_by_commands_have_several_losses(search, tmp
 @pytest.mark.parametrize(
     ("loss", "directions", "cause"),
     [
-        (lambda x: (x, x), None, 'returned 2 losses, where 1 were declared: give directions=["minimize", "minimize"]'),
+        (lambda x: (x, x), None, 'returned 2 losses, where one was declared: give directions=["minimize", "minimize"]'),
         (lambda x: x, ["minimize", "maximize"], "returned one loss, where 2 were declared: give no directions"),
         (lambda x: (x, math.nan), ["minimize"] * 2, "loss 2 of 2: the loss returned NaN"),
         (lambda x: (x, "1"), ["minimize"] * 2, "loss 2 of 2: the loss returned '1'"),
@@ -173,3 +173,9 @@ def test_dominance_is_better_somewhere_and_worse_nowhere():
     assert signs_of(None, maximize=True) == (-1.0,)
     with pytest.raises(ValueError, match="leave out maximize"):
         signs_of(["minimize"], maximize=True)
+
+
+@pytest.mark.parametrize("propagator", [pl.CMAES(), pl.Evolution(), pl.TrustRegion(), pl.SelectBest(1), pl.Auto()])
+def test_what_goes_by_one_loss_is_refused(search, binh_korn, propagator):
+    with pytest.raises(ValueError, match="goes by one loss, and there are 2: take auto, or a chain that begins with"):
+        search(binh_korn, propagator=pl.Choose(propagator, pl.UniformInitialization()))

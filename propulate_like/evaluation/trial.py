@@ -88,11 +88,14 @@ class Trial:
     def report(self, value: float, step: int) -> None:
         """Tell an intermediate value; at a step not above the last one it is passed over.
 
-        NotImplementedError where there are several losses.
+        NotImplementedError where there are several losses, ValueError where the step is below 0.
         """
         if self._evaluation.losses > 1:
             message = "an evaluation of several losses reports no intermediate values"
             raise NotImplementedError(message)
+        if int(step) < 0:
+            message = f"step={step!r} must be a whole number of at least 0"
+            raise ValueError(message)
         if int(step) > self._reported:
             self._reported = int(step)
             self._evaluation.report(float(value), self._reported)
@@ -137,8 +140,9 @@ class Trial:
             message = f"{name}: {error}"
             raise ValueError(message) from None
         if name in self._asked:
-            if not parameter.contains(self.params[name]):
-                message = f"{name} was {self.params[name]!r} already, which is no value of {parameter!r}"
+            before, _ = self._asked[name]
+            if before[1] is not kind or (kind is Choice and before != key):
+                message = f"{name} was asked for already, as {_parameter(before)!r}, and not as {parameter!r}"
                 raise ValueError(message)
             return self.params[name]
         gene = self._gene(name, parameter)

@@ -61,6 +61,7 @@ class Auto(Propagator):
     `evaluations` are those of all ranks; one of several islands has a `share` of them.
     """
 
+    by_loss = True
     takes = (0, None)
 
     def __init__(self, evaluations: int | None = None, share: float = 1.0) -> None:

@@ -27,6 +27,7 @@ class CMAES(Propagator):
     any of its options.
     """
 
+    by_loss = True
     name = "cma_es"
     takes = (0, None)
 

@@ -28,6 +28,7 @@ class CoordinateSearch(Propagator):
     parabolas.
     """
 
+    by_loss = True
     takes = (0, None)
 
     def __init__(self, step: float = 0.25, smallest: float = 1e-9, best: bool = False) -> None:

@@ -36,6 +36,7 @@ class DifferentialEvolution(Propagator):
     taken over from another member.
     """
 
+    by_loss = True
     takes = (0, None)
 
     def __init__(self, population: int = 20, greed: float = 0.15) -> None:

@@ -44,6 +44,7 @@ class Evolution(Propagator):
     chain begins at once and breeds from a few of the best.
     """
 
+    by_loss = True
     takes = (0, None)
 
     def __init__(self, evaluations: int | None = None, share: float = 1.0, normal: bool = True) -> None:

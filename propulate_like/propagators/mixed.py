@@ -31,6 +31,7 @@ class MixedGaussianProcess(Propagator):
     design's.
     """
 
+    by_loss = True
     takes = (0, None)
     reads = MODELED
     initial = CenteredInitialization()

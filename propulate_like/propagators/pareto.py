@@ -59,7 +59,8 @@ class _Archive:
         for individual in individuals:
             if individual.id not in self.seen:
                 self.seen.add(individual.id)
-                self._enter(individual)
+                if not self._enter(individual):
+                    continue
                 self._ranked = []
                 if len(self._members) > self._size:
                     self._leave(self._order()[-1])
@@ -78,18 +79,20 @@ class _Archive:
             self._ranked = [self._members[position] for position in self._order()]
         return self._ranked[:count]
 
-    def _enter(self, individual: Individual) -> None:
-        losses, dominators = losses_of(individual), 0
+    def _enter(self, individual: Individual) -> bool:
+        """Take it in, unless one with its losses is there, or all places are taken and none is dominated by as many."""
+        losses = losses_of(individual)
         if losses in self._losses:  # the same point, most likely: one of them is enough to breed from
-            return
+            return False
+        dominators = sum(dominates(others, losses) for others in self._losses)
+        if len(self._members) == self._size and dominators > max(self._dominators):
+            return False  # it dominates none: those would be dominated by still more
         for position, others in enumerate(self._losses):
-            if dominates(others, losses):
-                dominators += 1
-            elif dominates(losses, others):
-                self._dominators[position] += 1
+            self._dominators[position] += dominates(losses, others)
         self._members.append(individual)
         self._losses.append(losses)
         self._dominators.append(dominators)
+        return True
 
     def _leave(self, position: int) -> None:
         losses = self._losses.pop(position)

@@ -60,6 +60,8 @@ class Propagator:
     """How many individuals a population needs before this can be its chain's first step."""
     reads: Reads = Reads()
     """What it reads of the population as its chain's first step."""
+    by_loss: ClassVar[bool] = False
+    """Whether it goes by the loss, so that it cannot breed where there are several."""
     traits: int = 0
     """How many strategy parameters it keeps with each individual."""
     name: ClassVar[str] = "propagator"
@@ -84,6 +86,12 @@ class Propagator:
 
     def check(self, breeding: Breeding) -> None:
         """ValueError where this, or a step that it is made of, cannot breed so, whatever may become known."""
+        if self.by_loss and breeding.losses > 1:
+            message = (
+                f"{self!r} goes by one loss, and there are {breeding.losses}: take auto, or a chain that begins with "
+                "SelectPareto"
+            )
+            raise ValueError(message)
         for value in vars(self).values():
             for step in value if isinstance(value, tuple) else (value,):
                 if isinstance(step, Propagator):

@@ -12,6 +12,8 @@ class QuadraticModel(LocalModel):
     global surrogate assisted CMA-ES; see `models.quadratic`. An ask takes about 1 ms in 5 dimensions, and 5 in 20.
     """
 
+    by_loss = True
+
     def proposer(self, size: int, workers: int) -> Proposer:
         from propulate_like.models.quadratic import propose
 

@@ -19,6 +19,8 @@ _LOSS = attrgetter("loss")
 class SelectBest(Selection):
     """The `count` with the lowest losses, best first (truncation selection)."""
 
+    by_loss = True
+
     def __init__(self, count: int) -> None:
         """ValueError where `count` is below 1."""
         super().__init__(count)
@@ -32,6 +34,8 @@ class SelectBest(Selection):
 
 class SelectWorst(Selection):
     """The `count` with the highest losses, worst first."""
+
+    by_loss = True
 
     def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
         return heapq.nlargest(self.count, individuals, key=_LOSS)
@@ -62,6 +66,8 @@ class SelectTournament(Selection):
     Miller and Goldberg 1995, Genetic algorithms, tournament selection, and the effects of noise.
     """
 
+    by_loss = True
+
     def __init__(self, count: int, size: int = 2) -> None:
         """ValueError where `count` or `size` is below 1."""
         super().__init__(count)
@@ -81,6 +87,8 @@ class SelectRanked(Selection):
     Exponential ranking, as in Blickle and Thiele 1996, A comparison of selection schemes, section 6. Of a population,
     it reads the best `among`.
     """
+
+    by_loss = True
 
     def __init__(self, count: int, among: int = 64, pressure: float = 0.05) -> None:
         """ValueError where `count` is below 1 or above `among`, or `pressure` is not in (0, 1]."""

@@ -13,6 +13,8 @@ class TrustRegion(LocalModel):
     takes 2 to 20 ms.
     """
 
+    by_loss = True
+
     def proposer(self, size: int, workers: int) -> Proposer:
         from propulate_like.models.trust_region import TrustRegionSearch
 

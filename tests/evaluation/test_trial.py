@@ -171,8 +171,11 @@ def test_numbers_tell_evaluations_apart_and_names_stand_for_one_value():
         numbers.append(trial.number)
         x = trial.suggest_float("x", 0, 1)
         assert trial.suggest_float("x", 0, 1) == x == trial.params["x"]
-        with pytest.raises(ValueError, match=r"x was .* already"):
-            trial.suggest_float("x", 2, 3)
+        assert trial.suggest_float("x", 2, 3) == x
+        with pytest.raises(ValueError, match="x was asked for already, as Float"):
+            trial.suggest_int("x", 0, 1)
+        with pytest.raises(ValueError, match="step=-1 must be a whole number of at least 0"):
+            trial.report(x, -1)
         return x
 
     search(objective)
