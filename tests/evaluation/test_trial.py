@@ -3,6 +3,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 
 import propulate_like as pl
@@ -195,8 +196,11 @@ def asked(ask):
         (lambda trial: trial.suggest_int("x", 1, 10, step=4), {1, 5, 9}),
         (lambda trial: trial.suggest_discrete_uniform("x", 0, 1, 0.5), {0.0, 0.5, 1.0}),
         (lambda trial: trial.suggest_categorical("x", (1, True, None, "1")), {1, None, "1"}),
+        (lambda trial: trial.suggest_categorical("x", np.arange(3)), {0, 1, 2}),
         (lambda trial: trial.suggest_loguniform("x", 2.0, 2.0), {2.0}),
         (lambda trial: trial.suggest_uniform("x", 2, 2), {2.0}),
+        (lambda trial: trial.suggest_float("x", np.float32(2), np.float32(2)), {2.0}),
+        (lambda trial: trial.suggest_float("x", np.int64(0), np.float32(1), step=np.float32(0.5)), {0.0, 0.5, 1.0}),
     ],
 )
 def test_values_are_those_of_the_range_asked_for(ask, values):
