@@ -131,13 +131,11 @@ class LearnedSpace:
 
     def _plan(self, space: Space) -> Plan:
         """Say where in genomes of another space each gene of this one is, and how it is told in this one's terms."""
-        plan: Plan = []
-        for name in self.space.names:
-            own, known = space.get(name), self._traces[name].parameter
-            if own is None:
-                plan.append((-1, None))
-            else:
-                plan.append((space.names.index(name), None if _bare(own) == known else _recoder(own, known)))
+        plan: Plan = [(-1, None)] * len(self.space.names)
+        positions = {name: position for position, name in enumerate(self.space.names)}
+        for index, (name, own) in enumerate(space.items()):
+            known = self._traces[name].parameter
+            plan[positions[name]] = index, None if _bare(own) == known else _recoder(own, known)
         return plan
 
 

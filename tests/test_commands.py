@@ -40,6 +40,12 @@ def project(tmp_path):
     return write
 
 
+def test_check_says_whose_space_is_searched(command, tmp_path):
+    (tmp_path / "asks.py").write_text("def loss(trial):\n    return trial.suggest_float('x', 0, 1)\n", encoding="utf-8")
+    (tmp_path / "asks.yaml").write_text("objective: asks.py:loss\nbudget: {evaluations: 3}\n", encoding="utf-8")
+    assert "a space that the function itself tells" in command("check", "asks.yaml").stdout
+
+
 def test_starter_is_valid_and_runs(command, tmp_path):
     said = command("init", "new").stdout
     assert "propulate-like run new/search.yaml -n 2" in said

@@ -65,7 +65,7 @@ def check(config: ConfigArgument, changes: SetOption = None) -> None:
     """Validate a configuration, running nothing."""
     read = Config.read(config, changes or [])
     read.check_objective()
-    space = "of the decorated function" if read.space is None else f"of {', '.join(read.space.names)}"
+    space = "that the function itself tells" if read.space is None else f"of {', '.join(read.space.names)}"
     objective = read.settings.objective
     what = objective if isinstance(objective, str) else f"the command {shlex.join(objective.words)}"
     typer.echo(f"{config} is valid: {what}, a space {space}, run folder {read.run}")

@@ -45,7 +45,7 @@ def space_of(loss: object, space: Space | Mapping[str, Any] | None) -> Space:
     if callable(loss) and takes_trial(loss):
         return NOTHING
     name = _name(loss) if callable(loss) else repr(loss)
-    message = f"{name} has no search space: decorate it with @objective(...), give space=, or let it ask a `trial`"
+    message = f"{name} has no search space: decorate it with @objective(...), give space=, or name its argument `trial`"
     raise ValueError(message)
 
 

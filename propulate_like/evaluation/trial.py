@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from decimal import Decimal
 from functools import lru_cache
+from numbers import Integral, Real
 from random import Random
 from typing import Any
 
@@ -46,11 +47,12 @@ class Trial:
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:
         """Give a float from `low` to `high`: on a logarithmic scale, or low plus a whole number of steps."""
-        low, high, step = float(low), float(high), None if step is None else float(step)
+        low, high = _plain_number(low), _plain_number(high)
         if step is not None:
             if log:
                 message = f"{name}: step={step!r} and log=True exclude each other"
                 raise ValueError(message)
+            low, step = float(low), _plain_number(step)
             high = _on_grid(low, high, step)
         return float(self._suggest(name, Float, low, high, step, log))
 
@@ -64,7 +66,7 @@ class Trial:
 
     def suggest_categorical(self, name: str, choices: Sequence[Scalar]) -> Any:
         """Give one of several strings, numbers, booleans and None."""
-        return self._suggest(name, Choice, *choices)
+        return self._suggest(name, Choice, *map(_plain_number, choices))
 
     def suggest_uniform(self, name: str, low: float, high: float) -> float:
         """Give a float: `suggest_float` by an older name."""
@@ -186,6 +188,13 @@ def _made(key: _Key) -> Parameter:
 @lru_cache(maxsize=4096)
 def _space(keys: tuple[_Key, ...]) -> Space:
     return Space({key[0]: _parameter(key) for key in keys}, asked_for=True) if keys else NOTHING
+
+
+def _plain_number(value: Any) -> Any:
+    """Give a number of any type, such as NumPy's, as Python's own, and anything else as it is."""
+    if isinstance(value, int):
+        return value
+    return int(value) if isinstance(value, Integral) else float(value) if isinstance(value, Real) else value
 
 
 def _on_grid(low: float, high: float, step: float) -> float:

@@ -233,10 +233,13 @@ def asked(ask):
         (lambda trial: trial.suggest_int("x", 1, 10, step=4), {1, 5, 9}),
         (lambda trial: trial.suggest_discrete_uniform("x", 0, 1, 0.5), {0.0, 0.5, 1.0}),
         (lambda trial: trial.suggest_categorical("x", (1, True, None, "1")), {1, None, "1"}),
+        (lambda trial: trial.suggest_categorical("x", np.arange(3)), {0, 1, 2}),
         (lambda trial: trial.suggest_loguniform("x", 2.0, 2.0), {2.0}),
         (lambda trial: trial.suggest_uniform("x", 2, 2), {2.0}),
         (lambda trial: trial.suggest_float("x", np.float32(2), np.int64(2)), {2.0}),
         (lambda trial: trial.suggest_float("x", np.float32(1), np.int64(2), step=np.float32(1)), {1.0, 2.0}),
+        (lambda trial: trial.suggest_float("x", np.float32(2), np.float32(2)), {2.0}),
+        (lambda trial: trial.suggest_float("x", np.int64(0), np.float32(1), step=np.float32(0.5)), {0.0, 0.5, 1.0}),
     ],
 )
 def test_values_are_those_of_the_range_asked_for(ask, values):
@@ -273,7 +276,7 @@ def test_a_loss_of_a_trial_is_told_by_its_argument():
         assert search(objective, evaluations=30).best.loss < 0.1
     for other in (lambda x: x, lambda trial, _data: trial, lambda: 0):
         assert not takes_trial(other)
-    with pytest.raises(ValueError, match=r"has no search space: .* or let it ask a `trial`"):
+    with pytest.raises(ValueError, match=r"has no search space: .* or name its argument `trial`"):
         search(lambda x: x)
 
 

@@ -57,6 +57,10 @@ def test_a_parquet_file_holds_every_individual(command):
         (["run", "--to", "optuna", "sqlite:////none/x.db"], "sqlite:////none/x.db: cannot be exported to: unable to"),
         (["run", "--to", "optuna", "nosuch://user:secret@host/x"], "nosuch://user:***@host/x: cannot be exported to: "),
         (["run", "--to", "optuna", "mysql://user:secret@host:port/x"], "mysql://...: cannot be exported to: "),
+        (
+            ["run", "--to", "optuna", "sqlite://"],
+            "sqlite://: cannot be exported to: that database is in memory, and gone",
+        ),
         (["run", "--to", "optuna", "none/x.log"], "none/x.log: cannot be exported to: [Errno 2] No such file"),
         (["run", "--to", "optuna", "run/config.yaml"], "run/config.yaml: cannot be exported to: it is no journal file"),
         (["run", "--to", "csv", "none/x.csv"], "[Errno 2] No such file or directory: 'none/x.csv'"),

@@ -23,6 +23,7 @@ _CREATE_TRIAL = 4  # among the operations of a journal
 _ID = f"{PREFIX}id"
 _URL = re.compile(r"([\w+]+)://.*", re.DOTALL)
 _SQLITE = (".db", ".sqlite", ".sqlite3")
+_IN_MEMORY = ("sqlite://", "sqlite:///", "sqlite:///:memory:")
 _LOCKED_SECONDS = 60.0  # that others may keep an SQLite file to themselves
 
 _ZONES = 900  # seconds: local times of one moment differ by a multiple of it
@@ -57,6 +58,9 @@ def open_study(target: str, name: str, directions: Sequence[str]) -> Study:
     import optuna
 
     known = optuna.__version__.startswith(("4.", "5."))
+    if target in _IN_MEMORY:
+        message = "that database is in memory, and gone with this command: name a file, as sqlite:///x.db"
+        raise ValueError(message)
     if _URL.fullmatch(target):
         waiting = {"connect_args": {"timeout": _LOCKED_SECONDS}} if target.startswith("sqlite") else {}
         database = optuna.storages.RDBStorage(target, engine_kwargs=waiting)
