@@ -5,7 +5,7 @@ from __future__ import annotations
 import graphlib
 import json
 import keyword
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from random import Random
 from typing import Any
@@ -65,14 +65,7 @@ class Space(Mapping[str, Parameter]):
         """Make a space of Optuna's distributions; ValueError names the one that cannot be had."""
         from propulate_like.integrations.optuna.distributions import parameter_of
 
-        parameters = {}
-        for name, distribution in distributions.items():
-            try:
-                parameters[name] = parameter_of(distribution)
-            except ValueError as error:
-                message = f"{name}: {error}"
-                raise ValueError(message) from None
-        return cls(parameters, asked_for=asked_for)
+        return cls(_each(distributions, parameter_of), asked_for=asked_for)
 
     @classmethod
     def from_declaration(cls, declaration: Mapping[str, Any], *, asked_for: bool = False) -> Space:
@@ -80,14 +73,7 @@ class Space(Mapping[str, Parameter]):
 
         ValueError names the parameter that is wrong.
         """
-        parameters = {}
-        for name, form in declaration.items():
-            try:
-                parameters[name] = _from_form(form)
-            except ValueError as error:
-                message = f"{name}: {error}"
-                raise ValueError(message) from None
-        return cls(parameters, asked_for=asked_for)
+        return cls(_each(declaration, _from_form), asked_for=asked_for)
 
     @classmethod
     def of(cls, space: Space | Mapping[str, Any]) -> Space:
@@ -260,6 +246,17 @@ def _from_limit(name: str, limit: Sequence[Any]) -> Parameter:
         raise ValueError(message) from None
     message = f"{name}: limits {limit!r} must be two floats, two ints or a tuple of strings"
     raise ValueError(message)
+
+
+def _each(forms: Mapping[str, Any], read: Callable[[Any], Parameter]) -> dict[str, Parameter]:
+    parameters = {}
+    for name, form in forms.items():
+        try:
+            parameters[name] = read(form)
+        except ValueError as error:
+            message = f"{name}: {error}"
+            raise ValueError(message) from None
+    return parameters
 
 
 def _from_form(form: Any) -> Parameter:
