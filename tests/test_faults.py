@@ -86,6 +86,7 @@ def test_individual_that_kills_ranks_is_not_tried_a_third_time(tmp_path):
     path.write_text(
         f"objective: {tmp_path}/poison.py:loss\nbudget: {{evaluations: 60}}\nseed: 3\nrun: {tmp_path}/run\n"
         "space: {kind: {choice: [a, b, c, d, e, f, g, h, i, deadly]}, x: {float: [0, 1]}}\n"
+        "propagator: uniform_initialization\n"
     )
     process = start(path, 3, 0.0)
     output, _ = process.communicate(timeout=SECONDS)

@@ -148,7 +148,8 @@ class Job:
         alive = told.keys() - self._gone - {rank for rank, pid in here.items() if not _lives(pid)}
         states = [state for _, state, _ in told.values()]
         gone = {rank: state for rank, (_, state, _) in told.items() if rank not in alive}
-        died = sorted(rank for rank, state in gone.items() if state is State.SEARCHING) if ended is None else []
+        searched = sorted(rank for rank, state in gone.items() if state is State.SEARCHING)
+        died = searched if ended is None else []
         together = len(told) == self._ranks and State.STARTING not in states
         if together and not self._shared:
             self._shared = {name for pid in here.values() for name in _shared_memory(pid)}
@@ -159,7 +160,8 @@ class Job:
         if ended is not None:
             words = f"{self._mpiexec.path} ended with status {ended} before the search did"
             killed = ended < 0 or ended % 128 in _FATAL
-            broken = Broken(words, [], State.FAILED not in states and (bool(told) or killed))
+            last = ended == 0 and self._mpiexec.heals and not self._placement.hosts.slots  # it has killed none of them
+            broken = Broken(words, searched if last else [], State.FAILED not in states and (bool(told) or killed))
         elif State.FAILED in states and self._has_waited():
             broken = Broken("a rank failed", [], False)
         elif blamed and not (alive and together and self._mpiexec.heals):
