@@ -12,12 +12,12 @@ import msgspec
 
 from propulate_like import strict_yaml
 from propulate_like.differences import joined
-from propulate_like.directions import signs_of
+from propulate_like.directions import values_of
 from propulate_like.events import Evaluated, Event, Started
 from propulate_like.fidelity import Fidelity
 from propulate_like.individual import Id
 from propulate_like.journal import Journal, journal_path, read
-from propulate_like.run import CONFIG, Run, space_in
+from propulate_like.run import CONFIG, Run, signs_in, space_in
 from propulate_like.space import Genome, Space
 
 
@@ -85,8 +85,8 @@ class _Translation:
     def __init__(self, before: Run, config: Mapping[str, Any]) -> None:
         self._before, self._space = before.space, space_in(config)
         self._same_space = self._before == self._space and self._before.names == self._space.names
-        signs = signs_of(config.get("directions"), maximize=bool(config.get("maximize", False)))
-        self._signs = [was * now for was, now in zip(before.signs, signs)]
+        signs = signs_in(config)
+        self._signs = values_of(before.signs, signs)  # -1 where the direction changes
         self._rungs = matching_rungs(before.config.get("fidelity"), config.get("fidelity"))
         if metric_of(before.config) != metric_of(config) or len(before.signs) != len(signs):
             self._rungs = {}  # no loss means what it did
@@ -110,7 +110,7 @@ class _Translation:
             rung=rung,
             continues=continues,
             loss=None if event.loss is None else sign * event.loss,
-            losses=tuple(sign * loss for sign, loss in zip(self._signs, event.losses)),
+            losses=values_of(event.losses, self._signs),
             curve=tuple((step, sign * loss) for step, loss in event.curve),
             space=space,
         )

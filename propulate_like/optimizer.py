@@ -157,9 +157,8 @@ class Optimizer:
         if self.propagator.reads is not self._read:
             self._read = self.propagator.reads
             self.population.read(self._reads)
-        if not isfinite(
-            sum(individual.genome)
-        ):  # a propagator of the user's may give that, or genes beyond the borders
+        # A propagator of the user's may give genes that are no numbers, or lie beyond the borders.
+        if not isfinite(sum(individual.genome)):
             (individual,) = _RANDOM(self.population, breeding)
         if individual.genome and (min(individual.genome) < 0.0 or max(individual.genome) > 1.0):
             edge = tuple(min(max(gene, 0.0), 1.0) for gene in individual.genome)

@@ -17,7 +17,7 @@ from propulate_like.budget import Budget
 from propulate_like.cells import Cells
 from propulate_like.coordination.census import Counts
 from propulate_like.differences import Difference, differences, joined
-from propulate_like.directions import signs_of
+from propulate_like.directions import Signs, signs_of
 from propulate_like.events import FORMAT, Died, Evaluated, Moved, Shape, Started
 from propulate_like.fidelity import Fidelity
 from propulate_like.files import read_small
@@ -81,7 +81,7 @@ class Run:
         self.folder = Path(folder)
         self.config = _read_config(self.folder)
         self.space = space_in(self.config)
-        self.signs = signs_of(self.config.get("directions"), maximize=bool(self.config.get("maximize", False)))
+        self.signs = signs_in(self.config)
         self.maximize = self.signs == (-1.0,)
         self.budget: dict[str, Any] = self.config.get("budget") or {}
         fidelity = self.config.get("fidelity")
@@ -232,6 +232,11 @@ class Whereabouts:
 def space_in(config: Mapping[str, Any]) -> Space:
     """Give the space of a run's config, empty where the loss asks for its parameters. ValueError where it is wrong."""
     return Space.from_declaration(config["space"], asked_for=not config["space"])
+
+
+def signs_in(config: Mapping[str, Any]) -> Signs:
+    """Give the signs of a run's config. ValueError where its directions are wrong."""
+    return signs_of(config.get("directions"), maximize=bool(config.get("maximize", False)))
 
 
 def _write_config(folder: Path, config: dict[str, Any]) -> None:

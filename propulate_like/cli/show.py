@@ -13,7 +13,7 @@ from collections import Counter
 from typing import Any
 
 from propulate_like.directions import values_of
-from propulate_like.dominance import front
+from propulate_like.dominance import front, losses_of
 from propulate_like.events import Closed, Died, Evaluated, Moved, Session, Started
 from propulate_like.individual import Individual, Status
 from propulate_like.journal import read
@@ -191,7 +191,7 @@ def _row(individual: Individual, run: Run) -> dict[str, Any]:
     shown = row(individual)
     values: tuple[float | None, ...] = (None,) * len(run.signs)
     if individual.has_loss:
-        values = values_of(individual.losses or (individual.loss,), run.signs)
+        values = values_of(losses_of(individual), run.signs)
     if len(run.signs) > 1:
         told = {f"value.{number}": value for number, value in enumerate(values)}
         shown = {"id": shown["id"], **told, **_without(shown, "loss")}

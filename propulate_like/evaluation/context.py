@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from propulate_like.directions import Signs
+from propulate_like.directions import Signs, values_of
 from propulate_like.individual import ELSEWHERE, OK, STOPPED, Id, Individual, Outcome
 from propulate_like.space import Genome
 
@@ -235,7 +235,7 @@ class Evaluation:
     def value_of(self, outcome: Outcome) -> float | list[float]:
         """Give what the function returned: the losses with their signs turned back."""
         if outcome.losses:
-            return [sign * loss for sign, loss in zip(self._signs, outcome.losses)]
+            return list(values_of(outcome.losses, self._signs))
         return self._signs[0] * outcome.loss
 
     def outcome(self, value: object) -> Outcome:
@@ -243,7 +243,7 @@ class Evaluation:
         outcome = Outcome.of(value).expecting(len(self._signs))
         if outcome.status is not OK:
             return outcome
-        losses = tuple(sign * loss for sign, loss in zip(self._signs, outcome.losses))
+        losses = values_of(outcome.losses, self._signs)
         loss = self._signs[0] * outcome.loss
         return msgspec.structs.replace(outcome, loss=loss, losses=losses, status=STOPPED if self._stop else OK)
 

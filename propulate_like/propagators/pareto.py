@@ -10,7 +10,7 @@ from propulate_like.individual import Id, Individual
 from propulate_like.population import Population, Reads, key_of
 from propulate_like.propagators.propagator import Breeding, Selection
 
-_NEWEST = 64  # individuals, among which what is new is looked for first
+_NEWEST = 64  # arrivals: where more are new, all that is known is looked at
 _HOLDS = 2  # times as many as are selected
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from propulate_like.directions import directions_of, values_of
+from propulate_like.dominance import losses_of
 from propulate_like.individual import Individual, Status
 from propulate_like.integrations.optuna.distributions import distribution_of
 from propulate_like.parameters import Float, Int, Parameter
@@ -45,7 +46,7 @@ class Trials:
             state = TrialState.PRUNED
         else:
             state = TrialState.COMPLETE
-        values = values_of(individual.losses or (individual.loss,), self._signs)
+        values = values_of(losses_of(individual), self._signs)
         params = individual.params
         distributions = self._distributions_of(individual.space)
         return FrozenTrial(

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from propulate_like.dominance import losses_of
 from propulate_like.individual import STOPPED, Id, Individual
 from propulate_like.integrations.optuna import seeding
 from propulate_like.integrations.optuna.distributions import distribution_of, suggested
@@ -129,7 +130,7 @@ class _Study:
                 trial.report(loss, step)
             self._study.tell(trial, state=TrialState.PRUNED)
         else:
-            self._study.tell(trial, _losses(individual))
+            self._study.tell(trial, losses_of(individual))
 
     def _add(self, individual: Individual, attributes: Mapping[str, Any]) -> None:
         from optuna.trial import TrialState, create_trial
@@ -140,7 +141,7 @@ class _Study:
             state=TrialState.FAIL if individual.failed else state,
             params=params,
             distributions={name: distributions[name] for name in params},
-            values=None if individual.failed else _losses(individual),
+            values=None if individual.failed else losses_of(individual),
             intermediate_values=dict(individual.curve),
             system_attrs=dict(attributes),
         )
@@ -212,10 +213,6 @@ class _Generation:
             for gene, genes, compared in zip(individual.genome, zip(*own), ordered)
             if compared
         )
-
-
-def _losses(individual: Individual) -> list[float]:
-    return list(individual.losses) or [individual.loss]
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
