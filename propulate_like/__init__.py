@@ -4,21 +4,33 @@ Where Optuna is installed there is `PropagatorSampler` as well, which is not amo
 loads no Optuna.
 """
 
+from propulate_like.foundation import early_signals  # noqa: F401 (it comes first, as all else takes a while to load)
+
+# isort: split
+
 from typing import TYPE_CHECKING, Any
 
-from propulate_like import starting  # noqa: F401 (it comes first, as all else takes a while to load)
 from propulate_like.evaluation.command import Command
 from propulate_like.evaluation.context import Evaluation
 from propulate_like.evaluation.objective import objective
+from propulate_like.evaluation.pruning import (
+    AnyPruner,
+    LearningCurvePruner,
+    MedianPruner,
+    PatiencePruner,
+    PercentilePruner,
+    Pruner,
+    SuccessiveHalvingPruner,
+    ThresholdPruner,
+)
 from propulate_like.evaluation.settings import EvaluationSettings
 from propulate_like.evaluation.trial import Trial
-from propulate_like.fidelity import Fidelity
-from propulate_like.individual import Id, Individual, Status
+from propulate_like.integrations.optuna import sources as sources
 from propulate_like.integrations.optuna.propagator import OptunaPropagator
 from propulate_like.integrations.optuna.pruner import OptunaPruner
-from propulate_like.islands.migration import Islands
-from propulate_like.islands.topologies import Full, Hypercube, RandomRegular, Ring, Star, Topology, Torus
-from propulate_like.optimizer import Optimizer
+from propulate_like.population.individual import Id, Individual, Status
+from propulate_like.problem.fidelity import Fidelity
+from propulate_like.problem.space import Choice, Float, Int, Ordinal, Space
 from propulate_like.propagators import (
     CMAES,
     Auto,
@@ -55,20 +67,12 @@ from propulate_like.propagators import (
     Variation,
     Warmup,
 )
-from propulate_like.pruning import (
-    AnyPruner,
-    LearningCurvePruner,
-    MedianPruner,
-    PatiencePruner,
-    PercentilePruner,
-    Pruner,
-    SuccessiveHalvingPruner,
-    ThresholdPruner,
-)
-from propulate_like.result import Result, SearchFailed
-from propulate_like.search import maximize, minimize
-from propulate_like.space import Choice, Float, Int, Ordinal, Space
-from propulate_like.warm_start import WarmStart
+from propulate_like.search.islands.migration import Islands
+from propulate_like.search.islands.topologies import Full, Hypercube, RandomRegular, Ring, Star, Topology, Torus
+from propulate_like.search.minimize import maximize, minimize
+from propulate_like.search.optimizer import Optimizer
+from propulate_like.search.result import Result, SearchFailed
+from propulate_like.storage.warm_start import WarmStart
 
 if TYPE_CHECKING:
     from propulate_like.integrations.optuna.sampler import PropagatorSampler as PropagatorSampler

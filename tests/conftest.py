@@ -15,6 +15,8 @@ for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(threads, "1")  # as the launcher does: small matrices are many times slower on several threads
 
 ROOT = Path(__file__).parent.parent
+paths = [str(ROOT / "benchmarks"), *filter(None, [os.environ.get("PYTHONPATH")])]
+os.environ["PYTHONPATH"] = os.pathsep.join(paths)  # for the processes that tests start, as pytest's pythonpath is for it
 SECONDS = 120
 REPORT = """
 import os

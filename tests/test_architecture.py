@@ -1,4 +1,4 @@
-"""The parts import each other in one direction, and a rank loads no more than it uses."""
+"""The packages import each other in one direction, and a rank loads no more than it uses."""
 
 import ast
 import subprocess
@@ -10,95 +10,44 @@ import pytest
 import propulate_like
 
 PACKAGE = Path(propulate_like.__file__).parent
-ORDER = [
-    "starting",
-    "speaking",
-    "files",
-    "strict_yaml",
-    "declarations",
-    "directions",
-    "devices",
-    "energy",
-    "parameters",
-    "space",
-    "individual",
-    "dominance",
-    "learned_space",
-    "cells",
-    "fidelity",
-    "models",
-    "points",
-    "population",
-    "residents",
-    "propagators",
-    "optimizer",
-    "budget",
-    "pruning",
-    "evaluation",
-    "differences",
-    "appending",
-    "events",
-    "journal",
-    "recovery",
-    "ownership",
-    "messages",
-    "waiting",
-    "transport",
-    "presence",
-    "coordination",
-    "run",
-    "forking",
-    "tables",
-    "warm_start",
-    "holding",
-    "islands",
-    "equipment",
-    "team",
-    "worker",
-    "interruption",
-    "report",
-    "result",
-    "simulation",
-    "description",
-    "wiring",
-    "search",
-    "integrations",
-    "config",
-    "benchmarks",
-    "cli",
+LEVELS = [
+    {"foundation"},
+    {"problem"},
+    {"population"},
+    {"propagators", "evaluation", "storage"},
+    {"parallel"},
+    {"search"},
+    {"integrations"},
+    {"cli"},
 ]
-
-
-INTEGRATIONS = "propulate_like.integrations"
+ABOVE = {name: level for level, names in enumerate(LEVELS) for name in names}
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE)
 
 
 def imported(path):
-    """Give the parts that a module imports, but for other libraries' where they are used alone."""
+    """Give the packages of this project that a module imports, wherever in it, for types alone too."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("propulate_like"):
-            if node.module.startswith(INTEGRATIONS) and node.col_offset > 0:
-                continue
-            if node.module == "propulate_like":
-                yield from (alias.name for alias in node.names)
-            else:
-                yield node.module.split(".")[1]
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "propulate_like":
+            inside = node.module.split(".")[1:]
+            yield from inside[:1] or [alias.name for alias in node.names]
+        elif isinstance(node, ast.Import):
+            yield from (name.name.split(".")[1] for name in node.names if name.name.startswith("propulate_like."))
 
 
-MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or not path.name.startswith("__"))
+def test_nothing_lies_loose_in_the_package():
+    names = {path.name for path in PACKAGE.iterdir() if path.name != "__pycache__"}
+    assert names == {"__init__.py", "__main__.py", "py.typed", *ABOVE}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_point_up_the_list_only(path):
-    part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    if part == "benchmarks":
-        return
-    forbidden = [name for name in imported(path) if name in ORDER and ORDER.index(name) > ORDER.index(part)]
-    type_only = {"worker"} if path.name == "progress.py" else set()
-    assert set(forbidden) <= type_only, f"{part} must not import {forbidden}"
+def test_imports_point_down_the_list_only(path):
+    here = path.relative_to(PACKAGE).parts[0]
+    upward = {name for name in imported(path) if name != here and ABOVE.get(name, len(LEVELS)) >= ABOVE[here]}
+    assert not upward, f"{here} must not import {sorted(upward)}"
 
 
 def test_only_the_mpi_transport_imports_mpi4py():
-    users = {path.name for path in MODULES if "benchmarks" not in path.parts and "from mpi4py" in path.read_text()}
+    users = {path.name for path in MODULES if "from mpi4py" in path.read_text()}
     assert users == {"mpi.py", "mpi_team.py"}
 
 

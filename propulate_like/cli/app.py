@@ -14,17 +14,17 @@ import typer
 from propulate_like.cli import export as exporting
 from propulate_like.cli import rank, show, slurm, starter
 from propulate_like.cli import simulate as forecasts
-from propulate_like.cli.foresight import foresee
+from propulate_like.cli.dry_run import foresee
+from propulate_like.cli.forecast import draw
 from propulate_like.cli.hosts import Hosts
 from propulate_like.cli.job import Placement
 from propulate_like.cli.launch import RESTARTS, launch
 from propulate_like.cli.mpiexec import LaunchError
-from propulate_like.config import Config, ConfigError, schema
-from propulate_like.report.forecast import draw
-from propulate_like.run import Run
-from propulate_like.speaking import printable
-from propulate_like.transport import launched
-from propulate_like.transport.simulated import Network
+from propulate_like.foundation.console import printable
+from propulate_like.parallel.transport import launched
+from propulate_like.parallel.transport.simulated import Network
+from propulate_like.search.config import Config, ConfigError, schema
+from propulate_like.storage.run import Run
 
 app = typer.Typer(
     help="Asynchronous evolutionary search for hyperparameters, on every MPI rank.",
@@ -245,7 +245,7 @@ def bench(
     ] = None,
 ) -> None:
     """Measure beside Optuna, and write a page of it; what has been measured is not measured again."""
-    from propulate_like.benchmarks.comparison import command, comparison
+    from propulate_like_bench.comparison import command, comparison
 
     if show is not None:
         typer.echo(comparison.text_of(show), nl=False)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from propulate_like.cli import show
-from propulate_like.run import Run
-from propulate_like.speaking import printable, say
-from propulate_like.starting import SIGNALS
+from propulate_like.foundation.console import printable, say
+from propulate_like.foundation.early_signals import SIGNALS
+from propulate_like.storage.run import Run
 
 
 class Form(StrEnum):

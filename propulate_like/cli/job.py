@@ -19,13 +19,13 @@ from typing import NamedTuple
 import msgspec
 import psutil
 
-from propulate_like import presence
 from propulate_like.cli.hosts import SHARED_MEMORY, Hosts, exported
 from propulate_like.cli.mpiexec import Mpiexec
 from propulate_like.cli.rank import Order
 from propulate_like.evaluation.process import signal_at_parents_death
-from propulate_like.ownership import place
-from propulate_like.presence import State
+from propulate_like.parallel import rank_status
+from propulate_like.parallel.rank_status import State
+from propulate_like.storage.lease import place
 
 _MODULE = ["-m", "propulate_like.cli.rank"]
 _LOOK_SECONDS = 0.1
@@ -71,7 +71,7 @@ class Job:
     ) -> None:
         """Start them. They use `folder`, which all hosts see, to tell how far they are."""
         self._mpiexec, self._ranks, self._folder, self._placement = mpiexec, ranks, folder, placement
-        environment = {**environment, presence.JOB: str(folder)}
+        environment = {**environment, rank_status.JOB: str(folder)}
         hosts = placement.hosts
         options = hosts.options(mpiexec.make, placement.agent, placement.network, exported(environment))
         command = mpiexec.command(ranks, None if hosts.slots else folder)
@@ -103,13 +103,13 @@ class Job:
     @property
     def has_begun(self) -> bool:
         """Whether all ranks note signals."""
-        return len(presence.hear(self._folder)) == self._ranks
+        return len(rank_status.hear(self._folder)) == self._ranks
 
     def watch(self) -> int | Broken:
         """Wait for the end of the search, and give its exit status, or why there is none."""
         while True:
             ended = self._process.poll()
-            status = presence.status_left(self._folder)
+            status = rank_status.status_left(self._folder)
             if status is not None and (ended is not None or self._has_waited()):
                 return status
             if status is None:
@@ -132,7 +132,7 @@ class Job:
                 with suppress(subprocess.TimeoutExpired):
                     self._process.wait(_END_SECONDS)
         clean = self._placement.hosts
-        if left or presence.status_left(self._folder) is None:
+        if left or rank_status.status_left(self._folder) is None:
             clean = (clean if clean.slots else Hosts({"localhost": 1})).end(
                 token, self._placement.agent, _ANSWER_SECONDS
             )
@@ -143,7 +143,7 @@ class Job:
         return clean
 
     def _broken(self, ended: int | None) -> Broken | None:
-        told = presence.hear(self._folder)
+        told = rank_status.hear(self._folder)
         here = {rank: pid for rank, (pid, _, where) in told.items() if where == self._here}
         alive = told.keys() - self._gone - {rank for rank, pid in here.items() if not _lives(pid)}
         states = [state for _, state, _ in told.values()]
@@ -211,7 +211,7 @@ class Job:
         """Ask the hosts for their ranks, every few seconds; give those that have not answered several times."""
         hosts = self._placement.hosts
         if hosts.slots and time.monotonic() - self._asked > _ASK_SECONDS:
-            told = presence.hear(self._folder)
+            told = rank_status.hear(self._folder)
             processes = {pid for pid, _, _ in told.values()}
             answering, living = hosts.living(processes, self._placement.agent, _ANSWER_SECONDS)
             self._gone |= {rank for rank, (pid, _, where) in told.items() if pid not in living.get(where, {pid})}

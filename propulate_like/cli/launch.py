@@ -14,15 +14,15 @@ from types import FrameType
 
 import msgspec
 
-from propulate_like import presence
 from propulate_like.cli.job import Broken, Job, Placement
 from propulate_like.cli.mpiexec import Mpiexec, rank_environment
 from propulate_like.cli.rank import FAILED, Order
-from propulate_like.config import Config
-from propulate_like.journal import count_evaluated
-from propulate_like.report.progress import TERMINAL
-from propulate_like.speaking import say
-from propulate_like.starting import INTERRUPTED, SIGNALS
+from propulate_like.foundation.console import say
+from propulate_like.foundation.early_signals import INTERRUPTED, SIGNALS
+from propulate_like.parallel import rank_status
+from propulate_like.search.config import Config
+from propulate_like.search.progress import TERMINAL
+from propulate_like.storage.journal import count_evaluated
 
 RESTARTS = 3
 _ANSWER_SECONDS = 5.0
@@ -47,7 +47,7 @@ class _Launcher:
         self._grace = config.settings.evaluation.grace
         self._team = config.settings.evaluation.ranks_per_worker
         self._mpiexec = Mpiexec()
-        self._environment = rank_environment(ranks) | {presence.TOKEN: secrets.token_hex(16)}
+        self._environment = rank_environment(ranks) | {rank_status.TOKEN: secrets.token_hex(16)}
         if sys.stderr.isatty():
             terminal = f"{os.ttyname(sys.stderr.fileno())}:{shutil.get_terminal_size().columns}"
             self._environment[TERMINAL] = terminal
@@ -75,7 +75,7 @@ class _Launcher:
                 say(f"the search has not ended{again}")
                 return FAILED
             left -= 1
-            self._environment[presence.DIED] = ",".join(map(str, outcome.died))
+            self._environment[rank_status.DIED] = ",".join(map(str, outcome.died))
             if self._run.exists():  # a copy has been made
                 self._order = msgspec.structs.replace(self._order, run=str(self._run), fork=None)
 
@@ -102,11 +102,11 @@ class _Launcher:
         if hosts.slots and not answering.slots:
             time.sleep(_ANSWER_SECONDS)
             return Broken(f"no answer from {lost}", [])
-        token = f"{presence.TOKEN}={self._environment[presence.TOKEN]}"
+        token = f"{rank_status.TOKEN}={self._environment[rank_status.TOKEN]}"
         if self._unsure:
             again = hosts.of_these(self._unsure & answering.slots.keys())
             self._unsure -= again.end(token, self._placement.agent, _ANSWER_SECONDS).slots.keys()
-        self._environment[presence.UNSURE] = "1" if self._unsure else ""
+        self._environment[rank_status.UNSURE] = "1" if self._unsure else ""
         placement = msgspec.structs.replace(self._placement, hosts=answering)
         ranks = hosts.ranks_left(answering, self._ranks)
         ranks = max(ranks - ranks % self._team, self._team)

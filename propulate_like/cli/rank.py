@@ -16,16 +16,17 @@ from typing import NamedTuple
 
 import msgspec
 
-from propulate_like import presence, starting
-from propulate_like.config import Config, ConfigError, text_of
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.command import Command
-from propulate_like.journal import TakenOver
-from propulate_like.presence import State
-from propulate_like.result import Result, SearchFailed, last_line
-from propulate_like.search import maximize, minimize
-from propulate_like.speaking import printable
-from propulate_like.transport import announce, launched
+from propulate_like.foundation import early_signals
+from propulate_like.foundation.console import printable
+from propulate_like.parallel import rank_status
+from propulate_like.parallel.rank_status import State
+from propulate_like.parallel.transport import announce, launched
+from propulate_like.search.config import Config, ConfigError, text_of
+from propulate_like.search.minimize import maximize, minimize
+from propulate_like.search.result import Result, SearchFailed, last_line
+from propulate_like.storage.journal import TakenOver
 
 _METRICS, _WIDTH = 20, 200  # how many metrics the summary shows, and how much of each value
 _FRONT = 5  # individuals of a front that it shows, or a few more
@@ -62,7 +63,7 @@ def _run(order: Order) -> _Outcome:
     rank, _ = launched() or (0, 1)
     first = rank == 0
     if launched() is not None:
-        starting.remember()
+        early_signals.remember()
     try:
         config, loss = _prepare(order, first=first)
         settings = config.settings
@@ -96,10 +97,10 @@ def _run(order: Order) -> _Outcome:
         if not is_ours(error):
             raise
         return _Outcome(_say(first, printable(f"{order.source}: {error}", "\n"), BAD_INPUT))
-    status = FAILED if result.unsaved else starting.INTERRUPTED if result.reason == "interrupted" else 0
+    status = FAILED if result.unsaved else early_signals.INTERRUPTED if result.reason == "interrupted" else 0
     if rank == result.speaker:
         print(summary(result, order.command), flush=True)
-        presence.leave_status(status)
+        rank_status.leave_status(status)
     return _Outcome(status, bool(result.deaths))
 
 
@@ -184,7 +185,7 @@ def _written(value: object) -> str:
 def _say(first: bool, message: str, status: int) -> int:
     if first:
         print(message, file=sys.stderr, flush=True)
-        presence.leave_status(status)
+        rank_status.leave_status(status)
     return status
 
 
@@ -199,18 +200,18 @@ def is_ours(error: BaseException) -> bool:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the order that the launcher gave, on a rank, and leave the exit status where it looks for it."""
-    presence.tell(State.STARTING)
+    rank_status.tell(State.STARTING)
     try:
         status, deaths = _run(msgspec.json.decode(arguments[0], type=Order))
     except BaseException:
-        presence.tell(State.FAILED)
+        rank_status.tell(State.FAILED)
         raise
-    presence.tell(State.DONE)
+    rank_status.tell(State.DONE)
     if deaths:  # MPI cannot be left in good order any more
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
-    return 0 if presence.watched else status
+    return 0 if rank_status.watched else status
 
 
 if __name__ == "__main__":

@@ -12,16 +12,16 @@ import time
 from collections import Counter
 from typing import Any
 
-from propulate_like.directions import values_of
-from propulate_like.dominance import front, losses_of
-from propulate_like.events import Closed, Died, Evaluated, Moved, Session, Started
-from propulate_like.individual import Individual, Status
-from propulate_like.journal import read
-from propulate_like.report.earnings import Earnings
-from propulate_like.report.progress import duration
-from propulate_like.result import last_line, row
-from propulate_like.run import Run
-from propulate_like.speaking import printable
+from propulate_like.cli.earnings import Earnings
+from propulate_like.foundation.console import printable
+from propulate_like.population.individual import Individual, Status
+from propulate_like.population.pareto import front, losses_of
+from propulate_like.problem.directions import values_of
+from propulate_like.search.progress import duration
+from propulate_like.search.result import last_line, row
+from propulate_like.storage.events import Closed, Died, Evaluated, Moved, Session, Started
+from propulate_like.storage.journal import read
+from propulate_like.storage.run import Run
 
 _LIVE_SECONDS = 60.0
 _COLUMNS = 100  # of a table, at most

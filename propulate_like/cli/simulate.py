@@ -11,21 +11,21 @@ from typing import Any
 
 import msgspec
 
-from propulate_like import declarations
-from propulate_like.config import Config
-from propulate_like.coordination.ending import Ending
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.calling import Call
 from propulate_like.evaluation.command import Command
 from propulate_like.evaluation.context import Tasks, never_stop
 from propulate_like.evaluation.inline import InlineEvaluator
 from propulate_like.evaluation.objective import space_of
-from propulate_like.individual import Individual, Outcome, Status
-from propulate_like.islands.archipelago import Archipelago
-from propulate_like.run import Run
-from propulate_like.simulation import Simulation, Trace
-from propulate_like.space import Space
-from propulate_like.transport.simulated import Network
+from propulate_like.foundation import declarations
+from propulate_like.parallel.coordination.termination import Ending
+from propulate_like.parallel.transport.simulated import Network
+from propulate_like.population.individual import Individual, Outcome, Status
+from propulate_like.problem.space import Space
+from propulate_like.search.config import Config
+from propulate_like.search.islands.archipelago import Archipelago
+from propulate_like.search.simulation import Simulation, Trace
+from propulate_like.storage.run import Run
 
 Seconds = Callable[[Individual, Random], float]
 _LONGEST = 1e9  # seconds of an evaluation

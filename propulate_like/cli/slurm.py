@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from propulate_like.config import Config
+from propulate_like.search.config import Config
 
 _ENDING_SECONDS = 60
 """For the ranks to part after the grace, on a slow file system too. Slurm's signal comes at most 60 s too early."""

@@ -10,13 +10,13 @@ from collections.abc import Generator
 from types import TracebackType
 from typing import Any
 
-from propulate_like.directions import Signs
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.context import Evaluation, Report, Task
 from propulate_like.evaluation.objective import CONTEXT, Loss, takes, takes_mapping
 from propulate_like.evaluation.trial import Trial, is_pruned
-from propulate_like.individual import Outcome, Status
-from propulate_like.space import Space
+from propulate_like.population.individual import Outcome, Status
+from propulate_like.problem.directions import Signs
+from propulate_like.problem.space import Space
 
 _FULL_TRACEBACKS = 100  # of a process; later failures keep their last line alone, so that a journal stays small
 _LONGEST_CAUSE = 8000
@@ -58,14 +58,14 @@ class Call:
     def _give(self, params: dict[str, Any], evaluation: Evaluation, context: dict[str, Any]) -> Outcome:
         try:
             value = self.loss(params, **context) if self.as_mapping else self.loss(**params, **context)
-        except BaseException as error:  # noqa: BLE001 (a loss may raise anything)
+        except BaseException as error:  # noqa: BLE001 (raised again by the loop, which asks for it)
             return self.failure(error)
         return self.finish(value, evaluation)
 
     def _ask(self, trial: Trial, evaluation: Evaluation, others: dict[str, Any]) -> Outcome:
         try:
             value = self.loss(trial, **others)
-        except BaseException as error:  # noqa: BLE001 (a loss may raise anything)
+        except BaseException as error:  # noqa: BLE001 (raised again by the loop, which asks for it)
             return trial.completed(trial.pruned() if is_pruned(error) else self.failure(error))
         return trial.completed(self.finish(value, evaluation))
 
@@ -74,7 +74,7 @@ class Call:
         if isinstance(value, Generator):
             try:
                 value = _drive(value, evaluation)
-            except BaseException as error:  # noqa: BLE001 (a loss may raise anything)
+            except BaseException as error:  # noqa: BLE001 (raised again by the loop, which asks for it)
                 return self.failure(error)
         if value is None and evaluation.reported is not None:
             value = evaluation.reported

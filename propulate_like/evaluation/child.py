@@ -13,13 +13,13 @@ from typing import Any
 
 import msgspec
 
-from propulate_like.directions import Signs
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.calling import Call
 from propulate_like.evaluation.context import Task
 from propulate_like.evaluation.process import LAST_WORDS, adopt_orphans, die_with_parent, let_go
-from propulate_like.individual import Outcome, Status
-from propulate_like.space import Space
+from propulate_like.population.individual import Outcome, Status
+from propulate_like.problem.directions import Signs
+from propulate_like.problem.space import Space
 
 _MANY_ENDED = 100
 

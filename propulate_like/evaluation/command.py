@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from propulate_like.declarations import nearest
-from propulate_like.space import Space
+from propulate_like.foundation.declarations import nearest
+from propulate_like.problem.space import Space
 
 _PLACEHOLDER = re.compile(r"\{([\w.]+)\}")
 _FORMATTED = re.compile(r"\{([A-Za-z_]\w*)[:!][^{}]*\}")

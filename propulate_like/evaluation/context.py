@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from propulate_like.directions import Signs, values_of
-from propulate_like.individual import ELSEWHERE, OK, STOPPED, Id, Individual, Outcome
-from propulate_like.space import Genome
+from propulate_like.population.individual import ELSEWHERE, OK, STOPPED, Id, Individual, Outcome
+from propulate_like.problem.directions import Signs, values_of
+from propulate_like.problem.space import Genome
 
 if TYPE_CHECKING:
     import numpy as np
@@ -210,7 +210,7 @@ class Evaluation:
             raise ValueError(message)
         try:
             loss = float(value["loss"] if isinstance(value, Mapping) else value)
-        except Exception:  # noqa: BLE001 (a class of the user's may raise anything)
+        except Exception:  # noqa: BLE001 (a loss may return anything, even what cannot be shown)
             message = f"the intermediate loss {value!r:.80} is no number"
             raise ValueError(message) from None
         self._step, self.reported, self.last = step, value, loss

@@ -9,7 +9,7 @@ from types import FrameType
 
 from propulate_like.evaluation.calling import Call
 from propulate_like.evaluation.context import Evaluation, Membership, Report, Tasks
-from propulate_like.individual import Individual
+from propulate_like.population.individual import Individual
 
 
 class InlineEvaluator:
@@ -30,7 +30,7 @@ class InlineEvaluator:
         if self._plain and membership is None:
             try:
                 value = loss(params) if self._as_mapping else loss(**params)
-            except BaseException as error:  # noqa: BLE001 (a loss may raise anything)
+            except BaseException as error:  # noqa: BLE001 (raised again by the loop, which asks for it)
                 outcome = call.failure(error)
             else:
                 if type(value) is float and self._single and -math.inf < value < math.inf and not individual.rung:
@@ -48,7 +48,7 @@ class InlineEvaluator:
     def interrupt(self, frame: FrameType | None) -> bool:
         """Break the loss off, but never our own code: that could lose an outcome."""
         module = "" if frame is None else frame.f_globals.get("__name__", "")
-        if module.startswith("propulate_like.") and module != "propulate_like.transport.mpi_team":
+        if module.startswith("propulate_like.") and module != "propulate_like.parallel.transport.mpi_team":
             return False
         raise KeyboardInterrupt
 

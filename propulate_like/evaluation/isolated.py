@@ -17,8 +17,8 @@ import msgspec
 from propulate_like.evaluation.child import Answer, Done, Evaluate, Load, Reported, encode, from_child
 from propulate_like.evaluation.context import Membership, Report, Task, Tasks
 from propulate_like.evaluation.process import Broken, Limits, Supervised
-from propulate_like.evaluation.supervising import SupervisedEvaluator, log_of
-from propulate_like.individual import Individual, Outcome, Status
+from propulate_like.evaluation.supervised import SupervisedEvaluator, log_of
+from propulate_like.population.individual import Individual, Outcome, Status
 
 _LOG_SECONDS = 0.1
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-from propulate_like.declarations import nearest
-from propulate_like.files import read_small
+from propulate_like.foundation.declarations import nearest
+from propulate_like.foundation.files import read_small
 
 _LARGEST = 1 << 24  # bytes of source code
 _RENAMED = "propulate_like_objective_"  # begins the name of a file's module where another has that of the file

@@ -6,9 +6,9 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from propulate_like.declarations import nearest
-from propulate_like.parameters import Parameter
-from propulate_like.space import NOTHING, Space
+from propulate_like.foundation.declarations import nearest
+from propulate_like.problem.parameters import Parameter
+from propulate_like.problem.space import NOTHING, Space
 
 Loss = Callable[..., Any]
 _Function = TypeVar("_Function", bound=Loss)

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from propulate_like.individual import Status
-from propulate_like.starting import SIGNALS
+from propulate_like.foundation.early_signals import SIGNALS
+from propulate_like.population.individual import Status
 
 if TYPE_CHECKING:
     from psutil import Process

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from propulate_like.energy import added
 from propulate_like.evaluation.context import Evaluator, Membership, Report, WrappingEvaluator
-from propulate_like.individual import Individual, Status
+from propulate_like.evaluation.energy import added
+from propulate_like.population.individual import Individual, Status
 
 
 class RetryingEvaluator(WrappingEvaluator):

@@ -11,22 +11,22 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from propulate_like import declarations
-from propulate_like.declarations import nearest
-from propulate_like.devices import Gpus
-from propulate_like.directions import Signs
-from propulate_like.energy import METRICS, EnergyMeter
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.calling import Call
 from propulate_like.evaluation.command import Command
 from propulate_like.evaluation.context import Evaluator, Tasks
+from propulate_like.evaluation.energy import METRICS, EnergyMeter
+from propulate_like.evaluation.gpus import Gpus
 from propulate_like.evaluation.inline import InlineEvaluator
-from propulate_like.evaluation.measuring import MeteredEvaluator, MetricEvaluator
+from propulate_like.evaluation.metrics import MeteredEvaluator, MetricEvaluator
 from propulate_like.evaluation.objective import Loss
 from propulate_like.evaluation.retrying import RetryingEvaluator
-from propulate_like.fidelity import Fidelity
-from propulate_like.individual import Status
-from propulate_like.space import Space
+from propulate_like.foundation import declarations
+from propulate_like.foundation.declarations import nearest
+from propulate_like.population.individual import Status
+from propulate_like.problem.directions import Signs
+from propulate_like.problem.fidelity import Fidelity
+from propulate_like.problem.space import Space
 
 GRACE_SECONDS = 5.0
 _UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -180,7 +180,7 @@ class Objective:
 
         limits = Limits(self.settings.timeout, bytes_of(self.settings.memory))
         if isinstance(self._loss, Command):
-            from propulate_like.evaluation.commanding import CommandEvaluator
+            from propulate_like.evaluation.command_runner import CommandEvaluator
 
             return CommandEvaluator(self._loss, tasks, limits, signs=self.signs, fidelity=self.fidelity)
         from propulate_like.evaluation.child import Load

@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 
 from propulate_like.evaluation.context import Evaluation, Task
-from propulate_like.individual import Asked, Outcome, Status, plain
-from propulate_like.parameters import Choice, Float, Int, Parameter, Scalar
-from propulate_like.space import NOTHING, Space
+from propulate_like.population.individual import Asked, Outcome, Status, plain
+from propulate_like.problem.parameters import Choice, Float, Int, Parameter, Scalar
+from propulate_like.problem.space import NOTHING, Space
 
 _Key = tuple[str, type[Parameter], tuple[Any, ...], tuple[type, ...]]
 """A parameter that was asked for: its name, kind and arguments, and their types, as 1 and True are equal."""
@@ -83,7 +83,7 @@ class Trial:
     @property
     def distributions(self) -> dict[str, Any]:
         """Optuna's distributions of the parameters asked for so far; it must be installed for that alone."""
-        from propulate_like.integrations.optuna.distributions import distribution_of
+        from propulate_like.problem.distributions import distribution_of
 
         return {name: distribution_of(parameter) for name, parameter in self._space.items()}
 

@@ -15,6 +15,7 @@ from propulate_like.propagators.initialization import (
     UniformInitialization,
 )
 from propulate_like.propagators.mixed import MixedGaussianProcess
+from propulate_like.propagators.model_based import QuadraticModel, TrustRegion
 from propulate_like.propagators.mutation import (
     GaussianMutation,
     PointMutation,
@@ -23,7 +24,6 @@ from propulate_like.propagators.mutation import (
 )
 from propulate_like.propagators.pareto import SelectPareto
 from propulate_like.propagators.propagator import REGISTRY, Breeding, Propagator, Selection, Variation
-from propulate_like.propagators.quadratic import QuadraticModel
 from propulate_like.propagators.selection import (
     SelectBest,
     SelectRandom,
@@ -31,7 +31,6 @@ from propulate_like.propagators.selection import (
     SelectTournament,
     SelectWorst,
 )
-from propulate_like.propagators.trust_region import TrustRegion
 
 __all__ = [
     "CMAES",

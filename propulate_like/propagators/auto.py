@@ -7,18 +7,17 @@ from collections.abc import Sequence
 from statistics import median
 from typing import NamedTuple
 
-from propulate_like.individual import Individual
-from propulate_like.population import MODELED
+from propulate_like.population.individual import Individual
+from propulate_like.population.population import MODELED
+from propulate_like.problem.space import Space
 from propulate_like.propagators.chain import Choose
 from propulate_like.propagators.cma_es import CMAES
 from propulate_like.propagators.crossover import UniformCrossover
 from propulate_like.propagators.evolution import Evolution, genetic_chain, parents, pareto_chain
 from propulate_like.propagators.initialization import CenteredInitialization, UniformInitialization
 from propulate_like.propagators.mixed import MixedGaussianProcess
+from propulate_like.propagators.model_based import QuadraticModel, TrustRegion
 from propulate_like.propagators.propagator import Breeding, Propagator
-from propulate_like.propagators.quadratic import QuadraticModel
-from propulate_like.propagators.trust_region import TrustRegion
-from propulate_like.space import Space
 
 _LOOKS = 16  # asks between two looks at what evaluations cost
 _TIMED = 9  # evaluations, its rank's own where there are any
@@ -135,7 +134,7 @@ def _region_seconds(size: int) -> float:
 
 
 def _quadratic_seconds(size: int) -> float:
-    from propulate_like.models.quadratic import coefficients
+    from propulate_like.propagators.models.quadratic import coefficients
 
     return 5e-4 + 2.2e-10 * coefficients(size) ** 3
 

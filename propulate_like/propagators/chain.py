@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
 
-from propulate_like import declarations
-from propulate_like.individual import Individual
-from propulate_like.population import Reads
+from propulate_like.foundation import declarations
+from propulate_like.population.individual import Individual
+from propulate_like.population.population import Reads
 from propulate_like.propagators.propagator import Breeding, Propagator
 
 

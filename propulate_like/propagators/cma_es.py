@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from propulate_like import declarations
-from propulate_like.individual import Individual
-from propulate_like.population import Reads
+from propulate_like.foundation import declarations
+from propulate_like.population.individual import Individual
+from propulate_like.population.population import Reads
 from propulate_like.propagators.propagator import Breeding, Propagator
 
 if TYPE_CHECKING:
-    from propulate_like.models.restarts import RestartedCMAES
+    from propulate_like.propagators.models.restarts import RestartedCMAES
 
 _PARENTS = 8  # individuals whose options of a Choice are taken over
 
@@ -51,7 +51,7 @@ class _State:
     def __init__(self, settings: CMAES, individuals: Sequence[Individual], breeding: Breeding) -> None:
         import numpy as np
 
-        from propulate_like.points import Points
+        from propulate_like.population.training_data import Points
 
         self._points_of = Points.of
         parameters = breeding.space.parameters
@@ -68,8 +68,8 @@ class _State:
     def _begin(self, settings: CMAES, individuals: Sequence[Individual], breeding: Breeding) -> RestartedCMAES:
         import numpy as np
 
-        from propulate_like.models.cma_es import usual_population
-        from propulate_like.models.restarts import RestartedCMAES
+        from propulate_like.propagators.models.cma_es import usual_population
+        from propulate_like.propagators.models.restarts import RestartedCMAES
 
         dimension = len(self._ordered)
         start = None
@@ -89,7 +89,7 @@ class _State:
     def draw(self, individuals: Sequence[Individual], breeding: Breeding) -> tuple[float, ...]:
         genes = [0.5] * len(breeding.space)
         if self.search is not None:
-            from propulate_like.models.threads import one_thread
+            from propulate_like.propagators.models.threads import one_thread
 
             with one_thread():
                 self._learn(individuals, self.search)

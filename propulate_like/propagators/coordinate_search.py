@@ -6,12 +6,12 @@ import math
 from collections.abc import Generator, Sequence
 from random import Random
 
-from propulate_like import declarations
-from propulate_like.individual import Id, Individual
-from propulate_like.parameters import Parameter
+from propulate_like.foundation import declarations
+from propulate_like.population.individual import Id, Individual
+from propulate_like.problem.parameters import Parameter
+from propulate_like.problem.space import Genome, Space
 from propulate_like.propagators.mutation import moved
 from propulate_like.propagators.propagator import Breeding, Propagator
-from propulate_like.space import Genome, Space
 
 _GROWTH, _SHRINKAGE, _REDRAW = 1.6, 0.3, 0.1
 _PATIENCE = 20  # rounds

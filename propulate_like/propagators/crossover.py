@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from propulate_like import declarations
-from propulate_like.individual import BRED, Id, Individual
+from propulate_like.foundation import declarations
+from propulate_like.population.individual import BRED, Id, Individual
 from propulate_like.propagators.propagator import Breeding, Variation
 
 

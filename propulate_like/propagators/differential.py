@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from random import Random
 from typing import NamedTuple
 
-from propulate_like import declarations
-from propulate_like.individual import Id, Individual
-from propulate_like.population import Reads
+from propulate_like.foundation import declarations
+from propulate_like.population.individual import Id, Individual
+from propulate_like.population.population import Reads
+from propulate_like.problem.space import Genome, Space
 from propulate_like.propagators.propagator import Breeding, Propagator
-from propulate_like.space import Genome, Space
 
 _MEMORIES = 6
 _FEWEST = 4  # members

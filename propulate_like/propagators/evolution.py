@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from propulate_like import declarations
-from propulate_like.individual import ELSEWHERE, Individual
+from propulate_like.foundation import declarations
+from propulate_like.population.individual import ELSEWHERE, Individual
+from propulate_like.problem.space import Space
 from propulate_like.propagators.chain import Chain, Choose, Warmup
 from propulate_like.propagators.cma_es import CMAES
 from propulate_like.propagators.coordinate_search import CoordinateSearch
@@ -16,7 +17,6 @@ from propulate_like.propagators.mutation import SelfAdaptiveMutation
 from propulate_like.propagators.pareto import SelectPareto
 from propulate_like.propagators.propagator import Breeding, Propagator
 from propulate_like.propagators.selection import SelectBest, SelectRandom, SelectRanked
-from propulate_like.space import Space
 
 _FEWEST, _MOST = 4, 40  # individuals to breed from
 _FEW = 5  # where no point comes twice: that alone keeps individuals apart
@@ -90,7 +90,7 @@ class Evolution(Propagator):
     def _followed(self, breeding: Breeding) -> CMAES:
         """Give the normal distribution, whose population suits the little that a rank among many comes to know."""
         if self._normal is None:
-            from propulate_like.models.cma_es import usual_population
+            from propulate_like.propagators.models.cma_es import usual_population
 
             genes = len(breeding.space)
             population = max(usual_population(genes), min(round(2.0 * breeding.workers**0.75), _RESULTS // genes))

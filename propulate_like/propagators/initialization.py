@@ -7,10 +7,10 @@ from functools import lru_cache
 from random import Random
 from typing import Any
 
-from propulate_like import declarations
-from propulate_like.individual import Individual
+from propulate_like.foundation import declarations
+from propulate_like.population.individual import Individual
+from propulate_like.problem.space import Float, Int
 from propulate_like.propagators.propagator import Breeding, Propagator
-from propulate_like.space import Float, Int
 
 _SPREAD = 0.6  # of a Latin hypercube around the center, where there are few parameters
 _STRATA = 8  # of it, at least

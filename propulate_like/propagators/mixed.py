@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from propulate_like import declarations
-from propulate_like.cells import Cells
-from propulate_like.individual import Individual
-from propulate_like.population import MODELED
+from propulate_like.foundation import declarations
+from propulate_like.population.individual import Individual
+from propulate_like.population.population import MODELED
+from propulate_like.problem.partition import Cells
 from propulate_like.propagators.initialization import CenteredInitialization
 from propulate_like.propagators.propagator import Breeding, Propagator
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from propulate_like.models.encoding import Codes, Levels
-    from propulate_like.models.mixed_search import MixedSearch
+    from propulate_like.propagators.models.encoding import Codes, Levels
+    from propulate_like.propagators.models.mixed_search import MixedSearch
 
 _FEWEST = 4  # results that a model is made of
 
@@ -47,8 +47,8 @@ class MixedGaussianProcess(Propagator):
             return self.initial(individuals, breeding)
         import numpy as np
 
-        from propulate_like.models.threads import one_thread
-        from propulate_like.points import Points
+        from propulate_like.population.training_data import Points
+        from propulate_like.propagators.models.threads import one_thread
 
         points = Points.of(individuals)
         if np.count_nonzero(np.isfinite(points.losses)) < _FEWEST:
@@ -63,8 +63,8 @@ class MixedGaussianProcess(Propagator):
     def _begin(self, breeding: Breeding) -> MixedSearch:
         import numpy as np
 
-        from propulate_like.models.encoding import Encoding
-        from propulate_like.models.mixed_search import MixedSearch
+        from propulate_like.propagators.models.encoding import Encoding
+        from propulate_like.propagators.models.mixed_search import MixedSearch
 
         generator = np.random.default_rng(breeding.generator.getrandbits(64))
         return MixedSearch(Encoding(breeding.space), breeding.workers, self.rows, self.boldness, generator)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from random import Random
 from statistics import NormalDist
 
-from propulate_like import declarations
-from propulate_like.individual import Individual
-from propulate_like.parameters import Parameter
+from propulate_like.foundation import declarations
+from propulate_like.population.individual import Individual
+from propulate_like.problem.parameters import Parameter
+from propulate_like.problem.space import Genome
 from propulate_like.propagators.propagator import Breeding, Variation
-from propulate_like.space import Genome
 
 
 class PointMutation(Variation):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from propulate_like.dominance import Losses, dominates, losses_of
-from propulate_like.individual import Id, Individual
-from propulate_like.population import Population, Reads, key_of
+from propulate_like.population.individual import Id, Individual
+from propulate_like.population.pareto import Losses, dominates, losses_of
+from propulate_like.population.population import Population, Reads, key_of
 from propulate_like.propagators.propagator import Breeding, Selection
 
 _NEWEST = 64  # arrivals: where more are new, all that is known is looked at

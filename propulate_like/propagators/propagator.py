@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from propulate_like import declarations
-from propulate_like.cells import Cells
-from propulate_like.individual import BRED, Id, Individual
-from propulate_like.population import Reads
-from propulate_like.space import Genome, Space
+from propulate_like.foundation import declarations
+from propulate_like.foundation.declarations import nearest
+from propulate_like.population.individual import BRED, Id, Individual
+from propulate_like.population.population import Reads
+from propulate_like.problem.partition import Cells
+from propulate_like.problem.space import Genome, Space
 
 REGISTRY: dict[str, type[Propagator]] = {}
 
@@ -132,3 +133,22 @@ class Variation(Propagator, abstract=True):
         if origin is None:  # put together once only: looking it up is several times faster
             origin = self._origins[before] = f"{before}+{self.name}" if before else self.name
         return Individual(breeding.id, genome, breeding.space, individual.parents, origin, traits)
+
+
+def whole_propagator(propagator: object) -> Propagator:
+    """Give `propagator` if it can breed on its own, from a population; ValueError otherwise."""
+    if not isinstance(propagator, Propagator):
+        hint = nearest(propagator, ["auto"]) if isinstance(propagator, str) else ""
+        message = f"propagator={propagator!r} must be 'auto' or a propagator, such as Chain(...){hint}"
+        raise ValueError(message)
+    if propagator.gives != 1:
+        message = (
+            f"{propagator!r} gives {propagator.gives} individuals, but one is evaluated at a time: add a crossover"
+        )
+        raise ValueError(message)
+    fewest, most = propagator.takes
+    if most is not None:
+        number = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+        message = f"{propagator!r} takes {number}, but is given the whole population: begin with a selection"
+        raise ValueError(message)
+    return propagator

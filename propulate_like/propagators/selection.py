@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from operator import attrgetter
 from random import Random
 
-from propulate_like import declarations
-from propulate_like.individual import Individual
-from propulate_like.population import Population, Reads
+from propulate_like.foundation import declarations
+from propulate_like.population.individual import Individual
+from propulate_like.population.population import Population, Reads
 from propulate_like.propagators.propagator import Breeding, Selection
 
 _LOSS = attrgetter("loss")

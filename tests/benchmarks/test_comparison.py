@@ -8,10 +8,8 @@ import subprocess
 import sys
 
 import pytest
-from scipy.stats import ttest_ind
-
-from propulate_like.benchmarks.comparison.comparison import Comparison, names, text_of
-from propulate_like.benchmarks.comparison.intervals import (
+from propulate_like_bench.comparison.comparison import Comparison, names, text_of
+from propulate_like_bench.comparison.intervals import (
     Estimate,
     better,
     better_by,
@@ -20,9 +18,10 @@ from propulate_like.benchmarks.comparison.intervals import (
     ratio,
     rounded,
 )
-from propulate_like.benchmarks.comparison.measures import Result
-from propulate_like.benchmarks.comparison.page import charts, words
-from propulate_like.benchmarks.comparison.page.section import Chart, Point, Section, Series
+from propulate_like_bench.comparison.measures import Result
+from propulate_like_bench.comparison.page import charts, words
+from propulate_like_bench.comparison.page.section import Chart, Point, Section, Series
+from scipy.stats import ttest_ind
 
 COMMAND = [sys.executable, "-m", "propulate_like", "bench"]
 OVERHEAD = """

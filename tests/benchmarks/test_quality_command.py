@@ -8,13 +8,12 @@ import sys
 
 import msgspec
 import pytest
-
-from propulate_like.benchmarks.quality import cells
-from propulate_like.benchmarks.quality.cells import Cache, Cell, Kept
-from propulate_like.benchmarks.quality.workers import Course
+from propulate_like_bench.quality import cells
+from propulate_like_bench.quality.cells import Cache, Cell, Kept
+from propulate_like_bench.quality.workers import Course
 
 pytest.importorskip("ioh", reason="needs ioh: pip install ioh")
-COMMAND = [sys.executable, "-m", "propulate_like.benchmarks.quality"]
+COMMAND = [sys.executable, "-m", "propulate_like_bench.quality"]
 SMALL = ["bbob", "--dimension", "2", "--problems", "f1", "f8", "--workers", "4"]
 CONTRARY = """
 import propulate_like as pl

@@ -7,12 +7,12 @@ import statistics
 from random import Random
 
 import pytest
+from propulate_like_bench.quality import cells, contestants, coordinates, workers
+from propulate_like_bench.quality.cells import Cell
+from propulate_like_bench.quality.suites import Problem
+from propulate_like_bench.quality.workers import Contestant, Proposal, Setting
 
 import propulate_like as pl
-from propulate_like.benchmarks.quality import cells, contestants, coordinates, workers
-from propulate_like.benchmarks.quality.cells import Cell
-from propulate_like.benchmarks.quality.suites import Problem
-from propulate_like.benchmarks.quality.workers import Contestant, Proposal, Setting
 
 SPACE = pl.Space({"x": pl.Float(0.0, 1.0)})
 MIXED = pl.Space(

@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from propulate_like_bench.quality import scoring, summary
+from propulate_like_bench.quality.suites import Problem
+from propulate_like_bench.quality.workers import Course
 
-from propulate_like.benchmarks.quality import scoring, summary
-from propulate_like.benchmarks.quality.suites import Problem
-from propulate_like.benchmarks.quality.workers import Course
-from propulate_like.space import Float, Space
+from propulate_like.problem.space import Float, Space
 
 GAIN = scoring.decades(typical=1010.0, optimum=10.0)
 PROBLEM = Problem(Space({"x": Float(0.0, 1.0)}), lambda params: params["x"], GAIN)

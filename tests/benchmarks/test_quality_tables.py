@@ -6,9 +6,8 @@ import random
 
 import numpy as np
 import pytest
-
-from propulate_like.benchmarks.quality import tables
-from propulate_like.benchmarks.quality.tables.grids import GRIDS
+from propulate_like_bench.quality import tables
+from propulate_like_bench.quality.tables.grids import GRIDS
 
 
 @pytest.mark.parametrize("name", tables.names())
@@ -25,7 +24,7 @@ def test_every_point_of_a_grid_has_a_loss_and_hardly_any_share_the_best(name):
 @pytest.mark.parametrize("name", ["mlp_wine_adam", "svm_diabetes", "neighbors_digits", "forest_wine"])
 def test_training_gives_the_losses_of_the_table(name):
     sklearn = pytest.importorskip("sklearn", reason="scikit-learn is not installed")
-    from propulate_like.benchmarks.quality.tables.training import trained
+    from propulate_like_bench.quality.tables.training import trained
 
     with np.load(tables.FOLDER / f"{name}.npz") as file:
         made_by = str(file["scikit_learn"])

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
-from propulate_like.benchmarks.quality import tuning
+from propulate_like_bench.quality import tuning
 
 
 @pytest.mark.parametrize("name", tuning.names())

@@ -10,15 +10,15 @@ import time
 
 import msgspec
 import pytest
+from propulate_like_bench.comparison import training
+from propulate_like_bench.comparison.comparison import Comparison, text_of
+from propulate_like_bench.comparison.measures import Result
 
-from propulate_like.benchmarks.comparison import training
-from propulate_like.benchmarks.comparison.comparison import Comparison, text_of
-from propulate_like.benchmarks.comparison.measures import Result
-from propulate_like.config import ConfigError
+from propulate_like.search.config import ConfigError
 
 pytest.importorskip("sklearn", reason="needs scikit-learn: pip install scikit-learn")
 pytest.importorskip("optuna", reason="needs optuna: pip install optuna")
-training_worker = pytest.importorskip("propulate_like.benchmarks.comparison.training_worker")
+training_worker = pytest.importorskip("propulate_like_bench.comparison.training_worker")
 
 SHIPPED = text_of("training")
 GROUPS = SHIPPED[SHIPPED.index("groups:") : SHIPPED.index("space:")]

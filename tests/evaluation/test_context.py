@@ -213,13 +213,13 @@ def test_a_broken_rule_ends_the_search_with_its_error(isolate: bool) -> None:
 def test_ranks_know_each_others_curves(script: Any, python: Any, reports: Any) -> None:
     path = script("""
         import propulate_like as pl
-        from propulate_like import wiring
+        from propulate_like.search import session
         workers = []
-        class Worker(wiring.Worker):
+        class Worker(session.Worker):
             def __init__(self, *arguments, **settings):
                 workers.append(self)
                 super().__init__(*arguments, **settings)
-        wiring.Worker = Worker
+        session.Worker = Worker
         def loss(x):
             for step in range(1, 21):
                 yield x + 1 / step

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import propulate_like as pl
-from propulate_like.islands.archipelago import Archipelago
-from propulate_like.run import Run
+from propulate_like.search.islands.archipelago import Archipelago
+from propulate_like.storage.run import Run
 
 SPACE = {"x": (0.0, 1.0)}
 RUNGS = [1, 3, 9]

@@ -197,20 +197,21 @@ def test_a_rank_exchanges_messages_while_its_child_works(script: Any, python: An
     """Rank 0's child sleeps through the search; it ends in time all the same, with the others' individuals known."""
     path = script("""
         import os, time, propulate_like as pl
-        from propulate_like.transport import launched
+        from propulate_like.parallel.transport import launched
         def loss(x):
             time.sleep(3 if os.environ["SLOW"] == "yes" else 0.001)
             return x
         if __name__ == "__main__":
             os.environ["SLOW"] = "yes" if launched()[0] == 0 else "no"
-            from propulate_like import messages, wiring
+            from propulate_like.parallel import wire
+            from propulate_like.search import session
             absorbed = []
-            class Worker(wiring.Worker):
+            class Worker(session.Worker):
                 def _handle(self, peer, message):
-                    if self.evaluating and message[:1] == messages.RECORDS:
+                    if self.evaluating and message[:1] == wire.RECORDS:
                         absorbed.append(time.perf_counter())
                     super()._handle(peer, message)
-            wiring.Worker = Worker
+            session.Worker = Worker
             result = pl.minimize(loss, {"x": (0.0, 1.0)}, evaluations=300, evaluation={"isolate": True})
             report(launched()[0], result.evaluations, len(absorbed))
     """)

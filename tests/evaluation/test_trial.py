@@ -9,9 +9,9 @@ import pytest
 import propulate_like as pl
 from propulate_like.evaluation.context import Evaluation, Task, never_stop
 from propulate_like.evaluation.objective import takes_trial
-from propulate_like.individual import Id
-from propulate_like.journal import journal_path
-from propulate_like.run import Run
+from propulate_like.population.individual import Id
+from propulate_like.storage.journal import journal_path
+from propulate_like.storage.run import Run
 
 
 def search(objective, **options):

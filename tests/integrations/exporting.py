@@ -8,7 +8,7 @@ from optuna.storages.journal import JournalFileBackend
 
 import propulate_like as pl
 from propulate_like.integrations.optuna.export import Export
-from propulate_like.run import Run
+from propulate_like.storage.run import Run
 
 STORAGES = ["sqlite:///study.db", "study.log"]
 SPACE = {

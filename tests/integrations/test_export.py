@@ -10,7 +10,7 @@ import pytest
 
 import propulate_like as pl
 from propulate_like.cli.show import all_rows
-from propulate_like.run import Run
+from propulate_like.storage.run import Run
 
 optuna = pytest.importorskip("optuna")
 from exporting import STORAGES, export, search, storage, study_of  # noqa: E402

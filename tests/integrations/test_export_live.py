@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from propulate_like.cli.mpiexec import Mpiexec, rank_environment
-from propulate_like.ownership import refusal
-from propulate_like.run import Run
+from propulate_like.storage.lease import refusal
+from propulate_like.storage.run import Run
 
 pytest.importorskip("optuna")
 from exporting import STORAGES, study_of

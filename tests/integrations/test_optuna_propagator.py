@@ -13,8 +13,9 @@ import pytest
 from msgspec.structs import replace
 
 import propulate_like as pl
-from propulate_like import config, declarations
-from propulate_like.propagators import Breeding, reading
+from propulate_like.foundation import declarations
+from propulate_like.propagators import Breeding, from_yaml
+from propulate_like.search.minimize import config
 
 optuna = pytest.importorskip("optuna")
 from optuna.trial import TrialState  # noqa: E402
@@ -228,7 +229,7 @@ def test_a_copy_goes_on_by_itself():
 
 def test_yaml_python_and_schema_say_the_same():
     form = {"optuna_propagator": {"sampler": "TPESampler", "arguments": {"multivariate": True}}}
-    propagator = reading.read([form, {"gaussian_mutation": 0.01}])
+    propagator = from_yaml.read([form, {"gaussian_mutation": 0.01}])
     assert repr(propagator.steps[0]) == "OptunaPropagator('TPESampler', arguments={'multivariate': True})"
     assert declarations.dump(propagator.steps[0]) == form
     assert declarations.dump(pl.OptunaPropagator(optuna.samplers.RandomSampler())) == {
@@ -351,7 +352,7 @@ def test_nothing_but_the_search_is_said(capfd):
 
 SEARCH = """
     import time, propulate_like as pl
-    from propulate_like.transport import launched
+    from propulate_like.parallel.transport import launched
     used, breed = [], pl.OptunaPropagator.__call__
     def call(self, *arguments):
         used[:] = [self]

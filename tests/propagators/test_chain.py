@@ -31,8 +31,8 @@ from propulate_like import (
     Variation,
     Warmup,
 )
-from propulate_like.declarations import dump
-from propulate_like.population import Population, Reads
+from propulate_like.foundation.declarations import dump
+from propulate_like.population.population import Population, Reads
 from propulate_like.propagators import REGISTRY
 
 SPACE = Space({"x": Float(0, 1), "y": Float(0, 1)})

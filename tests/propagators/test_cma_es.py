@@ -8,10 +8,10 @@ import pytest
 from searching import cube, every_kind, lowest, search
 
 from propulate_like import CMAES, Choice, Float, Int, Optimizer, Space
-from propulate_like.declarations import dump
-from propulate_like.models import cma_es
-from propulate_like.models.restarts import RestartedCMAES
-from propulate_like.propagators import reading
+from propulate_like.foundation.declarations import dump
+from propulate_like.propagators import from_yaml
+from propulate_like.propagators.models import cma_es
+from propulate_like.propagators.models.restarts import RestartedCMAES
 
 
 def ellipsoid(dimension, seed=0):
@@ -133,7 +133,7 @@ def test_choices_alone_are_searched_too():
 
 
 def test_yaml_says_what_python_says():
-    assert dump(reading.read({"cma_es": {"sigma": 0.1, "population": 20}})) == dump(CMAES(0.1, 20))
+    assert dump(from_yaml.read({"cma_es": {"sigma": 0.1, "population": 20}})) == dump(CMAES(0.1, 20))
     assert dump(CMAES()) == "cma_es"
     with pytest.raises(ValueError, match="sigma=0 must be a number above 0 and at most 1"):
         CMAES(sigma=0)

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 from searching import cube, every_kind, lowest, search
 
 from propulate_like import Choice, CoordinateSearch, Int, Optimizer, Space
-from propulate_like.declarations import dump
-from propulate_like.propagators import reading
+from propulate_like.foundation.declarations import dump
+from propulate_like.propagators import from_yaml
 
 
 def test_each_gene_of_a_parabola_is_solved_by_four_evaluations_or_so():
@@ -111,6 +111,6 @@ def test_answers_that_come_late_do_no_harm():
 
 
 def test_yaml_says_what_python_says():
-    assert dump(reading.read({"coordinate_search": {"step": 0.5}})) == dump(CoordinateSearch(0.5))
+    assert dump(from_yaml.read({"coordinate_search": {"step": 0.5}})) == dump(CoordinateSearch(0.5))
     with pytest.raises(ValueError, match=r"smallest=0.4 must be a number above 0 and at most 0.25"):
         CoordinateSearch(smallest=0.4)

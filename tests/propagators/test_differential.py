@@ -7,8 +7,8 @@ import pytest
 from searching import cube, every_kind, lowest, search
 
 from propulate_like import DifferentialEvolution
-from propulate_like.declarations import dump
-from propulate_like.propagators import reading
+from propulate_like.foundation.declarations import dump
+from propulate_like.propagators import from_yaml
 
 
 def narrow(one):
@@ -70,6 +70,6 @@ def test_seed_repeats_the_search():
 
 
 def test_yaml_says_what_python_says():
-    assert dump(reading.read({"differential_evolution": {"population": 30}})) == dump(DifferentialEvolution(30))
+    assert dump(from_yaml.read({"differential_evolution": {"population": 30}})) == dump(DifferentialEvolution(30))
     with pytest.raises(ValueError, match="population=3 must be a whole number of at least 4"):
         DifferentialEvolution(3)

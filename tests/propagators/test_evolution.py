@@ -9,8 +9,8 @@ import pytest
 from searching import cube
 
 from propulate_like import Choice, Evolution, Float, MeanCrossover, Optimizer, Space
-from propulate_like.declarations import dump
-from propulate_like.propagators import reading
+from propulate_like.foundation.declarations import dump
+from propulate_like.propagators import from_yaml
 
 
 def search(loss, space, evaluations, ranks, seed=0, propagator=None):
@@ -98,7 +98,7 @@ def test_seed_repeats_the_search():
 
 def test_mean_of_parents_lies_between_them():
     space = Space({"x": Float(0, 1), "kind": Choice("a", "b")})
-    optimizer = Optimizer(space, seed=0, propagator=reading.read([{"select_best": 4}, "mean_crossover"]))
+    optimizer = Optimizer(space, seed=0, propagator=from_yaml.read([{"select_best": 4}, "mean_crossover"]))
     parents = [optimizer.tell(optimizer.ask(), float(n)) for n in range(4)]
     child = optimizer.ask()
     assert child.genome[0] == pytest.approx(sum(one.genome[0] for one in parents) / 4)
@@ -111,7 +111,7 @@ def test_mean_of_parents_lies_between_them():
 def test_yaml_says_what_python_says():
     declared = Evolution(500, normal=False)
     assert dump(declared) == {"evolution": {"evaluations": 500, "normal": False}}
-    assert dump(reading.read(dump(declared))) == dump(declared)
+    assert dump(from_yaml.read(dump(declared))) == dump(declared)
     with pytest.raises(ValueError, match="evaluations=0 must be a whole number of at least 1"):
         Evolution(0)
     with pytest.raises(ValueError, match="normal='no' must be true or false"):

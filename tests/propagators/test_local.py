@@ -18,9 +18,9 @@ from propulate_like import (
     Space,
     TrustRegion,
 )
-from propulate_like.individual import Outcome
-from propulate_like.population import Reads
-from propulate_like.propagators.reading import read
+from propulate_like.population.individual import Outcome
+from propulate_like.population.population import Reads
+from propulate_like.propagators.from_yaml import read
 
 AXES, _ = np.linalg.qr(np.random.default_rng(3).standard_normal((4, 4)))
 CURVATURE = (AXES * [1.0, 10.0, 100.0, 1000.0]) @ AXES.T

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from propulate_like import Choice, Float, Int, MixedGaussianProcess, Optimizer, Ordinal, Space, UniformInitialization
-from propulate_like.propagators.reading import read
+from propulate_like.propagators.from_yaml import read
 
 TABLE = Space(
     {

@@ -6,8 +6,8 @@ from random import Random
 import pytest
 
 from propulate_like import Breeding, Float, Id, Individual, SelectPareto, Space, Status
-from propulate_like.dominance import front
-from propulate_like.population import Population, key_of
+from propulate_like.population.pareto import front
+from propulate_like.population.population import Population, key_of
 
 SPACE = Space({"x": Float(0, 1)})
 

@@ -19,7 +19,7 @@ from propulate_like import (
     Space,
     Status,
 )
-from propulate_like.population import Population, Reads
+from propulate_like.population.population import Population, Reads
 from propulate_like.propagators.selection import exponential_rank
 
 SPACE = Space({"x": Float(0, 1)})

@@ -6,15 +6,15 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 
-import propulate_like
-from propulate_like.events import Evaluated, Session
-from propulate_like.individual import Individual
 from propulate_like.integrations.optuna.finished import PREFIX, Trials
 from propulate_like.integrations.optuna.storing import Source, open_study, shown, source
-from propulate_like.journal import Follower
-from propulate_like.ownership import refusal
-from propulate_like.run import Run
+from propulate_like.population.individual import Individual
+from propulate_like.storage.events import Evaluated, Session
+from propulate_like.storage.journal import Follower
+from propulate_like.storage.lease import refusal
+from propulate_like.storage.run import Run
 
 LOOK_SECONDS = 0.5
 """How often the journals of a search that goes on are looked at."""
@@ -100,7 +100,7 @@ class Export:
         if self._began is None:
             self._began = min((session.began for session in sessions), default=None)
         known = {
-            "version": propulate_like.__version__,
+            "version": version("propulate-like"),
             "run": str(self._run.folder.resolve()),
             **config,
             "ranks": max((session.ranks for session in sessions), default=0),

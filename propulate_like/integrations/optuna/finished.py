@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from propulate_like.directions import directions_of, values_of
-from propulate_like.dominance import losses_of
-from propulate_like.individual import Individual, Status
-from propulate_like.integrations.optuna.distributions import distribution_of
-from propulate_like.parameters import Float, Int, Parameter
-from propulate_like.run import Run
-from propulate_like.space import Space
+from propulate_like.population.individual import Individual, Status
+from propulate_like.population.pareto import losses_of
+from propulate_like.problem.directions import directions_of, values_of
+from propulate_like.problem.distributions import distribution_of
+from propulate_like.problem.parameters import Float, Int, Parameter
+from propulate_like.problem.space import Space
+from propulate_like.storage.run import Run
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

@@ -12,9 +12,9 @@ from optuna import Study
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
-from propulate_like.individual import Id, Individual
 from propulate_like.integrations.optuna.trial_points import Points, outcome_of, violation_of
-from propulate_like.optimizer import Optimizer
+from propulate_like.population.individual import Id, Individual
+from propulate_like.search.optimizer import Optimizer
 
 _LEAST = 1.0  # seconds that a trial counts as taking, so that "auto" takes models: who is in haste takes another
 _HUGE = 1e300

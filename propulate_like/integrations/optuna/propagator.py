@@ -7,14 +7,14 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from propulate_like.dominance import losses_of
-from propulate_like.individual import STOPPED, Id, Individual
 from propulate_like.integrations.optuna import seeding
-from propulate_like.integrations.optuna.distributions import distribution_of, suggested
 from propulate_like.integrations.optuna.studies import kinds, made, muted, one_thread, parts, quiet_study
-from propulate_like.population import MODELED, Population, Reads
+from propulate_like.population.individual import STOPPED, Id, Individual
+from propulate_like.population.pareto import losses_of
+from propulate_like.population.population import MODELED, Population, Reads
+from propulate_like.problem.distributions import distribution_of, suggested
+from propulate_like.problem.space import Genome, Parameter, Space
 from propulate_like.propagators import Breeding, Propagator
-from propulate_like.space import Genome, Parameter, Space
 
 if TYPE_CHECKING:
     import optuna

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from propulate_like.individual import Id
+from propulate_like.evaluation.pruning.curves import Curve, Curves
+from propulate_like.evaluation.pruning.pruner import Pruner
 from propulate_like.integrations.optuna.studies import made, quiet_study
-from propulate_like.pruning.curves import Curve, Curves
-from propulate_like.pruning.pruner import Pruner
+from propulate_like.population.individual import Id
 
 if TYPE_CHECKING:
     import optuna

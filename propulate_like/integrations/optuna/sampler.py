@@ -16,11 +16,12 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from propulate_like.declarations import whole
+from propulate_like.foundation.declarations import whole
 from propulate_like.integrations.optuna.following import Following
 from propulate_like.integrations.optuna.trial_points import CONSTRAINTS, drawn
-from propulate_like.optimizer import Optimizer, whole_propagator
 from propulate_like.propagators import Propagator
+from propulate_like.propagators.propagator import whole_propagator
+from propulate_like.search.optimizer import Optimizer
 
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 

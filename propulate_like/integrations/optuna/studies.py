@@ -13,7 +13,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from propulate_like import declarations
+from propulate_like.foundation import declarations
 
 if TYPE_CHECKING:
     import optuna
@@ -101,7 +101,7 @@ def kinds(part: Any) -> set[str]:
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Keep NumPy, and PyTorch where it is loaded, to one thread for a while."""
-    from propulate_like.models import threads
+    from propulate_like.propagators.models import threads
 
     torch = sys.modules.get("torch")
     before = torch.get_num_threads() if torch is not None else 1

@@ -10,11 +10,11 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from propulate_like.individual import STOPPED, Individual, Outcome, Status
-from propulate_like.integrations.optuna.distributions import parameter_of
-from propulate_like.learned_space import nearest_gene
-from propulate_like.parameters import Choice, Parameter
-from propulate_like.space import Genome, Space
+from propulate_like.population.individual import STOPPED, Individual, Outcome, Status
+from propulate_like.population.learned_space import nearest_gene
+from propulate_like.problem.distributions import parameter_of
+from propulate_like.problem.parameters import Choice, Parameter
+from propulate_like.problem.space import Genome, Space
 
 
 class Points:

@@ -1,0 +1,33 @@
+"""Run all three: python -m propulate_like_bench.isolation."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from propulate_like.cli.mpiexec import Mpiexec, rank_environment
+
+HERE = Path(__file__).parent
+
+
+def main() -> None:
+    """Run each script on its number of ranks; what it prints is the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=["hostile", "overhead", "absorption"], metavar="SCRIPT")
+    chosen = parser.parse_args()
+    for script, ranks in (("hostile", 4), ("overhead", 1), ("absorption", 4)):
+        if chosen.only and script not in chosen.only:
+            continue
+        command = [sys.executable, str(HERE / f"{script}.py")]
+        if ranks > 1:
+            command = [*Mpiexec().command(ranks), *command]
+        print(f"{script}, {ranks} {'rank' if ranks == 1 else 'ranks'}", flush=True)
+        ended = subprocess.run(command, env=rank_environment(ranks), check=False)
+        if ended.returncode != 0:
+            sys.exit(f"{' '.join(command)} exited with status {ended.returncode}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""What `run --check` says: what a run would do, with nothing changed, imported or run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from propulate_like.foundation.console import printable
+from propulate_like.search.config import Config
+from propulate_like.search.description import describe
+from propulate_like.storage.lease import refusal
+from propulate_like.storage.run import Run
+
+
+def foresee(config: Config) -> str:
+    """Say whether a run would begin or continue, and where that stands; ValueError where it would be refused."""
+    folder = config.run
+    nearest = next(place for place in (folder, *folder.absolute().parents) if os.path.lexists(place))
+    if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
+        what = "it is not writable" if nearest.is_dir() else f"{nearest} is no folder"
+        message = f"{config.source}: the run's folder {folder} cannot be used: {what}"
+        raise ValueError(message)
+    if not Run.exists(folder):
+        return printable(f"{config.source} would begin a new run in {folder}: {_budget(config.budget.declaration())}")
+    try:
+        return printable(f"{config.source} would {_continuing(config, folder)}")
+    except ValueError as error:
+        message = f"{config.source}: {error}"
+        raise ValueError(message) from None
+
+
+def _continuing(config: Config, folder: Path) -> str:
+    held = refusal(folder)
+    if held:
+        raise ValueError(held)
+    run = Run(folder)
+    settings = config.settings
+    described = describe(
+        settings.objective,
+        config.space or run.space,  # that of a decorated function is known once it is imported
+        signs=config.signs,
+        budget=config.budget,
+        islands=config.islands,
+        propagator=config.propagator,
+        pruner=config.pruner,
+        fidelity=config.fidelity,
+        settings=settings.evaluation,
+        seed=settings.seed,
+        warm_start=config.warm_start,
+    )
+    merged, changes = Run.merged(folder, described)
+    budget = merged["budget"]
+    standing = run.standing()
+    if standing.evaluations >= budget.get("evaluations", float("inf")):
+        begin = f"evaluate nothing more: the budget of the run in {folder} is used up"
+    else:
+        begin = f"continue the run in {folder}"
+    words = [f"{standing.evaluations} evaluations done of {_budget(budget)}", *(change.change for change in changes)]
+    if standing.unfinished:
+        words.append(f"{standing.unfinished} unfinished")
+    if standing.best is not None and len(run.signs) == 1:
+        words.append(f"best {-standing.best if run.maximize else standing.best:.6g}")
+    return f"{begin}: {', '.join(words)}"
+
+
+def _budget(budget: dict[str, float]) -> str:
+    forms = {"evaluations": "{} evaluations", "seconds": "{:g} s", "target": "until {:g}"}
+    return ", ".join(form.format(budget[name]) for name, form in forms.items() if name in budget)

@@ -1,0 +1,95 @@
+"""Learning curves: the intermediate losses that this rank knows of, its own evaluations' and other ranks'."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from math import inf
+from operator import attrgetter
+from typing import NamedTuple, overload
+
+from propulate_like.population.individual import Id
+
+
+class Point(NamedTuple):
+    """An intermediate loss: finite, and lower is better."""
+
+    step: int
+    loss: float
+
+
+_STEP = attrgetter("step")
+
+
+class Curve(Sequence[Point]):
+    """One evaluation's intermediate losses, in the order of their steps, and how the evaluation ended, if it has."""
+
+    def __init__(self) -> None:
+        self.points: list[Point] = []
+        self.ended = False
+        self.completed = False
+        """Whether it went on to its own end: neither running, nor stopped, nor failed."""
+        self._lowest: list[float] = []
+
+    def add(self, point: Point) -> None:
+        """Append a point; where its step is not after the last one, the evaluation is tried again, from the start."""
+        if point in self.points[-1:]:
+            return  # said twice, where a message went two ways
+        if self.points and point.step <= self.points[-1].step:
+            self.points.clear()
+            self._lowest.clear()
+        lowest = self._lowest
+        lowest.append(min(lowest[-1], point.loss) if lowest else point.loss)
+        self.points.append(point)
+
+    @property
+    def lowest(self) -> float:
+        """The lowest loss so far."""
+        return self._lowest[-1]
+
+    def lowest_until(self, step: int) -> float:
+        """Give the lowest loss reported until this step, itself included; infinity where there was none."""
+        index = bisect_right(self.points, step, key=_STEP)
+        return self._lowest[index - 1] if index else inf
+
+    @overload
+    def __getitem__(self, index: int) -> Point: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Point]: ...
+    def __getitem__(self, index: int | slice) -> Point | Sequence[Point]:
+        return self.points[index]
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+
+class Curves(Mapping[Id, Curve]):
+    """The curves of the newest `capacity` evaluations that reported anything, oldest first."""
+
+    def __init__(self, capacity: int = 4096) -> None:
+        self.capacity = capacity
+        self._curves: dict[Id, Curve] = {}
+
+    def report(self, ident: Id, step: int, loss: float) -> None:
+        """Add a finite intermediate loss."""
+        curve = self._curves.get(ident)
+        if curve is None:
+            if len(self._curves) >= self.capacity:
+                del self._curves[next(iter(self._curves))]
+            curve = self._curves[ident] = Curve()
+        curve.add(Point(step, loss))
+
+    def end(self, ident: Id, *, completed: bool) -> None:
+        """Note that an evaluation ended: completed, or else stopped or failed. Nothing happens if it is not known."""
+        curve = self._curves.get(ident)
+        if curve is not None:
+            curve.ended, curve.completed = True, completed
+
+    def __getitem__(self, ident: Id) -> Curve:
+        return self._curves[ident]
+
+    def __iter__(self) -> Iterator[Id]:
+        return iter(self._curves)
+
+    def __len__(self) -> int:
+        return len(self._curves)

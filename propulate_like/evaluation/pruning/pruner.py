@@ -1,0 +1,56 @@
+"""What a pruner is: a rule that says, after each intermediate loss, whether the evaluation is worth going on with."""
+
+from __future__ import annotations
+
+import copy
+import re
+from typing import Any, ClassVar
+
+from propulate_like.evaluation.pruning.curves import Curves
+from propulate_like.foundation import declarations
+from propulate_like.population.individual import OK, Id, Individual
+
+PRUNERS: dict[str, type[Pruner]] = {}
+
+
+class Pruner:
+    """A rule for stopping unpromising evaluations early.
+
+    It uses what this rank knows at that moment: no barrier, no server. A rule of one's own names a subclass ending in
+    `Pruner` and defines `stops`; its parameters are those of its `__init__`, under the same names as its attributes.
+    In YAML it goes by its class's name in snake case, without `_pruner`.
+    """
+
+    name: ClassVar[str] = "pruner"
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__.removesuffix("Pruner")).lower()
+        if not cls.__name__.startswith("_"):
+            PRUNERS[cls.name] = cls
+
+    def stops(self, ident: Id, curves: Curves) -> bool:
+        """Say whether to stop the evaluation `ident`, whose newest intermediate loss is the last of `curves[ident]`."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return declarations.shown(self)
+
+
+class Judges:
+    """A rule with the curves that this rank knows, for each rung of a fidelity apart: their losses do not compare."""
+
+    def __init__(self, pruner: Pruner, rungs: int = 1) -> None:
+        self.curves = [Curves() for _ in range(rungs)]
+        self._pruners = [pruner] + [copy.deepcopy(pruner) for _ in range(rungs - 1)]
+
+    def remember(self, individual: Individual) -> None:
+        """Learn the curve of an evaluation that has ended."""
+        curves = self.curves[individual.rung]
+        for step, loss in individual.curve:
+            curves.report(individual.id, step, loss)
+        curves.end(individual.id, completed=individual.status is OK)
+
+    def stops(self, ident: Id, rung: int) -> bool:
+        """Ask the rung's rule about the evaluation's newest intermediate loss."""
+        return bool(self._pruners[rung].stops(ident, self.curves[rung]))  # NumPy's too

@@ -1,0 +1,93 @@
+"""What evaluation in another process has in common: limits, interruption, and what becomes of it as an outcome."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from pathlib import Path
+from types import FrameType
+
+from propulate_like.evaluation.context import Abandoned, Membership, Report, Task, Tasks, make_directory
+from propulate_like.evaluation.process import Broken, Limits
+from propulate_like.population.individual import Individual, Outcome, Status
+
+_LONGEST_TAIL = 2000
+
+
+class SupervisedEvaluator:
+    """Evaluates in a process that this rank supervises."""
+
+    def __init__(self, tasks: Tasks, limits: Limits) -> None:
+        self._tasks, self._limits = tasks, limits
+        self._interrupted = False
+        self._epoch = time.time() - time.perf_counter()
+
+    def __call__(self, individual: Individual, report: Report, membership: Membership | None = None) -> Individual:
+        """Give the individual with its outcome, whatever the process does."""
+        task = self._tasks.of(individual, membership.environment if membership else None)
+        began = time.perf_counter()
+        try:
+            outcome = self._evaluate(individual, task, report, began, membership)
+        except KeyboardInterrupt:
+            self._break_off()
+            raise
+        except (Broken, Abandoned, OSError, ValueError) as problem:
+            self._break_off()
+            outcome = _outcome_of(problem, task)
+        ended = time.perf_counter()
+        return individual.evaluated(outcome, ended - began, self._epoch + ended)
+
+    def interrupt(self, frame: FrameType | None) -> bool:
+        """Have the process ended within some hundredths of a second, and KeyboardInterrupt raised."""
+        self._interrupted = True
+        return True
+
+    def _heed(self, membership: Membership | None) -> None:
+        """Raise what says that the running evaluation is to be broken off, if it is."""
+        if self._interrupted:
+            raise KeyboardInterrupt
+        if membership is not None and membership.abandoned():
+            raise Abandoned
+
+    def _evaluate(
+        self, individual: Individual, task: Task, report: Report, began: float, membership: Membership | None
+    ) -> Outcome:
+        raise NotImplementedError
+
+    def _break_off(self) -> None:
+        """Leave nothing of an evaluation that did not come to its own end."""
+
+
+def log_of(task: Task) -> Path:
+    """Give the file for what this evaluation prints; each member of a team has its own."""
+    make_directory(task)
+    return task.directory / ("output.log" if task.leads else f"output-{task.member}.log")
+
+
+def errors_of(log: Path) -> Path:
+    """Give the file for what a command prints to standard error."""
+    return log.with_name(log.name.replace("output", "errors"))
+
+
+def _outcome_of(problem: Broken | Abandoned | OSError | ValueError, task: Task) -> Outcome:
+    if isinstance(problem, Broken):
+        words = [_tail(task), problem.cause]
+        if problem.status is Status.ERROR:
+            words.reverse()  # what it printed says more
+        return Outcome(problem.status, cause="\n".join(words).strip())
+    if isinstance(problem, Abandoned):
+        return Outcome(Status.ERROR, cause=str(problem))
+    return Outcome(Status.ERROR, cause=f"the process cannot be run: {problem}")
+
+
+def _tail(task: Task) -> str:
+    """Give the end of what the evaluation printed last, to standard error where it has a file of its own."""
+    log = Path(os.devnull)
+    with contextlib.suppress(OSError):  # its directory cannot be made
+        log = log_of(task)
+    for path in (errors_of(log), log):
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            file.seek(max(file.seek(0, os.SEEK_END) - _LONGEST_TAIL, 0))
+            return file.read().decode(errors="replace").strip()
+    return ""

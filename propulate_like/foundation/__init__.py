@@ -1,0 +1,1 @@
+"""Foundation: what knows nothing of searches, such as declarations, files, the console and signals."""

@@ -1,0 +1,67 @@
+"""Optuna's studies and trials, from which a search may start warm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from propulate_like.storage import warm_start
+from propulate_like.storage.trial_table import Row
+from propulate_like.storage.warm_start import Aim, Source, public, without_fidelity
+
+
+class _Study:
+    """A study of Optuna's, or one in a storage."""
+
+    def __init__(self, study: Any = None, storage: str = "", of: str | None = None) -> None:
+        self._study, self._storage, self._of = study, storage, of
+        self.declaration: Any
+        if study is not None:
+            self.name = self.declaration = f"the study {study.study_name!r}"
+        else:
+            self.name = f"the study {'' if of is None else f'{of!r} '}in {public(storage)}"
+            self.declaration = {"storage": public(storage)} | ({} if of is None else {"study": of})
+
+    def entries(self, aim: Aim) -> Iterable[Row]:
+        from propulate_like.integrations.optuna.trials import load_study, study_rows
+
+        without_fidelity(aim)
+        study = load_study(self._storage, self._of) if self._study is None else self._study
+        return study_rows(study, aim.signs)
+
+
+class _Trials:
+    """Trials of Optuna's, whose direction is taken to be the search's."""
+
+    def __init__(self, trials: Sequence[Any]) -> None:
+        self._trials = trials
+        self.name = self.declaration = f"{len(trials)} trials"
+
+    def entries(self, aim: Aim) -> Iterable[Row]:
+        from propulate_like.integrations.optuna.trials import trial_rows
+
+        without_fidelity(aim)
+        return trial_rows(self._trials, aim.signs)
+
+
+def stored(storage: str, study: str | None = None) -> Source:
+    """Take the `study` in Optuna's `storage`, a URL or a journal's file; it can be left out where there is only one."""
+    for name, value in (("storage", storage), ("study", study)):
+        if not isinstance(value, str) and not (name == "study" and value is None):
+            message = f"{name}={value!r} must be a text"
+            raise ValueError(message)
+    return _Study(storage=storage, of=study)
+
+
+def source(form: Any) -> Source | None:
+    """Give the source that a study, or a list of trials, is; None for anything else."""
+    if hasattr(form, "get_trials") and hasattr(form, "study_name"):
+        return _Study(form)
+    several = isinstance(form, list | tuple) and bool(form)
+    if several and all(hasattr(each, "distributions") and hasattr(each, "state") for each in form):
+        return _Trials(form)
+    return None
+
+
+warm_start.READERS.append(source)
+warm_start.FORMS.append(stored)

@@ -1,0 +1,113 @@
+"""Succession: what the lowest living rank does for those that died, so that the search ends as it would have with them.
+
+What they had finished is counted, what they were evaluating is handed on, and the tickets that went with them are
+minted anew: as soon as every living rank has told its part, and once only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from propulate_like.parallel.coordination.census import Census
+from propulate_like.parallel.coordination.membership import Roster
+from propulate_like.parallel.coordination.termination import Farewell
+from propulate_like.parallel.coordination.tickets import Tickets
+from propulate_like.problem.space import Space
+from propulate_like.storage.counts import Counts
+from propulate_like.storage.events import Died, Started
+from propulate_like.storage.recovery import Remains
+
+
+class Succession:
+    """One rank's part in it: none, until it is the lowest that lives."""
+
+    def __init__(
+        self,
+        roster: Roster,
+        layout: Sequence[range],
+        tickets: Tickets,
+        census: Census,
+        remains: Callable[[int], Remains],
+    ) -> None:
+        """`layout` has the ranks of each island, and `remains` tells what a dead rank left in its journal."""
+        self._roster, self._layout, self._tickets, self._census = roster, layout, tickets, census
+        self._read = remains
+        self._remains: dict[int, Remains] = {}
+        self.died: list[Died] = []
+        """All deaths that are known here, noted by this rank or by one that led before it."""
+        self._unfinished: list[Started] = []
+        self._minted = self._heirs = 0
+        self._due = False
+
+    def take_over(self) -> list[tuple[Died, list[Started]]]:
+        """Find out what was left by ranks that have died: their deaths, each with what it keeps from being evaluated.
+
+        What an earlier successor had found out, and noted, is not given again.
+        """
+        found = []
+        for rank in self._roster.dead:
+            if rank not in self._remains:
+                self._remains[rank] = remains = self._read(rank)
+                self._census.departed += Counts.of(remains.statuses, remains.best)
+                self._due = True
+                death = remains.death(rank)
+                found.append((death, [_begun(each, death) for each in remains.unfinished.values()]))
+                self.died += remains.died
+        known = {death.rank for death in self.died}
+        found = [(death, begun) for death, begun in found if death.rank not in known]
+        self.died += [death for death, _ in found]
+        self._unfinished += [started for _, begun in found for started in begun]
+        return found
+
+    def mint(self) -> list[Started]:
+        """Make the tickets anew that were lost, once all that live have said what they gave the dead.
+
+        Give what the dead had begun, which is to be evaluated with some of them.
+        """
+        if not self._due or not self._census.complete:
+            return []
+        self._due = False
+        finished = sum(remains.finished for remains in self._remains.values())
+        lost = self._tickets.lost(self._roster.dead, finished, self._census.counts.tickets) - self._minted
+        self._minted += lost
+        self._tickets.left += lost
+        unfinished, self._unfinished = self._unfinished, []
+        return unfinished
+
+    def heir(self, started: Started) -> int:
+        """Give a rank to evaluate what a dead one had begun, in turn: of its island, if any lives there."""
+        living = self._living(started.id.island % len(self._layout)) or self._roster.living
+        self._heirs += 1
+        return living[self._heirs % len(living)]
+
+    def obituary(self, death: Died, begun: list[Started], space: Space) -> str:
+        """Say who died, over what, and who is left."""
+        params = "".join(f" {started.individual(space).params}" for started in begun if started.id == death.id)
+        island = next(number for number, ranks in enumerate(self._layout) if death.rank in ranks)
+        lost = "" if self._living(island) else f"; island {island} has none left"
+        return f"{death}{params}; {len(self._roster.living)} of {self._roster.size} ranks go on{lost}"
+
+    def ghosts(self) -> dict[int, Farewell]:
+        """Give the last words that the dead could not say."""
+        return {
+            rank: Farewell(
+                reason="",
+                statuses=remains.statuses,
+                began=remains.session.began,
+                last_start=remains.session.began,
+                ended=max(remains.ended, remains.session.began),
+                best=remains.best,
+                failure=remains.failure,
+            )
+            for rank, remains in self._remains.items()
+            if remains.session is not None
+        }
+
+    def _living(self, island: int) -> list[int]:
+        return [rank for rank in self._layout[island] if rank not in self._roster.dead]
+
+
+def _begun(started: Started, death: Died) -> Started:
+    return msgspec.structs.replace(started, deaths=started.deaths + (started.id == death.id))

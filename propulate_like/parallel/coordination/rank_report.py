@@ -1,0 +1,76 @@
+"""The tally: what one rank has done, which its last words tell."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from propulate_like.parallel.coordination.termination import Farewell
+from propulate_like.parallel.transport import Transport
+from propulate_like.population.individual import OK, STOPPED, Individual, Status
+from propulate_like.storage.events import Died, Evaluated
+
+
+class Tally:
+    """Counts one rank's evaluations, and keeps its times, by its own clock."""
+
+    def __init__(self, began: float) -> None:
+        self.began = self.last_start = began
+        self.finished = self.failed = 0
+        self.longest = 0.0
+        """The seconds that its longest evaluation took."""
+        self.best: Individual | None = None
+        self.failure: Individual | None = None
+        """The first one."""
+        self.idle: list[tuple[float, float]] = []
+        """When it waited for work."""
+        self._statuses: Counter[Status] = Counter()  # but for OK, which is the most frequent
+
+    def count(self, individual: Individual) -> None:
+        """Take in an individual that was evaluated on this rank."""
+        self.finished += 1
+        self.longest = max(self.longest, individual.seconds)
+        status = individual.status
+        if status is not OK:
+            self._statuses[status] += 1
+            if status is not STOPPED:
+                self.failed += 1
+                self.failure = self.failure or individual
+                return
+        best = self.best
+        if best is None or ((individual.loss < best.loss or individual.rung) and individual.order < best.order):
+            self.best = individual
+
+    def farewell(
+        self,
+        *,
+        reason: str,
+        ended: float,
+        epoch: float,
+        transport: Transport,
+        records: int,
+        history: list[Evaluated],
+        died: list[Died],
+        heritage: Individual | None = None,
+    ) -> Farewell:
+        """Give this rank's last words, where its clock counts the seconds since `epoch` (Unix time).
+
+        A better `heritage` stands for its best.
+        """
+        best = self.best
+        if heritage is not None and (best is None or heritage.order < best.order):
+            best = heritage
+        return Farewell(
+            reason=reason,
+            statuses={OK: self.finished - self._statuses.total(), **self._statuses},
+            began=epoch + self.began,
+            last_start=epoch + self.last_start,
+            ended=ended,
+            idle=[(epoch + begin, epoch + end) for begin, end in self.idle],
+            batches=transport.batches,
+            volume=transport.volume,
+            records=records,
+            best=None if best is None else Evaluated.of(best),
+            failure=None if self.failure is None else Evaluated.of(self.failure),
+            history=history,
+            died=died,
+        )

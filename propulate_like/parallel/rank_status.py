@@ -1,0 +1,75 @@
+"""Presence: what a rank tells the launcher that watches it, by a small file in a folder that both see."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from enum import StrEnum
+from pathlib import Path
+
+from propulate_like.parallel.transport import launched
+from propulate_like.storage.lease import place
+
+JOB = "PROPULATE_LIKE_JOB"
+"""Set by the launcher to the folder for these files, and for the exit status of the search."""
+DIED = "PROPULATE_LIKE_DIED"
+"""Set by the launcher to the ranks, such as 0,3, whose death ended the job before."""
+UNSURE = "PROPULATE_LIKE_UNSURE"
+"""Set by the launcher where ranks of the job before may still run, unknown to it."""
+TOKEN = "PROPULATE_LIKE_TOKEN"  # noqa: S105 (a variable's name)
+"""Set by the launcher to what all its jobs bear: a job takes a run's folder over at once from another one of them."""
+
+_told = {name: os.environ.pop(name, "") for name in (JOB, DIED, UNSURE, TOKEN)}  # not for what a rank itself starts
+watched = bool(_told[JOB])
+"""Whether a launcher watches this rank."""
+unsure = bool(_told[UNSURE])
+"""Whether ranks of the job before may still run."""
+token = _told[TOKEN] or None
+died_before = [int(rank) for rank in _told[DIED].split(",") if rank.isdigit()]
+"""The ranks whose death ended the job before."""
+
+
+class State(StrEnum):
+    """How far a rank is."""
+
+    STARTING = "starting"
+    SEARCHING = "searching"
+    """It needs no other rank any more: where the MPI lets it, it goes on if one dies."""
+    DONE = "done"
+    FAILED = "failed"
+    """It ended by an error of the program, which would come again."""
+
+
+def tell(state: State) -> None:
+    """Tell the launcher, where there is one, how far this rank is."""
+    rank, _ = launched() or (0, 1)
+    _leave(f"rank-{rank}", f"{os.getpid()} {state} {place()}")
+
+
+def hear(folder: Path) -> dict[int, tuple[int, State, str]]:
+    """Give each rank's process, its state and the place where that number means it, as far as ranks have told."""
+    found = {}
+    for path in folder.glob("rank-*[0-9]"):
+        pid, state, where = path.read_text(encoding="utf-8").split(" ", 2)
+        found[int(path.name.removeprefix("rank-"))] = int(pid), State(state), where
+    return found
+
+
+def leave_status(status: int) -> None:
+    """Leave the exit status of the search where the launcher looks for it: what mpiexec exits with says too little."""
+    _leave("exit", str(status))
+
+
+def status_left(folder: Path) -> int | None:
+    """Give the exit status that the ranks left, if they have."""
+    path = folder / "exit"
+    return int(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def _leave(name: str, words: str) -> None:
+    if watched:
+        path = Path(_told[JOB]) / name
+        temporary = path.with_suffix(".partial")
+        with suppress(OSError):  # of a full disk, say, which is no reason to end a search
+            temporary.write_text(words, encoding="utf-8")
+            temporary.replace(path)

@@ -1,0 +1,142 @@
+"""Messages between ranks: records of fixed size for individuals, a few numbers for the rest; nothing is pickled."""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from collections.abc import Iterable
+
+import msgspec
+
+from propulate_like.population.individual import OK, STOPPED, Id, Individual
+from propulate_like.population.population import Key
+from propulate_like.problem.space import NOTHING, Space
+from propulate_like.storage.events import Evaluated
+
+RECORDS, RETIRED, MIGRANT, CURVE, PASS_ON, COUNT, REQUEST, TICKETS, STOP, FAREWELLS, ENDING, HEARD, ADOPT = (
+    bytes([kind]) for kind in range(13)
+)
+
+origin = struct.Struct("<I")
+"""In front of what is to be passed on: the place on the island where it began."""
+_count = struct.Struct("<QQBdIq")
+request = struct.Struct("<QB")
+"""Tickets that the sender has left, and whether it is idle."""
+tickets = struct.Struct("<Q")
+"""Tickets that the sender hands over."""
+
+curve = struct.Struct("<IIQBQdB")
+"""An id, its rung, a step and the intermediate loss there, and one of RUNNING, COMPLETED and CUT (or failed)."""
+RUNNING, COMPLETED, CUT = range(3)
+
+_retired = struct.Struct("<IIQIBd")
+
+
+def pack_count(counts: tuple[int, int, int, float, int, int], dead: tuple[int, ...]) -> bytes:
+    """Give the counts (see `census`) of the sender and all ranks below it, and the dead that it knows of."""
+    return _count.pack(*counts) + array("I", dead).tobytes()
+
+
+def unpack_count(content: bytes) -> tuple[tuple[int, ...], tuple[int, int, int, float, int, int]]:
+    """Give the dead that the sender of counts knew of, and the counts."""
+    dead = array("I", content[_count.size :])
+    return tuple(dead), _count.unpack_from(content)
+
+
+def pack_retired(individual: Individual, moves: int) -> bytes:
+    """Give the word that an individual has left its island, after so many moves."""
+    ident = individual.id
+    return _retired.pack(ident.island, ident.rank, ident.serial, moves, individual.rung, individual.loss)
+
+
+def unpack_retired(content: bytes) -> tuple[Id, Key, int]:
+    """Give who left: its identity, its key in the population and its moves."""
+    island, rank, serial, moves, rung, loss = _retired.unpack(content)
+    return Id(island, rank, serial), (-rung, loss, -serial, rank, island), moves
+
+
+_HEADER = 13  # the fields of a record before the genome
+
+
+class Records:
+    """Individuals as binary records, all of the same length in one run."""
+
+    def __init__(self, space: Space, traits: int, losses: int = 1) -> None:
+        """Lay out records of this space, with so many strategy parameters, and losses where there are several."""
+        self._space = space
+        self._dimension, self._traits, self._losses = len(space), traits, losses if losses > 1 else 0
+        self._layout = struct.Struct(f"<IIQIBBBIIQ{3 + self._dimension + traits + self._losses}d")
+
+    def pack(self, individual: Individual) -> bytes:
+        """Give the record of an evaluated individual that has a loss."""
+        ident, traits = individual.id, individual.traits[: self._traits]  # others bred when the run was begun, maybe
+        before = individual.continues
+        padding = (0.0,) * (self._traits - len(traits))
+        return self._layout.pack(
+            ident.island,
+            ident.rank,
+            ident.serial,
+            individual.moves,
+            len(traits),
+            individual.status is STOPPED,
+            individual.rung,
+            *((0, 0, 0) if before is None else (before.island, before.rank, before.serial)),
+            individual.loss,
+            individual.seconds,
+            individual.ended,
+            *individual.genome,
+            *traits,
+            *padding,
+            *individual.losses,
+        )
+
+    def unpack(self, records: bytes) -> Iterable[tuple[Individual, bytes]]:
+        """Give the individuals of records that lie one behind the other, each with its record."""
+        size = self._layout.size
+        if len(records) == size:
+            return [(self.individual(records), records)]
+        parts = [records[begin : begin + size] for begin in range(0, len(records), size)]
+        return [(self.individual(part), part) for part in parts]
+
+    def individual(self, record: bytes) -> Individual:
+        """Give the individual of a record."""
+        values = self._layout.unpack(record)
+        island, rank, serial, moves, traits, stopped, rung, *before, loss, seconds, ended = values[:_HEADER]
+        genes_end = _HEADER + self._dimension
+        return Individual(
+            Id(island, rank, serial),
+            values[_HEADER:genes_end],
+            self._space,
+            traits=values[genes_end : genes_end + traits],
+            status=STOPPED if stopped else OK,
+            loss=loss,
+            seconds=seconds,
+            ended=ended,
+            rung=rung,
+            continues=Id(*before) if rung else None,
+            moves=moves,
+            losses=values[genes_end + self._traits :],
+        )
+
+
+_length = struct.Struct("<I")
+_evaluated = msgspec.msgpack.Decoder(Evaluated)
+
+
+class AskedRecords:
+    """Individuals of losses that ask for their parameters, as binary records: of any length, each with its space."""
+
+    def pack(self, individual: Individual) -> bytes:
+        """Give the record of an evaluated individual that has a loss."""
+        bare = msgspec.structs.replace(individual, parents=(), origin="", metrics={}, cause="", curve=())
+        content = msgspec.msgpack.encode(Evaluated.of(bare))
+        return _length.pack(len(content)) + content
+
+    def unpack(self, records: bytes) -> Iterable[tuple[Individual, bytes]]:
+        """Give the individuals of records that lie one behind the other, each with its record."""
+        begin = 0
+        while begin < len(records):
+            end = begin + _length.size + _length.unpack_from(records, begin)[0]
+            evaluated = _evaluated.decode(records[begin + _length.size : end])
+            yield evaluated.individual(NOTHING), records[begin:end]
+            begin = end

@@ -1,0 +1,1 @@
+"""Population: candidates, their outcomes, and what a rank remembers of them."""

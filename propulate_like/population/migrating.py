@@ -1,0 +1,145 @@
+"""The population of an island that individuals may leave, and those of them that are in this rank's charge."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
+from math import inf
+
+import msgspec
+
+from propulate_like.population.individual import Id, Individual
+from propulate_like.population.population import Key, Population, Reads, key_of
+
+FOR_EVER = (1 << 32) - 1
+"""The moves of one that was replaced: it lives on this island no more."""
+_CHARGES = 1024
+"""How many of those in its charge a rank keeps in memory, at least, where they leave for good."""
+_GONE = 1 << 16
+"""How many of those that left the island are remembered: far more than can be under way at once."""
+
+
+class Residents(Population):
+    """A population whose best stay known to every rank of the island while individuals leave it.
+
+    Each individual is in the charge of one rank of its island, the one that evaluated or received it: that one alone
+    may send it on, so that it cannot leave twice. Its `moves`, counted as it goes, tell of two messages about it the
+    later one, in whatever order they arrive: news of its going may come first.
+
+    Where one leaves for good, those behind it move up, and every rank must know who comes next. So ranks keep and
+    publish a `reserve` behind the best that are read; and a rank tells the others again of those in its charge that
+    were so far behind that others may have forgotten them, once they come forward. That is exact as long as less than
+    a quarter of the reserve leaves while a message is under way. None leaves a rank that has no more in memory than
+    it needs itself.
+    """
+
+    def __init__(self, reads: Reads, reserve: int = 0) -> None:
+        self._reserve = reserve
+        self._charges = Population(Reads())
+        self._adapted: Callable[[Individual], Individual] | None = None
+        super().__init__(reads)
+        self._published: set[Id] = set()
+        self._gone: dict[Id, int] = {}
+
+    def read(self, reads: Reads) -> None:
+        reserve = self._reserve
+        super().read(msgspec.structs.replace(reads, best=reads.best + reserve))
+        self._comes_forward, self._fades = reads.best + reserve // 4, reads.best + reserve // 2
+        self._leaving = reserve > 0 and not reads.everything
+        kept = max(4 * self.reads.best, _CHARGES) if reserve else reads.best
+        self._charges.read(Reads(kept, everything=reads.everything))
+
+    def adapt(self, adapted: Callable[[Individual], Individual]) -> None:
+        """Keep all of them as individuals of another space, but for the charges: they leave as they were evaluated."""
+        super().adapt(adapted)
+        self._adapted = adapted
+
+    @property
+    def charges(self) -> Sequence[Individual]:
+        """Those in this rank's charge, as far as they are in memory: best first."""
+        return self._charges
+
+    @property
+    def may_spare(self) -> bool:
+        """Whether one of the charges may leave: the island's best cannot include one that memory does not hold."""
+        return not self._leaving or self._charges.whole or len(self._charges) > self._capacity
+
+    def restore(self, individuals: Sequence[Individual], mine: slice, *, whole: bool) -> None:
+        """Begin with the best of this island as they were left, maybe not the `whole` of it; take charge of `mine`."""
+        for individual in individuals[mine]:
+            self.take_charge(individual)
+        if not whole and individuals:
+            self._charges.bound(individuals[-1].loss)
+        for individual in individuals:
+            self.add(individual)
+
+    def take_charge(self, individual: Individual) -> bool:
+        """Be the one rank that may send it on; False where it has left already, or is in this rank's charge."""
+        if self._gone.get(individual.id, -1) >= individual.moves:
+            return False
+        known = self._charges.discard(key_of(individual))
+        newer = known is None or known.moves < individual.moves
+        self._charges.add(individual if newer or known is None else known)
+        return newer
+
+    def add(self, individual: Individual) -> bool:
+        """Take in an individual, as every population does; say whether others may need it. None that has left."""
+        ident = individual.id
+        if self._gone and self._gone.get(ident, -1) >= individual.moves:
+            return False
+        key = key_of(individual)
+        before = self.discard(key) if individual.moves else None
+        if before is not None and before.moves >= individual.moves:
+            super().add(before)
+            return False
+        new = bool(self._recent.maxlen) and all(ident != other.id for other in self._recent)
+        kept = super().add(individual)
+        if not self._leaving:
+            return kept
+        if len(self) > self._fades:
+            self._published.discard(self[self._fades].id)
+        if kept and self._charges.ranks(key):
+            if bisect_left(self._keys, key) >= self._fades:
+                return new
+            self._published.add(ident)
+        return kept
+
+    def leave(self, individual: Individual, moves: int | None = None) -> None:
+        """Let one of this rank's charges go."""
+        self.retire(individual.id, key_of(individual), individual.moves if moves is None else moves)
+
+    def retire(self, ident: Id, key: Key, moves: int) -> bool:
+        """Learn that the individual with this key left after so many moves; False where that was known."""
+        if self._gone.get(ident, -1) >= moves:
+            return False
+        self._gone.pop(ident, None)
+        self._gone[ident] = moves
+        if len(self._gone) > _GONE:
+            del self._gone[next(iter(self._gone))]
+        for population in (self, self._charges):
+            stays = population.discard(key)
+            if stays is not None and stays.moves > moves:
+                Population.add(population, stays)
+            elif population is self:
+                self.forget(ident, moves)
+                self._limit = inf
+        self._published.discard(ident)
+        return True
+
+    def risen(self) -> list[Individual]:
+        """Give those in this rank's charge that came forward as others left, for the others may have forgotten them."""
+        if not self._leaving:
+            return []
+        candidates = []
+        if len(self) < self._capacity and len(self._charges) > 0:
+            behind = bisect_right(self._charges.keys, self._keys[-1]) if self._keys else 0
+            candidates = list(self._charges[behind : behind + int(self._capacity) - len(self)])
+            for charge in candidates:
+                super().add(charge if self._adapted is None else self._adapted(charge))
+        candidates = [charge for charge in candidates if bisect_left(self._keys, key_of(charge)) < self._comes_forward]
+        if len(self) >= self._comes_forward:
+            candidates.append(self[self._comes_forward - 1])
+        unpublished = [one for one in candidates if one.id not in self._published]
+        risen = [found for one in unpublished if (found := self._charges.find(key_of(one))) is not None]
+        self._published.update(one.id for one in risen)
+        return risen

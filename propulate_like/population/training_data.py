@@ -1,0 +1,82 @@
+"""Points: what one rank knows, as the arrays that models learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from propulate_like.population.individual import Id, Individual
+
+Array = npt.NDArray[np.float64]
+
+_FEWEST = 64  # rows
+_HUGE = 1e300  # losses beyond count as this: their differences are numbers
+
+
+class Points:
+    """Evaluated individuals as rows, in the order in which this rank learnt of them; of those, the newest `size`.
+
+    `genomes` has a row a point and a column a parameter, in canonical form (see `Space.canonical`); `losses` is NaN
+    where an evaluation failed, and 1e300 at most. `total` counts all there ever were, so that a model can tell what is
+    new to it.
+    """
+
+    def __init__(self, size: int, before: int = 0) -> None:
+        """Count on from those `before`, which are not kept."""
+        self.size = size
+        self.total = before
+        self._known: dict[Id, None] = {}
+        self._genomes: Array = np.empty((0, 0))
+        self._losses: Array = np.empty(0)
+        self._count = 0
+
+    @classmethod
+    def of(cls, individuals: Iterable[Individual]) -> Points:
+        """Give the points of a population, or those of other individuals."""
+        points = getattr(individuals, "points", None)
+        if isinstance(points, cls):
+            return points
+        individuals = list(individuals)
+        points = cls(len(individuals))
+        for individual in individuals:
+            points.add(individual)
+        return points
+
+    @property
+    def genomes(self) -> Array:
+        """The points, a view that is not to be changed and not to be kept."""
+        return self._genomes[max(self._count - self.size, 0) : self._count]
+
+    @property
+    def losses(self) -> Array:
+        """Their losses, a view that is not to be changed and not to be kept."""
+        return self._losses[max(self._count - self.size, 0) : self._count]
+
+    def __len__(self) -> int:
+        return min(self._count, self.size)
+
+    def add(self, individual: Individual) -> bool:
+        """Take in one that was evaluated, successfully or not; say whether it is new."""
+        if individual.id in self._known:
+            return False
+        self._known[individual.id] = None
+        if len(self._known) > 2 * self.size:
+            del self._known[next(iter(self._known))]
+        if self._count == len(self._losses):
+            self._make_room(len(individual.genome))
+        self._genomes[self._count] = individual.space.canonical(individual.genome)
+        self._losses[self._count] = min(max(individual.loss, -_HUGE), _HUGE)
+        self._count += 1
+        self.total += 1
+        return True
+
+    def _make_room(self, dimension: int) -> None:
+        """Double the arrays, or, where they hold far more than are kept, move those to their beginning."""
+        kept = len(self)
+        rows = max(2 * kept, _FEWEST)
+        genomes, losses = np.empty((rows, dimension)), np.empty(rows)
+        if kept:
+            genomes[:kept], losses[:kept] = self.genomes, self.losses
+        self._genomes, self._losses, self._count = genomes, losses, kept

@@ -1,0 +1,48 @@
+"""The budget: when a search ends."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+
+from propulate_like.foundation import declarations
+
+
+class Budget(msgspec.Struct, frozen=True):
+    """So many evaluations over all ranks, so many seconds, or a value that is good enough: the first that is reached.
+
+    It holds for a run as a whole, however often it is continued. ValueError where nothing is given, or nothing valid.
+    """
+
+    evaluations: int | None = None
+    seconds: float | None = None
+    target: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.evaluations is None and self.seconds is None and self.target is None:
+            message = "no budget: give evaluations=, seconds= or target="
+            raise ValueError(message)
+        if self.evaluations is not None:
+            declarations.whole("evaluations", self.evaluations, 1)
+        if self.seconds is not None:
+            declarations.number("seconds", self.seconds, above=True)
+        if self.target is not None:
+            declarations.number("target", self.target, -math.inf)
+
+    def evaluations_left(self, done: int) -> int | None:
+        """Give how many evaluations are left after `done`; None where their number is not limited."""
+        return None if self.evaluations is None else max(self.evaluations - done, 0)
+
+    def seconds_left(self, spent: float) -> float:
+        """Give how many seconds are left after `spent`."""
+        return math.inf if self.seconds is None else self.seconds - spent
+
+    def lowest_loss(self, *, maximize: bool) -> float:
+        """Give the loss at which the search may end."""
+        return -math.inf if self.target is None else -self.target if maximize else self.target
+
+    def declaration(self) -> dict[str, Any]:
+        """Give the budget as it would stand in YAML."""
+        return {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}

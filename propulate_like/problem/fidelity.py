@@ -1,0 +1,52 @@
+"""Fidelity: cheap evaluations first, and dearer ones for those that deserve them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from math import isfinite
+from typing import Any
+
+from propulate_like.foundation import declarations
+
+
+class Fidelity:
+    """How thoroughly an individual is evaluated, such as the epochs of its training or the share of the data.
+
+    Individuals begin at the first of the `rungs`. Whenever a rank is free, it promotes the best of its own that are
+    among the best 1 / `reduction` of all that reached their rung, and breeds a new one where there is none: Li et al.
+    2020, A system for massively parallel hyperparameter tuning, algorithm 2. Which share is the best is decided by
+    what the rank knows at that moment. One promoted is evaluated as an individual of its own, in the same directory.
+    """
+
+    def __init__(self, name: str, rungs: Sequence[float], reduction: float = 3) -> None:
+        """ValueError where there are fewer than two rungs, they do not rise, or the reduction is not above 1."""
+        if not isinstance(name, str) or not name.isidentifier() or name == "evaluation":
+            message = f"name={name!r} must be a name such as 'epochs', and not 'evaluation'"
+            raise ValueError(message)
+        self.name = name
+        numbers = isinstance(rungs, list | tuple) and all(
+            type(rung) in (int, float) and isfinite(rung) for rung in rungs
+        )
+        if not numbers or len(rungs) < 2 or any(low >= high for low, high in pairwise(rungs)):  # noqa: PLR2004
+            message = f"rungs={rungs!r} must be at least two rising numbers, such as [1, 3, 9]"
+            raise ValueError(message)
+        self.rungs = tuple(rungs)
+        self.reduction = declarations.number("reduction", reduction, 1.0, above=True)
+
+    @classmethod
+    def of(cls, form: Fidelity | Mapping[str, Any]) -> Fidelity:
+        """Take a fidelity, or read one as it stands in YAML; ValueError where that cannot work."""
+        if isinstance(form, Fidelity):
+            return form
+        if not isinstance(form, Mapping):
+            message = f"{form!r} must be a mapping such as {{name: epochs, rungs: [1, 3, 9]}}"
+            raise ValueError(message)
+        return declarations.build(cls, [], form)
+
+    def declaration(self) -> dict[str, Any]:
+        """Give its YAML form."""
+        return {"name": self.name, "rungs": list(self.rungs), "reduction": self.reduction}
+
+    def __repr__(self) -> str:
+        return declarations.shown(self)

@@ -1,0 +1,278 @@
+"""The search space: named parameters, the conditions between them, and the way from genome to params and back."""
+
+from __future__ import annotations
+
+import graphlib
+import json
+import keyword
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
+from random import Random
+from typing import Any
+
+from propulate_like.foundation.declarations import build, nearest
+from propulate_like.problem.parameters import KINDS, Choice, Float, Int, Ordinal, Parameter
+
+__all__ = ["NOTHING", "Choice", "Float", "Int", "Ordinal", "Parameter", "Space"]
+
+Genome = tuple[float, ...]
+Conditions = tuple[tuple[int, tuple[tuple[int, frozenset[int]], ...]], ...]
+
+
+class Space(Mapping[str, Parameter]):
+    """A search space of `len(space)` parameters, in the order given.
+
+    A genome is a tuple of that many floats in [0, 1]. Every parameter has its gene at all times; a parameter whose
+    condition does not hold is left out of the params, and its gene waits for the condition to hold again.
+    """
+
+    def __init__(self, parameters: Mapping[str, Parameter], *, asked_for: bool = False) -> None:
+        """Declare parameters, or list those that a loss asked for by name, of any name and perhaps none at all.
+
+        ValueError where none is declared, or a condition names an unknown one, a wrong value or a cycle.
+        """
+        if not parameters and not asked_for:
+            message = "a space needs at least one parameter"
+            raise ValueError(message)
+        for name, parameter in parameters.items():
+            if not asked_for and (not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name)):
+                message = f"{name!r} cannot be a parameter's name: the loss gets it as a keyword argument"
+                raise ValueError(message)
+            if not isinstance(parameter, Parameter):
+                message = f"{name}={parameter!r} must be a Float, Int, Choice or Ordinal, such as {name}=Float(0, 1)"
+                raise ValueError(message)
+        self.asked_for = asked_for
+        """Whether the loss asks for its parameters by name, instead of being given those that were declared."""
+        self._parameters = dict(parameters)
+        self.names = tuple(self._parameters)
+        self.parameters = tuple(self._parameters.values())
+        self.ordered = all(parameter.ordered for parameter in self.parameters)
+        self._decoders = tuple((name, parameter.decode) for name, parameter in self._parameters.items())
+        self._conditional = self._order_conditional()
+        self._free = not self._conditional and all(parameter.levels is None for parameter in self.parameters)
+
+    @classmethod
+    def from_limits(cls, limits: Mapping[str, Sequence[Any]]) -> Space:
+        """Read limits as Propulate writes them: a pair of floats, a pair of ints, or a tuple of strings.
+
+        The type of the tuple's members decides: (0.0, 1.0) is a Float, (1, 8) an Int, both ends included, and
+        ("relu", "gelu") a Choice.
+        """
+        return cls({name: _from_limit(name, limit) for name, limit in limits.items()})
+
+    @classmethod
+    def from_optuna(cls, distributions: Mapping[str, Any], *, asked_for: bool = False) -> Space:
+        """Make a space of Optuna's distributions; ValueError names the one that cannot be had."""
+        from propulate_like.problem.distributions import parameter_of
+
+        return cls(_each(distributions, parameter_of), asked_for=asked_for)
+
+    @classmethod
+    def from_declaration(cls, declaration: Mapping[str, Any], *, asked_for: bool = False) -> Space:
+        """Read a space as it stands in YAML, such as {"layers": {"int": [1, 8], "log": True}}.
+
+        ValueError names the parameter that is wrong.
+        """
+        return cls(_each(declaration, _from_form), asked_for=asked_for)
+
+    @classmethod
+    def of(cls, space: Space | Mapping[str, Any]) -> Space:
+        """Take a space as it is, or make one of a mapping of parameters, or limits as `from_limits` has."""
+        if isinstance(space, Space):
+            return space
+        if not isinstance(space, Mapping):
+            message = f"a space must map names to parameters, not {space!r}"
+            raise ValueError(message)
+        limits: Mapping[str, Any] = space
+        return cls(
+            {
+                name: _from_limit(name, limit) if isinstance(limit, tuple | list) else limit
+                for name, limit in limits.items()
+            }
+        )
+
+    def decode(self, genome: Sequence[float]) -> dict[str, Any]:
+        """Give the params of a genome: the loss's keyword arguments, without inactive parameters."""
+        params = {name: decode(gene) for (name, decode), gene in zip(self._decoders, genome)}
+        for name, conditions in self._conditional:
+            for parent, values in conditions.items():
+                if parent not in params or params[parent] not in values:
+                    del params[name]
+                    break
+        return params
+
+    def canonical(self, genome: Sequence[float]) -> Genome:
+        """Give the one genome that stands for all that decode to the same params: inactive genes become 0.5."""
+        if self._free:
+            return tuple(genome)
+        genes = [parameter.centered(gene) for parameter, gene in zip(self.parameters, genome)]
+        if self._conditional:
+            active = self.decode(genome)
+            genes = [gene if name in active else 0.5 for name, gene in zip(self.names, genes)]
+        return tuple(genes)
+
+    def encode(self, params: Mapping[str, Any]) -> Genome:
+        """Give a genome that decodes to `params`; the genes of inactive parameters become 0.5.
+
+        ValueError where a value is not among its parameter's, an active one is missing, or a name is unknown.
+        """
+        for name in params:
+            if name not in self._parameters:
+                message = f"{name!r} is no parameter of this space{nearest(name, self.names)}"
+                raise ValueError(message)
+        genome = []
+        for name, parameter in self._parameters.items():
+            try:
+                genome.append(parameter.encode(params[name]) if name in params else 0.5)
+            except ValueError as error:
+                message = f"{name}: {error}"
+                raise ValueError(message) from None
+        active = self.decode(genome).keys()
+        if active != params.keys():
+            missing, surplus = sorted(active - params.keys()), sorted(params.keys() - active)
+            message = f"params do not fit the conditions: missing {missing}, not active {surplus}"
+            raise ValueError(message)
+        return tuple(genome)
+
+    def contains(self, params: Mapping[str, Any]) -> bool:
+        """Say whether `params` names exactly the parameters that are active in it, each with a value it can have."""
+        try:
+            self.encode(params)
+        except ValueError:
+            return False
+        return True
+
+    def sample(self, generator: Random) -> Genome:
+        """Draw a genome uniformly from the unit cube."""
+        random = generator.random
+        return tuple([random() for _ in self.names])
+
+    def declaration(self) -> dict[str, Any]:
+        """Give the space as it would stand in YAML."""
+        return {name: parameter.declaration() for name, parameter in self._parameters.items()}
+
+    @cached_property
+    def written(self) -> str:
+        """The declaration as text, in the order of the parameters."""
+        return json.dumps(self.declaration())  # ASCII, as not every text that Python has can be encoded
+
+    @staticmethod
+    @lru_cache(maxsize=4096)
+    def read(text: str) -> Space:
+        """Give the space, of parameters that were asked for, that `written` is of; ValueError where it is of none."""
+        declaration = json.loads(text)
+        if not isinstance(declaration, dict):
+            message = f"{text[:80]!r} declares no space"
+            raise ValueError(message)
+        return Space.from_declaration(declaration, asked_for=True)
+
+    @cached_property
+    def conditions(self) -> Conditions:
+        """The number of each conditional parameter, after its parents', with these and the levels they must have."""
+        return tuple(
+            (
+                self.names.index(name),
+                tuple(
+                    (self.names.index(parent), frozenset(known.level(known.encode(value)) for value in values))
+                    for parent, values in when.items()
+                    for known in (self._parameters[parent],)
+                ),
+            )
+            for name, when in self._conditional
+        )
+
+    def _order_conditional(self) -> tuple[tuple[str, dict[str, tuple[Any, ...]]], ...]:
+        """Check every condition, and put parents before the parameters that depend on them."""
+        for name, parameter in self._parameters.items():
+            for parent, values in parameter.when.items():
+                if parent not in self._parameters:
+                    others = [other for other in self.names if other != name]
+                    message = f"{name}: when names {parent!r}, which is no parameter{nearest(parent, others)}"
+                    raise ValueError(message)
+                known = self._parameters[parent]
+                if known.levels is None:
+                    message = f"{name}: when names {parent!r}, a {known!r}; a condition needs a Choice, Ordinal or Int"
+                    raise ValueError(message)
+                for value in values:
+                    if not known.contains(value):
+                        options = getattr(known, "options", ())
+                        message = f"{name}: when asks for {parent}={value!r}, which {known!r} never is"
+                        raise ValueError(message + nearest(value, options))
+        graph = {name: parameter.when.keys() for name, parameter in self._parameters.items()}
+        try:
+            order = tuple(graphlib.TopologicalSorter(graph).static_order())
+        except graphlib.CycleError as error:
+            message = f"the conditions run in a circle: {' -> '.join(error.args[1])}"
+            raise ValueError(message) from None
+        return tuple((name, self._parameters[name].when) for name in order if self._parameters[name].when)
+
+    def __getitem__(self, name: str) -> Parameter:
+        return self._parameters[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parameters)
+
+    def __len__(self) -> int:
+        return len(self._parameters)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Space) and list(self.items()) == list(other.items())
+
+    def __hash__(self) -> int:
+        return hash(self.names)
+
+    def __repr__(self) -> str:
+        return f"Space({self._parameters!r})"
+
+
+NOTHING = Space({}, asked_for=True)
+"""What is known of the space of a loss that asks for its parameters, before it has asked for any."""
+
+
+def _from_limit(name: str, limit: Sequence[Any]) -> Parameter:
+    if isinstance(limit, Parameter):
+        return limit
+    members = limit if isinstance(limit, tuple | list) else ()
+    kinds, pair = {type(member) for member in members}, len(members) == 2  # noqa: PLR2004
+    try:
+        if kinds == {str}:
+            return Choice(*limit)
+        if kinds == {int} and pair:
+            return Int(*limit)
+        if kinds in ({float}, {int, float}) and pair:
+            return Float(*limit)
+    except ValueError as error:
+        message = f"{name}: {error}"
+        raise ValueError(message) from None
+    message = f"{name}: limits {limit!r} must be two floats, two ints or a tuple of strings"
+    raise ValueError(message)
+
+
+def _each(forms: Mapping[str, Any], read: Callable[[Any], Parameter]) -> dict[str, Parameter]:
+    parameters = {}
+    for name, form in forms.items():
+        try:
+            parameters[name] = read(form)
+        except ValueError as error:
+            message = f"{name}: {error}"
+            raise ValueError(message) from None
+    return parameters
+
+
+def _from_form(form: Any) -> Parameter:
+    if not isinstance(form, Mapping):
+        message = f"{form!r} must be a mapping such as {{float: [0.0, 1.0]}}"
+        raise ValueError(message)
+    kinds = [key for key in form if key in KINDS]
+    if len(kinds) != 1:
+        unknown = [key for key in form if key not in (*KINDS, "log", "step", "when")]
+        hint = nearest(unknown[0], list(KINDS)) if unknown else f"; valid: {', '.join(KINDS)}"
+        message = f"{dict(form)!r} must name one kind of parameter{hint}"
+        raise ValueError(message)
+    (kind,) = kinds
+    values = form[kind]
+    options = {key: value for key, value in form.items() if key != kind}
+    if not isinstance(values, list):
+        message = f"{kind}: {values!r} must be a list such as {'[0.0, 1.0]' if kind in ('float', 'int') else '[a, b]'}"
+        raise ValueError(message)
+    return build(KINDS[kind], values, options)

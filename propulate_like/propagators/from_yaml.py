@@ -1,0 +1,33 @@
+"""Reading propagators as they stand in YAML."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from propulate_like.foundation import declarations
+from propulate_like.propagators.chain import Chain
+from propulate_like.propagators.propagator import REGISTRY, Propagator
+
+
+def read(form: Any) -> Propagator:
+    """Read a propagator: a name, {name: arguments}, or a list of such steps, which is a chain. ValueError otherwise."""
+    if isinstance(form, Propagator):
+        return form
+    if isinstance(form, list):
+        return Chain(*[_numbered(number, step) for number, step in enumerate(form, 1)])
+    return declarations.of_registry(form, REGISTRY, "a step such as select_best: 64", "step", _convert)
+
+
+def _numbered(number: int, step: Any) -> Propagator:
+    try:
+        return read(step)
+    except ValueError as error:
+        message = f"step {number}: {error}"
+        raise ValueError(message) from None
+
+
+def _convert(hint: Any, value: Any) -> Any:
+    """Read a nested form where a propagator is expected, and leave everything else as it is."""
+    if value is not None and (hint is Propagator or hint == Propagator | None):
+        return read(value)
+    return value

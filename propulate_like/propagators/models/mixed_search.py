@@ -1,0 +1,115 @@
+"""Search by a Gaussian process where parameters are of any kind: mixed, ordinal, categorical and conditional."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from propulate_like.population.training_data import Array
+from propulate_like.propagators.models import candidates
+from propulate_like.propagators.models.encoding import Codes, Encoding, Levels
+from propulate_like.propagators.models.gaussian_process import GaussianProcess, Prior, warped
+from propulate_like.propagators.models.region import Region
+
+_LENGTH, _NOISE = 0.6, -6.0  # expected: the length where there are five parameters, and the noise's logarithm
+_MEDIAN = 0.5  # losses above this quantile count by their logarithm
+_STEPS = 10  # of a fit
+_NEW = 0.4  # new points until the next fit, as a share of the rows
+_BEST, _FEW = 8, 5  # points that are mutated; those of them all of whose neighbours are candidates
+_WIDEST, _NARROWEST, _JITTER = 3.2, 1e-3, 0.5  # of the region, in lengths
+_DRAWN, _MUTANTS, _LOCAL = 300, 300, 300  # candidates
+
+Fresh = Callable[[Levels, Codes], npt.NDArray[np.bool_]]
+"""Says of cells, by their levels and codes, whether they may be proposed."""
+
+
+class MixedSearch:
+    """A model of what is known, and the points where it expects the lowest losses.
+
+    It learns from `rows` points: the best two thirds of them, and the newest others. What it proposes has the least
+    mean - beta sd of many candidates: random points, changes of the best ones, and points of a trust region around
+    the best one (Eriksson et al. 2019). beta = `boldness` |N(0, 1)| is drawn anew each time.
+    """
+
+    def __init__(
+        self, encoding: Encoding, workers: int, rows: int, boldness: float, generator: np.random.Generator
+    ) -> None:
+        self._encoding, self._rows, self._boldness, self._generator = encoding, rows, boldness, generator
+        count = len(encoding.levels)
+        length = math.log(_LENGTH) + 0.5 * math.log(count / 5.0)
+        self._model = GaussianProcess(encoding.groups, Prior((length, 1.0), (_NOISE, 2.0)), trend=False)
+        self._region = Region(max(count, workers), _WIDEST, _NARROWEST, _JITTER)
+        self._fitted = self._learnt = 0
+        self._best: Array = np.empty((0, count))
+        self._known: set[bytes] = set()
+
+    def learn(self, genomes: Array, losses: Array, total: int) -> None:
+        """Take in all that is known, in canonical form, of `total` points that there ever were; NaN is a failure."""
+        new = total - self._learnt
+        if not new:
+            return
+        self._learnt = total
+        self._region.learn(losses[-new:].tolist())
+        self._known.update(row.tobytes() for row in genomes[-new:])
+        order = np.argsort(losses, kind="stable")  # failures come last
+        self._best = genomes[order[:_BEST]]
+        kept = self._kept(order)
+        rows = self._encoding.coordinates(*self._encoding.canonical(genomes[kept]))
+        targets = _targets(losses[kept])
+        center = rows[np.argmin(targets)]
+        if not self._fitted or total - self._fitted > _NEW * len(kept):
+            self._model.fit(rows, targets, center, _STEPS)
+            self._fitted = total
+        else:
+            self._model.condition(rows, targets, center)
+
+    def propose(self, fresh: Fresh) -> Array:
+        """Give the most promising candidate whose cell is `fresh`; if none is, the most promising of all."""
+        encoding, generator = self._encoding, self._generator
+        genomes, levels = encoding.canonical(np.concatenate(list(self._candidates())))
+        kept = self._fresh(genomes, levels, fresh)
+        if kept.any():
+            genomes, levels = genomes[kept], levels[kept]
+        mean, deviation = self._model.predict(encoding.coordinates(genomes, levels))
+        beta = self._boldness * abs(generator.standard_normal())
+        best: Array = genomes[np.argmin(mean - beta * deviation)]
+        return best
+
+    def _candidates(self) -> Iterable[Array]:
+        encoding, generator, best = self._encoding, self._generator, self._best
+        yield candidates.drawn(encoding, _DRAWN, generator)
+        yield candidates.neighbours(encoding, best[:_FEW], generator)
+        yield candidates.mutants(encoding, best, _MUTANTS, generator)
+        lengths = np.maximum.reduceat(self._model.lengths, np.flatnonzero(np.diff(encoding.groups, prepend=-1)))
+        yield candidates.around(encoding, best[0], self._region.half(lengths, generator), _LOCAL, generator)
+
+    def _fresh(self, genomes: Array, levels: Levels, fresh: Fresh) -> npt.NDArray[np.bool_]:
+        """Say which rows may be proposed: one of each fresh cell, and all that have none and are not known."""
+        uncountable = ~self._encoding.countable(levels)
+        unknown = [row.tobytes() not in self._known for row in genomes[uncountable]]
+        if uncountable.all():
+            return np.array(unknown)
+        codes = self._encoding.codes(levels)
+        first = np.zeros(len(codes), dtype=bool)
+        first[np.unique(codes, return_index=True)[1]] = True
+        kept = first & fresh(levels, codes)
+        kept[uncountable] = unknown
+        return kept
+
+    def _kept(self, order: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+        if len(order) <= self._rows:
+            return order
+        best, others = np.split(order, [2 * self._rows // 3])
+        return np.concatenate([best, np.sort(others)[len(best) - self._rows :]])
+
+
+def _targets(losses: Array) -> Array:
+    """Give what a model learns: losses as `warped` gives them; failures are as bad as the worst."""
+    failed = np.isnan(losses)
+    targets = np.empty_like(losses)
+    targets[~failed] = warped(losses[~failed], _MEDIAN)
+    targets[failed] = targets[~failed].max()
+    return targets

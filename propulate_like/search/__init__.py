@@ -1,0 +1,1 @@
+"""Search: the main loop, and what assembles it from the parts below."""

@@ -1,0 +1,137 @@
+"""The archipelago: all islands of a search, and what each rank needs to live on its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from propulate_like.parallel.transport import Transport
+from propulate_like.parallel.wire import AskedRecords, Records
+from propulate_like.population.migrating import Residents
+from propulate_like.population.population import Population, Reads
+from propulate_like.problem.fidelity import Fidelity
+from propulate_like.problem.space import Space
+from propulate_like.propagators import Propagator, auto
+from propulate_like.propagators.propagator import whole_propagator
+from propulate_like.search.islands.island import Island
+from propulate_like.search.islands.migration import Islands, Migrator, island_of
+from propulate_like.search.optimizer import Optimizer
+from propulate_like.storage.events import Evaluated, Started
+from propulate_like.storage.journal import Journal
+from propulate_like.storage.run import Beginning
+
+_RECOVERED = 20_000  # individuals of an island at most that its ranks begin with when a run continues
+
+
+class Archipelago:
+    """Divides so many ranks into islands, and gives each rank its parts."""
+
+    def __init__(
+        self,
+        islands: Islands,
+        space: Space,
+        ranks: int,
+        propagator: Propagator | str = "auto",
+        evaluations: int | None = None,
+        fidelity: Fidelity | None = None,
+        losses: int = 1,
+    ) -> None:
+        """Every island breeds by `propagator`, unless it has one of its own. `evaluations` are of all islands.
+
+        The `space` is empty where the loss asks for its parameters.
+        """
+        self.layout = islands.layout(ranks)
+        self.migrates = len(self.layout) > 1 and islands.migration_probability > 0
+        self._leaving = self.migrates and (not islands.pollination or islands.replaced is not None)
+        self.islands, self._space, self.ranks = islands, space, ranks
+        self._propagators = islands.propagators or [propagator] * len(self.layout)
+        self._evaluations, self._fidelity, self._losses = evaluations, fidelity, losses
+
+    def optimizer(self, rank: int, seed: int | None) -> Optimizer:
+        """Give a rank's optimizer, whose population lets individuals come and go where that may happen."""
+        island = island_of(self.layout, rank)
+        members = self.layout[island]
+        return Optimizer(
+            self._space or None,
+            propagator=self._propagator(island),
+            workers=self.ranks,
+            rank=rank,
+            seed=seed,
+            fidelity=self._fidelity,
+            losses=self._losses,
+            island=island,
+            islands=len(self.layout),
+            members=members,
+            reserve=self._reserve(island) if self.migrates else None,
+        )
+
+    @property
+    def traits(self) -> int:
+        """How many strategy parameters an individual of any island has at most: those of records between them."""
+        return max(self._propagator(island).traits for island in range(len(self.layout)))
+
+    def island(
+        self,
+        optimizer: Optimizer,
+        transport: Transport,
+        journal: Journal,
+        records: Records | AskedRecords | None = None,
+    ) -> Island:
+        """Give a rank's part in the life of its island."""
+        migrator = None
+        if isinstance(optimizer.population, Residents):
+            migrator = Migrator(self.islands, self.layout, optimizer.rank, optimizer.population, optimizer.seed)
+        members = self.layout[optimizer.island]
+        records = records or (Records(self._space, self.traits, self._losses) if self._space else AskedRecords())
+        return Island(optimizer, transport, journal, members, records, migrator)
+
+    def recovering(self) -> list[Population]:
+        """Give a population for each island that takes in what a run's journals hold of it."""
+        populations = []
+        for members in self.layout:
+            reads = self.optimizer(members[0], 0).population.reads
+            best = reads.best * (2 * len(members) if self._leaving else 1)
+            populations.append(
+                Population(Reads(min(best, max(_RECOVERED, reads.best)), reads.recent, reads.everything))
+            )
+        return populations
+
+    def settle(self, optimizer: Optimizer, beginning: Beginning) -> None:
+        """Let a rank begin with all that was known before, and what lives on its island; it takes charge of a share."""
+        for evaluated in beginning.known:
+            optimizer.know(evaluated.individual(self._space))
+        living: list[Evaluated] = []
+        if beginning.populations:
+            living = beginning.populations[optimizer.island]
+        if isinstance(optimizer.population, Residents) and living:
+            members = self.layout[optimizer.island]
+            individuals = [evaluated.individual(self._space) for evaluated in living]
+            mine = slice(optimizer.rank - members[0], None, len(members))
+            optimizer.population.restore(individuals, mine, whole=beginning.whole[optimizer.island])
+        for evaluated in living:
+            optimizer.absorb(evaluated.individual(self._space))
+        if optimizer.best is None and beginning.best is not None:
+            optimizer.best = beginning.best.individual(self._space)
+
+    def share(self, unfinished: Sequence[Started], rank: int) -> list[Started]:
+        """Give those evaluations, begun and not ended, that this rank is to begin again: some of its island's."""
+        island = island_of(self.layout, rank)
+        members = self.layout[island]
+        theirs = [started for started in unfinished if started.id.island % len(self.layout) == island]
+        return theirs[rank - members[0] :: len(members)]
+
+    def _propagator(self, island: int) -> Propagator:
+        chosen = self._propagators[island]
+        if chosen == "auto":
+            return auto(
+                self._evaluations,
+                len(self.layout[island]) / self.ranks,
+                rungs=self._fidelity is not None,
+                losses=self._losses,
+            )
+        return whole_propagator(chosen)
+
+    def _reserve(self, island: int) -> int:
+        """Give how many beyond the best an island's ranks keep: more than may leave while a message is under way."""
+        if not self._leaving:
+            return 0
+        return max(64, 4 * len(self.layout[island]))

@@ -1,0 +1,113 @@
+"""One rank's life on its island: what it tells the others there and learns from them, and who comes and goes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import msgspec
+
+from propulate_like.parallel import wire
+from propulate_like.parallel.coordination.broadcast import Publisher
+from propulate_like.parallel.transport import Transport
+from propulate_like.parallel.wire import AskedRecords, Records
+from propulate_like.population.individual import Individual
+from propulate_like.population.migrating import FOR_EVER
+from propulate_like.search.islands.migration import Migrator
+from propulate_like.search.optimizer import Optimizer
+from propulate_like.storage.events import Moved
+from propulate_like.storage.journal import Journal
+
+
+class Island:
+    """Publishes what was evaluated on this rank, absorbs what others did, and takes part in migration.
+
+    `members` are the ranks of the island; `migrator` is None where nobody comes or goes.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        transport: Transport,
+        journal: Journal,
+        members: Sequence[int],
+        records: Records | AskedRecords,
+        migrator: Migrator | None = None,
+    ) -> None:
+        self.publisher = Publisher(transport, members, optimizer.population.holds)
+        self._optimizer, self._transport, self._journal = optimizer, transport, journal
+        self._records, self._migrator = records, migrator
+
+    def add(self, individual: Individual) -> None:
+        """Learn of what was evaluated on this rank, tell the island, and let those leave whose time has come."""
+        migrator = self._migrator
+        if migrator is None:
+            if self._optimizer.absorb(individual):
+                self._publish(individual)
+            return
+        if individual.has_loss:
+            self._settle(migrator, individual)
+        else:
+            self._optimizer.absorb(individual)
+        for departure in migrator.departures():
+            self._send_off(migrator, *departure)
+
+    def handle(self, kind: bytes, content: bytes, origin: int | None) -> None:
+        """Take a message of another rank; it is passed on where it has an `origin`, the place where it began."""
+        migrator = self._migrator
+        if kind == wire.RECORDS:
+            for individual, record in self._records.unpack(content):
+                if self._optimizer.absorb(individual) and origin is not None:
+                    self.publisher.pass_on(origin, kind, record, individual)
+        elif kind == wire.RETIRED and migrator is not None:
+            if migrator.residents.retire(*wire.unpack_retired(content)):
+                if origin is not None:
+                    self.publisher.pass_on(origin, kind, content)
+                self._publish_risen(migrator)
+        elif kind == wire.MIGRANT and migrator is not None:
+            for individual, _ in self._records.unpack(content):
+                known = migrator.pollination and self._optimizer.population.holds(individual)
+                if not known and self._settle(migrator, individual):
+                    self._replace(migrator, individual)
+
+    def bury(self, dead: Collection[int]) -> None:
+        """Go on without dead ranks: what they had not passed on is told again by those who evaluated it, or know it."""
+        self.publisher.bury(dead)
+        if self._migrator is not None:
+            self._migrator.bury(dead)
+        rank = self._optimizer.rank
+        for individual in self._optimizer.as_evaluated():
+            if individual.id.rank == rank or individual.id.rank in dead:
+                self.publisher.repeat(self._records.pack(individual), individual)
+
+    def _publish(self, individual: Individual) -> None:
+        self.publisher.publish(wire.RECORDS, self._records.pack(individual), individual)
+
+    def _settle(self, migrator: Migrator, individual: Individual) -> bool:
+        """Take one into this rank's charge, unless it has left since; say whether that changed the population."""
+        if not migrator.residents.take_charge(individual) or not self._optimizer.absorb(individual):
+            return False
+        self._publish(individual)
+        return True
+
+    def _send_off(self, migrator: Migrator, individual: Individual, island: int, rank: int) -> None:
+        arriving = individual
+        if not migrator.pollination:
+            arriving = msgspec.structs.replace(individual, moves=individual.moves + 1)
+            self._retire(migrator, individual, individual.moves)
+        self._journal.note(Moved(individual.id, arriving.moves, island, copied=migrator.pollination))
+        self._transport.send(rank, wire.MIGRANT + self._records.pack(arriving))
+
+    def _replace(self, migrator: Migrator, arrived: Individual) -> None:
+        replaced = migrator.replaced_by(arrived)
+        if replaced is not None:
+            self._journal.note(Moved(replaced.id, FOR_EVER, migrator.island, replaced=True))
+            self._retire(migrator, replaced, FOR_EVER)
+
+    def _retire(self, migrator: Migrator, individual: Individual, moves: int) -> None:
+        migrator.residents.leave(individual, moves)
+        self.publisher.publish(wire.RETIRED, wire.pack_retired(individual, moves))
+        self._publish_risen(migrator)
+
+    def _publish_risen(self, migrator: Migrator) -> None:
+        for individual in migrator.residents.risen():
+            self._publish(individual)

@@ -1,0 +1,114 @@
+"""Topologies: between which islands individuals migrate, and how many at a time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from math import isqrt
+from random import Random
+from typing import Any, ClassVar
+
+from propulate_like.foundation import declarations
+
+TOPOLOGIES: dict[str, type[Topology]] = {}
+
+
+class Topology:
+    """Says where individuals go: by default one to each island that `targets` names."""
+
+    name: ClassVar[str] = "topology"
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+        TOPOLOGIES[cls.name] = cls
+
+    @staticmethod
+    def of(form: Any) -> Topology:
+        """Take a topology, or read one: a name, {name: arguments}, or a matrix of numbers; ValueError otherwise."""
+        if isinstance(form, Topology):
+            return form
+        if isinstance(form, list | tuple):
+            return Given(list(form))
+        return declarations.of_registry(form, TOPOLOGIES, "a topology such as ring", "topology", lambda _, value: value)
+
+    def row(self, island: int, count: int, seed: int) -> list[int]:
+        """Give how many go from an island to each of `count`; where that is random, by the run's `seed`."""
+        targets = set(self.targets(island, count, Random(f"{seed}/topology"))) - {island}
+        return [int(other in targets) for other in range(count)]
+
+    def targets(self, island: int, count: int, generator: Random) -> Iterable[int]:
+        """Give the islands that one of `count` sends to; `generator` begins anew, and alike, for each island."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return declarations.shown(self)
+
+
+class Full(Topology):
+    """Every island sends to every other one."""
+
+    def targets(self, island: int, count: int, generator: Random) -> Iterable[int]:
+        return range(count)
+
+
+class Ring(Topology):
+    """Every island sends to the next one."""
+
+    def targets(self, island: int, count: int, generator: Random) -> Iterable[int]:
+        return [(island + 1) % count]
+
+
+class Torus(Topology):
+    """Islands on a grid that is closed in both directions, as square as their number allows, send to four others."""
+
+    def targets(self, island: int, count: int, generator: Random) -> Iterable[int]:
+        rows = next(rows for rows in range(isqrt(count), 0, -1) if count % rows == 0)
+        columns = count // rows
+        row, column = divmod(island, columns)
+        for down, right in ((0, 1), (0, -1), (1, 0), (-1, 0)):
+            yield (row + down) % rows * columns + (column + right) % columns
+
+
+class Star(Topology):
+    """Island 0 sends to every other one, and each of those to it."""
+
+    def targets(self, island: int, count: int, generator: Random) -> Iterable[int]:
+        return [0] if island else range(count)
+
+
+class Hypercube(Topology):
+    """Islands send to those whose number differs in one binary digit."""
+
+    def targets(self, island: int, count: int, generator: Random) -> Iterable[int]:
+        return [other for power in range(count.bit_length()) if (other := island ^ (1 << power)) < count]
+
+
+class RandomRegular(Topology):
+    """Every island sends to `degree` others, and as many send to it, drawn at random once."""
+
+    def __init__(self, degree: int = 2) -> None:
+        """ValueError where `degree` is below 1."""
+        self.degree = declarations.whole("degree", degree, 1)
+
+    def targets(self, island: int, count: int, generator: Random) -> Iterable[int]:
+        order = generator.sample(range(count), count)
+        steps = generator.sample(range(1, count), min(self.degree, count - 1))
+        place = order.index(island)
+        return [order[(place + step) % count] for step in steps]
+
+
+class Given(Topology):
+    """As many individuals from island i to island j as row i and column j of a square matrix say."""
+
+    def __init__(self, rows: list[list[int]]) -> None:
+        """ValueError where it is not square, or not of whole numbers of at least 0, with 0 from an island to itself."""
+        square = all(isinstance(row, list | tuple) and len(row) == len(rows) for row in rows)
+        numbers = square and all(type(number) is int and number >= 0 for row in rows for number in row)
+        if not rows or not numbers or any(row[number] for number, row in enumerate(rows)):
+            message = f"{rows!r} must be a square matrix of whole numbers, 0 on its diagonal, such as [[0, 1], [1, 0]]"
+            raise ValueError(message)
+        self.rows = [list(row) for row in rows]
+
+    def row(self, island: int, count: int, seed: int) -> list[int]:
+        return self.rows[island][:count]

@@ -1,0 +1,297 @@
+"""One rank's breeding, without input, output or messages: ask, tell, absorb."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from random import Random
+from typing import Any
+
+import msgspec
+
+from propulate_like.foundation.declarations import number, whole
+from propulate_like.population.individual import BRED, OK, STOPPED, Id, Individual, Outcome
+from propulate_like.population.learned_space import LearnedSpace
+from propulate_like.population.migrating import Residents
+from propulate_like.population.population import Population, Reads
+from propulate_like.population.promotion import Ladder
+from propulate_like.problem.fidelity import Fidelity
+from propulate_like.problem.partition import Cells
+from propulate_like.problem.space import NOTHING, Genome, Space
+from propulate_like.propagators import Breeding, Propagator, UniformInitialization, auto
+from propulate_like.propagators.propagator import whole_propagator
+
+
+class Optimizer:
+    """Breeds individuals for one rank, from what this rank knows at that moment.
+
+    `ask` gives the next individual to evaluate, `tell` takes its loss, and `absorb` takes an individual that was
+    evaluated elsewhere. `evaluations` and `workers` (how many ranks share the search) let "auto" fit its settings;
+    `rank` must differ among those that share it. One of several `islands` has a number and `members`, its ranks, and a
+    `reserve` where individuals migrate (see `Residents`). The same `seed`, calls, losses and seconds give the same
+    individuals. With a `fidelity`, individuals begin at its lowest rung, and the best of each rung are promoted to the
+    next one. No point is evaluated again, on any rank, while there are others that were not (see `Cells`).
+
+    Without a `space` it is learned from the individuals told and absorbed, whose spaces are what their evaluations
+    asked for (see `LearnedSpace`): `ask` gives values for what is known so far, at first for nothing, and whoever
+    evaluates draws the rest. As the space grows, the propagator begins anew, with all that is known told in its terms.
+    """
+
+    def __init__(
+        self,
+        space: Space | Mapping[str, Any] | None = None,
+        *,
+        propagator: Propagator | str = "auto",
+        evaluations: int | None = None,
+        workers: int = 1,
+        rank: int = 0,
+        seed: int | None = None,
+        fidelity: Fidelity | None = None,
+        island: int = 0,
+        islands: int = 1,
+        members: range | None = None,
+        reserve: int | None = None,
+        losses: int = 1,
+    ) -> None:
+        """ValueError where the space or the propagator cannot work, or a number is none that is possible."""
+        self._learned = LearnedSpace() if space is None else None
+        self.space = NOTHING if space is None else Space.of(space)
+        chosen = auto(evaluations, rungs=fidelity is not None, losses=losses) if propagator == "auto" else propagator
+        self._given = whole_propagator(chosen)
+        self.propagator = copy.deepcopy(self._given)  # what it learns is its rank's own
+        self._rungs = Reads(everything=fidelity is not None)  # a rung's best are known by all that reached it
+        self._read = self.propagator.reads
+        reads = self._reads
+        self.population = Population(reads) if reserve is None else Residents(reads, reserve)
+        self._members, self._islands = range(workers) if members is None else members, islands
+        self._ladder = None if fidelity is None else Ladder(fidelity, self._mine, len(self._members))
+        self.best: Individual | None = None
+        self._last: Individual | None = None
+        self._ready = False
+        self._asked = time.perf_counter()
+        self._shrinks = bool(reserve)
+        self.rank, self.island = whole("rank", rank, 0), island
+        self.workers = whole("workers", workers, 1)
+        self.seed = Random().getrandbits(32) if seed is None else whole("seed", seed, 0)
+        self.losses = whole("losses", losses, 1)
+        self.propagator.check(Breeding(self.space, Random(0), Id(island, rank, 0), workers, losses=losses))
+        self._pending: set[int] = set()  # serial numbers
+        self._cells = Cells.of(self.space, self.seed, rank, workers)
+        self._met: dict[Genome, None] = {}  # where cells do not tell
+        self._asked_for: deque[Individual] = deque(maxlen=_REMEMBERED)
+        self.begin(0)
+
+    def begin(self, serial: int, before: int = 0) -> None:
+        """Go on with individual number `serial`, and the stream of random numbers that begins there.
+
+        `before` evaluations of all ranks have ended: designs are drawn anew, as other ranks may have shared the last.
+        """
+        self._serial = serial
+        self._design = Random(f"{self.seed}/design/{before}").getrandbits(32) if before else self.seed
+        self._generator = self._stream(serial)
+        if self._cells is not None:
+            self._cells.seed = self.seed
+
+    def _stream(self, serial: int) -> Random:
+        return Random(f"{self.seed}/{self.rank}/{serial}")
+
+    @property
+    def _reads(self) -> Reads:
+        return self._read | Reads(best=self.propagator.wants) | self._rungs
+
+    def _mine(self, ident: Id) -> bool:
+        """Say whether it is for this rank to promote one: a run may go on with other ranks than it began with."""
+        members = self._members
+        here = ident.island % self._islands == self.island
+        return here and (ident.rank - members.start) % len(members) == self.rank - members.start
+
+    def promoted(self, ident: Id) -> None:
+        """Learn that an individual was promoted before this search continued."""
+        if self._ladder is not None:
+            self._ladder.promoted(ident)
+
+    def meet(self, codes: bytes) -> None:
+        """Learn what was evaluated before this search continued, as `Cells.codes` has it, in the same space."""
+        if self._cells is not None and self._learned is None:
+            self._cells.meet_codes(codes)
+
+    def ask(self, serial: int | None = None) -> Individual:
+        """Breed the next individual, or promote one where a fidelity is declared and one of this rank's deserves it.
+
+        Uniformly random ones come first, until there are enough to select from. With a `serial`, go on with that number
+        and the stream of random numbers that begins there.
+        """
+        if serial is not None:
+            self._serial, self._generator = serial, self._stream(serial)
+        if self._ladder is not None:
+            promoted = self._ladder.promote(Id(self.island, self.rank, self._serial))
+            if promoted is not None:
+                self._pending.add(self._serial)
+                self._serial += 1
+                return promoted
+        breeding = Breeding(
+            self.space,
+            self._generator,
+            Id(self.island, self.rank, self._serial),
+            self.workers,
+            self._design,
+            self._last,
+            self._cells,
+            self.losses,
+        )
+        self._pending.add(self._serial)
+        self._serial += 1
+        if not self._ready or self._shrinks:
+            self._ready = len(self.population) >= self.propagator.wants and len(self.space) > 0
+        individual = self._bred(breeding)
+        if not self._is_new(individual.genome):
+            individual = self._renewed(individual, breeding)
+        if self._cells is not None:
+            self._cells.meet(individual.genome)
+        self._asked = time.perf_counter()
+        return individual
+
+    def _bred(self, breeding: Breeding) -> Individual:
+        (individual,) = (self.propagator if self._ready else _RANDOM)(self.population, breeding)
+        if self.propagator.reads is not self._read:
+            self._read = self.propagator.reads
+            self.population.read(self._reads)
+        # A propagator of the user's may give genes that are no numbers, or lie beyond the borders.
+        if not isfinite(sum(individual.genome)):
+            (individual,) = _RANDOM(self.population, breeding)
+        if individual.genome and (min(individual.genome) < 0.0 or max(individual.genome) > 1.0):
+            edge = tuple(min(max(gene, 0.0), 1.0) for gene in individual.genome)
+            individual = msgspec.structs.replace(individual, genome=edge)
+        if individual.status is not BRED:
+            individual = breeding.child(individual.genome, (individual.id,), "copy", individual.traits)
+        return individual
+
+    def _is_new(self, genome: Genome) -> bool:
+        """Say whether nobody evaluates this point again, if this rank does now, as far as it knows."""
+        cells = self._cells
+        if cells is not None:
+            fresh = cells.fresh(genome)
+            if cells.finite or not fresh:
+                return fresh
+        if not self._met if self._last is None else self._last.seconds < _DEAR:
+            return True
+        point = self.space.canonical(genome)
+        if point in self._met:
+            return False
+        self._remember(point)
+        return True
+
+    def _remember(self, point: Genome) -> None:
+        self._met[point] = None
+        if len(self._met) > _REMEMBERED:
+            del self._met[next(iter(self._met))]
+
+    def _renewed(self, individual: Individual, breeding: Breeding) -> Individual:
+        """Breed again, a few times, where that point was met before or is another rank's; then change a few genes."""
+        for _ in range(_AGAIN):
+            individual = self._bred(breeding)
+            if self._is_new(individual.genome):
+                return individual
+        if self._cells is None:
+            return individual
+        genome = self._cells.near(individual.genome, breeding.generator)
+        return msgspec.structs.replace(individual, genome=genome)
+
+    def tell(
+        self, individual: Individual, loss: float | Sequence[float] | Mapping[str, Any], seconds: float | None = None
+    ) -> Individual:
+        """Give the individual with its outcome: a loss, or as many as there are, or a mapping of "loss" and metrics.
+
+        What is not finite or no number becomes a failure, and is not bred from. `seconds` is how long the evaluation
+        took, by which "auto" chooses; the time since the last `ask` where it is not given. ValueError where it is no
+        such individual of this space, or was told before. Of any space where that is learned.
+        """
+        if not isinstance(individual, Individual) or (self._learned is None and individual.space != self.space):
+            message = f"tell() takes an individual that ask() gave, of this space, not {individual!r}"
+            raise ValueError(message)
+        ident = individual.id
+        own = (ident.island, ident.rank) == (self.island, self.rank)
+        if own and ident.serial < self._serial and ident.serial not in self._pending:
+            message = f"individual {ident} was told before"
+            raise ValueError(message)
+        took = time.perf_counter() - self._asked if seconds is None else number("seconds", seconds)
+        evaluated = individual.evaluated(Outcome.of(loss).expecting(self.losses), took)
+        self.absorb(evaluated)
+        return evaluated
+
+    def absorb(self, individual: Individual) -> bool:
+        """Learn of an evaluated individual, this rank's or another's; say whether others that search may need it.
+
+        In a space whose points can be listed they need all, so as not to evaluate them again.
+        """
+        known = individual if self._learned is None else self._learn(individual, self._learned)
+        own = individual.id.rank == self.rank
+        if own:
+            self._last = known
+            if individual.id.island == self.island:
+                self._pending.discard(individual.id.serial)
+        if self._cells is not None:
+            self._cells.meet(known.genome)
+        if individual.seconds >= _DEAR and not (own and known is individual):
+            self._remember(self.space.canonical(known.genome))
+        status = individual.status
+        if status is not OK and status is not STOPPED:
+            self.population.fail(known)
+            return False
+        best = self.best
+        if best is None or ((individual.loss < best.loss or individual.rung) and individual.order < best.order):
+            self.best = individual
+        if self._ladder is not None:
+            self._ladder.add(individual)
+        return self.population.add(known) or (self._cells is not None and self._cells.few)
+
+    def as_evaluated(self) -> Sequence[Individual]:
+        """Give those that the population keeps in the spaces that they asked for, but for some from very long ago."""
+        if self._learned is None:
+            return self.population
+        own = {one.id: one for one in self._asked_for}
+        return [own.get(one.id, one) for one in self.population]
+
+    def _learn(self, individual: Individual, learned: LearnedSpace) -> Individual:
+        """Learn the space that an individual asked for, and give it as one of the space that is known."""
+        if learned.learn(individual):
+            self.space = learned.space
+            self.propagator, self._ready = copy.deepcopy(self._given), False
+            self._read = self.propagator.reads
+            self.population.read(self._reads)
+            self.population.adapt(learned.adapt)
+            self._last = None if self._last is None else learned.adapt(self._last)
+            self._cells = Cells.of(self.space, self.seed, self.rank, self.workers)
+            self._met.clear()
+            for one in self._asked_for:
+                genome = learned.adapt(one).genome
+                if self._cells is not None:
+                    self._cells.meet(genome)
+                if one.seconds >= _DEAR:
+                    self._remember(self.space.canonical(genome))
+        self._asked_for.append(individual)
+        return learned.adapt(individual)
+
+    def know(self, individual: Individual) -> None:
+        """Learn of one that was evaluated before this search and is none of its own: never its best, nor promoted.
+
+        `WarmStart` reads such ones.
+        """
+        known = individual if self._learned is None else self._learn(individual, self._learned)
+        if self._cells is not None:
+            self._cells.meet(known.genome)
+        self._remember(self.space.canonical(known.genome))
+        if known.has_loss:
+            self.population.add(known)
+        else:
+            self.population.fail(known)
+
+
+_REMEMBERED = 10_000  # individuals, so as to tell what was met before
+_DEAR = 5e-3  # seconds: an evaluation that takes less may as well be made twice
+_AGAIN = 4
+"""How often it breeds before it changes what it has bred: operators know better where to look, but take longer."""
+_RANDOM = UniformInitialization()

@@ -1,0 +1,145 @@
+"""Progress, shown by one rank: a bar where there is a terminal, a line every few seconds where there is none."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import time
+from collections import deque
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TextIO
+
+from propulate_like.foundation.console import say
+from propulate_like.problem.budget import Budget
+from propulate_like.problem.directions import Signs
+from propulate_like.storage.counts import Counts
+from propulate_like.storage.run import Beginning
+
+if TYPE_CHECKING:
+    from propulate_like.search.worker import Worker
+
+TERMINAL = "PROPULATE_LIKE_TERMINAL"
+"""Set by the launcher to the path and width of its terminal, such as /dev/pts/1:80.
+
+Ranks write to it themselves: mpiexec passes whole lines on only, and a bar is none until it has ended.
+"""
+_BAR_SECONDS = 0.1
+_LINE_SECONDS = 5.0
+_RATE_SECONDS = 10.0  # the time over which the rate is averaged
+
+
+class Progress:
+    """Shows how far a search is: evaluations done, the best value, the rate, failures and the time left."""
+
+    def __init__(self, beginning: Beginning, budget: Budget, signs: Signs) -> None:
+        """Count on from `beginning` towards the end of the budget."""
+        self._before = beginning.counts
+        self._seconds_before = beginning.seconds
+        self._evaluations, self._seconds = budget.evaluations, budget.seconds
+        self._sign, self._best = signs[0], "best" if len(signs) == 1 else "first loss at best"
+        terminal, width = _terminal()
+        self._bar = None if terminal is None else _Bar(terminal, width, budget.evaluations or budget.seconds)
+        self._interval = _LINE_SECONDS if self._bar is None else _BAR_SECONDS
+        self._due = 0.0
+        self._worker: Worker | None = None
+        self._recent: deque[tuple[float, int]] = deque()
+
+    def __enter__(self) -> Self:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._worker is not None:
+            self._show(self._worker, time.perf_counter(), over=True)
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, worker: Worker) -> None:
+        """Show where the worker's search stands, if it is time to."""
+        now = time.perf_counter()
+        if now >= self._due:
+            self._due = now + self._interval
+            self._worker = worker
+            self._show(worker, now, over=False)
+
+    def _show(self, worker: Worker, now: float, *, over: bool) -> None:
+        counts = self._before + worker.census.counts
+        elapsed = self._seconds_before + now - worker.tally.began
+        text = self._text(counts, elapsed, now, over=worker.reason is not None)
+        if self._bar is not None:
+            reached = counts.finished if self._evaluations is not None else elapsed
+            self._bar.show(reached, text)
+        elif counts.finished > self._before.finished or over:
+            total = f" of {self._evaluations}" if self._evaluations is not None else ""
+            say(f"{counts.finished}{total} evaluations, {text}")
+
+    def _text(self, counts: Counts, elapsed: float, now: float, *, over: bool) -> str:
+        rate = self._rate(now, counts.finished)
+        best = f"{self._best} {self._sign * counts.loss:.6g}" if math.isfinite(counts.loss) else "no result yet"
+        words = [best, f"{rate:.4g}/s"]
+        if counts.failed:
+            words.append(f"{counts.failed} failed")
+        left = []
+        if self._evaluations is not None and rate > 0:
+            left.append((self._evaluations - counts.finished) / rate)
+        if self._seconds is not None:
+            left.append(self._seconds - elapsed)
+        if left and not over:
+            words.append(f"{duration(max(min(left), 0.0))} left")
+        return ", ".join(words)
+
+    def _rate(self, now: float, done: int) -> float:
+        """Give the evaluations a second over the last few seconds."""
+        self._recent.append((now, done))
+        while len(self._recent) > 2 and self._recent[0][0] < now - _RATE_SECONDS:  # noqa: PLR2004
+            self._recent.popleft()
+        then, before = self._recent[0]
+        return (done - before) / (now - then) if now > then else 0.0
+
+
+class _Bar:
+    """A rich progress bar; rich is loaded only where one is shown."""
+
+    def __init__(self, terminal: TextIO, width: int | None, total: float | None) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        console = Console(file=terminal, force_terminal=True, width=width)
+        columns = [BarColumn(bar_width=24), MofNCompleteColumn(), TextColumn("{task.description}")]
+        self._progress = Progress(*columns, console=console, refresh_per_second=4)
+        self._task = self._progress.add_task("starting", total=total)
+
+    def start(self) -> None:
+        self._progress.start()
+
+    def stop(self) -> None:
+        self._progress.stop()
+
+    def show(self, reached: float, text: str) -> None:
+        self._progress.update(self._task, completed=int(reached), description=text)
+
+
+def _terminal() -> tuple[TextIO | None, int | None]:
+    """Give the terminal to draw on, this process's own or the launcher's, and its width where that is to be set."""
+    path, _, width = os.environ.get(TERMINAL, "").rpartition(":")
+    if path:
+        try:
+            return os.fdopen(os.open(path, os.O_WRONLY | os.O_NOCTTY), "w", encoding="utf-8"), int(width)
+        except (OSError, ValueError):  # the terminal is on another host, say
+            return None, None
+    return (sys.stderr, None) if sys.stderr.isatty() else (None, None)
+
+
+def duration(seconds: float) -> str:
+    """Write a time as people do: 4.2 s, 3 min 20 s, 2 h 5 min."""
+    if seconds < 60:  # noqa: PLR2004
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"  # noqa: PLR2004
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:  # noqa: PLR2004
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"

@@ -1,0 +1,220 @@
+"""The result of a search: the same on every rank."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from propulate_like.foundation.console import printable
+from propulate_like.population.individual import Individual, Status
+from propulate_like.population.pareto import front, losses_of
+from propulate_like.problem.directions import Signs, values_of
+from propulate_like.problem.space import Space
+from propulate_like.storage.events import Died, Shape
+from propulate_like.storage.recovery import Recovery
+from propulate_like.storage.run import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Improvement(NamedTuple):
+    """A moment of a search at which its best loss fell: after so many evaluations, and so many seconds."""
+
+    evaluations: int
+    seconds: float
+    loss: float
+
+
+class Result:
+    """What a search found, over all ranks and over all the times it was continued.
+
+    `statuses` counts evaluations by status, `seconds` is how long the run took, `reason` is why it ended, and
+    `idle_share` is the part of the ranks' time (of this session, until its last evaluation began) in which they
+    waited for work; `tail_share` is the part of all their time in which they waited after that, with nothing left to
+    begin. `batches` counts the batches of messages that this session's ranks sent, `volume` their bytes. `run` is
+    its folder, None where nothing was written to disk, `deaths` are the ranks that died in this session, and
+    `trials` the one with the evaluations' own directories, each named after its individual's id: a temporary one,
+    which is yours to remove, where there is no `run`.
+    """
+
+    def __init__(
+        self,
+        *,
+        best: Individual | None,
+        failure: Individual | None,
+        statuses: dict[Status, int],
+        seconds: float,
+        idle_share: float,
+        tail_share: float,
+        batches: int,
+        volume: int,
+        reason: str,
+        maximize: bool,
+        run: Path | None,
+        trials: Path | None,
+        history: list[Individual],
+        space: Space,
+        shape: Shape,
+        signs: Signs,
+        deaths: Sequence[Died] = (),
+        speaker: int = 0,
+    ) -> None:
+        self.losses = len(signs)
+        """How many losses an evaluation has."""
+        self.failure = failure
+        self.statuses = statuses
+        self.seconds = seconds
+        self.idle_share = idle_share
+        self.tail_share = tail_share
+        self.batches = batches
+        self.volume = volume
+        self.reason = reason
+        self.maximize = maximize
+        self.run = run
+        self.trials = trials
+        self.deaths = deaths
+        self.speaker = speaker
+        """The lowest rank that lives: the one to print or to save what came of it."""
+        self._best = best
+        self._history = history
+        self._space, self._shape, self._signs = space, shape, signs
+
+    @property
+    def best(self) -> Individual:
+        """The individual with the lowest loss; LookupError where none has succeeded, or there are several losses."""
+        if self.losses > 1:
+            message = f"of {self.losses} losses none is the best: see `front`"
+            raise LookupError(message)
+        if self._best is None:
+            message = f"no evaluation has succeeded: {self.evaluations} evaluations, ended by {self.reason}"
+            raise LookupError(message)
+        return self._best
+
+    @cached_property
+    def front(self) -> list[Individual]:
+        """The individuals that no other is better than: in no loss worse, and in one better. By their first loss.
+
+        With a fidelity, of the highest rung that was reached.
+        """
+        succeeded = [individual for individual in self.individuals if individual.has_loss]
+        highest = max((individual.rung for individual in succeeded), default=0)
+        return front(individual for individual in succeeded if individual.rung == highest)
+
+    def values(self, individual: Individual) -> tuple[float, ...]:
+        """Give what the loss function returned for an individual: its losses with the signs of the directions."""
+        return values_of(losses_of(individual), self._signs)
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether any evaluation did, so that there is a `best`."""
+        return self._best is not None
+
+    @property
+    def value(self) -> float:
+        """What the loss function returned for the best: its loss, or, where it was maximized, the loss negated."""
+        return -self.best.loss if self.maximize else self.best.loss
+
+    @property
+    def evaluations(self) -> int:
+        """How many evaluations have ended, failures included."""
+        return sum(self.statuses.values())
+
+    @cached_property
+    def individuals(self) -> list[Individual]:
+        """Every evaluated individual, failures included, in the order in which the evaluations ended."""
+        known = [*self._on_disk, *self._unsaved]
+        return sorted(known, key=lambda individual: (individual.ended, individual.id))
+
+    @property
+    def unsaved(self) -> int:
+        """How many of the evaluated individuals are not in the run's folder, as the disk did not take them."""
+        return len(self._unsaved) if self.run is not None else 0
+
+    @cached_property
+    def _on_disk(self) -> list[Individual]:
+        if self.run is None:
+            return []
+        if not (self._history or Run.exists(self.run)):
+            message = f"{self.run} was removed after the search"
+            raise ValueError(message)
+        return list(Recovery(self.run, self._space, self._shape).individuals())
+
+    @cached_property
+    def _unsaved(self) -> list[Individual]:
+        if self.run is None or not self._history:
+            return self._history
+        known = {individual.id for individual in self._on_disk}
+        return list({each.id: each for each in self._history if each.id not in known}.values())
+
+    @property
+    def trace(self) -> list[Improvement]:
+        """Each improvement of the best loss, first to last; seconds count from the begin of the first evaluation."""
+        improvements: list[Improvement] = []
+        lowest = (0, float("inf"))
+        individuals = self.individuals
+        began = min((individual.ended - individual.seconds for individual in individuals), default=0.0)
+        for count, individual in enumerate(individuals, 1):
+            if individual.has_loss and individual.order < lowest:
+                lowest = individual.order
+                improvements.append(Improvement(count, individual.ended - began, individual.loss))
+        return improvements
+
+    def directory(self, individual: Individual) -> Path:
+        """Give the folder that was an individual's `evaluation.directory`; LookupError where there are none."""
+        if self.trials is None:
+            message = "no evaluation of this search had a directory"
+            raise LookupError(message)
+        return self.trials / str(individual.id)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Give a row for each individual: id, status, loss, its parameters, metrics and how it came about.
+
+        Needs pandas; ImportError where it is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError:
+            message = "to_dataframe() needs pandas: pip install pandas"
+            raise ImportError(message) from None
+        return pd.DataFrame([row(individual) for individual in self.individuals])
+
+    def __repr__(self) -> str:
+        best = "nothing"
+        if self.succeeded:
+            best = f"a front of {len(self.front)}" if self.losses > 1 else f"{self.value} at {self.best.params}"
+        return f"<Result: {best}, after {self.evaluations} evaluations in {self.seconds:.1f} s>"
+
+
+class SearchFailed(RuntimeError):  # noqa: N818 (it says what happened, as the standard library's names do)
+    """Every evaluation failed. The message holds the first failure's cause, `result` the search's result."""
+
+    def __init__(self, result: Result) -> None:
+        cause = result.failure.cause if result.failure is not None else "no cause is known"
+        super().__init__(f"all {result.evaluations} evaluations failed; the first one so:\n{cause}")
+        self.result = result
+
+
+def last_line(text: str) -> str:
+    """Give the last line of a cause or a metric that has any words, for a table or a summary."""
+    return printable(text.strip().rpartition("\n")[2].strip()[:200])
+
+
+def row(individual: Individual) -> dict[str, Any]:
+    """Write an individual as one row of a table."""
+    return {
+        "id": str(individual.id),
+        "status": str(individual.status),
+        "loss": individual.loss if individual.has_loss else None,
+        **{f"loss.{number}": loss for number, loss in enumerate(individual.losses)},
+        **{f"params.{name}": value for name, value in individual.params.items()},
+        **{f"metrics.{name}": value for name, value in individual.metrics.items()},
+        "rung": individual.rung,
+        "seconds": individual.seconds,
+        "ended": individual.ended,
+        "origin": individual.origin,
+        "parents": " ".join(map(str, individual.parents)),
+        "cause": individual.cause,
+    }

@@ -1,0 +1,1 @@
+"""Storage: the run folder, its journals, and what can be read back from them."""

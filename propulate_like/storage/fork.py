@@ -1,0 +1,157 @@
+"""Forking: a copy of a run, which goes on under another config."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from propulate_like.foundation import strict_yaml
+from propulate_like.population.individual import Id
+from propulate_like.problem.directions import values_of
+from propulate_like.problem.fidelity import Fidelity
+from propulate_like.problem.space import Genome, Space
+from propulate_like.storage.config_diff import joined
+from propulate_like.storage.events import Evaluated, Event, Started
+from propulate_like.storage.journal import Journal, journal_path, read
+from propulate_like.storage.run import CONFIG, Run, signs_in, space_in
+
+
+class Forked(msgspec.Struct):
+    """How many evaluated individuals a fork took over, and how many it left out."""
+
+    taken: int = 0
+    left: int = 0
+
+    def __str__(self) -> str:
+        if not self.left:
+            return f"all {self.taken} evaluated individuals taken over"
+        return f"{self.taken} evaluated individuals taken over, {self.left} left out: they do not fit the config"
+
+
+def fork(old: Path, new: Path, config: Mapping[str, Any]) -> Forked:
+    """Copy the run in `old`, as it stands now, to `new`, whose config says what `config` does.
+
+    Individuals keep their identity, and are written anew where the space, the rungs or the direction differ; those that
+    the new search could not have bred are left out. `old` is only read. `new` appears once it is whole.
+
+    ValueError where there is no run in `old`, or anything in `new`; OSError where it cannot be written.
+    """
+    before = Run(old)
+    if os.path.lexists(new):
+        message = f"{new} exists already: --fork (in Python, fork=) begins a new folder"
+        raise ValueError(message)
+    told = joined(before.config, config)
+    partial = new.parent / f".{new.name}.{os.getpid()}.partial"
+    try:
+        (partial / "journal").mkdir(parents=True)
+        if (old / "trials").is_dir():  # evaluations go on from what those before left there
+            shutil.copytree(old / "trials", partial / "trials", symlinks=True, ignore=shutil.ignore_patterns(".*"))
+        forked = _copy(before, partial, _Translation(before, told))
+        (partial / CONFIG).write_text(strict_yaml.dump(told), encoding="utf-8")
+        partial.rename(new)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return forked
+
+
+def _copy(before: Run, folder: Path, translation: _Translation) -> Forked:
+    """Write the journals of a run to another folder."""
+    forked = Forked()
+    journals: dict[int, Journal] = {}
+    for rank, event in read(before.folder):
+        if rank not in journals:
+            journals[rank] = Journal(journal_path(folder, rank))
+        translated = translation(event)
+        if translated is not None:
+            journals[rank].note(translated)
+            journals[rank].flush_if_due()
+        if isinstance(event, Evaluated):
+            forked.taken += translated is not None
+            forked.left += translated is None
+    for journal in journals.values():
+        journal.close()
+    return forked
+
+
+class _Translation:
+    """From the words of one search to those of another."""
+
+    def __init__(self, before: Run, config: Mapping[str, Any]) -> None:
+        self._before, self._space = before.space, space_in(config)
+        self._same_space = self._before == self._space and self._before.names == self._space.names
+        signs = signs_in(config)
+        self._signs = values_of(before.signs, signs)  # -1 where the direction changes
+        self._rungs = matching_rungs(before.config.get("fidelity"), config.get("fidelity"))
+        if metric_of(before.config) != metric_of(config) or len(before.signs) != len(signs):
+            self._rungs = {}  # no loss means what it did
+
+    def __call__(self, event: Event) -> Event | None:
+        """Give what is to be written; None for an individual that could not have been bred."""
+        if not isinstance(event, Started | Evaluated):
+            return event
+        rung = self._rungs.get(event.rung)
+        genome = self._genome(event)
+        if rung is None or genome is None or (rung and event.continues is None):
+            return None
+        continues: Id | None = event.continues if rung else None
+        space = "" if self._space else event.space or self._before.written
+        if isinstance(event, Started):
+            return msgspec.structs.replace(event, genome=genome, rung=rung, continues=continues, space=space)
+        sign = self._signs[0]
+        return msgspec.structs.replace(
+            event,
+            genome=genome,
+            rung=rung,
+            continues=continues,
+            loss=None if event.loss is None else sign * event.loss,
+            losses=values_of(event.losses, self._signs),
+            curve=tuple((step, sign * loss) for step, loss in event.curve),
+            space=space,
+        )
+
+    def _genome(self, event: Started | Evaluated) -> Genome | None:
+        """Give the genome of the same params; the genes of parameters that are the same stay."""
+        genome = event.genome
+        if self._same_space or not self._space:
+            return genome
+        try:
+            before = Space.read(event.space) if event.space else self._before
+            return translated(genome, before, self._space) if len(genome) == len(before) else None
+        except (ValueError, RecursionError):
+            return None
+
+
+def translated(genome: Genome, before: Space, now: Space) -> Genome:
+    """Give the genome of the same params in another space; the genes of parameters that are the same stay.
+
+    ValueError where these are none of its params.
+    """
+    encoded = now.encode(before.decode(genome))
+    genes = dict(zip(before, genome))
+    return tuple(
+        genes[name] if before.get(name) == parameter else gene for (name, parameter), gene in zip(now.items(), encoded)
+    )
+
+
+def matching_rungs(before: Any, now: Any) -> dict[int, int]:
+    """Give the rung of now that is as thorough as each of those before, where one is."""
+    if before is None and now is None:
+        return {0: 0}
+    if before is None or now is None:
+        return {}
+    old, new = Fidelity.of(before), Fidelity.of(now)
+    if old.name != new.name:
+        return {}
+    return {rung: new.rungs.index(value) for rung, value in enumerate(old.rungs) if value in new.rungs}
+
+
+def metric_of(config: Mapping[str, Any]) -> Any:
+    """Give the metric that stands for the loss under a run's config, None where none does."""
+    evaluation = config.get("evaluation")
+    return evaluation.get("metric") if isinstance(evaluation, dict) else None

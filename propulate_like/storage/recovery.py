@@ -1,0 +1,141 @@
+"""Recovery: what a run's journals tell of all its sessions, or of a rank's newest one."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from propulate_like.foundation.files import lines
+from propulate_like.population.individual import Id, Individual, Status
+from propulate_like.problem.space import Space
+from propulate_like.storage.events import Closed, Died, Evaluated, Event, Session, Shape, Started, decode
+from propulate_like.storage.journal import journal_path, read
+
+
+class Remains(msgspec.Struct):
+    """What a rank's journal tells of its newest session."""
+
+    session: Session | None = None
+    statuses: dict[Status, int] = {}
+    best: Evaluated | None = None
+    failure: Evaluated | None = None
+    ended: float = 0.0
+    unfinished: dict[Id, Started] = {}
+    """What was begun, or was to be, and has not ended: of the former, the last one is what it was evaluating."""
+    died: list[Died] = []
+
+    @property
+    def finished(self) -> int:
+        """How many evaluations ended."""
+        return sum(self.statuses.values())
+
+    @classmethod
+    def read(cls, path: Path, token: str = "") -> Remains:
+        """Read a journal from the beginning of its newest session on.
+
+        Nothing where there is no such file, or, with a `token`, where that session is not of the same run.
+        """
+        remains = cls()
+        with suppress(FileNotFoundError):
+            for event in decode(lines(path), source=path):
+                if isinstance(event, Session):
+                    remains = cls(event)
+                else:
+                    remains.take(event)
+        ours = remains.session is not None and remains.session.token == token
+        return remains if ours or not token else cls()
+
+    def take(self, event: Event) -> None:
+        """Take in the next event."""
+        match event:
+            case Started():
+                self.unfinished.pop(event.id, None)
+                self.unfinished[event.id] = event
+            case Evaluated():
+                self._count(event)
+            case Died():
+                self.died.append(event)
+
+    def death(self, rank: int) -> Died:
+        """Note that the rank died in that session."""
+        host, pid = ("", 0) if self.session is None else (self.session.host, self.session.pid)
+        begun = (event.id for event in reversed(self.unfinished.values()) if event.began)
+        return Died(rank, time.time(), host, pid, next(begun, None))
+
+    def _count(self, event: Evaluated) -> None:
+        self.statuses[event.status] = self.statuses.get(event.status, 0) + 1
+        self.ended = event.ended
+        self.unfinished.pop(event.id, None)
+        if event.loss is None:
+            self.failure = self.failure or event
+        elif self.best is None or event.order < self.best.order:
+            self.best = event
+
+
+class Recovery:
+    """What the journals of a run tell: every outcome so far, what had not ended, and where each rank's count stood."""
+
+    def __init__(self, folder: Path, space: Space, shape: Shape | None = None) -> None:
+        """Read nothing yet: `individuals` does, and the rest is known once it has given them all."""
+        self.serials: dict[int, int] = {}
+        self.statuses: dict[Status, int] = {}
+        self._folder, self._space, self._shape = folder, space, shape or Shape.of(space)
+        self._elapsed: dict[int, float] = {}
+        self._started: dict[Id, Started] = {}
+        self._deaths: Counter[Id] = Counter()
+        self._buried: set[tuple[str, int]] = set()
+        self._ended: set[Id] = set()  # of those whose start was noted, or that another rank evaluated
+
+    def individuals(self) -> Iterator[Individual]:
+        """Read on, giving each individual that was evaluated, failures included."""
+        began: dict[int, float] = {}
+        for rank, event in read(self._folder, self._shape):
+            match event:
+                case Session():
+                    began[rank] = event.began
+                    self._elapsed[rank] = before = self._elapsed.get(rank, 0.0)
+                case Closed() if rank in began:
+                    self._elapsed[rank] = max(self._elapsed[rank], before + event.ended - began[rank])
+                case Started():
+                    self._count(event.id)
+                    if event.id not in self._ended:
+                        self._started[event.id] = event
+                case Evaluated():
+                    self._count(event.id)
+                    if self._started.pop(event.id, None) is not None or event.id.rank != rank:
+                        self._ended.add(event.id)
+                    self.statuses[event.status] = self.statuses.get(event.status, 0) + 1
+                    if rank in began:
+                        self._elapsed[rank] = max(self._elapsed[rank], before + event.ended - began[rank])
+                    yield event.individual(self._space)
+                case Died():
+                    self._buried.add((event.host, event.pid))
+                    if event.id is not None:
+                        self._deaths[event.id] += 1
+
+    def died(self, ranks: Iterable[int]) -> list[Died]:
+        """Note the deaths of ranks in the newest session, but for those that others had noted before they ended too."""
+        found = []
+        for rank in ranks:
+            remains = Remains.read(journal_path(self._folder, rank))
+            if remains.session is not None and (remains.session.host, remains.session.pid) not in self._buried:
+                found.append(remains.death(rank))
+        self._deaths.update(death.id for death in found if death.id is not None)
+        return found
+
+    def unfinished(self) -> list[Started]:
+        """Give what had started and not ended."""
+        return [msgspec.structs.replace(event, deaths=self._deaths[event.id]) for event in self._started.values()]
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has taken so far, over all its sessions."""
+        return max(self._elapsed.values(), default=0.0)
+
+    def _count(self, ident: Id) -> None:
+        self.serials[ident.rank] = max(self.serials.get(ident.rank, 0), ident.serial + 1)

@@ -1,0 +1,250 @@
+"""A run: a folder that holds what was searched for, and every evaluation."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from heapq import heappop, heappush
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import msgspec
+
+from propulate_like.foundation import strict_yaml
+from propulate_like.foundation.files import read_small
+from propulate_like.population.individual import Id, Individual, Status
+from propulate_like.population.population import Population
+from propulate_like.problem.budget import Budget
+from propulate_like.problem.directions import Signs, signs_of
+from propulate_like.problem.fidelity import Fidelity
+from propulate_like.problem.partition import Cells
+from propulate_like.problem.space import Space
+from propulate_like.storage.config_diff import Difference, differences, joined
+from propulate_like.storage.counts import Counts
+from propulate_like.storage.events import FORMAT, Died, Evaluated, Shape, Started
+from propulate_like.storage.journal import migrations
+from propulate_like.storage.migration_history import Whereabouts
+from propulate_like.storage.recovery import Recovery
+
+CONFIG = "config.yaml"
+_CURVES = 1000  # of the newest evaluations, which a pruner learns of when a run continues
+
+
+class Beginning(msgspec.Struct, frozen=True):
+    """What every rank needs to know before it begins; rank 0 reads it from the run's folder and hands it over."""
+
+    seed: int
+    statuses: dict[Status, int] = {}
+    seconds: float = 0.0
+    serials: dict[int, int] = {}
+    populations: list[list[Evaluated]] = []
+    """The best of each island, best first."""
+    whole: list[bool] = []
+    """Whether those are all of it."""
+    best: Evaluated | None = None
+    failure: Evaluated | None = None
+    unfinished: list[Started] = []
+    died: list[Died] = []
+    """Ranks that died at the end of the session before, and took all others with them."""
+    curves: list[Evaluated] = []
+    promoted: list[Id] = []
+    met: bytes = b""
+    """What was evaluated of a space without continuous parameters, as `Cells.codes` has it."""
+    known: list[Evaluated] = []
+    """What others had evaluated before (see `WarmStart`), none of which counts."""
+
+    @property
+    def evaluations(self) -> int:
+        """How many evaluations have ended before."""
+        return sum(self.statuses.values())
+
+    @property
+    def counts(self) -> Counts:
+        """What had been done before."""
+        return Counts.of(self.statuses, self.best)
+
+
+class Standing(NamedTuple):
+    """How far a run is. `best` is the lowest loss on the highest rung that was reached."""
+
+    evaluations: int
+    unfinished: int
+    best: float | None
+
+
+class Run:
+    """A run's folder, as it lies on disk. Reading it executes nothing."""
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        """ValueError where there is no run in the folder, or none that this version can read."""
+        self.folder = Path(folder)
+        self.config = _read_config(self.folder)
+        self.space = space_in(self.config)
+        self.signs = signs_in(self.config)
+        self.maximize = self.signs == (-1.0,)
+        self.budget: dict[str, Any] = self.config.get("budget") or {}
+        fidelity = self.config.get("fidelity")
+        rungs = len(Fidelity.of(fidelity).rungs) if fidelity else 1
+        self.shape = Shape.of(self.space, rungs, len(self.signs))
+        self.changes: list[Difference] = []
+
+    @staticmethod
+    def exists(folder: Path) -> bool:
+        """Say whether there is a run in the folder."""
+        return (folder / CONFIG).exists()
+
+    @classmethod
+    def merged(cls, folder: Path, config: Mapping[str, Any]) -> tuple[dict[str, Any], list[Difference]]:
+        """Give the config with which a run begins, or goes on, and in what it goes on otherwise; changes nothing.
+
+        The budget and the seed are the folder's where `config` has none. ValueError where going on would mix two
+        searches (see `differences`): it shows all that differs, a line each.
+        """
+        before = cls(folder).config if cls.exists(folder) else None
+        merged = joined(before or {}, config)
+        changes = [] if before is None else differences(before, merged)
+        if any(change.mixes for change in changes):
+            told = "".join(f"  {change}\n" for change in changes if change.mixes)
+            message = (
+                f"{folder / CONFIG} is of another search:\n{told}"
+                "search on in a copy of it with --fork NEW (in Python, fork=...), or name another run folder"
+            )
+            raise ValueError(message)
+        return merged, changes
+
+    @classmethod
+    def open(cls, folder: Path, config: Mapping[str, Any]) -> Run:
+        """Begin a run, or go on with the one in the folder; ValueError where `merged` gives one."""
+        merged, changes = cls.merged(folder, config)
+        (folder / "journal").mkdir(parents=True, exist_ok=True)
+        _write_config(folder, merged)
+        opened = cls(folder)
+        opened.changes = changes
+        return opened
+
+    def restore(self) -> None:
+        """Write the config again where somebody removed it, or the folder of which evaluations made parts anew."""
+        if self.folder.is_dir() and not self.exists(self.folder):
+            with contextlib.suppress(OSError):  # the journals tell of what was evaluated nevertheless
+                _write_config(self.folder, self.config)
+
+    def individuals(self) -> Iterator[Individual]:
+        """Read every evaluated individual, failures included, rank by rank."""
+        return Recovery(self.folder, self.space, self.shape).individuals()
+
+    def standing(self) -> Standing:
+        """Read how far the run is."""
+        recovery = Recovery(self.folder, self.space, self.shape)
+        best = min((individual.order for individual in recovery.individuals() if individual.has_loss), default=None)
+        evaluations = sum(recovery.statuses.values())
+        return Standing(evaluations, len(recovery.unfinished()), None if best is None else best[1])
+
+    def recover(self, populations: Sequence[Population], died: Sequence[int] = ()) -> Beginning:
+        """Read all that is needed to go on; what lives on each island goes through its population.
+
+        `died` are the ranks whose death ended the session before.
+        """
+        recovery = Recovery(self.folder, self.space, self.shape)
+        whereabouts = Whereabouts(migrations(self.folder))
+        best = failure = None
+        everyone: list[list[Individual]] = [[] for _ in populations]  # a ladder counts those too that were promoted
+        curves: list[tuple[float, int, Individual]] = []  # a heap, from which the oldest one goes first
+        number = count()
+        promoted: list[Id] = []  # those too whose higher rung failed, or has not ended
+        cells = Cells.of(self.space)
+        meet = (lambda _genome: None) if cells is None else cells.meet
+        for individual in recovery.individuals():
+            meet(individual.genome)
+            if individual.failed:
+                if individual.continues is not None:
+                    promoted.append(individual.continues)
+                if failure is None or individual.ended < failure.ended:
+                    failure = individual
+                continue
+            for island in {island % len(populations) for island in whereabouts.islands(individual.id)}:
+                arrived = msgspec.structs.replace(individual, moves=whereabouts.moves(individual.id))
+                populations[island].add(arrived)
+                if self.config.get("fidelity"):
+                    everyone[island].append(arrived)
+            if individual.curve and self.config.get("pruner"):
+                heappush(curves, (individual.ended, next(number), individual))
+                if len(curves) > _CURVES:
+                    heappop(curves)
+            if best is None or individual.order < best.order:
+                best = individual
+        deaths = recovery.died(died)
+        unfinished = recovery.unfinished()
+        for started in unfinished:
+            meet(started.genome)
+        return Beginning(
+            seed=self.config["seed"],
+            statuses=recovery.statuses,
+            seconds=recovery.seconds,
+            serials=recovery.serials,
+            populations=[[Evaluated.of(one) for one in all_of or kept] for all_of, kept in zip(everyone, populations)],
+            whole=[population.whole for population in populations],
+            best=None if best is None else Evaluated.of(best),
+            failure=None if failure is None else Evaluated.of(failure),
+            curves=[Evaluated.of(individual) for _, _, individual in sorted(curves)],
+            unfinished=unfinished,
+            died=deaths,
+            promoted=promoted + [started.continues for started in unfinished if started.continues is not None],
+            met=b"" if cells is None else cells.codes,
+        )
+
+
+def space_in(config: Mapping[str, Any]) -> Space:
+    """Give the space of a run's config, empty where the loss asks for its parameters. ValueError where it is wrong."""
+    return Space.from_declaration(config["space"], asked_for=not config["space"])
+
+
+def signs_in(config: Mapping[str, Any]) -> Signs:
+    """Give the signs of a run's config. ValueError where its directions are wrong."""
+    return signs_of(config.get("directions"), maximize=bool(config.get("maximize", False)))
+
+
+def _write_config(folder: Path, config: dict[str, Any]) -> None:
+    path = folder / CONFIG
+    temporary = path.with_suffix(".partial")
+    temporary.unlink(missing_ok=True)
+    with temporary.open("x", encoding="utf-8") as file:
+        file.write(strict_yaml.dump(config))
+    temporary.replace(path)
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG
+    if not path.is_file():
+        what = "has no config.yaml" if folder.is_dir() else "does not exist"
+        message = f"{folder} is no run's folder: it {what}"
+        raise ValueError(message)
+    content = read_small(path, strict_yaml.LARGEST_BYTES)
+    try:
+        config = strict_yaml.load(content)
+        _check(config)
+    except ValueError as error:
+        message = f"{path}: {error}"
+        raise ValueError(message) from None
+    return cast("dict[str, Any]", config)
+
+
+def _check(config: Any) -> None:
+    """ValueError where a run's config is none, or a newer version's."""
+    if not isinstance(config, dict) or not isinstance(config.get("space"), dict):
+        message = "a run's config must be a mapping with a `space`"
+        raise ValueError(message)
+    version = config.pop("format", FORMAT)
+    if type(version) is not int or version > FORMAT:
+        message = f"a newer version wrote it: its format is {version!r}, and this version reads up to {FORMAT}"
+        raise ValueError(message)
+    if type(config.get("seed")) is not int:
+        message = f"seed: {config.get('seed')!r} must be a whole number"
+        raise ValueError(message)
+    if config.get("budget") is not None:
+        try:
+            msgspec.convert(config["budget"], Budget)
+        except msgspec.ValidationError as error:
+            message = f"budget: {error}"
+            raise ValueError(message) from None

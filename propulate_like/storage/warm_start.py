@@ -1,0 +1,252 @@
+"""Warm starts: a search begins with what was evaluated before, by another one or by other software."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from propulate_like.foundation import declarations
+from propulate_like.population.individual import ELSEWHERE, Id, Individual
+from propulate_like.population.learned_space import as_asked
+from propulate_like.problem.directions import Signs, signs_of
+from propulate_like.problem.fidelity import Fidelity
+from propulate_like.problem.space import Space
+from propulate_like.storage.fork import matching_rungs, metric_of, translated
+from propulate_like.storage.run import Run
+from propulate_like.storage.trial_table import Row, check_directions, read_csv, read_rows
+
+_EXAMPLE = "a run's folder, a CSV file, {storage: sqlite:///x.db, study: NAME}, a study, a table, or a list of these"
+
+
+class Aim(NamedTuple):
+    """What decides which individuals are of use: the search's space and its losses."""
+
+    space: Space
+    signs: Signs
+    fidelity: Fidelity | None
+    metric: str | None
+
+
+class WarmStart:
+    """What a search is told of at its beginning.
+
+    Such individuals are known to every rank, as if they had been evaluated by another one: they are bred from, models
+    learn from them and from failures among them, and no point of theirs is evaluated again. But they are not the
+    search's own: they count nowhere, migrate nowhere, and stand in no journal.
+    """
+
+    def __init__(self, form: Any = None) -> None:
+        """Take one source, or several in a list, and read none yet; None for nothing. ValueError where it is neither.
+
+        A source is a run's folder, a CSV file, a mapping of Optuna's `storage` and `study`, an `optuna.Study`, a list
+        of its trials, or a table: a DataFrame, or a list of mappings.
+        """
+        several = isinstance(form, list | tuple) and not _is_table(form) and not _known_whole(form)
+        self._sources = [] if form is None else [_source(each) for each in (form if several else [form])]
+
+    @classmethod
+    def of(cls, form: Any) -> WarmStart:
+        """Take a warm start as it is, or make one of its sources."""
+        return form if isinstance(form, WarmStart) else cls(form)
+
+    def declaration(self) -> Any:
+        """Give it as YAML can hold it; what was in memory only is described. None where there is nothing."""
+        forms = [source.declaration for source in self._sources]
+        return forms[0] if len(forms) == 1 else forms or None
+
+    def read(
+        self,
+        space: Space,
+        directions: Sequence[str] | None = None,
+        fidelity: Fidelity | None = None,
+        metric: str | None = None,
+        tell: Callable[[str], None] = lambda _news: None,
+    ) -> list[Individual]:
+        """Read all sources, and give the individuals that fit the search, in their order; `tell` hears how many do.
+
+        Others are left out: those with params that the space does not have, or without one that it has. Where the
+        `space` is empty, as the loss asks for its parameters, each has its own. ValueError where a source cannot be
+        read, has losses of other `directions`, or nothing in any of them fits.
+        """
+        aim = Aim(space, signs_of(directions), fidelity, metric)
+        known: list[Individual] = []
+        reasons: list[str] = []
+        for source in self._sources:
+            before = len(known)
+            try:
+                left = _read(source, aim, known)
+            except OSError as error:
+                message = f"warm_start: {source.name} cannot be read: {error.strerror or error}"
+                raise ValueError(message) from None
+            except ValueError as error:
+                message = f"warm_start: {source.name}: {error}"
+                raise ValueError(message) from None
+            reasons += left[:1]
+            without = f", {len(left)} left out; the first: {left[0]}" if left else ""
+            tell(f"{len(known) - before} individuals known from {source.name}{without}")
+        if self._sources and not known:
+            message = f"warm_start: {', '.join(source.name for source in self._sources)}: "
+            raise ValueError(message + (f"no individual fits; the first: {reasons[0]}" if reasons else "it is empty"))
+        return known
+
+
+def _read(source: Source, aim: Aim, known: list[Individual]) -> list[str]:
+    """Add the individuals of a source that fit, and give for each other one why it does not."""
+    left, first = [], len(known)
+    ids: dict[Id, Id] = {}
+    for entry in source.entries(aim):
+        ident = Id(0, ELSEWHERE, len(known))
+        try:
+            individual = _fitted(entry, ident, aim)
+        except ValueError as error:
+            left.append(str(error))
+            continue
+        if isinstance(entry, Individual):
+            ids[entry.id] = ident
+        known.append(individual)
+    for place, individual in enumerate(known[first:], first):
+        if individual.continues is not None:
+            known[place] = msgspec.structs.replace(individual, continues=ids.get(individual.continues))
+    return left
+
+
+def _fitted(entry: Individual | Row, ident: Id, aim: Aim) -> Individual:
+    """Give an individual of the search's space; ValueError where there is none of these params."""
+    if isinstance(entry, Row):
+        space = aim.space or Space.from_optuna(entry.distributions or {}, asked_for=True)
+        individual = Individual(ident, entry.genome(space), space)
+        return individual.evaluated(entry.outcome, entry.seconds, entry.ended)
+    if not aim.space and not entry.space.asked_for:
+        entry = as_asked(entry)
+    space = aim.space or entry.space
+    genome = entry.genome if space is entry.space else translated(entry.genome, entry.space, space)
+    return msgspec.structs.replace(
+        entry, id=ident, genome=genome, space=space, parents=(), metrics={}, cause="", curve=(), moves=0
+    )
+
+
+class Source(Protocol):
+    """Where individuals that were evaluated before come from."""
+
+    name: str
+    """What messages call it."""
+    declaration: Any
+    """What YAML can hold of it."""
+
+    def entries(self, aim: Aim) -> Iterable[Individual | Row]:
+        """Give what was evaluated, losses as they are minimized; ValueError where all of it is of no use."""
+        ...
+
+
+READERS: list[Callable[[Any], Source | None]] = []
+"""What makes sources of other software's objects, and None of all else; integrations add theirs."""
+FORMS: list[Callable[..., Source]] = []
+"""What makes sources of mappings in YAML, whose keys are its parameters; integrations add theirs."""
+
+
+class _File:
+    """A run's folder, or a CSV file: what it is, the disk says."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.name = self.declaration = os.fspath(path)
+        if "://" in self.name:
+            message = f"a storage needs the name of a study, as {{storage: {public(self.name)}, study: NAME}}"
+            raise ValueError(message)
+
+    def entries(self, aim: Aim) -> Iterable[Individual | Row]:
+        path = Path(self.name)
+        if path.is_dir():
+            return _individuals(Run(path), aim)
+        if not path.exists():
+            message = f"there is no such folder or file: {_EXAMPLE}"
+            raise ValueError(message)
+        return _table(read_csv(path), aim)
+
+
+class _Table:
+    """Rows in memory."""
+
+    def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        self._rows = rows
+        self.name = self.declaration = f"a table of {len(rows)} rows"
+
+    def entries(self, aim: Aim) -> Iterable[Row]:
+        return _table(self._rows, aim)
+
+
+def _source(form: Any) -> Source:
+    if isinstance(form, str | os.PathLike):
+        return _File(form)
+    for reader in READERS:
+        source = reader(form)
+        if source is not None:
+            return source
+    if hasattr(form, "columns") and hasattr(form, "to_dict"):
+        return _Table(form.to_dict("records"))
+    if isinstance(form, Mapping):
+        return _built(form)
+    if isinstance(form, list | tuple) and _is_table(form):
+        return _Table(form)
+    message = f"warm_start={form!r:.80} must be {_EXAMPLE}"
+    raise ValueError(message)
+
+
+def _known_whole(form: Sequence[Any]) -> bool:
+    return any(reader(form) is not None for reader in READERS)
+
+
+def _built(form: Mapping[str, Any]) -> Source:
+    """Build a source of a mapping, by the first kind that has its keys, or else the first one there is."""
+    for kind in FORMS:
+        try:
+            return declarations.build(kind, [], form)
+        except ValueError as error:
+            message = f"{dict(form)!r:.80}: {error}"
+    raise ValueError(message)
+
+
+def _is_table(form: Sequence[Any]) -> bool:
+    return bool(form) and all(isinstance(each, Mapping) and "storage" not in each for each in form)
+
+
+def _individuals(run: Run, aim: Aim) -> Iterable[Individual]:
+    """Give what a run has evaluated, in the order in which that ended, on the search's rungs."""
+    check_directions("it is", run.signs, aim.signs)
+    if metric_of(run.config) != aim.metric:
+        was, now = (metric or "what the loss returned" for metric in (metric_of(run.config), aim.metric))
+        message = f"its losses are {was}, not {now}"
+        raise ValueError(message)
+    rungs = matching_rungs(run.config.get("fidelity"), aim.fidelity)
+    if not rungs:
+        message = "it has no rung of this search's fidelity" if aim.fidelity else "it has a fidelity, this search none"
+        raise ValueError(message)
+    same = aim.space == run.space and len(run.space) > 0
+    for individual in sorted(run.individuals(), key=lambda one: (one.ended, one.id)):
+        if individual.rung in rungs:
+            space = aim.space if same else individual.space
+            yield msgspec.structs.replace(individual, space=space, rung=rungs[individual.rung])
+
+
+def _table(rows: Sequence[Mapping[str, Any]], aim: Aim) -> Iterable[Row]:
+    without_fidelity(aim)
+    if not aim.space:
+        message = "a table does not tell what its columns mean: the search needs a space"
+        raise ValueError(message)
+    return read_rows(rows, aim.space, aim.signs)
+
+
+def without_fidelity(aim: Aim) -> None:
+    """ValueError where the search has a fidelity, of which such a source tells nothing."""
+    if aim.fidelity is not None:
+        message = f"it does not tell the {aim.fidelity.name} of a loss: with a fidelity, only the folder of a run does"
+        raise ValueError(message)
+
+
+def public(storage: str) -> str:
+    """Give a storage's URL without its password."""
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", storage)

@@ -1,0 +1,101 @@
+"""Ranks that die: a search ends with its whole budget, each evaluation counted once. In virtual time."""
+
+from random import Random
+
+import pytest
+
+from propulate_like import Float, Space
+from propulate_like.parallel.transport.simulated import Network
+from propulate_like.population.individual import OK, Outcome
+from propulate_like.problem.fidelity import Fidelity
+from propulate_like.search.islands.archipelago import Archipelago
+from propulate_like.search.islands.migration import Islands
+from propulate_like.search.simulation import Simulation
+from propulate_like.storage.events import Evaluated, Session, Started
+from propulate_like.storage.journal import Journal
+from propulate_like.storage.recovery import Remains
+
+SPACE = Space({"x": Float(0, 1), "y": Float(0, 1)})
+
+
+class Disk(Journal):
+    """What a rank wrote, which outlives it."""
+
+    def __init__(self, rank):
+        super().__init__(None)
+        self.remains = Remains(Session(rank, 0, 0.0))
+        self.ids = []
+
+    def start(self, individual, deaths=0):
+        self.write(Started.of(individual, deaths))
+
+    def end(self, individual):
+        self.ids.append(individual.id)
+        self.write(Evaluated.of(individual))
+
+    def write(self, event):
+        self.remains.take(event)
+
+
+def search(number, *, kept=True, fidelity=None, **ends):
+    """Run one of many random searches in which ranks die, and give its disks, its budget, the dead and its ending."""
+    generator = Random(number)
+    ranks, evaluations = generator.randint(2, 12), generator.randint(20, 200)
+    disks = [Disk(rank) for rank in range(ranks)]
+    mean = 10 ** generator.uniform(-4, 0)
+    dying = generator.sample(range(ranks), generator.randint(1, ranks - 1))
+    length = mean * evaluations / ranks
+    islands = Islands(
+        generator.randint(1, 3),
+        migration_probability=generator.choice([0.0, 0.3]),
+        pollination=generator.random() < 0.5,
+    )
+    simulation = Simulation(
+        Archipelago(islands, SPACE, ranks, "auto", evaluations, fidelity),
+        lambda individual: individual.evaluated(Outcome(OK, individual.genome[0])),
+        lambda _individual, own: own.expovariate(1 / mean),
+        evaluations=evaluations,
+        seed=number,
+        network=Network(latency=10 ** generator.uniform(-5, -1)),
+        silent=lambda rank: rank % 3 == 1,
+        journal=lambda rank: disks[rank],
+        deaths=[
+            (rank, generator.uniform(0, 1.3 * length), lambda _other: generator.uniform(0.003, 0.1)) for rank in dying
+        ],
+        remains=lambda rank: disks[rank].remains if kept else Remains(),
+        **{name: value * length if name == "deadline" else value for name, value in ends.items()},
+    )
+    ending = simulation.run()
+    dead = {rank.end.rank for rank in simulation.ranks if rank.dead}
+    return disks, evaluations, dead, ending
+
+
+@pytest.mark.parametrize("number", range(100))
+def test_budget_is_met_and_each_evaluation_counted_once_whoever_dies_when(number):
+    disks, evaluations, _, ending = search(number)
+    ids = [ident for disk in disks for ident in disk.ids]
+    assert len(ids) == len(set(ids)) == evaluations
+    assert sum(ending.statuses.values()) == evaluations
+
+
+@pytest.mark.parametrize("number", range(100, 120))
+def test_without_journals_what_dead_ranks_did_is_done_again(number):
+    disks, evaluations, dead, ending = search(number, kept=False)
+    assert sum(ending.statuses.values()) >= evaluations
+    assert sum(len(disk.ids) for rank, disk in enumerate(disks) if rank not in dead) <= evaluations
+
+
+@pytest.mark.parametrize("number", range(200, 240))
+def test_budget_is_met_with_a_fidelity_too(number):
+    disks, evaluations, _, ending = search(number, fidelity=Fidelity.of({"name": "epochs", "rungs": [1, 3, 9]}))
+    ids = [ident for disk in disks for ident in disk.ids]
+    assert len(ids) == len(set(ids)) == evaluations == sum(ending.statuses.values())
+
+
+@pytest.mark.parametrize("ends", [{"target": 0.01}, {"deadline": 0.5}])
+@pytest.mark.parametrize("number", range(300, 340))
+def test_all_that_live_end_for_the_same_reason_with_all_counted(number, ends):
+    disks, evaluations, _, ending = search(number, **ends)
+    ids = [ident for disk in disks for ident in disk.ids]
+    assert len(ids) == len(set(ids)) == sum(ending.statuses.values()) <= evaluations
+    assert ending.best.loss == min(disk.remains.best.loss for disk in disks if disk.remains.best)

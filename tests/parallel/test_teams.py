@@ -1,0 +1,253 @@
+"""Teams: ranks that evaluate each individual together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import propulate_like as pl
+
+pytestmark = pytest.mark.mpi
+HAS_TORCH = bool(__import__("importlib.util").util.find_spec("torch"))
+
+
+def test_params_seeds_and_stops_reach_every_member_of_a_team(script: Any, python: Any, reports: Any) -> None:
+    path = script("""
+        import propulate_like as pl
+        from mpi4py import MPI
+        same, stops = [], 0
+        def loss(x, evaluation):
+            global stops
+            comm = evaluation.comm
+            mine = (x, evaluation.generator.random(), str(evaluation.id), str(evaluation.directory))
+            same.append(len(set(comm.allgather(mine))) == 1 and comm.size == evaluation.size == 2)
+            for step in range(1, 21):
+                total = comm.allreduce(x + 1 / step + evaluation.rank) - 1
+                if evaluation.report(total / 2):
+                    stops += 1
+                    break
+            same.append(len(set(comm.allgather(evaluation.should_stop))) == 1)
+            return total / 2 if evaluation.rank == 0 else None
+        result = pl.minimize(
+            loss, {"x": (0.0, 1.0)}, evaluations=100, seed=0, pruner=pl.MedianPruner(),
+            evaluation={"ranks_per_worker": 2, "isolate": False}, propagator=pl.UniformInitialization(),
+        )
+        rank = MPI.COMM_WORLD.rank
+        report(rank // 2, all(same), len(same), stops, result.evaluations, result.statuses[pl.Status.STOPPED])
+    """)
+    python(path, ranks=4)
+    lines = sorted(reports())
+    assert lines[0] == lines[1]
+    assert lines[2] == lines[3]
+    assert {line[1] for line in lines} == {"True"}
+    assert int(lines[0][2]) + int(lines[2][2]) == 200, "two looks in each evaluation"
+    assert int(lines[0][3]) + int(lines[2][3]) == int(lines[0][5]) > 10, "about half lie above the median"
+    assert {line[4] for line in lines} == {"100"}
+
+
+def test_yields_of_generators_stop_together(script: Any, python: Any, reports: Any) -> None:
+    path = script("""
+        import os, propulate_like as pl
+        def loss(x, evaluation):
+            steps = 0
+            for step in range(1, 21):
+                steps += 1
+                (evaluation.directory / f"steps-{os.environ['RANK']}").write_text(str(steps))
+                yield x + 1 / step
+        if __name__ == "__main__":
+            result = pl.minimize(
+                loss, {"x": (0.0, 1.0)}, evaluations=60, seed=0, pruner=pl.MedianPruner(), run="run",
+                evaluation={"ranks_per_worker": 2},
+            )
+            for i in result.individuals:
+                files = sorted((result.run / "trials" / str(i.id)).glob("steps-*"))
+                steps = [int(file.read_text()) for file in files]
+                assert steps == [len(i.curve)] * 2, (steps, i.curve)
+            report(result.statuses[pl.Status.STOPPED] > 10)
+    """)
+    python(path, ranks=4)
+    assert reports() == [["True"]] * 4
+
+
+@pytest.mark.parametrize("how", ["raise", "exit", "hang"])
+def test_a_failure_of_one_member_fails_that_evaluation_only(how: str, script: Any, python: Any, reports: Any) -> None:
+    path = script(f"""
+        import os, socket, time, propulate_like as pl
+        HOW = {how!r}
+        def loss(x, evaluation):
+            if evaluation.rank == 1 and x > 0.7:
+                if HOW == "exit":
+                    os._exit(9)
+                if HOW == "hang":
+                    time.sleep(1000)
+                raise RuntimeError("member one")
+            if x > 0.7:
+                time.sleep(1000)  # as a collective call without the other would
+            return x
+        if __name__ == "__main__":
+            result = pl.minimize(
+                loss, {{"x": (0.0, 1.0)}}, evaluations=20, seed=0, propagator=pl.UniformInitialization(),
+                evaluation={{"ranks_per_worker": 2, "timeout": 3.0 if HOW == "hang" else None}},
+            )
+            for i in result.individuals:
+                assert (i.status is pl.Status.OK) == (i.params["x"] <= 0.7), i
+            failed = [i for i in result.individuals if i.failed]
+            report(result.evaluations, len(failed) > 2, "_".join(sorted({{str(i.status) for i in failed}})))
+    """)
+    python(path, ranks=4)
+    status = {"raise": "error", "exit": "crashed", "hang": "timeout"}[how]
+    assert reports() == [["20", "True", status]] * 4
+
+
+@pytest.mark.parametrize("told", [0, 1])
+def test_a_team_of_which_one_member_is_told_to_end_ends_the_search(
+    told: int, script: Any, python: Any, reports: Any
+) -> None:
+    path = script(f"""
+        import os, signal, threading, time, propulate_like as pl
+        from propulate_like.parallel.transport import launched
+        def loss(x, evaluation):
+            time.sleep(0.05 if evaluation.rank == 0 else 0.15)
+            return x
+        if __name__ == "__main__":
+            if launched()[0] == {told}:
+                threading.Timer(3.0, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            result = pl.minimize(
+                loss, {{"x": (0.0, 1.0)}}, evaluations=1000, seed=0, run="run", propagator=pl.CoordinateSearch(),
+                evaluation={{"ranks_per_worker": 2}},
+            )
+            report(result.reason, set(map(str, result.statuses)) == {{"ok"}}, result.evaluations > 3)
+            again = pl.minimize(
+                loss, {{"x": (0.0, 1.0)}}, evaluations=result.evaluations + 3, seed=0, run="run",
+                propagator=pl.CoordinateSearch(), evaluation={{"ranks_per_worker": 2}},
+            )
+            report(again.reason, again.evaluations - result.evaluations)
+    """)
+    python(path, ranks=2)
+    assert sorted(reports()) == [["evaluations", "3"]] * 2 + [["interrupted", "True", "True"]] * 2
+
+
+def test_a_leader_that_waits_for_a_hanging_member_can_be_interrupted(script: Any, python: Any, reports: Any) -> None:
+    path = script("""
+        import os, signal, threading, time, propulate_like as pl
+        from propulate_like.parallel.transport import launched
+        def loss(x, evaluation):
+            time.sleep(0 if evaluation.rank == 0 else 1000)
+            return x
+        if __name__ == "__main__":
+            if launched()[0] == 0:
+                threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            began = time.perf_counter()
+            result = pl.minimize(loss, {"x": (0.0, 1.0)}, evaluations=1000, evaluation={"ranks_per_worker": 2})
+            report(result.reason, result.evaluations, time.perf_counter() - began < 30)
+    """)
+    python(path, ranks=2)
+    assert reports() == [["interrupted", "0", "True"]] * 2
+
+
+def test_followers_may_return_nothing(script: Any, python: Any, reports: Any) -> None:
+    path = script("""
+        import propulate_like as pl
+        def loss(x, evaluation):
+            return x if evaluation.rank == 0 else None
+        if __name__ == "__main__":
+            result = pl.minimize(loss, {"x": (0.0, 1.0)}, evaluations=10, evaluation={"ranks_per_worker": 2})
+            report(*result.statuses.values())
+    """)
+    python(path, ranks=2)
+    assert reports() == [["10"]] * 2
+
+
+def test_calls_of_the_communicator_are_broken_off_or_refused(script: Any, python: Any, reports: Any) -> None:
+    path = script("""
+        import propulate_like as pl
+        from mpi4py import MPI
+        CALLS = {
+            "sendrecv": lambda comm, other: comm.sendrecv(comm.rank, other, source=other) == other,
+            "Sendrecv": lambda comm, other: not comm.Sendrecv(b"12", other, recvbuf=bytearray(2), source=other),
+            "scan": lambda comm, other: comm.scan(1) == comm.rank + 1,
+            "exscan": lambda comm, other: comm.exscan(1) == (comm.rank or None),
+            "allreduce": lambda comm, other: comm.allreduce(1) == 2,
+            "Split": lambda comm, other: comm.Split(0),
+        }
+        def loss(call, fails, evaluation):
+            comm = evaluation.comm
+            if fails and evaluation.rank == 1:
+                raise RuntimeError("as told")
+            return {"loss": float(not CALLS[call](comm, 1 - comm.rank))}
+        space = {"call": pl.Choice(*CALLS), "fails": pl.Choice(True, False)}
+        result = pl.minimize(
+            loss, space, evaluations=60, seed=0, propagator=pl.UniformInitialization(),
+            evaluation={"ranks_per_worker": 2, "isolate": False},
+        )
+        for i in result.individuals:
+            expected = i.params["fails"] or i.params["call"] == "Split"
+            assert i.failed == expected and (expected or i.loss == 0), i
+        causes = " ".join(i.cause for i in result.individuals if i.params["call"] == "Split")
+        report(result.evaluations, "Split could not be broken off" in causes)
+    """)
+    python(path, ranks=2)
+    assert reports() == [["60", "True"]] * 2
+
+
+def test_a_number_of_ranks_that_makes_no_teams_is_refused(script: Any, python: Any) -> None:
+    path = script("""
+        import propulate_like as pl
+        pl.minimize(lambda x: x, {"x": (0.0, 1.0)}, evaluations=9, evaluation={"ranks_per_worker": 2, "isolate": False})
+    """)
+    ended = python(path, ranks=3, check=False)
+    assert ended.returncode != 0
+    assert "3 ranks cannot form teams of 2: start a multiple of 2 ranks" in ended.stderr
+    ended = python(path, check=False)
+    assert "teams of 2 ranks need several" in ended.stderr
+
+
+@pytest.mark.skipif(not HAS_TORCH, reason="torch is not installed: pip install torch==2.13.0")
+def test_teams_train_with_torch_distributed_through_failures_and_stops(script: Any, python: Any, reports: Any) -> None:
+    """Two teams of two: DDP models, one member raising at random, evaluations stopped early, and nothing hangs."""
+    path = script(
+        """
+        import os, random, propulate_like as pl
+        def loss(rate, evaluation):
+            import torch
+            import torch.distributed as dist
+            from torch.nn.parallel import DistributedDataParallel
+            torch.set_num_threads(1)
+            dist.init_process_group("gloo")
+            torch.manual_seed(0)
+            model = DistributedDataParallel(torch.nn.Linear(8, 1))
+            optimizer = torch.optim.SGD(model.parameters(), lr=rate)
+            inputs = torch.randn(64, 8, generator=torch.Generator().manual_seed(dist.get_rank()))
+            targets = inputs.sum(1, keepdim=True)
+            careless = random.Random(f"{evaluation.id}-{evaluation.rank}")
+            for step in range(10):
+                if evaluation.rank == 1 and careless.random() < 0.01:
+                    raise RuntimeError("by chance")
+                optimizer.zero_grad()
+                error = torch.nn.functional.mse_loss(model(inputs), targets)
+                error.backward()
+                optimizer.step()
+                mean = error.detach().clone()
+                dist.all_reduce(mean)
+                yield mean.item() / 2
+        if __name__ == "__main__":
+            result = pl.minimize(
+                loss, {"rate": pl.Float(1e-4, 0.3, log=True)}, evaluations=EVALUATIONS, seed=0,
+                pruner=pl.MedianPruner(), evaluation={"ranks_per_worker": 2, "timeout": 60}, progress=False,
+            )
+            report(result.evaluations, *(result.statuses.get(s, 0) for s in pl.Status))
+    """.replace("EVALUATIONS", "50")
+    )
+    python(path, ranks=4)
+    lines = reports()
+    assert len(lines) == 4
+    assert len(set(map(tuple, lines))) == 1
+    counts = dict(zip(pl.Status, map(int, lines[0][1:]), strict=True))
+    assert sum(counts.values()) == 50
+    assert counts[pl.Status.ERROR] > 0
+    assert counts[pl.Status.STOPPED] > 0
+    assert counts[pl.Status.OK] > 0
+    assert counts[pl.Status.TIMEOUT] == counts[pl.Status.CRASHED] == 0
+    print(Path(path).name, {str(status): count for status, count in counts.items() if count})

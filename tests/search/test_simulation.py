@@ -1,0 +1,171 @@
+"""A whole search on virtual ranks: exact, repeatable, and nobody lost on the way between islands."""
+
+import math
+
+import pytest
+from propulate_like_bench.scaling import costs
+from propulate_like_bench.scaling.schedules import Schedule, conservation, exactness
+
+import propulate_like as pl
+from propulate_like.parallel.coordination.termination import Reason
+from propulate_like.parallel.transport.simulated import Network
+from propulate_like.population.population import Reads
+from propulate_like.search.islands.archipelago import Archipelago
+from propulate_like.search.simulation import Simulation
+
+SPACE = pl.Space({"x": pl.Float(-5, 5), "y": pl.Float(-5, 5)})
+
+
+def simulation(ranks=8, evaluations=400, islands=1, seconds=None, **settings):
+    archipelago = Archipelago(pl.Islands.of(islands), SPACE, ranks, "auto", evaluations)
+    seconds = seconds or (lambda _, generator: math.exp(generator.gauss(0, 1)))
+    return Simulation(archipelago, costs.sphere, seconds, evaluations=evaluations, **settings)
+
+
+def outcome(ending):
+    return ending.seconds, ending.batches, ending.volume, ending.best.genome, ending.best.loss
+
+
+def test_same_seed_is_the_same_simulation_to_the_bit_and_another_seed_is_another():
+    islands = {"count": 3, "topology": "full", "migration_probability": 0.2, "pollination": False}
+    endings = [simulation(12, islands=islands, seed=seed).run() for seed in (1, 1, 2)]
+    assert outcome(endings[0]) == outcome(endings[1]) != outcome(endings[2])
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 7, 40])
+@pytest.mark.parametrize("evaluations", [1, 10, 333])
+@pytest.mark.parametrize("scale", [0.0, 1e-5, 1e-2, 100.0])
+def test_budget_is_exact_however_long_evaluations_take(ranks, evaluations, scale):
+    lengths = lambda _, generator: scale * math.exp(generator.gauss(0, 1))  # noqa: E731
+    ending = simulation(ranks, evaluations, seconds=lengths).run()
+    assert ending.statuses == {pl.Status.OK: evaluations}
+    assert ending.reason == "evaluations"
+
+
+def test_search_ends_at_its_time_or_its_target():
+    late = simulation(evaluations=None, deadline=30.0).run()
+    assert late.reason == "seconds"
+    assert late.seconds >= 30.0
+    found = simulation(evaluations=None, target=0.5).run()
+    assert (found.reason, found.best.loss <= 0.5) == ("target", True)
+
+
+def test_hardly_anybody_is_idle_on_many_ranks_whose_evaluations_differ():
+    """64 ranks, 50 evaluations each."""
+    ending = simulation(64, 3200, seconds=lambda _, generator: 60 * math.exp(generator.gauss(0, 1))).run()
+    assert ending.idle_share < 0.01
+
+
+def test_fast_ranks_do_the_work_of_slow_ones():
+    slow_first = lambda individual, _: 100.0 if individual.id.rank == 0 else 1.0  # noqa: E731
+    search = simulation(4, 400, seconds=slow_first)
+    ending = search.run()
+    assert search.ranks[0].worker.tally.finished <= 3
+    assert ending.seconds < 250.0
+
+
+def test_slower_network_makes_messages_later_and_loses_nothing():
+    slow = simulation(network=Network(latency=5.0)).run()
+    assert slow.statuses == {pl.Status.OK: 400}
+    assert slow.seconds > simulation().run().seconds
+
+
+def test_short_evaluations_cost_messages_that_grow_no_faster_than_log2_of_the_ranks():
+    per_step = {}
+    for ranks in (4, 16, 64, 256):
+        per_step[ranks] = costs.search(ranks, 50 * ranks, 1e-3).batches / (50 * ranks) / math.log2(ranks)
+    assert max(per_step.values()) < 1.1 * per_step[4]
+
+
+def test_free_ranks_know_at_once_while_half_of_the_ranks_are_deaf_for_an_hour():
+    found = costs.latency(16, of_busy=True)
+    assert found.known > 50
+    assert found.median < 0.002
+    assert found.longest < 0.05
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_with_true_migration_everyone_lives_on_exactly_one_island(seed):
+    """Over a network that delivers messages twice, late and in any order."""
+    homes = conservation(3000, seed)
+    assert (homes.evaluated, homes.cared_for) == (3000, 3000)
+    assert homes.moves > 500
+    assert (homes.lost, homes.twice, homes.elsewhere) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_with_pollination_originals_stay_and_copies_are_where_the_journals_say(seed):
+    homes = conservation(3000, seed, pollination=True)
+    assert (homes.evaluated, homes.cared_for, homes.lost, homes.elsewhere) == (3000, 3000, 0, 0)
+    assert homes.moves > 500
+    assert homes.twice > 0
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("migration", ["none", "pollination", "migration"])
+def test_every_rank_knows_the_best_of_its_island_on_any_schedule(seed, migration):
+    found = exactness(seed, migration)
+    assert found.wrong == 0
+    if found.stationary and migration != "migration":
+        assert found.ratio < 10
+
+
+def test_islands_have_chains_of_their_own():
+    chains = ["auto", pl.UniformInitialization()]
+    search = simulation(4, islands={"count": 2, "propagators": chains, "migration_probability": 0.0})
+    search.run()
+    names = [type(rank.worker.optimizer.propagator).__name__ for rank in search.ranks]
+    assert names == ["Auto", "Auto", "UniformInitialization", "UniformInitialization"]
+
+
+def test_islands_learn_of_each_other_by_migration_alone():
+    apart = simulation(8, 800, islands={"count": 2, "migration_probability": 0.0})
+    apart.run()
+    joined = simulation(8, 800, islands={"count": 2, "migration_probability": 0.1})
+    joined.run()
+    for search, mixed in ((apart, False), (joined, True)):
+        optimizers = [rank.worker.optimizer for rank in search.ranks]
+        assert any(one.id.island != each.island for each in optimizers for one in each.population) is mixed
+
+
+def test_deadline_costs_a_simulation_no_polling():
+    """An evaluation may go on for long after it; the ranks that wait are woken by messages alone."""
+    search = simulation(16, None, seconds=lambda _, generator: 60 * math.exp(generator.gauss(0, 1)), deadline=600.0)
+    assert search.run().reason == "seconds"
+    assert search.steps < 20_000
+
+
+def test_interrupted_rank_holds_up_nobody_who_ended_for_another_reason():
+    """Rank 0 reaches the target while rank 1 is interrupted, and rank 3 goes on evaluating for long."""
+    lengths = {0: 1.0, 1: 1.5, 2: 1.0, 3: 300.0}
+    search = simulation(4, None, seconds=lambda one, _: lengths[one.id.rank], target=1e9)
+    search.ranks[1].worker.reason = Reason.INTERRUPTED
+    assert search.run() is not None
+
+
+def test_newest_are_known_to_everybody_where_a_chain_reads_those_and_individuals_leave():
+    """The chain reads the newest 8; a rank that never hears of others' would know its own alone."""
+
+    class Newest(pl.Propagator):
+        takes, wants, reads = (1, None), 1, Reads(best=1, recent=8)
+
+        def __call__(self, individuals, breeding):
+            return [breeding.child(individuals.recent(8)[0].genome)]
+
+    islands = {"count": 2, "pollination": False, "migration_probability": 0.1, "propagators": [Newest(), Newest()]}
+    search = simulation(8, 800, islands=islands)
+    search.run()
+    for rank in search.ranks:
+        newest = rank.worker.optimizer.population.recent(8)
+        assert len({one.id.rank for one in newest}) > 1
+
+
+def test_copy_of_one_that_lives_here_already_replaces_nobody():
+    islands = {"count": 4, "topology": "full", "migration_probability": 0.2, "replaced": "select_worst"}
+    schedule = Schedule(
+        pl.Islands.of(islands), 8, pl.Chain(pl.SelectRanked(1, among=4), pl.GaussianMutation(0.1)), 2000, seed=0
+    )
+    schedule.run()
+    moved = [event for book in schedule.books for event in book.moved]
+    arrivals = {(event.id, event.island) for event in moved if event.copied}
+    assert 0 < sum(event.replaced for event in moved) <= len(arrivals)
