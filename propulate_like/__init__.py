@@ -34,7 +34,7 @@ from propulate_like.problem.space import Choice, Float, Int, Ordinal, Space
 from propulate_like.propagators import (
     CMAES,
     Auto,
-    Breeding,
+    BreedingContext,
     CenteredInitialization,
     Chain,
     Choose,
@@ -83,7 +83,7 @@ __all__ = [
     "CMAES",
     "AnyPruner",
     "Auto",
-    "Breeding",
+    "BreedingContext",
     "CenteredInitialization",
     "Chain",
     "Choice",
@@ -156,7 +156,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Give what needs a library that is loaded only when it is used."""
+    """Return what needs a library that is loaded only when it is used."""
     if name == "PropagatorSampler":
         from propulate_like.integrations.optuna.sampler import PropagatorSampler
 

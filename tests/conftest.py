@@ -16,7 +16,9 @@ for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 ROOT = Path(__file__).parent.parent
 paths = [str(ROOT / "benchmarks"), *filter(None, [os.environ.get("PYTHONPATH")])]
-os.environ["PYTHONPATH"] = os.pathsep.join(paths)  # for the processes that tests start, as pytest's pythonpath is for it
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    paths
+)  # for the processes that tests start, as pytest's pythonpath is for it
 SECONDS = 120
 REPORT = """
 import os

@@ -10,7 +10,7 @@ from propulate_like.cli.mpiexec import Mpiexec, rank_environment
 
 
 def measure(python: str, script: Path, ranks: int, *arguments: object) -> str:
-    """Run a script with `python` and that environment's mpiexec, and give what it printed; end where it fails."""
+    """Run a script with `python` and that environment's mpiexec, and return what it printed; end where it fails."""
     command = [python, str(script), *map(str, arguments)]
     if ranks > 1:
         command = [*Mpiexec(str(Path(python).parent / "mpiexec")).command(ranks), *command]

@@ -14,7 +14,7 @@ import typer
 from propulate_like.cli import export as exporting
 from propulate_like.cli import rank, show, slurm, starter
 from propulate_like.cli import simulate as forecasts
-from propulate_like.cli.dry_run import foresee
+from propulate_like.cli.dry_run import dry_run
 from propulate_like.cli.forecast import draw
 from propulate_like.cli.hosts import Hosts
 from propulate_like.cli.job import Placement
@@ -104,7 +104,7 @@ def run(
     if only_check:
         read = Config.read(config, changes or [], folder)
         read.check_objective()
-        typer.echo(foresee(read))
+        typer.echo(dry_run(read))
         return
     order = rank.Order(config, changes or [], folder, _continuing_command(fork), fork)
     if launched() is not None or (ranks == 1 and hosts is None):
@@ -176,7 +176,7 @@ def simulate(
     changes: SetOption = None,
     form: Annotated[Format, typer.Option("--format", help="How to write the table.")] = Format.TABLE,
 ) -> None:
-    """Say what a run would cost and reach on many ranks: the same program, on virtual ranks in virtual time."""
+    """Return what a run would cost and reach on many ranks: the same program, on virtual ranks in virtual time."""
     read = Config.read(config, changes or [])
     assumptions = forecasts.Assumptions(seconds, losses, failures, forecasts.network(latency, bandwidth))
     if read.pruner is not None:
@@ -273,7 +273,7 @@ def _fail(error: BaseException) -> None:
 
 
 def _continuing_command(fork: str | None) -> str:
-    """Give the command that continues what this one began; a fork is a run of its own, once it is there."""
+    """Return the command that continues what this one began; a fork is a run of its own, once it is there."""
     words = sys.argv[1:]
     if fork is not None:
         places = [place for place, word in enumerate(words) if word == "--fork" or word.startswith("--fork=")]

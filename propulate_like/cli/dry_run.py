@@ -12,8 +12,8 @@ from propulate_like.storage.lease import refusal
 from propulate_like.storage.run import Run
 
 
-def foresee(config: Config) -> str:
-    """Say whether a run would begin or continue, and where that stands; ValueError where it would be refused."""
+def dry_run(config: Config) -> str:
+    """Return whether a run would begin or continue, and where that stands; ValueError where it would be refused."""
     folder = config.run
     nearest = next(place for place in (folder, *folder.absolute().parents) if os.path.lexists(place))
     if not (nearest.is_dir() and os.access(nearest, os.W_OK)):

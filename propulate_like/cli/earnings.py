@@ -37,7 +37,7 @@ class Earnings:
             self._candidates.append((event.ended, event.order, origin))
 
     def table(self) -> dict[str, Earning]:
-        """Give what each origin has earned; the one that bred most comes first."""
+        """Return what each origin has earned; the one that bred most comes first."""
         improvements = dict.fromkeys(self._counts, 0)
         lowest = (0, math.inf)
         for _, order, origin in sorted(self._candidates):

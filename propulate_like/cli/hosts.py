@@ -82,7 +82,7 @@ class Hosts(msgspec.Struct, frozen=True):
         return sum(self.slots.values())
 
     def ranks_left(self, left: Hosts, wanted: int) -> int:
-        """Give how many of so many ranks to start where only these hosts are left: as many as they have room for.
+        """Return how many of so many ranks to start where only these hosts are left: as many as they have room for.
 
         Where more are wanted than all hosts have slots, each of the hosts left takes its share.
         """
@@ -91,7 +91,7 @@ class Hosts(msgspec.Struct, frozen=True):
         return max(1, min(wanted, left.ranks * max(wanted, self.ranks) // self.ranks))
 
     def answering(self, agent: str | None = None, seconds: float = 10.0) -> Hosts:
-        """Give those on which `agent` starts a command within so many seconds. All are asked at once.
+        """Return those on which `agent` starts a command within so many seconds. All are asked at once.
 
         It is called as ssh is, and is ssh by default; within a job of Slurm, srun.
         """
@@ -100,7 +100,7 @@ class Hosts(msgspec.Struct, frozen=True):
     def living(
         self, processes: Iterable[int], agent: str | None = None, seconds: float = 10.0
     ) -> tuple[Hosts, dict[str, set[int]]]:
-        """Give those that answer, and which of these processes live at their places (see `ownership.place`)."""
+        """Return those that answer, and which of these processes live at their places (see `lease.place`)."""
         answers = self._ask(agent, ["sh", "-s"], _LOOK % " ".join(map(str, processes)), seconds)
         found: dict[str, set[int]] = {}
         for answer in answers.values():
@@ -119,7 +119,7 @@ class Hosts(msgspec.Struct, frozen=True):
     def options(
         self, make: Make, agent: str | None = None, network: str | None = None, variables: Iterable[str] = ()
     ) -> list[str]:
-        """Give what to tell mpiexec of these hosts; nothing where there are none.
+        """Return what to tell mpiexec of these hosts; nothing where there are none.
 
         `agent` starts its daemons, instead of ssh or the batch system's own way; `network` (10.77.0.0/24, or an
         interface's name) is the one that hosts share; `variables` are handed on to ranks on other hosts. ValueError
@@ -136,11 +136,11 @@ class Hosts(msgspec.Struct, frozen=True):
         return [*_open_mpi(hosts, agent, network), *(word for name in variables for word in ("-x", name))]
 
     def of_these(self, names: Collection[str]) -> Hosts:
-        """Give those with these names."""
+        """Return those with these names."""
         return Hosts({host: count for host, count in self.slots.items() if host in names})
 
     def _ask(self, agent: str | None, command: Sequence[str], script: str, seconds: float) -> dict[str, str]:
-        """Give what a command, with this script to read, prints on each host where it succeeds."""
+        """Return what a command, with this script to read, prints on each host where it succeeds."""
 
         def ask(host: str) -> str | None:
             return _printed([*_way(host, agent), *command], script, seconds)
@@ -153,7 +153,7 @@ class Hosts(msgspec.Struct, frozen=True):
 
 
 def is_here(host: str) -> bool:
-    """Say whether a name or address is this host's: whether one can listen there."""
+    """Return whether a name or address is this host's: whether one can listen there."""
     if host.lower() in {"localhost", socket.gethostname().lower()}:
         return True
     with contextlib.suppress(OSError, UnicodeError):
@@ -165,7 +165,7 @@ def is_here(host: str) -> bool:
 
 
 def _way(host: str, agent: str | None) -> Sequence[str]:
-    """Give what stands before a command to have it run on a host."""
+    """Return what stands before a command to have it run on a host."""
     if is_here(host):
         return ()
     if agent is None and "SLURM_JOB_ID" in os.environ and shutil.which("srun"):
@@ -174,7 +174,7 @@ def _way(host: str, agent: str | None) -> Sequence[str]:
 
 
 def exported(environment: Mapping[str, str]) -> list[str]:
-    """Give the names of variables that mean the same on every host."""
+    """Return the names of variables that mean the same on every host."""
     return [name for name in environment if _NAME.fullmatch(name) and not _OF_THIS_HOST.fullmatch(name)]
 
 
@@ -198,7 +198,7 @@ def _mpich(hosts: str, agent: str | None, network: str | None) -> list[str]:
 
 
 def _interface(network: str) -> str:
-    """Give the name of this host's interface to a network; ValueError where it has none."""
+    """Return the name of this host's interface to a network; ValueError where it has none."""
     import psutil
 
     interfaces = psutil.net_if_addrs()

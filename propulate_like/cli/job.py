@@ -103,10 +103,10 @@ class Job:
     @property
     def has_begun(self) -> bool:
         """Whether all ranks note signals."""
-        return len(rank_status.hear(self._folder)) == self._ranks
+        return len(rank_status.read(self._folder)) == self._ranks
 
     def watch(self) -> int | Broken:
-        """Wait for the end of the search, and give its exit status, or why there is none."""
+        """Wait for the end of the search, and return its exit status, or why there is none."""
         while True:
             ended = self._process.poll()
             status = rank_status.status_left(self._folder)
@@ -120,7 +120,7 @@ class Job:
                 self._process.wait(_LOOK_SECONDS)
 
     def end(self, token: str) -> Hosts:
-        """End what is left of it on every host; give those of which it is known that nothing of it is left.
+        """End what is left of it on every host; return those of which it is known that nothing of it is left.
 
         All its processes bear the `token` in their environment. The memory that ranks shared is removed, where they
         could not themselves, because they died.
@@ -143,7 +143,7 @@ class Job:
         return clean
 
     def _broken(self, ended: int | None) -> Broken | None:
-        told = rank_status.hear(self._folder)
+        told = rank_status.read(self._folder)
         here = {rank: pid for rank, (pid, _, where) in told.items() if where == self._here}
         alive = told.keys() - self._gone - {rank for rank, pid in here.items() if not _lives(pid)}
         states = [state for _, state, _ in told.values()]
@@ -208,10 +208,10 @@ class Job:
         return waited > max(self._most_came + _LATE_SECONDS, self._most_came * _LATE_TIMES)
 
     def _lost_hosts(self) -> list[str]:
-        """Ask the hosts for their ranks, every few seconds; give those that have not answered several times."""
+        """Ask the hosts for their ranks, every few seconds; return those that have not answered several times."""
         hosts = self._placement.hosts
         if hosts.slots and time.monotonic() - self._asked > _ASK_SECONDS:
-            told = rank_status.hear(self._folder)
+            told = rank_status.read(self._folder)
             processes = {pid for pid, _, _ in told.values()}
             answering, living = hosts.living(processes, self._placement.agent, _ANSWER_SECONDS)
             self._gone |= {rank for rank, (pid, _, where) in told.items() if pid not in living.get(where, {pid})}

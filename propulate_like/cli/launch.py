@@ -29,7 +29,7 @@ _ANSWER_SECONDS = 5.0
 
 
 def launch(order: Order, ranks: int, config: Config, placement: Placement, restarts: int = RESTARTS) -> int:
-    """Search on so many ranks under mpiexec, and give the exit status of the search.
+    """Search on so many ranks under mpiexec, and return the exit status of the search.
 
     A job that breaks is started again from the run's folder, on the hosts that answer, at most `restarts` times
     without any evaluation between.

@@ -44,7 +44,7 @@ class Mpiexec:
         return self.make == "Open MPI"
 
     def command(self, ranks: int, folder: Path | None = None) -> list[str]:
-        """Give the command that starts so many ranks, also where these are more than the cores.
+        """Return the command that starts so many ranks, also where these are more than the cores.
 
         Where they are watched, on one host, `folder` takes what mpiexec writes.
         """
@@ -57,7 +57,7 @@ class Mpiexec:
 
 
 def rank_environment(ranks: int) -> dict[str, str]:
-    """Give the ranks' environment: threads of numerical libraries share the cores, and root may use Open MPI."""
+    """Return the ranks' environment: threads of numerical libraries share the cores, and root may use Open MPI."""
     environment = dict(os.environ)
     threads = str(max(len(os.sched_getaffinity(0)) // ranks, 1))
     for variable in _THREADS:

@@ -52,7 +52,7 @@ class _Outcome(NamedTuple):
 
 
 def run(order: Order) -> int:
-    """Search, and give the exit status.
+    """Search, and return the exit status.
 
     0, 1 where every evaluation failed or some could not be saved, 2 for bad input, 130 where interrupted.
     """
@@ -63,7 +63,7 @@ def _run(order: Order) -> _Outcome:
     rank, _ = launched() or (0, 1)
     first = rank == 0
     if launched() is not None:
-        early_signals.remember()
+        early_signals.record()
     try:
         config, loss = _prepare(order, first=first)
         settings = config.settings
@@ -114,7 +114,10 @@ class _Handover(msgspec.Struct, frozen=True):
 
 
 def _prepare(order: Order, *, first: bool) -> tuple[Config, str | Command]:
-    """Give the configuration and its objective, of which rank 0 alone reads the files; ConfigError where they fail."""
+    """Return the configuration and its objective, of which rank 0 alone reads the files.
+
+    ConfigError where they fail.
+    """
     message = None
     if first:
         try:
@@ -200,13 +203,13 @@ def is_ours(error: BaseException) -> bool:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the order that the launcher gave, on a rank, and leave the exit status where it looks for it."""
-    rank_status.tell(State.STARTING)
+    rank_status.write(State.STARTING)
     try:
         status, deaths = _run(msgspec.json.decode(arguments[0], type=Order))
     except BaseException:
-        rank_status.tell(State.FAILED)
+        rank_status.write(State.FAILED)
         raise
-    rank_status.tell(State.DONE)
+    rank_status.write(State.DONE)
     if deaths:  # MPI cannot be left in good order any more
         sys.stdout.flush()
         sys.stderr.flush()

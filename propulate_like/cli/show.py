@@ -28,7 +28,7 @@ _COLUMNS = 100  # of a table, at most
 
 
 def status(run: Run) -> dict[str, Any]:
-    """Give a run's state, as JSON can hold it."""
+    """Return a run's state, as JSON can hold it."""
     statuses: dict[Status, int] = {}
     sessions: dict[int, Session] = {}
     closed: dict[int, Closed] = {}
@@ -115,7 +115,7 @@ def status(run: Run) -> dict[str, Any]:
 
 
 def _best(run: Run, best: Evaluated | None) -> dict[str, Any]:
-    """Say what is best: an individual, or how many a front has."""
+    """Return what is best: an individual, or how many a front has."""
     if len(run.signs) > 1:
         found = front(individual for individual in run.individuals() if individual.has_loss)
         return {"best": None, "best_params": None, "front": len(found)}
@@ -165,7 +165,7 @@ def status_text(known: dict[str, Any]) -> str:
 
 
 def best_rows(run: Run, top: int) -> list[dict[str, Any]]:
-    """Give the best individuals of a run as rows, best first; of several losses, those of the front."""
+    """Return the best individuals of a run as rows, best first; of several losses, those of the front."""
     succeeded = (individual for individual in run.individuals() if individual.has_loss)
     if len(run.signs) > 1:
         best = front(succeeded)[:top]
@@ -175,14 +175,14 @@ def best_rows(run: Run, top: int) -> list[dict[str, Any]]:
 
 
 def failed_rows(run: Run, top: int) -> list[dict[str, Any]]:
-    """Give the latest failures of a run as rows, the last one first."""
+    """Return the latest failures of a run as rows, the last one first."""
     failed = (individual for individual in run.individuals() if individual.failed)
     latest = heapq.nlargest(top, failed, key=lambda individual: (individual.ended, individual.id))
     return [_without(_row(each, run), "loss", "value") for each in latest]
 
 
 def all_rows(run: Run) -> list[dict[str, Any]]:
-    """Give all individuals of a run as rows, failures included, in the order in which their evaluations ended."""
+    """Return all individuals of a run as rows, failures included, in the order in which their evaluations ended."""
     individuals = sorted(run.individuals(), key=lambda individual: (individual.ended, individual.id))
     return [_row(individual, run) for individual in individuals]
 
@@ -204,7 +204,7 @@ def _row(individual: Individual, run: Run) -> dict[str, Any]:
 
 
 def _without(shown: dict[str, Any], *names: str) -> dict[str, Any]:
-    """Give a row without these columns, each of which may be of several: loss.0, loss.1."""
+    """Return a row without these columns, each of which may be of several: loss.0, loss.1."""
     return {name: value for name, value in shown.items() if name.partition(".")[0] not in names}
 
 
@@ -245,7 +245,7 @@ def as_csv(rows: list[dict[str, Any]]) -> str:
 
 
 def names_of(rows: list[dict[str, Any]]) -> list[str]:
-    """Give the columns of a table, in the order in which rows first have them."""
+    """Return the columns of a table, in the order in which rows first have them."""
     return list(dict.fromkeys(name for each in rows for name in each))
 
 
@@ -268,7 +268,7 @@ def _state(done: int, total: int | None, *, ended: bool, latest: float, running:
 
 
 def _rate(run: Run, since: float, until: float) -> float:
-    """Give the evaluations a second of the newest session."""
+    """Return the evaluations a second of the newest session."""
     if until <= since:
         return 0.0
     count = sum(1 for _, event in read(run.folder, run.shape) if isinstance(event, Evaluated) and event.ended >= since)

@@ -18,7 +18,7 @@ from propulate_like.evaluation.context import Tasks, never_stop
 from propulate_like.evaluation.inline import InlineEvaluator
 from propulate_like.evaluation.objective import space_of
 from propulate_like.foundation import declarations
-from propulate_like.parallel.coordination.termination import Ending
+from propulate_like.parallel.coordination.termination import SessionSummary
 from propulate_like.parallel.transport.simulated import Network
 from propulate_like.population.individual import Individual, Outcome, Status
 from propulate_like.problem.space import Space
@@ -51,24 +51,24 @@ class Forecast(msgspec.Struct, frozen=True):
 
     ranks: int
     islands: int
-    ending: Ending
+    summary: SessionSummary
     trace: list[tuple[float, float]]
 
     def row(self, *, maximize: bool) -> dict[str, Any]:
         """Write it as one row of a table."""
-        ending = self.ending
-        evaluations = sum(ending.statuses.values())
-        loss = None if ending.best is None else ending.best.loss
+        summary = self.summary
+        evaluations = sum(summary.statuses.values())
+        loss = None if summary.best is None else summary.best.loss
         return {
             "ranks": self.ranks,
             "islands": self.islands,
             "evaluations": evaluations,
-            "seconds": ending.seconds,
-            "idle %": round(100 * ending.idle_share, 3),
-            "tail %": round(100 * ending.tail_share, 3),
-            "messages/rank": ending.batches / self.ranks,
-            "messages/evaluation": ending.batches / max(evaluations, 1),
-            "kB/rank": ending.volume / self.ranks / 1000,
+            "seconds": summary.seconds,
+            "idle %": round(100 * summary.idle_share, 3),
+            "tail %": round(100 * summary.tail_share, 3),
+            "messages/rank": summary.batches / self.ranks,
+            "messages/evaluation": summary.batches / max(evaluations, 1),
+            "kB/rank": summary.volume / self.ranks / 1000,
             "best": None if loss is None else -loss if maximize else loss,
         }
 
@@ -102,15 +102,15 @@ def forecast(config: Config, ranks: int, assumptions: Assumptions) -> Forecast:
         network=assumptions.network,
         journal=journal,
     )
-    ending = simulation.run()
-    if ending is None:
+    summary = simulation.run()
+    if summary is None:
         message = "a simulation without an end came to one"
         raise RuntimeError(message)
-    return Forecast(ranks, len(archipelago.layout), ending, _improvements(traces))
+    return Forecast(ranks, len(archipelago.layout), summary, _improvements(traces))
 
 
 def network(latency: float, bandwidth: float) -> Network:
-    """Give a network; ValueError where its figures cannot be."""
+    """Return a network; ValueError where its figures cannot be."""
     for name, value in (("latency", latency), ("bandwidth", bandwidth)):
         if not math.isfinite(declarations.number(name, value, above=name == "bandwidth")):
             message = f"{name}={value!r} must be finite"
@@ -150,7 +150,7 @@ def read_seconds(form: str) -> Seconds:
 
 
 def _losses(config: Config, assumptions: Assumptions) -> tuple[Space, Callable[[Individual], Individual]]:
-    """Give the space, and what evaluates an individual at once."""
+    """Return the space, and what evaluates an individual at once."""
     if assumptions.losses == "objective":
         space, evaluate = _objective(config)
     elif assumptions.losses == "random":
@@ -185,7 +185,7 @@ def _objective(config: Config) -> tuple[Space, Callable[[Individual], Individual
 
 
 def _nearest(run: Run, space: Space) -> Callable[[Individual], Individual]:
-    """Give each individual the loss of the one in a run whose genome is nearest to its own."""
+    """Return each individual the loss of the one in a run whose genome is nearest to its own."""
     import numpy as np
 
     known = [individual for individual in run.individuals() if individual.has_loss]
@@ -202,7 +202,7 @@ def _nearest(run: Run, space: Space) -> Callable[[Individual], Individual]:
 
 
 def _improvements(traces: list[Trace]) -> list[tuple[float, float]]:
-    """Give when the best loss of all ranks fell, and to what."""
+    """Return when the best loss of all ranks fell, and to what."""
     best, found = math.inf, []
     for time, loss in sorted(point for trace in traces for point in trace.losses):
         if loss < best:

@@ -103,7 +103,7 @@ def script(job: Job, source: str, changes: Sequence[str], run: str | None) -> st
 
 
 def _header(job: Job, ranks: int, seconds: int, early: int) -> list[str]:
-    """Give what sbatch reads."""
+    """Return what sbatch reads."""
     minutes = math.ceil(seconds / 60)
     options = [
         "--job-name=propulate-like",

@@ -26,7 +26,7 @@ import math
 
 
 def train(learning_rate, layers, width, optimizer, momentum=0.0):
-    """Give the loss, or a mapping of "loss" and metrics to be recorded beside it."""
+    """Return the loss, or a mapping of "loss" and metrics to be recorded beside it."""
     distance = (math.log10(learning_rate) + 3) ** 2 + (layers - 3) ** 2 / 4
     penalty = 0.0 if optimizer == "adam" else 0.5 + (momentum - 0.9) ** 2
     return {"loss": distance + penalty, "parameters": layers * width**2}
@@ -34,7 +34,7 @@ def train(learning_rate, layers, width, optimizer, momentum=0.0):
 
 
 def write(folder: Path) -> list[Path]:
-    """Write the two files, and give their paths; ValueError where one of them is there already."""
+    """Write the two files, and return their paths; ValueError where one of them is there already."""
     files = {folder / "search.yaml": _CONFIG, folder / "objective.py": _OBJECTIVE}
     for path in files:
         if path.exists():

@@ -70,7 +70,7 @@ class Call:
         return trial.completed(self.finish(value, evaluation))
 
     def finish(self, value: object, evaluation: Evaluation) -> Outcome:
-        """Give the outcome that a returned value is; a generator is run to its end, or until it is to stop."""
+        """Return the outcome that a returned value is; a generator is run to its end, or until it is to stop."""
         if isinstance(value, Generator):
             try:
                 value = _drive(value, evaluation)
@@ -83,7 +83,7 @@ class Call:
         return evaluation.outcome(value)
 
     def failure(self, error: BaseException) -> Outcome:
-        """Give the outcome that an exception is, with its traceback; in the rank, KeyboardInterrupt passes."""
+        """Return the outcome that an exception is, with its traceback; in the rank, KeyboardInterrupt passes."""
         if isinstance(error, KeyboardInterrupt) and not self._in_child:
             raise error
         self._failures += 1
@@ -96,7 +96,10 @@ class Call:
 
 
 def _drive(steps: Generator[Any, Any, Any], evaluation: Evaluation) -> Any:
-    """Take the intermediate losses that a generator yields, and give what it returns; close it where it is to stop."""
+    """Take the intermediate losses that a generator yields, and return what it returns.
+
+    Close it where it is to stop.
+    """
     try:
         while True:
             if evaluation.report(next(steps)) or not math.isfinite(evaluation.last):

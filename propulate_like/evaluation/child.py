@@ -137,7 +137,7 @@ def _print_to(log: str) -> None:
 
 
 def _left() -> bool:
-    """Say whether there are processes that the evaluation started and did not end, or many that wait for that."""
+    """Return whether there are processes that the evaluation started and did not end, or many that wait for that."""
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from propulate_like.evaluation.command import OWN, Command
-from propulate_like.evaluation.context import Evaluation, Membership, Report, Task, Tasks, make_directory
+from propulate_like.evaluation.context import Evaluation, Report, Task, Tasks, TeamContext, make_directory
 from propulate_like.evaluation.process import Broken, Limits, Supervised, how_it_ended
 from propulate_like.evaluation.supervised import SupervisedEvaluator, errors_of, log_of
 from propulate_like.population.individual import OK, Individual, Outcome, Status
@@ -43,7 +43,7 @@ class CommandEvaluator(SupervisedEvaluator):
         """Nothing is left: each evaluation ends what it began."""
 
     def _evaluate(
-        self, individual: Individual, task: Task, report: Report, began: float, membership: Membership | None
+        self, individual: Individual, task: Task, report: Report, began: float, team: TeamContext | None
     ) -> Outcome:
         evaluation = Evaluation(task, report, self._signs)
         make_directory(task)
@@ -62,7 +62,7 @@ class CommandEvaluator(SupervisedEvaluator):
             os.close(errors)
 
         def meanwhile() -> None:
-            self._heed(membership)
+            self._heed(team)
             for line in lines.new():
                 _take_report(line, evaluation)
             if evaluation.should_stop:
@@ -152,7 +152,7 @@ class _Lines:
         self._partial = b""
 
     def new(self) -> Iterator[str]:
-        """Give the whole lines added since the last call; an unfinished one may be the `last` as well."""
+        """Return the whole lines added since the last call; an unfinished one may be the `last` as well."""
         with self._path.open("rb") as file:
             file.seek(self._position)
             while added := file.read(_BLOCK):

@@ -30,7 +30,7 @@ class Abandoned(Exception):  # noqa: N818 (it says what happened)
         super().__init__("another member of the team failed")
 
 
-class Membership(msgspec.Struct, frozen=True):
+class TeamContext(msgspec.Struct, frozen=True):
     """A rank's part in the evaluation of a team of ranks.
 
     `environment` is what torch.distributed needs, `comm` the team's communicator, and `abandoned` says whether another
@@ -45,8 +45,8 @@ class Membership(msgspec.Struct, frozen=True):
 class Evaluator(Protocol):
     """What a worker needs of the way a loss is evaluated."""
 
-    def __call__(self, individual: Individual, report: Report, membership: Membership | None = None) -> Individual:
-        """Give the individual with its outcome; KeyboardInterrupt where the evaluation was broken off."""
+    def __call__(self, individual: Individual, report: Report, team: TeamContext | None = None) -> Individual:
+        """Return the individual with its outcome; KeyboardInterrupt where the evaluation was broken off."""
         ...
 
     def interrupt(self, frame: FrameType | None) -> bool:
@@ -119,7 +119,7 @@ class Tasks(msgspec.Struct, frozen=True):
     ranks: int = 1
 
     def of(self, individual: Individual, environment: dict[str, str] | None = None) -> Task:
-        """Give the task of evaluating an individual."""
+        """Return the task of evaluating an individual."""
         return Task(
             individual.id,
             individual.genome,
@@ -228,12 +228,15 @@ class Evaluation:
         return len(self._signs)
 
     def stopped(self) -> Outcome:
-        """Give the outcome of an evaluation that ends here of its own accord: what was reported last stands for it."""
+        """Return the outcome of an evaluation that ends here of its own accord.
+
+        What was reported last stands for it.
+        """
         self._stop = True
         return self.outcome(self.reported)
 
     def value_of(self, outcome: Outcome) -> float | list[float]:
-        """Give what the function returned: the losses with their signs turned back."""
+        """Return what the function returned: the losses with their signs turned back."""
         if outcome.losses:
             return list(values_of(outcome.losses, self._signs))
         return self._signs[0] * outcome.loss

@@ -27,7 +27,7 @@ class Meter(Protocol):
     period: float
 
     def joules(self) -> float:
-        """Give the joules since some time before; OSError where the counter cannot be read."""
+        """Return the joules since some time before; OSError where the counter cannot be read."""
         ...
 
 
@@ -119,7 +119,7 @@ class EnergyMeter:
         self._read()
 
     def end(self) -> dict[str, float]:
-        """Give the joules since `begin`: energy_gpu and energy_cpu as far as measured, and energy, their sum."""
+        """Return the joules since `begin`: energy_gpu and energy_cpu as far as measured, and energy, their sum."""
         now, begun = self._read(), self._begun
         self._begun = {}
         joules: dict[str, float] = {}
@@ -142,7 +142,7 @@ class EnergyMeter:
 
 
 def added(metrics: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
-    """Give `metrics` with the joules of `others` added: of another attempt, or another member of a team."""
+    """Return `metrics` with the joules of `others` added: of another attempt, or another member of a team."""
     return metrics | {name: metrics[name] + others[name] for name in METRICS if name in metrics and name in others}
 
 
@@ -182,7 +182,7 @@ def _gpus(devices: Sequence[str], shared_by: int) -> list[GpuMeter]:
 
 
 def _handle(nvml: Any, name: str) -> tuple[Any, int]:
-    """Give the handle of a GPU, or of the GPU of a MIG instance, and how many instances share it."""
+    """Return the handle of a GPU, or of the GPU of a MIG instance, and how many instances share it."""
     if name.isdecimal():
         return nvml.nvmlDeviceGetHandleByIndex(int(name)), 1  # in the order of the PCI bus
     if name.startswith("MIG-"):
@@ -208,7 +208,7 @@ def _instances(nvml: Any, gpu: Any) -> int:
 
 
 def _packages(root: Path, ranks: int) -> list[RaplMeter]:
-    """Give the meters of the top zones named package-N: the others are parts of these, or, as psys, hold them."""
+    """Return the meters of the top zones named package-N: the others are parts of these, or, as psys, hold them."""
     folder = root / "sys/class/powercap"
     zones = sorted(zone for zone in folder.glob("intel-rapl:*") if re.fullmatch(r"intel-rapl:[0-9]+", zone.name))
     named = [zone for zone in zones if (zone / "name").read_text(encoding="utf-8").startswith("package")]

@@ -115,7 +115,7 @@ def detect(root: Path = Path("/")) -> Found:
 
 
 def visible(environment: Mapping[str, str], found: Found) -> Visible:
-    """Give what a process sees of the node's GPUs, given the lists it inherited."""
+    """Return what a process sees of the node's GPUs, given the lists it inherited."""
     if not found.count:
         return Visible("", (), (), "")
     variables = _VARIABLES[found.vendor]
@@ -140,7 +140,9 @@ def assign(
     settings: Gpus,
     neighbours: Sequence[Sequence[str]] = (),
 ) -> Assignment:
-    """Give the rank at this place of its node its GPUs: a subset of what it sees, unless a scheduler bound it already.
+    """Return the rank at this place of its node its GPUs.
+
+    A subset of what it sees, unless a scheduler bound it already.
 
     `neighbours` are the names that each rank of the node sees, by place (of `visible`): where they differ, somebody
     bound each rank. ValueError where the settings ask for more than there is.
@@ -175,7 +177,7 @@ def assign(
 
 
 def _chosen(devices: str | list[int | str], seen: Visible) -> list[tuple[str, str]]:
-    """Give (entry in the variable, name) of each GPU that the settings allow."""
+    """Return (entry in the variable, name) of each GPU that the settings allow."""
     gpus = list(zip(seen.entries, seen.names, strict=True))
     if isinstance(devices, str):
         return gpus
@@ -196,7 +198,7 @@ def _chosen(devices: str | list[int | str], seen: Visible) -> list[tuple[str, st
 
 
 def _share(place: int, ranks: int, gpus: int, settings: Gpus) -> tuple[slice, int, int]:
-    """Give which of so many GPUs are the rank's, how many ranks share them, and how many GPUs all ranks use.
+    """Return which of so many GPUs are the rank's, how many ranks share them, and how many GPUs all ranks use.
 
     Neighbouring places share, because launchers put them on neighbouring cores.
     """
@@ -217,7 +219,7 @@ def _share(place: int, ranks: int, gpus: int, settings: Gpus) -> tuple[slice, in
 def _bound(
     environment: Mapping[str, str], place: int, ranks: int, seen: Visible, neighbours: Sequence[Sequence[str]]
 ) -> int:
-    """Give how many ranks share the first GPU of what a scheduler bound to this one; 0 where none did.
+    """Return how many ranks share the first GPU of what a scheduler bound to this one; 0 where none did.
 
     Flux (-o gpu-affinity=per-task) and PALS (--gpu-bind) say nothing of it but in the lists themselves.
     """
@@ -245,7 +247,7 @@ def _bound_by_slurm(environment: Mapping[str, str], place: int, ranks: int) -> i
 
 
 def _placed_by_slurm(environment: Mapping[str, str]) -> bool:
-    """Say whether Slurm itself started this rank, and says which of a node's ranks it is."""
+    """Return whether Slurm itself started this rank, and says which of a node's ranks it is."""
     tasks = environment.get("SLURM_STEP_TASKS_PER_NODE", "")
     if not tasks and "SLURM_STEP_ID" in environment:  # outside a step, a batch script's variables describe the job
         tasks = environment.get("SLURM_TASKS_PER_NODE", "")

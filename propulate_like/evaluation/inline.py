@@ -8,7 +8,7 @@ import time
 from types import FrameType
 
 from propulate_like.evaluation.calling import Call
-from propulate_like.evaluation.context import Evaluation, Membership, Report, Tasks
+from propulate_like.evaluation.context import Evaluation, Report, Tasks, TeamContext
 from propulate_like.population.individual import Individual
 
 
@@ -22,12 +22,12 @@ class InlineEvaluator:
         self._single = len(call.signs) == 1
         self._epoch = time.time() - time.perf_counter()
 
-    def __call__(self, individual: Individual, report: Report, membership: Membership | None = None) -> Individual:
-        """Evaluate, and give the individual with its outcome, the seconds it took and the time it ended."""
+    def __call__(self, individual: Individual, report: Report, team: TeamContext | None = None) -> Individual:
+        """Evaluate, and return the individual with its outcome, the seconds it took and the time it ended."""
         loss, call = self._loss, self._call
         params = individual.space.decode(individual.genome)
         began = time.perf_counter()
-        if self._plain and membership is None:
+        if self._plain and team is None:
             try:
                 value = loss(params) if self._as_mapping else loss(**params)
             except BaseException as error:  # noqa: BLE001 (raised again by the loop, which asks for it)
@@ -39,7 +39,7 @@ class InlineEvaluator:
                 context = Evaluation(self._tasks.of(individual), report, call.signs)
                 outcome = call.finish(value, context)
         else:
-            environment, comm = (membership.environment, membership.comm) if membership else ({}, None)
+            environment, comm = (team.environment, team.comm) if team else ({}, None)
             os.environ.update(environment)
             outcome = call(params, self._tasks.of(individual, environment), report, comm)
         ended = time.perf_counter()

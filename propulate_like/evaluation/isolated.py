@@ -15,7 +15,7 @@ from typing import NoReturn
 import msgspec
 
 from propulate_like.evaluation.child import Answer, Done, Evaluate, Load, Reported, encode, from_child
-from propulate_like.evaluation.context import Membership, Report, Task, Tasks
+from propulate_like.evaluation.context import Report, Task, Tasks, TeamContext
 from propulate_like.evaluation.process import Broken, Limits, Supervised
 from propulate_like.evaluation.supervised import SupervisedEvaluator, log_of
 from propulate_like.population.individual import Individual, Outcome, Status
@@ -44,22 +44,22 @@ class IsolatedEvaluator(SupervisedEvaluator):
             self._output.close()
 
     def _evaluate(
-        self, individual: Individual, task: Task, report: Report, began: float, membership: Membership | None
+        self, individual: Individual, task: Task, report: Report, began: float, team: TeamContext | None
     ) -> Outcome:
         try:
-            return self._answer(task, report, began, membership)
+            return self._answer(task, report, began, team)
         finally:
             with contextlib.suppress(OSError):  # what was printed is no reason to lose what was computed
                 self._output.keep(task)
 
-    def _answer(self, task: Task, report: Report, began: float, membership: Membership | None) -> Outcome:
+    def _answer(self, task: Task, report: Report, began: float, team: TeamContext | None) -> Outcome:
         log = self._output.renewed()
         child, connection = self._running_child()
         log_due = began + _LOG_SECONDS
 
         def meanwhile() -> None:
             nonlocal log_due
-            self._heed(membership)
+            self._heed(team)
             if time.perf_counter() >= log_due:
                 log_due = time.perf_counter() + _LOG_SECONDS
                 with contextlib.suppress(OSError):
@@ -85,7 +85,7 @@ class IsolatedEvaluator(SupervisedEvaluator):
             return message.outcome
 
     def _running_child(self) -> tuple[Supervised, Connection[bytes, bytes]]:
-        """Give the child and the way to it, starting one where there is none."""
+        """Return the child and the way to it, starting one where there is none."""
         if self._child is not None and self._connection is not None and self._child.alive:
             return self._child, self._connection
         self._break_off()
@@ -124,7 +124,7 @@ class Output:
         self.descriptor = self._open()
 
     def renewed(self) -> str:
-        """Give the file for a process to open anew, where the one before was given to an evaluation; else nothing."""
+        """Return the file for a process to open anew, where the one before was given to an evaluation; else nothing."""
         if self._fresh and self._opened == self._waiting:
             return ""
         os.close(self.descriptor)
@@ -132,7 +132,7 @@ class Output:
         return str(self._opened)
 
     def show(self, task: Task) -> None:
-        """Give what is there so far to the running evaluation, where there is anything."""
+        """Return what is there so far to the running evaluation, where there is anything."""
         if self._fresh and os.fstat(self.descriptor).st_size:
             target = log_of(task)
             if not target.exists():
@@ -140,7 +140,7 @@ class Output:
                 self._fresh = False
 
     def keep(self, task: Task) -> None:
-        """Give all that was printed to the evaluation that has ended."""
+        """Return all that was printed to the evaluation that has ended."""
         self.show(task)
         if self._fresh and os.fstat(self.descriptor).st_size:
             with self._waiting.open("rb") as printed, log_of(task).open("ab") as log:

@@ -48,7 +48,7 @@ def check(reference: str, folder: Path) -> None:
 
 
 def load(reference: str, folder: Path) -> Any:
-    """Import the file or module and give the function; ValueError where it has none, else whatever importing raises.
+    """Import the file or module and return the function; ValueError where it has none, else whatever importing raises.
 
     The file's folder goes to the front of `sys.path`, as if Python had been started with the file.
     """
@@ -68,7 +68,7 @@ def load(reference: str, folder: Path) -> Any:
 
 
 def located(reference: str, folder: Path) -> str:
-    """Give a reference that holds in any folder; a module's folder goes to the front of `sys.path`."""
+    """Return a reference that holds in any folder; a module's folder goes to the front of `sys.path`."""
     place, name = _parts(reference)
     if place.endswith(".py"):
         return f"{(folder / place).resolve()}:{name}"
@@ -83,7 +83,7 @@ def code(reference: str | object) -> dict[str, bytes]:
 
 
 def reference_of(loss: Any) -> str:
-    """Give the reference by which another process can import a loss; ValueError where none can."""
+    """Return the reference by which another process can import a loss; ValueError where none can."""
     module, name = getattr(loss, "__module__", None), getattr(loss, "__qualname__", "")
     found = getattr(sys.modules.get(str(module)), name, None)
     if found is not loss or not name.isidentifier():
@@ -99,7 +99,7 @@ def reference_of(loss: Any) -> str:
 
 
 def name_of(loss: Any) -> str:
-    """Give what a run's config calls a loss: its file or module, and its name there."""
+    """Return what a run's config calls a loss: its file or module, and its name there."""
     if isinstance(loss, str):
         return loss
     module = getattr(loss, "__module__", None)
@@ -110,7 +110,7 @@ def name_of(loss: Any) -> str:
 
 
 def is_reference(text: str) -> bool:
-    """Say whether a text has the form of a reference, such as train.py:train."""
+    """Return whether a text has the form of a reference, such as train.py:train."""
     place, _, name = text.rpartition(":")
     return bool(place) and name.isidentifier()
 
@@ -163,7 +163,7 @@ def _module_file(module: str, folder: Path) -> Path | None:
 
 
 def _defined(tree: ast.Module) -> set[str]:
-    """Give the names a module defines at its top level, and "*" where it may define any."""
+    """Return the names a module defines at its top level, and "*" where it may define any."""
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.ClassDef):

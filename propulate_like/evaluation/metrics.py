@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from propulate_like.evaluation.context import Evaluator, Membership, Report, WrappingEvaluator
+from propulate_like.evaluation.context import Evaluator, Report, TeamContext, WrappingEvaluator
 from propulate_like.evaluation.energy import EnergyMeter
 from propulate_like.population.individual import Individual, Outcome, Status
 
@@ -22,10 +22,10 @@ class MeteredEvaluator(WrappingEvaluator):
         super().__init__(evaluator)
         self._meter = meter
 
-    def __call__(self, individual: Individual, report: Report, membership: Membership | None = None) -> Individual:
+    def __call__(self, individual: Individual, report: Report, team: TeamContext | None = None) -> Individual:
         self._meter.begin()
         with self._ticking():
-            evaluated = self._evaluator(individual, report, membership)
+            evaluated = self._evaluator(individual, report, team)
         return msgspec.structs.replace(evaluated, metrics=evaluated.metrics | self._meter.end())
 
     @contextmanager
@@ -57,8 +57,8 @@ class MetricEvaluator(WrappingEvaluator):
         super().__init__(evaluator)
         self._metric, self._sign = metric, sign
 
-    def __call__(self, individual: Individual, report: Report, membership: Membership | None = None) -> Individual:
-        evaluated = self._evaluator(individual, report, membership)
+    def __call__(self, individual: Individual, report: Report, team: TeamContext | None = None) -> Individual:
+        evaluated = self._evaluator(individual, report, team)
         if not evaluated.has_loss:
             return evaluated
         metrics: dict[str, Any] = {**evaluated.metrics, "loss": self._sign * evaluated.loss}

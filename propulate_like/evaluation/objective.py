@@ -33,7 +33,7 @@ def objective(**parameters: Parameter | Sequence[Any]) -> Callable[[_Function], 
 
 
 def space_of(loss: object, space: Space | Mapping[str, Any] | None) -> Space:
-    """Give the space that is given, or else the one the loss was decorated with; nothing where it takes a trial.
+    """Return the space that is given, or else the one the loss was decorated with; nothing where it takes a trial.
 
     Only a function has that; a command or a function's reference does not.
     """
@@ -50,7 +50,7 @@ def space_of(loss: object, space: Space | Mapping[str, Any] | None) -> Space:
 
 
 def takes_mapping(loss: Loss, space: Space, fidelity: str = "", *, whole: bool = True) -> bool:
-    """Say whether the loss takes its params as one mapping; otherwise as keyword arguments.
+    """Return whether the loss takes its params as one mapping; otherwise as keyword arguments.
 
     A mapping where the function has one positional parameter that is no parameter of the space, keyword arguments
     otherwise; a parameter named `evaluation` does not count, nor one that is named as `fidelity` says. ValueError where
@@ -92,7 +92,7 @@ def takes_mapping(loss: Loss, space: Space, fidelity: str = "", *, whole: bool =
 
 
 def takes_trial(loss: Loss) -> bool:
-    """Say whether the loss asks for its parameters: it needs one argument, named `trial` or annotated as a Trial.
+    """Return whether the loss asks for its parameters: it needs one argument, named `trial` or annotated as a Trial.
 
     One named `evaluation` does not count.
     """
@@ -106,7 +106,7 @@ def takes_trial(loss: Loss) -> bool:
 
 
 def takes(loss: Loss, name: str) -> bool:
-    """Say whether the loss has a parameter of this name."""
+    """Return whether the loss has a parameter of this name."""
     try:
         parameter = inspect.signature(loss).parameters.get(name)
     except (TypeError, ValueError):

@@ -118,7 +118,7 @@ class Supervised:
         return self._process.returncode is None and not select.select([self._pidfd], [], [], 0)[0]
 
     def wait(self, limits: Limits, began: float, meanwhile: Callable[[], object]) -> set[int]:
-        """Wait until it has written to a registered descriptor, or has ended; give the descriptors ready to read.
+        """Wait until it has written to a registered descriptor, or has ended; return the descriptors ready to read.
 
         `meanwhile` is called every few hundredths of a second. Broken where a limit was passed since `began` (of
         time.perf_counter); the process is then gone.
@@ -142,7 +142,7 @@ class Supervised:
             meanwhile()
 
     def memory(self) -> int:
-        """Give the bytes of memory that it and its descendants use now; what several share counts once."""
+        """Return the bytes of memory that it and its descendants use now; what several share counts once."""
         import psutil
 
         try:
@@ -154,7 +154,7 @@ class Supervised:
             return 0
 
     def end(self) -> int:
-        """Kill it and all that it started, and give its status as Popen does; nothing happens where it is gone."""
+        """Kill it and all that it started, and return its status as Popen does; nothing happens where it is gone."""
         if self._process.returncode is not None:
             return self._process.returncode
         with contextlib.suppress(ProcessLookupError):
@@ -206,7 +206,7 @@ class Supervised:
 
     @staticmethod
     def _patience(limits: Limits, began: float) -> float:
-        """Give the milliseconds until the next look."""
+        """Return the milliseconds until the next look."""
         if limits.seconds is None:
             return 1000 * _SLICE_SECONDS
         left = limits.seconds - (time.perf_counter() - began)

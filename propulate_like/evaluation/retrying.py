@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from propulate_like.evaluation.context import Evaluator, Membership, Report, WrappingEvaluator
+from propulate_like.evaluation.context import Evaluator, Report, TeamContext, WrappingEvaluator
 from propulate_like.evaluation.energy import added
 from propulate_like.population.individual import Individual, Status
 
@@ -17,11 +17,11 @@ class RetryingEvaluator(WrappingEvaluator):
         super().__init__(evaluator)
         self._retries, self._statuses, self._metered = retries, statuses, metered
 
-    def __call__(self, individual: Individual, report: Report, membership: Membership | None = None) -> Individual:
-        """Give the last attempt's outcome, with the seconds and joules of all of them together."""
-        evaluated = self._evaluator(individual, report, membership)
+    def __call__(self, individual: Individual, report: Report, team: TeamContext | None = None) -> Individual:
+        """Return the last attempt's outcome, with the seconds and joules of all of them together."""
+        evaluated = self._evaluator(individual, report, team)
         while evaluated.status in self._statuses and evaluated.attempts <= self._retries:
-            again = self._evaluator(individual, report, membership)
+            again = self._evaluator(individual, report, team)
             evaluated = msgspec.structs.replace(
                 again,
                 seconds=evaluated.seconds + again.seconds,

@@ -91,7 +91,7 @@ class EvaluationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
         self.shared_gpus()
 
     def shared_gpus(self) -> Gpus | None:
-        """Give how GPUs are shared out; None where that is not set. ValueError where it cannot work."""
+        """Return how GPUs are shared out; None where that is not set. ValueError where it cannot work."""
         return None if self.gpus is None else Gpus(self.gpus, self.gpus_per_rank, self.ranks_per_gpu)
 
 
@@ -150,7 +150,7 @@ class Objective:
             raise ValueError(message)
 
     def problem_here(self) -> str:
-        """Say what is missing on this rank's node for the objective to run, or nothing."""
+        """Return what is missing on this rank's node for the objective to run, or nothing."""
         try:
             if isinstance(self._loss, Command):
                 self._loss.find()
@@ -169,7 +169,7 @@ class Objective:
         return not self.in_rank or (self._call is not None and not self._call.plain)
 
     def evaluator(self, tasks: Tasks, rank: int, meter: EnergyMeter | None) -> Evaluator:
-        """Give what evaluates on this rank, whose number among all ranks is `rank`."""
+        """Return what evaluates on this rank, whose number among all ranks is `rank`."""
         evaluator = self._evaluator(tasks, rank)
         return evaluator if meter is None else MeteredEvaluator(evaluator, meter)
 
@@ -199,7 +199,7 @@ class Objective:
         return IsolatedEvaluator(load, tasks, limits, f"rank-{rank:05d}")
 
     def whole(self, evaluator: Evaluator) -> Evaluator:
-        """Give what tries an evaluation again and takes a metric for the loss, where that is set."""
+        """Return what tries an evaluation again and takes a metric for the loss, where that is set."""
         settings = self.settings
         if settings.retries:
             evaluator = RetryingEvaluator(
@@ -233,7 +233,7 @@ def settings_of(form: EvaluationSettings | Mapping[str, Any] | None) -> Evaluati
 
 
 def refusal(key: str, value: object, text: str) -> str:
-    """Say what is not valid about a value, as msgspec's `text` does, or with the words that would be."""
+    """Return what is not valid about a value, as msgspec's `text` does, or with the words that would be."""
     if key in _WORDS:
         return f"{value!r:.60} is not valid: expected {_WORDS[key]}"
     return f"{value!r:.60} is not valid: {text[:1].lower()}{text[1:].replace('`', '')}"

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from propulate_like.evaluation.context import Abandoned, Membership, Report, Task, Tasks, make_directory
+from propulate_like.evaluation.context import Abandoned, Report, Task, Tasks, TeamContext, make_directory
 from propulate_like.evaluation.process import Broken, Limits
 from propulate_like.population.individual import Individual, Outcome, Status
 
@@ -23,12 +23,12 @@ class SupervisedEvaluator:
         self._interrupted = False
         self._epoch = time.time() - time.perf_counter()
 
-    def __call__(self, individual: Individual, report: Report, membership: Membership | None = None) -> Individual:
-        """Give the individual with its outcome, whatever the process does."""
-        task = self._tasks.of(individual, membership.environment if membership else None)
+    def __call__(self, individual: Individual, report: Report, team: TeamContext | None = None) -> Individual:
+        """Return the individual with its outcome, whatever the process does."""
+        task = self._tasks.of(individual, team.environment if team else None)
         began = time.perf_counter()
         try:
-            outcome = self._evaluate(individual, task, report, began, membership)
+            outcome = self._evaluate(individual, task, report, began, team)
         except KeyboardInterrupt:
             self._break_off()
             raise
@@ -43,15 +43,15 @@ class SupervisedEvaluator:
         self._interrupted = True
         return True
 
-    def _heed(self, membership: Membership | None) -> None:
+    def _heed(self, team: TeamContext | None) -> None:
         """Raise what says that the running evaluation is to be broken off, if it is."""
         if self._interrupted:
             raise KeyboardInterrupt
-        if membership is not None and membership.abandoned():
+        if team is not None and team.abandoned():
             raise Abandoned
 
     def _evaluate(
-        self, individual: Individual, task: Task, report: Report, began: float, membership: Membership | None
+        self, individual: Individual, task: Task, report: Report, began: float, team: TeamContext | None
     ) -> Outcome:
         raise NotImplementedError
 
@@ -60,13 +60,13 @@ class SupervisedEvaluator:
 
 
 def log_of(task: Task) -> Path:
-    """Give the file for what this evaluation prints; each member of a team has its own."""
+    """Return the file for what this evaluation prints; each member of a team has its own."""
     make_directory(task)
     return task.directory / ("output.log" if task.leads else f"output-{task.member}.log")
 
 
 def errors_of(log: Path) -> Path:
-    """Give the file for what a command prints to standard error."""
+    """Return the file for what a command prints to standard error."""
     return log.with_name(log.name.replace("output", "errors"))
 
 
@@ -82,7 +82,7 @@ def _outcome_of(problem: Broken | Abandoned | OSError | ValueError, task: Task) 
 
 
 def _tail(task: Task) -> str:
-    """Give the end of what the evaluation printed last, to standard error where it has a file of its own."""
+    """Return the end of what the evaluation printed last, to standard error where it has a file of its own."""
     log = Path(os.devnull)
     with contextlib.suppress(OSError):  # its directory cannot be made
         log = log_of(task)

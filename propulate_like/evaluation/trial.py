@@ -46,7 +46,7 @@ class Trial:
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:
-        """Give a float from `low` to `high`: on a logarithmic scale, or low plus a whole number of steps."""
+        """Return a float from `low` to `high`: on a logarithmic scale, or low plus a whole number of steps."""
         low, high = _plain_number(low), _plain_number(high)
         if step is not None:
             if log:
@@ -57,7 +57,7 @@ class Trial:
         return float(self._suggest(name, Float, low, high, step, log))
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
-        """Give a whole number from `low` to `high`: on a logarithmic scale, or low plus a whole number of steps."""
+        """Return a whole number from `low` to `high`: on a logarithmic scale, or low plus a whole number of steps."""
         if log and step != 1:
             message = f"{name}: step={step!r} and log=True exclude each other"
             raise ValueError(message)
@@ -65,19 +65,19 @@ class Trial:
         return int(self._suggest(name, Int, low, high - (high - low) % step if step > 0 else high, step, log))
 
     def suggest_categorical(self, name: str, choices: Sequence[Scalar]) -> Any:
-        """Give one of several strings, numbers, booleans and None."""
+        """Return one of several strings, numbers, booleans and None."""
         return self._suggest(name, Choice, *map(_plain_number, choices))
 
     def suggest_uniform(self, name: str, low: float, high: float) -> float:
-        """Give a float: `suggest_float` by an older name."""
+        """Return a float: `suggest_float` by an older name."""
         return self.suggest_float(name, low, high)
 
     def suggest_loguniform(self, name: str, low: float, high: float) -> float:
-        """Give a float on a logarithmic scale: `suggest_float` by an older name."""
+        """Return a float on a logarithmic scale: `suggest_float` by an older name."""
         return self.suggest_float(name, low, high, log=True)
 
     def suggest_discrete_uniform(self, name: str, low: float, high: float, q: float) -> float:
-        """Give low plus a whole number of steps `q`: `suggest_float` by an older name."""
+        """Return low plus a whole number of steps `q`: `suggest_float` by an older name."""
         return self.suggest_float(name, low, high, step=q)
 
     @property
@@ -103,7 +103,7 @@ class Trial:
             self._evaluation.report(float(value), self._reported)
 
     def should_prune(self) -> bool:
-        """Say whether the search's pruner, where there is one, stops this evaluation."""
+        """Return whether the search's pruner, where there is one, stops this evaluation."""
         return self._evaluation.should_stop
 
     def set_user_attr(self, key: str, value: Any) -> None:
@@ -115,7 +115,7 @@ class Trial:
         self.constraints[str(plain(key))] = float(value)
 
     def pruned(self) -> Outcome:
-        """Give the outcome of an evaluation that its loss gave up: the value reported last stands for it."""
+        """Return the outcome of an evaluation that its loss gave up: the value reported last stands for it."""
         if self._evaluation.reported is None:
             return Outcome(Status.INVALID, cause="it was pruned before it had reported any value")
         return self._evaluation.stopped()
@@ -164,12 +164,12 @@ class Trial:
 
 
 def is_pruned(error: BaseException) -> bool:
-    """Say whether this is Optuna's TrialPruned, which can be raised only where Optuna was imported."""
+    """Return whether this is Optuna's TrialPruned, which can be raised only where Optuna was imported."""
     return any(kind.__name__ == "TrialPruned" and kind.__module__.startswith("optuna") for kind in type(error).__mro__)
 
 
 def _parameter(key: _Key) -> Parameter:
-    """Give the parameter, the same one each time; ValueError where it cannot be."""
+    """Return the parameter, the same one each time; ValueError where it cannot be."""
     try:
         return _made(key)
     except TypeError:  # options that cannot be hashed, so that this refuses them
@@ -191,14 +191,14 @@ def _space(keys: tuple[_Key, ...]) -> Space:
 
 
 def _plain_number(value: Any) -> Any:
-    """Give a number of any type, such as NumPy's, as Python's own, and anything else as it is."""
+    """Return a number of any type, such as NumPy's, as Python's own, and anything else as it is."""
     if isinstance(value, int):
         return value
     return int(value) if isinstance(value, Integral) else float(value) if isinstance(value, Real) else value
 
 
 def _on_grid(low: float, high: float, step: float) -> float:
-    """Give the highest value on the grid of steps."""
+    """Return the highest value on the grid of steps."""
     start, width = Decimal(str(low)), Decimal(str(step))
     if width <= 0 or high < low:
         return high

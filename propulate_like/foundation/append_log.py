@@ -109,7 +109,7 @@ class Log:
             self._fault = ""
 
     def _block(self) -> bytes:
-        """Give what is to be written next, whole lines, after an end of line where the last one lacks it."""
+        """Return what is to be written next, whole lines, after an end of line where the last one lacks it."""
         count, size = 0, 0
         while count < len(self.unsaved) and size < _BLOCK:
             size += sum(map(len, self.unsaved[count : count + _LINES]))

@@ -14,7 +14,7 @@ class Pause:
         self._seconds = _SHORTEST
 
     def next(self) -> float:
-        """Give for how many seconds to wait now."""
+        """Return for how many seconds to wait now."""
         seconds = self._seconds
         self._seconds = min(seconds * 2, _LONGEST)
         return seconds

@@ -13,7 +13,7 @@ def say(line: str) -> None:
 
 
 def printable(text: str, kept: str = "") -> str:
-    """Give the text with all that could steer a terminal written out, but for the characters `kept`."""
+    """Return the text with all that could steer a terminal written out, but for the characters `kept`."""
     if text.isprintable():
         return text
     return "".join(

@@ -15,7 +15,7 @@ _SIMPLE = {int: "integer", float: "number", str: "string", bool: "boolean", type
 
 
 def nearest(word: object, valid: Sequence[object]) -> str:
-    """Give "; did you mean 'x'?" or the list of what is valid, to end a message about an unknown word."""
+    """Return "; did you mean 'x'?" or the list of what is valid, to end a message about an unknown word."""
     names = [str(name) for name in valid]
     close = difflib.get_close_matches(str(word), names, n=1)
     if close:
@@ -24,7 +24,7 @@ def nearest(word: object, valid: Sequence[object]) -> str:
 
 
 def whole(name: str, value: object, low: int) -> int:
-    """Give `value` if it is a whole number of at least `low`; ValueError otherwise."""
+    """Return `value` if it is a whole number of at least `low`; ValueError otherwise."""
     if isinstance(value, bool) or not isinstance(value, int) or value < low:
         message = f"{name}={value!r} must be a whole number of at least {low}"
         raise ValueError(message)
@@ -32,7 +32,7 @@ def whole(name: str, value: object, low: int) -> int:
 
 
 def flag(name: str, value: object) -> bool:
-    """Give a bool; ValueError otherwise."""
+    """Return a bool; ValueError otherwise."""
     if not isinstance(value, bool):
         message = f"{name}={value!r} must be true or false"
         raise ValueError(message)
@@ -40,7 +40,7 @@ def flag(name: str, value: object) -> bool:
 
 
 def number(name: str, value: object, low: float = 0.0, high: float = float("inf"), *, above: bool = False) -> float:
-    """Give `value` if it lies in [low, high], or in (low, high] with `above`; ValueError otherwise."""
+    """Return `value` if it lies in [low, high], or in (low, high] with `above`; ValueError otherwise."""
     valid = isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
     if not valid or (above and value == low):
         upper = f" and at most {high:g}" if high < float("inf") else ""
@@ -123,7 +123,7 @@ def of_registry(
 
 
 def dump(thing: Any) -> Any:
-    """Give the YAML form of a registered part, such as a propagator: {name: {parameter: value}}."""
+    """Return the YAML form of a registered part, such as a propagator: {name: {parameter: value}}."""
     signature, _ = _signature(thing.__class__)
     values = {}
     for name, parameter in signature.parameters.items():
@@ -149,7 +149,7 @@ def shown(thing: Any) -> str:
 
 
 def schema(kind: Callable[..., Any], nested: Mapping[type, Mapping[str, Any]]) -> dict[str, Any]:
-    """Give the JSON Schema of the YAML form of `kind`; `nested` has the schemas of the classes it may contain."""
+    """Return the JSON Schema of the YAML form of `kind`; `nested` has the schemas of the classes it may contain."""
     signature, hints = _signature(kind)
     properties: dict[str, Any] = {}
     required = []

@@ -21,13 +21,13 @@ def heed() -> None:
     """Heed signals from now on, where this process is the command `propulate-like`, or a rank that it started."""
     module = sys.orig_argv[sys.orig_argv.index("-m") + 1] if sys.argv[:1] == ["-m"] else ""
     if module == _RANK:
-        remember()
+        record()
     elif module == "propulate_like" or Path(sys.argv[0] if sys.argv else "").name == "propulate-like":
         for number in SIGNALS:
             signal.signal(number, _end)
 
 
-def remember() -> None:
+def record() -> None:
     """Only note signals from now on: a rank that left by itself would leave the others waiting for it."""
     for number in SIGNALS:
         signal.signal(number, lambda number, _frame: told.append(number))

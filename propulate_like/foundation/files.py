@@ -31,7 +31,10 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def read_small(path: Path, largest: int) -> bytes:
-    """Give what is in a file, or, where that is more than `largest` bytes, one byte more; errors as `open_regular`."""
+    """Return what is in a file, or, where that is more than `largest` bytes, one byte more.
+
+    Errors as `open_regular`.
+    """
     with open_regular(path) as file:
         try:
             return file.read(largest + 1)
@@ -41,7 +44,7 @@ def read_small(path: Path, largest: int) -> bytes:
 
 
 def lines(path: Path) -> Iterator[bytes]:
-    """Give a file's lines, but for those longer than LARGEST_LINE; errors as `open_regular`."""
+    """Return a file's lines, but for those longer than LARGEST_LINE; errors as `open_regular`."""
     with open_regular(path) as file:
         try:
             while line := file.readline(LARGEST_LINE):
@@ -61,7 +64,7 @@ class Tail:
         self._path, self._offset = path, 0
 
     def lines(self) -> Iterator[bytes]:
-        """Give the lines as the function `lines` does; one without its end is given again, until it has that."""
+        """Return the lines as the function `lines` does; one without its end is given again, until it has that."""
         with open_regular(self._path) as file:
             if file.seek(0, os.SEEK_END) < self._offset:
                 self._offset = 0  # it was written anew

@@ -20,7 +20,7 @@ class Equipment(msgspec.Struct, frozen=True):
     ranks_on_node: int = 1
 
     def meter(self, *, says: bool) -> EnergyMeter:
-        """Give the energy sensors; the rank that `says` so prints once what is missing."""
+        """Return the energy sensors; the rank that `says` so prints once what is missing."""
         meter = EnergyMeter(self.devices, self.shared_by, self.ranks_on_node)
         if says:
             for absence in meter.absent:
@@ -36,7 +36,7 @@ class _Sight(msgspec.Struct, frozen=True):
 
 
 def equip(gpus: Gpus | None, transport: Transport) -> Equipment:
-    """Give this rank its GPUs, by setting its environment, from where a loss and its child processes have them.
+    """Return this rank its GPUs, by setting its environment, from where a loss and its child processes have them.
 
     All ranks must call it, before the loss is imported. Without `gpus` nothing is changed, and the rank shares what it
     sees with all others on its node. ValueError where the settings do not fit the node.

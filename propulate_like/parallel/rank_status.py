@@ -40,14 +40,14 @@ class State(StrEnum):
     """It ended by an error of the program, which would come again."""
 
 
-def tell(state: State) -> None:
+def write(state: State) -> None:
     """Tell the launcher, where there is one, how far this rank is."""
     rank, _ = launched() or (0, 1)
     _leave(f"rank-{rank}", f"{os.getpid()} {state} {place()}")
 
 
-def hear(folder: Path) -> dict[int, tuple[int, State, str]]:
-    """Give each rank's process, its state and the place where that number means it, as far as ranks have told."""
+def read(folder: Path) -> dict[int, tuple[int, State, str]]:
+    """Return each rank's process, its state and the place where that number means it, as far as ranks have told."""
     found = {}
     for path in folder.glob("rank-*[0-9]"):
         pid, state, where = path.read_text(encoding="utf-8").split(" ", 2)
@@ -61,7 +61,7 @@ def leave_status(status: int) -> None:
 
 
 def status_left(folder: Path) -> int | None:
-    """Give the exit status that the ranks left, if they have."""
+    """Return the exit status that the ranks left, if they have."""
     path = folder / "exit"
     return int(path.read_text(encoding="utf-8")) if path.exists() else None
 

@@ -20,7 +20,7 @@ from typing import Any, Self
 
 import msgspec
 
-from propulate_like.evaluation.context import Abandoned, Evaluator, Membership, Report
+from propulate_like.evaluation.context import Abandoned, Evaluator, Report, TeamContext
 from propulate_like.evaluation.energy import added
 from propulate_like.evaluation.pulse import Pulse
 from propulate_like.foundation.backoff import Pause
@@ -101,7 +101,7 @@ class _Member:
         self._pulse.__exit__(kind, error, trace)
 
     def abandoned(self) -> bool:
-        """Say whether the running evaluation, which asks, is of no use any more."""
+        """Return whether the running evaluation, which asks, is of no use any more."""
         with self._pulse.lock:
             self._listen()
             return self._last_abandoned >= self._number
@@ -119,7 +119,7 @@ class _Member:
             if isinstance(message, Abandon):
                 self._last_abandoned = message.number
             else:
-                self._take(peer, message)
+                self._receive(peer, message)
         if self._transport.dead:
             self._die()
 
@@ -128,7 +128,7 @@ class _Member:
         say(f"a team ends: its member {next(iter(self._transport.dead))} died")
         os.kill(os.getpid(), signal.SIGKILL)
 
-    def _take(self, peer: int, message: Any) -> None:
+    def _receive(self, peer: int, message: Any) -> None:
         raise NotImplementedError
 
     def _evaluate(
@@ -141,10 +141,10 @@ class _Member:
                 pause()
             self._comm = self._team.communicator(self.abandoned)
         places = {"RANK": str(self._transport.rank), "LOCAL_RANK": str(self._team.local_rank)}
-        membership = Membership({**environment, **places}, self._comm, self.abandoned)
+        team = TeamContext({**environment, **places}, self._comm, self.abandoned)
         self._pulse.lock.release()
         try:
-            return self.evaluator(individual, report, membership)
+            return self.evaluator(individual, report, team)
         finally:
             self._pulse.lock.acquire()
 
@@ -159,7 +159,7 @@ class TeamEvaluator(_Member):
         self._ended = 0
         self._metrics: list[dict[str, Any]] = []
 
-    def __call__(self, individual: Individual, report: Report, membership: Membership | None = None) -> Individual:
+    def __call__(self, individual: Individual, report: Report, team: TeamContext | None = None) -> Individual:
         """Evaluate together; where any member failed, that is the outcome, and where one was told to end, all are."""
         self._number += 1
         self._failure, self._ended, self._metrics = None, 0, []
@@ -215,7 +215,7 @@ class TeamEvaluator(_Member):
         outcome = Outcome(failure.status, metrics=metrics, cause=f"member {member} of the team failed: {failure.cause}")
         return evaluated.evaluated(outcome, evaluated.seconds, evaluated.ended)
 
-    def _take(self, peer: int, message: Any) -> None:
+    def _receive(self, peer: int, message: Any) -> None:
         if not isinstance(message, Ended) or message.number != self._number:
             return
         self._ended += 1
@@ -246,7 +246,7 @@ class TeamEvaluator(_Member):
             self._send(peer, message)
 
     def _rendezvous(self) -> dict[str, str]:
-        """Give the variables by which torch.distributed finds the leader: a port of this machine that is free."""
+        """Return the variables by which torch.distributed finds the leader: a port of this machine that is free."""
         with socket.socket() as probe:
             probe.bind(("", 0))
             port = probe.getsockname()[1]
@@ -266,7 +266,7 @@ class Follower(_Member):
         self._arrived: deque[Any] = deque()
 
     def run(self) -> bytes:
-        """Follow, and give the leader's last words."""
+        """Follow, and return the leader's last words."""
         with self:
             while not isinstance(message := self._await(Begin, Disband), Disband):
                 self._follow(message)
@@ -293,7 +293,7 @@ class Follower(_Member):
         self._send(0, ended)
 
     def _decided(self, _step: int, _loss: float) -> bool:
-        """Give the leader's decision at this report; False where the leader has ended its part."""
+        """Return the leader's decision at this report; False where the leader has ended its part."""
         with self._pulse.lock:
             message = self._await(Decision, Ended)
             if isinstance(message, Decision):
@@ -301,7 +301,7 @@ class Follower(_Member):
             self._arrived.appendleft(message)
             return False
 
-    def _take(self, peer: int, message: Any) -> None:
+    def _receive(self, peer: int, message: Any) -> None:
         self._arrived.append(message)
 
     def _await(self, *kinds: type) -> Any:

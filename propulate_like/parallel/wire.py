@@ -13,9 +13,21 @@ from propulate_like.population.population import Key
 from propulate_like.problem.space import NOTHING, Space
 from propulate_like.storage.events import Evaluated
 
-RECORDS, RETIRED, MIGRANT, CURVE, PASS_ON, COUNT, REQUEST, TICKETS, STOP, FAREWELLS, ENDING, HEARD, ADOPT = (
-    bytes([kind]) for kind in range(13)
-)
+(
+    RECORDS,
+    RETIRED,
+    MIGRANT,
+    CURVE,
+    PASS_ON,
+    COUNT,
+    REQUEST,
+    TICKETS,
+    STOP,
+    FINAL_REPORTS,
+    SUMMARY,
+    ACKNOWLEDGED,
+    REASSIGN,
+) = (bytes([kind]) for kind in range(13))
 
 origin = struct.Struct("<I")
 """In front of what is to be passed on: the place on the island where it began."""
@@ -33,24 +45,24 @@ _retired = struct.Struct("<IIQIBd")
 
 
 def pack_count(counts: tuple[int, int, int, float, int, int], dead: tuple[int, ...]) -> bytes:
-    """Give the counts (see `census`) of the sender and all ranks below it, and the dead that it knows of."""
+    """Return the counts (see `census`) of the sender and all ranks below it, and the dead that it knows of."""
     return _count.pack(*counts) + array("I", dead).tobytes()
 
 
 def unpack_count(content: bytes) -> tuple[tuple[int, ...], tuple[int, int, int, float, int, int]]:
-    """Give the dead that the sender of counts knew of, and the counts."""
+    """Return the dead that the sender of counts knew of, and the counts."""
     dead = array("I", content[_count.size :])
     return tuple(dead), _count.unpack_from(content)
 
 
 def pack_retired(individual: Individual, moves: int) -> bytes:
-    """Give the word that an individual has left its island, after so many moves."""
+    """Return the word that an individual has left its island, after so many moves."""
     ident = individual.id
     return _retired.pack(ident.island, ident.rank, ident.serial, moves, individual.rung, individual.loss)
 
 
 def unpack_retired(content: bytes) -> tuple[Id, Key, int]:
-    """Give who left: its identity, its key in the population and its moves."""
+    """Return who left: its identity, its key in the population and its moves."""
     island, rank, serial, moves, rung, loss = _retired.unpack(content)
     return Id(island, rank, serial), (-rung, loss, -serial, rank, island), moves
 
@@ -68,7 +80,7 @@ class Records:
         self._layout = struct.Struct(f"<IIQIBBBIIQ{3 + self._dimension + traits + self._losses}d")
 
     def pack(self, individual: Individual) -> bytes:
-        """Give the record of an evaluated individual that has a loss."""
+        """Return the record of an evaluated individual that has a loss."""
         ident, traits = individual.id, individual.traits[: self._traits]  # others bred when the run was begun, maybe
         before = individual.continues
         padding = (0.0,) * (self._traits - len(traits))
@@ -91,7 +103,7 @@ class Records:
         )
 
     def unpack(self, records: bytes) -> Iterable[tuple[Individual, bytes]]:
-        """Give the individuals of records that lie one behind the other, each with its record."""
+        """Return the individuals of records that lie one behind the other, each with its record."""
         size = self._layout.size
         if len(records) == size:
             return [(self.individual(records), records)]
@@ -99,7 +111,7 @@ class Records:
         return [(self.individual(part), part) for part in parts]
 
     def individual(self, record: bytes) -> Individual:
-        """Give the individual of a record."""
+        """Return the individual of a record."""
         values = self._layout.unpack(record)
         island, rank, serial, moves, traits, stopped, rung, *before, loss, seconds, ended = values[:_HEADER]
         genes_end = _HEADER + self._dimension
@@ -127,13 +139,13 @@ class AskedRecords:
     """Individuals of losses that ask for their parameters, as binary records: of any length, each with its space."""
 
     def pack(self, individual: Individual) -> bytes:
-        """Give the record of an evaluated individual that has a loss."""
+        """Return the record of an evaluated individual that has a loss."""
         bare = msgspec.structs.replace(individual, parents=(), origin="", metrics={}, cause="", curve=())
         content = msgspec.msgpack.encode(Evaluated.of(bare))
         return _length.pack(len(content)) + content
 
     def unpack(self, records: bytes) -> Iterable[tuple[Individual, bytes]]:
-        """Give the individuals of records that lie one behind the other, each with its record."""
+        """Return the individuals of records that lie one behind the other, each with its record."""
         begin = 0
         while begin < len(records):
             end = begin + _length.size + _length.unpack_from(records, begin)[0]

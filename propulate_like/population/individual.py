@@ -101,7 +101,7 @@ class Individual(msgspec.Struct, frozen=True, gc=False):
         return -self.rung, self.loss
 
     def evaluated(self, outcome: Outcome, seconds: float = 0.0, ended: float = 0.0) -> Individual:
-        """Give the same individual with its outcome, and what was asked for in place of what was bred."""
+        """Return the same individual with its outcome, and what was asked for in place of what was bred."""
         space, genome = (self.space, self.genome) if outcome.asked is None else outcome.asked.read()
         return Individual(
             self.id,
@@ -124,7 +124,7 @@ class Individual(msgspec.Struct, frozen=True, gc=False):
         )
 
     def succeeded(self, loss: float, seconds: float, ended: float) -> Individual:
-        """Give the same individual with a finite loss, as `evaluated` does, and faster; for the lowest rung only."""
+        """Return the same individual with a finite loss, as `evaluated` does, and faster; for the lowest rung only."""
         return Individual(
             self.id, self.genome, self.space, self.parents, self.origin, self.traits, OK, loss, seconds, ended
         )
@@ -140,7 +140,7 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
     genome: Genome
 
     def read(self) -> tuple[Space, Genome]:
-        """Give the space, of exactly those parameters, and the point in it."""
+        """Return the space, of exactly those parameters, and the point in it."""
         return Space.read(self.space), self.genome
 
 
@@ -182,7 +182,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
         return cls(Status.INFINITE, cause=f"the loss returned {value}")
 
     def expecting(self, losses: int) -> Outcome:
-        """Give the same, or, where it is not of so many losses, a failure."""
+        """Return the same, or, where it is not of so many losses, a failure."""
         count = len(self.losses) or 1
         if self.status is not OK or count == losses:
             return self
@@ -234,7 +234,7 @@ def plain(value: object, depth: int = 0) -> object:
 
 
 def _writable(text: str) -> str:
-    """Give the text as UTF-8 can hold it: undecodable bytes of file names, say, are written out."""
+    """Return the text as UTF-8 can hold it: undecodable bytes of file names, say, are written out."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 

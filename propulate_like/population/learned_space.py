@@ -41,8 +41,8 @@ class LearnedSpace:
         self._asked: dict[tuple[str, ...], _Asked] = {}
         self._plans: dict[tuple[str, ...], tuple[Space, Plan]] = {}
 
-    def learn(self, individual: Individual) -> bool:
-        """Learn from an evaluated individual, whose space is what it asked for; say whether that changed the space.
+    def add(self, individual: Individual) -> bool:
+        """Learn from an evaluated individual, whose space is what it asked for; return whether that changed the space.
 
         Where its space has conditions, it counts as having asked for what is active in it.
         """
@@ -54,7 +54,7 @@ class LearnedSpace:
         asked = self._asked.get(space.names)
         new = False
         if asked is None or (asked.space is not space and asked.space != space):
-            parents, new = self._meet(space)
+            parents, new = self._add_space(space)
             asked = self._asked[space.names] = _Asked(space, parents, set() if asked is None else asked.seen)
         for index, name, decode in asked.parents:
             fact = (name, decode(genome[index]), whole)
@@ -65,7 +65,7 @@ class LearnedSpace:
         return new and self._revise()
 
     def adapt(self, individual: Individual) -> Individual:
-        """Give the individual as one of the current space: 0.5 is the gene of what it did not have."""
+        """Return the individual as one of the current space: 0.5 is the gene of what it did not have."""
         space, genome = individual.space, individual.genome
         if space is self.space:
             return individual
@@ -78,8 +78,11 @@ class LearnedSpace:
         ]
         return msgspec.structs.replace(individual, genome=tuple(genes), space=self.space)
 
-    def _meet(self, space: Space) -> tuple[list[Parent], bool]:
-        """Take in parameters that were asked for, and their order; give the possible parents, and whether it is new."""
+    def _add_space(self, space: Space) -> tuple[list[Parent], bool]:
+        """Take in parameters that were asked for, and their order.
+
+        Return the possible parents, and whether it is new.
+        """
         before: set[str] = set()
         parents: list[Parent] = []
         new = False
@@ -90,7 +93,7 @@ class LearnedSpace:
                 self._traces[name] = _Trace(_bare(parameter), position, set(before), absent)
                 new = True
             else:
-                new |= trace.meet(_joined(trace.parameter, _bare(parameter)), position, before)
+                new |= trace.add(_joined(trace.parameter, _bare(parameter)), position, before)
             if _decides(parameter):
                 before.add(name)
                 parents.append((position, name, parameter.decode))
@@ -130,7 +133,7 @@ class LearnedSpace:
         return trace.parameter
 
     def _plan(self, space: Space) -> Plan:
-        """Say where in genomes of another space each gene of this one is, and how it is told in this one's terms."""
+        """Return where in genomes of another space each gene of this one is, and how it is told in this one's terms."""
         plan: Plan = [(-1, None)] * len(self.space.names)
         positions = {name: position for position, name in enumerate(self.space.names)}
         for index, (name, own) in enumerate(space.items()):
@@ -148,8 +151,8 @@ class _Trace:
         self.present: dict[str, set[Scalar]] = {}
         self.absent = absent
 
-    def meet(self, parameter: Parameter, position: int, before: set[str]) -> bool:
-        """Learn of an evaluation that asked for it; say whether that is new."""
+    def add(self, parameter: Parameter, position: int, before: set[str]) -> bool:
+        """Learn of an evaluation that asked for it; return whether that is new."""
         new = parameter is not self.parameter or position < self.position or not self.before <= before
         self.parameter, self.position = parameter, min(position, self.position)
         self.before &= before
@@ -165,7 +168,7 @@ class _Asked(NamedTuple):
 
 
 def as_asked(individual: Individual) -> Individual:
-    """Give the individual without parameters that are not active in it, and without conditions, as if asked for."""
+    """Return the individual without parameters that are not active in it, and without conditions, as if asked for."""
     active = individual.params
     genes = [gene for name, gene in zip(individual.space, individual.genome) if name in active]
     parameters = {name: _bare(parameter) for name, parameter in individual.space.items() if name in active}
@@ -174,13 +177,13 @@ def as_asked(individual: Individual) -> Individual:
 
 
 def _decides(parameter: Parameter) -> bool:
-    """Say whether others may be asked for by its value."""
+    """Return whether others may be asked for by its value."""
     few = parameter.levels is not None and parameter.levels <= _FEW
     return isinstance(parameter, Choice | Ordinal) or (isinstance(parameter, Int) and few)
 
 
 def _bare(parameter: Parameter) -> Parameter:
-    """Give a parameter without its condition."""
+    """Return a parameter without its condition."""
     if not parameter.when:
         return parameter
     bare = copy.copy(parameter)
@@ -189,7 +192,7 @@ def _bare(parameter: Parameter) -> Parameter:
 
 
 def _joined(known: Parameter, new: Parameter) -> Parameter:
-    """Give a parameter with the values of both, as far as there is one."""
+    """Return a parameter with the values of both, as far as there is one."""
     joined = known
     try:
         if isinstance(known, Choice | Ordinal) and isinstance(new, Choice | Ordinal):
@@ -215,12 +218,12 @@ def _widest(known: Float | Int, new: Float | Int) -> Parameter:
 
 
 def _recoder(own: Parameter, known: Parameter) -> Callable[[float], float]:
-    """Give what turns a gene of `own` into the one of `known` for the same value, or for the nearest there is."""
+    """Return what turns a gene of `own` into the one of `known` for the same value, or for the nearest there is."""
     return lambda gene: nearest_gene(known, own.decode(gene))
 
 
 def nearest_gene(parameter: Parameter, value: object) -> float:
-    """Give the gene of a value, or else of the nearest one; 0.5 for one that is near none."""
+    """Return the gene of a value, or else of the nearest one; 0.5 for one that is near none."""
     try:
         return parameter.encode(value)
     except ValueError:

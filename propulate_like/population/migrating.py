@@ -9,17 +9,17 @@ from math import inf
 import msgspec
 
 from propulate_like.population.individual import Id, Individual
-from propulate_like.population.population import Key, Population, Reads, key_of
+from propulate_like.population.population import Key, Population, Requirements, key_of
 
 FOR_EVER = (1 << 32) - 1
 """The moves of one that was replaced: it lives on this island no more."""
-_CHARGES = 1024
+_OWNED_AT_MOST = 1024
 """How many of those in its charge a rank keeps in memory, at least, where they leave for good."""
 _GONE = 1 << 16
 """How many of those that left the island are remembered: far more than can be under way at once."""
 
 
-class Residents(Population):
+class MigratingPopulation(Population):
     """A population whose best stay known to every rank of the island while individuals leave it.
 
     Each individual is in the charge of one rank of its island, the one that evaluated or received it: that one alone
@@ -33,21 +33,21 @@ class Residents(Population):
     it needs itself.
     """
 
-    def __init__(self, reads: Reads, reserve: int = 0) -> None:
+    def __init__(self, requirements: Requirements, reserve: int = 0) -> None:
         self._reserve = reserve
-        self._charges = Population(Reads())
+        self._owned = Population(Requirements())
         self._adapted: Callable[[Individual], Individual] | None = None
-        super().__init__(reads)
+        super().__init__(requirements)
         self._published: set[Id] = set()
         self._gone: dict[Id, int] = {}
 
-    def read(self, reads: Reads) -> None:
+    def keep(self, requirements: Requirements) -> None:
         reserve = self._reserve
-        super().read(msgspec.structs.replace(reads, best=reads.best + reserve))
-        self._comes_forward, self._fades = reads.best + reserve // 4, reads.best + reserve // 2
-        self._leaving = reserve > 0 and not reads.everything
-        kept = max(4 * self.reads.best, _CHARGES) if reserve else reads.best
-        self._charges.read(Reads(kept, everything=reads.everything))
+        super().keep(msgspec.structs.replace(requirements, best=requirements.best + reserve))
+        self._comes_forward, self._fades = requirements.best + reserve // 4, requirements.best + reserve // 2
+        self._leaving = reserve > 0 and not requirements.everything
+        kept = max(4 * self.requirements.best, _OWNED_AT_MOST) if reserve else requirements.best
+        self._owned.keep(Requirements(kept, everything=requirements.everything))
 
     def adapt(self, adapted: Callable[[Individual], Individual]) -> None:
         """Keep all of them as individuals of another space, but for the charges: they leave as they were evaluated."""
@@ -55,35 +55,35 @@ class Residents(Population):
         self._adapted = adapted
 
     @property
-    def charges(self) -> Sequence[Individual]:
+    def owned(self) -> Sequence[Individual]:
         """Those in this rank's charge, as far as they are in memory: best first."""
-        return self._charges
+        return self._owned
 
     @property
     def may_spare(self) -> bool:
         """Whether one of the charges may leave: the island's best cannot include one that memory does not hold."""
-        return not self._leaving or self._charges.whole or len(self._charges) > self._capacity
+        return not self._leaving or self._owned.whole or len(self._owned) > self._capacity
 
     def restore(self, individuals: Sequence[Individual], mine: slice, *, whole: bool) -> None:
         """Begin with the best of this island as they were left, maybe not the `whole` of it; take charge of `mine`."""
         for individual in individuals[mine]:
-            self.take_charge(individual)
+            self.claim(individual)
         if not whole and individuals:
-            self._charges.bound(individuals[-1].loss)
+            self._owned.bound(individuals[-1].loss)
         for individual in individuals:
             self.add(individual)
 
-    def take_charge(self, individual: Individual) -> bool:
+    def claim(self, individual: Individual) -> bool:
         """Be the one rank that may send it on; False where it has left already, or is in this rank's charge."""
         if self._gone.get(individual.id, -1) >= individual.moves:
             return False
-        known = self._charges.discard(key_of(individual))
+        known = self._owned.discard(key_of(individual))
         newer = known is None or known.moves < individual.moves
-        self._charges.add(individual if newer or known is None else known)
+        self._owned.add(individual if newer or known is None else known)
         return newer
 
     def add(self, individual: Individual) -> bool:
-        """Take in an individual, as every population does; say whether others may need it. None that has left."""
+        """Take in an individual, as every population does; return whether others may need it. None that has left."""
         ident = individual.id
         if self._gone and self._gone.get(ident, -1) >= individual.moves:
             return False
@@ -98,7 +98,7 @@ class Residents(Population):
             return kept
         if len(self) > self._fades:
             self._published.discard(self[self._fades].id)
-        if kept and self._charges.ranks(key):
+        if kept and self._owned.ranks(key):
             if bisect_left(self._keys, key) >= self._fades:
                 return new
             self._published.add(ident)
@@ -116,7 +116,7 @@ class Residents(Population):
         self._gone[ident] = moves
         if len(self._gone) > _GONE:
             del self._gone[next(iter(self._gone))]
-        for population in (self, self._charges):
+        for population in (self, self._owned):
             stays = population.discard(key)
             if stays is not None and stays.moves > moves:
                 Population.add(population, stays)
@@ -126,20 +126,20 @@ class Residents(Population):
         self._published.discard(ident)
         return True
 
-    def risen(self) -> list[Individual]:
-        """Give those in this rank's charge that came forward as others left, for the others may have forgotten them."""
+    def resurfaced(self) -> list[Individual]:
+        """Return those this rank owns that resurfaced as others left: other ranks may have forgotten them."""
         if not self._leaving:
             return []
         candidates = []
-        if len(self) < self._capacity and len(self._charges) > 0:
-            behind = bisect_right(self._charges.keys, self._keys[-1]) if self._keys else 0
-            candidates = list(self._charges[behind : behind + int(self._capacity) - len(self)])
+        if len(self) < self._capacity and len(self._owned) > 0:
+            behind = bisect_right(self._owned.keys, self._keys[-1]) if self._keys else 0
+            candidates = list(self._owned[behind : behind + int(self._capacity) - len(self)])
             for charge in candidates:
                 super().add(charge if self._adapted is None else self._adapted(charge))
         candidates = [charge for charge in candidates if bisect_left(self._keys, key_of(charge)) < self._comes_forward]
         if len(self) >= self._comes_forward:
             candidates.append(self[self._comes_forward - 1])
         unpublished = [one for one in candidates if one.id not in self._published]
-        risen = [found for one in unpublished if (found := self._charges.find(key_of(one))) is not None]
-        self._published.update(one.id for one in risen)
-        return risen
+        resurfaced = [found for one in unpublished if (found := self._owned.find(key_of(one))) is not None]
+        self._published.update(one.id for one in resurfaced)
+        return resurfaced

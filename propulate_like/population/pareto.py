@@ -10,17 +10,17 @@ Losses = tuple[float, ...]
 
 
 def losses_of(individual: Individual) -> Losses:
-    """Give the losses, be there one or several."""
+    """Return the losses, be there one or several."""
     return individual.losses or (individual.loss,)
 
 
 def dominates(one: Losses, other: Losses) -> bool:
-    """Say whether one is in no loss worse than the other, and in one better."""
+    """Return whether one is in no loss worse than the other, and in one better."""
     return one != other and all(mine <= its for mine, its in zip(one, other))
 
 
 def front(individuals: Iterable[Individual]) -> list[Individual]:
-    """Give those that no other one dominates, ordered by their losses."""
+    """Return those that no other one dominates, ordered by their losses."""
     found: list[Individual] = []
     for individual in sorted(individuals, key=lambda one: (losses_of(one), one.ended, one.id)):
         losses = losses_of(individual)  # those that come later in this order dominate none before

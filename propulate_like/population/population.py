@@ -14,36 +14,36 @@ import msgspec
 from propulate_like.population.individual import Id, Individual
 
 if TYPE_CHECKING:
-    from propulate_like.population.training_data import Points
+    from propulate_like.population.training_data import TrainingData
 
 Key = tuple[int, float, int, int, int]
 
 
-class Reads(msgspec.Struct, frozen=True):
+class Requirements(msgspec.Struct, frozen=True):
     """What a propagator reads of the population: its best `best`, its newest `recent`, or (`everything`) all of it.
 
     The population keeps no more than that, and a rank publishes no more than could enter it elsewhere. Of what a rank
-    comes to know, the newest `points` are kept as arrays and the newest `arrivals` as they came, failures included, and
-    nothing is published for those alone.
+    comes to know, the newest `training_data` are kept as arrays and the newest `arrivals` as they came, failures
+    included, and nothing is published for those alone.
     """
 
     best: int = 0
     recent: int = 0
     everything: bool = False
-    points: int = 0
+    training_data: int = 0
     arrivals: int = 0
 
-    def __or__(self, other: Reads) -> Reads:
-        return Reads(
+    def __or__(self, other: Requirements) -> Requirements:
+        return Requirements(
             max(self.best, other.best),
             max(self.recent, other.recent),
             self.everything or other.everything,
-            max(self.points, other.points),
+            max(self.training_data, other.training_data),
             max(self.arrivals, other.arrivals),
         )
 
 
-MODELED = Reads(best=10_000, points=10_000)
+MODELED = Requirements(best=10_000, training_data=10_000)
 """What models of the loss read: more would teach them little."""
 
 
@@ -55,8 +55,8 @@ class Population(Sequence[Individual]):
     order in which it learnt of it. One that was promoted takes the place of the one that it continues.
     """
 
-    def __init__(self, reads: Reads) -> None:
-        self._points: Points | None = None
+    def __init__(self, requirements: Requirements) -> None:
+        self._training_data: TrainingData | None = None
         self._forgotten = 0  # points
         self._failed: deque[Individual] = deque()  # as many as there may be points
         self._arrivals: deque[Individual] = deque()
@@ -67,33 +67,33 @@ class Population(Sequence[Individual]):
         self._limit = inf
         self._lost = False  # some, when less was read
         self._superseded: set[Id] = set()
-        self.read(reads)
+        self.keep(requirements)
 
-    def read(self, reads: Reads) -> None:
+    def keep(self, requirements: Requirements) -> None:
         """Keep what is read from now on, and no more."""
-        self.reads = reads
-        self._capacity = inf if reads.everything else max(reads.best, 1)
-        self._recent = deque(self._recent, maxlen=reads.recent)
-        self._failed = deque(self._failed, maxlen=reads.points)
-        self._arrivals = deque(self._arrivals, maxlen=reads.arrivals)
+        self.requirements = requirements
+        self._capacity = inf if requirements.everything else max(requirements.best, 1)
+        self._recent = deque(self._recent, maxlen=requirements.recent)
+        self._failed = deque(self._failed, maxlen=requirements.training_data)
+        self._arrivals = deque(self._arrivals, maxlen=requirements.arrivals)
         self._lost |= self._limit < inf
         if len(self._keys) > self._capacity:
             del self._keys[int(self._capacity) :], self._ranked[int(self._capacity) :]
         full = len(self._keys) == self._capacity
         self._limit = inf if not full else -inf if self._keys[-1][0] else self._keys[-1][1]
-        if self._points is not None and not reads.points:
-            self._forgotten, self._points = self._points.total, None
+        if self._training_data is not None and not requirements.training_data:
+            self._forgotten, self._training_data = self._training_data.total, None
 
     def add(self, individual: Individual) -> bool:
-        """Take in an evaluated individual; say whether it is kept, and so may matter to others.
+        """Take in an evaluated individual; return whether it is kept, and so may matter to others.
 
         It is not kept where it is known already, or where it comes after the best that are read.
         """
-        if self._points is not None:
-            self._points.add(individual)
-        if self.reads.arrivals:
+        if self._training_data is not None:
+            self._training_data.add(individual)
+        if self.requirements.arrivals:
             self._arrive(individual)
-        recent = self._recent.maxlen and self._remember(individual)
+        recent = self._recent.maxlen and self._add_recent(individual)
         loss = individual.loss
         if loss > self._limit and not individual.rung:
             return bool(recent)
@@ -117,7 +117,7 @@ class Population(Sequence[Individual]):
         return True
 
     def discard(self, key: Key) -> Individual | None:
-        """Forget the individual with this key, and give it; None where it is not kept."""
+        """Forget the individual with this key, and return it; None where it is not kept."""
         found = self.find(key)
         if found is not None:
             position = bisect_left(self._keys, key)
@@ -125,42 +125,45 @@ class Population(Sequence[Individual]):
         return found
 
     def holds(self, individual: Individual) -> bool:
-        """Say whether an individual is kept: among the best, or the newest."""
+        """Return whether an individual is kept: among the best, or the newest."""
         return self.ranks(key_of(individual)) or individual in self._recent
 
     def ranks(self, key: Key) -> bool:
-        """Say whether the individual with this key is among the best that are kept."""
+        """Return whether the individual with this key is among the best that are kept."""
         return self.find(key) is not None
 
     def find(self, key: Key) -> Individual | None:
-        """Give the individual with this key; None where it is not among the best that are kept."""
+        """Return the individual with this key; None where it is not among the best that are kept."""
         position = bisect_left(self._keys, key)
         return self._ranked[position] if position < len(self._keys) and self._keys[position] == key else None
 
     @property
-    def points(self) -> Points:
+    def training_data(self) -> TrainingData:
         """What this rank knows as arrays, from the first time on that they are asked for."""
-        if self._points is not None:
-            return self._points
-        from propulate_like.population.training_data import Points
+        if self._training_data is not None:
+            return self._training_data
+        from propulate_like.population.training_data import TrainingData
 
-        points = Points(self.reads.points or max(len(self), 1), self._forgotten)
+        training_data = TrainingData(self.requirements.training_data or max(len(self), 1), self._forgotten)
         for individual in sorted((*self._failed, *self._ranked), key=lambda one: (one.id.serial, one.id.rank)):
-            points.add(individual)
-        if self.reads.points:  # otherwise they are for once, until it is said that more will be read
-            self._points = points
-        return points
+            training_data.add(individual)
+        if self.requirements.training_data:  # otherwise they are for once, until it is said that more will be read
+            self._training_data = training_data
+        return training_data
 
     def fail(self, individual: Individual) -> None:
         """Learn that an evaluation came to nothing."""
-        if self._points is not None:
-            self._points.add(individual)
+        if self._training_data is not None:
+            self._training_data.add(individual)
         self._failed.append(individual)
-        if self.reads.arrivals:
+        if self.requirements.arrivals:
             self._arrive(individual)
 
     def arrivals(self, after: int = 0) -> Sequence[Individual]:
-        """Give those that arrived after the first `after`, of all that ever `arrived`; one may come more than once."""
+        """Return those that arrived after the first `after`, of all that ever `arrived`.
+
+        One may come more than once.
+        """
         new = min(self.arrived - after, len(self._arrivals))
         return list(islice(reversed(self._arrivals), new))[::-1]
 
@@ -174,7 +177,7 @@ class Population(Sequence[Individual]):
         self._recent = deque(map(adapted, self._recent), self._recent.maxlen)
         self._failed = deque(map(adapted, self._failed), self._failed.maxlen)
         self._arrivals = deque(map(adapted, self._arrivals), self._arrivals.maxlen)
-        self._points = None
+        self._training_data = None
 
     @property
     def keys(self) -> Sequence[Key]:
@@ -195,7 +198,7 @@ class Population(Sequence[Individual]):
         stays = (one for one in self._recent if one.id != ident or one.moves > moves)
         self._recent = deque(stays, maxlen=self._recent.maxlen)
 
-    def _remember(self, individual: Individual) -> bool:
+    def _add_recent(self, individual: Individual) -> bool:
         """Keep it as the newest, unless it is known as such."""
         known = any(individual.id == other.id for other in self._recent)
         if not known:
@@ -210,11 +213,11 @@ class Population(Sequence[Individual]):
                 return
 
     def best(self, count: int) -> Sequence[Individual]:
-        """Give the `count` best, best first; fewer where fewer are known. The sequence is not to be changed."""
+        """Return the `count` best, best first; fewer where fewer are known. The sequence is not to be changed."""
         return self._ranked if count >= len(self._ranked) else self._ranked[:count]
 
     def recent(self, count: int) -> Sequence[Individual]:
-        """Give the `count` newest, newest last; fewer where fewer are known."""
+        """Return the `count` newest, newest last; fewer where fewer are known."""
         return list(islice(self._recent, max(len(self._recent) - count, 0), None))
 
     @overload
@@ -232,6 +235,6 @@ class Population(Sequence[Individual]):
 
 
 def key_of(individual: Individual) -> Key:
-    """Give what individuals are ordered by in a population: no two have the same."""
+    """Return what individuals are ordered by in a population: no two have the same."""
     ident = individual.id
     return -individual.rung, individual.loss, -ident.serial, ident.rank, ident.island

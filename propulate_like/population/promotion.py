@@ -44,7 +44,7 @@ class Ladder:
                     equal[individual.loss] += self._sharing  # others have as many, more or less
 
     def promote(self, ident: Id) -> Individual | None:
-        """Give the best that deserves promotion, as a newborn with the identity `ident`; the highest rungs first."""
+        """Return the best that deserves promotion, as a newborn with the identity `ident`; the highest rungs first."""
         for rung in reversed(range(len(self._losses))):
             losses, waiting = self._losses[rung], self._waiting[rung]
             if not waiting:

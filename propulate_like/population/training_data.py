@@ -15,7 +15,7 @@ _FEWEST = 64  # rows
 _HUGE = 1e300  # losses beyond count as this: their differences are numbers
 
 
-class Points:
+class TrainingData:
     """Evaluated individuals as rows, in the order in which this rank learnt of them; of those, the newest `size`.
 
     `genomes` has a row a point and a column a parameter, in canonical form (see `Space.canonical`); `losses` is NaN
@@ -33,9 +33,9 @@ class Points:
         self._count = 0
 
     @classmethod
-    def of(cls, individuals: Iterable[Individual]) -> Points:
-        """Give the points of a population, or those of other individuals."""
-        points = getattr(individuals, "points", None)
+    def of(cls, individuals: Iterable[Individual]) -> TrainingData:
+        """Return the points of a population, or those of other individuals."""
+        points = getattr(individuals, "training_data", None)
         if isinstance(points, cls):
             return points
         individuals = list(individuals)
@@ -58,7 +58,7 @@ class Points:
         return min(self._count, self.size)
 
     def add(self, individual: Individual) -> bool:
-        """Take in one that was evaluated, successfully or not; say whether it is new."""
+        """Take in one that was evaluated, successfully or not; return whether it is new."""
         if individual.id in self._known:
             return False
         self._known[individual.id] = None

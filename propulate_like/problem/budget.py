@@ -32,17 +32,17 @@ class Budget(msgspec.Struct, frozen=True):
             declarations.number("target", self.target, -math.inf)
 
     def evaluations_left(self, done: int) -> int | None:
-        """Give how many evaluations are left after `done`; None where their number is not limited."""
+        """Return how many evaluations are left after `done`; None where their number is not limited."""
         return None if self.evaluations is None else max(self.evaluations - done, 0)
 
     def seconds_left(self, spent: float) -> float:
-        """Give how many seconds are left after `spent`."""
+        """Return how many seconds are left after `spent`."""
         return math.inf if self.seconds is None else self.seconds - spent
 
     def lowest_loss(self, *, maximize: bool) -> float:
-        """Give the loss at which the search may end."""
+        """Return the loss at which the search may end."""
         return -math.inf if self.target is None else -self.target if maximize else self.target
 
     def declaration(self) -> dict[str, Any]:
-        """Give the budget as it would stand in YAML."""
+        """Return the budget as it would stand in YAML."""
         return {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}

@@ -31,10 +31,10 @@ def signs_of(directions: Sequence[str] | None, *, maximize: bool = False) -> Sig
 
 
 def values_of(losses: tuple[float, ...], signs: Signs) -> tuple[float, ...]:
-    """Give what was returned for losses, as many as there are signs."""
+    """Return what was returned for losses, as many as there are signs."""
     return tuple(sign * loss for sign, loss in zip(signs, losses))
 
 
 def directions_of(signs: Signs) -> list[str]:
-    """Give the directions as they are written."""
+    """Return the directions as they are written."""
     return [MINIMIZE if sign > 0 else MAXIMIZE for sign in signs]

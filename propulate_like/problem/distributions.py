@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def parameter_of(distribution: BaseDistribution) -> Parameter:
-    """Give the parameter with the same values on the same scale.
+    """Return the parameter with the same values on the same scale.
 
     ValueError for a choice among values other than strings, numbers, booleans and None, and for what is none of
     Optuna's distributions.
@@ -30,7 +30,7 @@ def parameter_of(distribution: BaseDistribution) -> Parameter:
 
 
 def distribution_of(parameter: Parameter) -> BaseDistribution:
-    """Give the distribution with the same values on the same scale; an Ordinal's order is lost.
+    """Return the distribution with the same values on the same scale; an Ordinal's order is lost.
 
     ValueError for a logarithmic scale with steps.
     """
@@ -47,7 +47,7 @@ def distribution_of(parameter: Parameter) -> BaseDistribution:
 
 
 def suggested(trial: Trial, name: str, parameter: Parameter) -> float:
-    """Ask the trial for a value of the parameter, and give its gene."""
+    """Ask the trial for a value of the parameter, and return its gene."""
     if isinstance(parameter, Choice | Ordinal):
         return parameter.encode(trial.suggest_categorical(name, parameter.options))
     if isinstance(parameter, Int):

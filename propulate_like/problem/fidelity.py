@@ -1,4 +1,4 @@
-"""Fidelity: cheap evaluations first, and dearer ones for those that deserve them."""
+"""Fidelity: cheap evaluations first, and more expensive ones for those that deserve them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Fidelity:
         return declarations.build(cls, [], form)
 
     def declaration(self) -> dict[str, Any]:
-        """Give its YAML form."""
+        """Return its YAML form."""
         return {"name": self.name, "rungs": list(self.rungs), "reduction": self.reduction}
 
     def __repr__(self) -> str:

@@ -45,7 +45,7 @@ class Parameter:
                 raise ValueError(message)
 
     def encode(self, value: Any) -> float:
-        """Give a gene that decodes to `value`; ValueError where `value` is not among the values."""
+        """Return a gene that decodes to `value`; ValueError where `value` is not among the values."""
         raise NotImplementedError
 
     @property
@@ -54,28 +54,28 @@ class Parameter:
         return self.levels is not None and self.levels <= _FINEST
 
     def level(self, gene: float) -> int:
-        """Give the number, from 0 on, of the value that a gene stands for; only where there are `levels`."""
+        """Return the number, from 0 on, of the value that a gene stands for; only where there are `levels`."""
         levels = self.levels or 1
         return min(int(gene * levels), levels - 1)
 
     def gene(self, level: int) -> float:
-        """Give the gene that stands for all those of this level."""
+        """Return the gene that stands for all those of this level."""
         return (level + 0.5) / (self.levels or 1)
 
     def border(self, level: int) -> float:
-        """Give the gene from which on the next level is meant."""
+        """Return the gene from which on the next level is meant."""
         return (level + 1) / (self.levels or 1)
 
     def edges(self, level: int) -> tuple[float, float]:
-        """Give the genes between which this level is meant."""
+        """Return the genes between which this level is meant."""
         return self.border(level - 1) if level else 0.0, self.border(level) if level + 1 < (self.levels or 1) else 1.0
 
     def centered(self, gene: float) -> float:
-        """Give the gene that stands for all those that decode to the same value."""
+        """Return the gene that stands for all those that decode to the same value."""
         return gene if self.levels is None else self.gene(self.level(gene))
 
     def moved(self, level: int, generator: Random) -> int:
-        """Give another level, if there is one: a Cauchy step away where they are ordered."""
+        """Return another level, if there is one: a Cauchy step away where they are ordered."""
         levels = self.levels or 1
         if levels <= 2:  # noqa: PLR2004
             return levels - 1 - level
@@ -89,18 +89,21 @@ class Parameter:
         return self.stepped(level, -step) if target == level else target
 
     def stepped(self, level: int, step: float) -> int:
-        """Give the level a step away, a share of the range: the next one at least, and none beyond the range's ends."""
+        """Return the level a step away, a share of the range.
+
+        The next one at least, and none beyond the range's ends.
+        """
         target = self.level(min(max(self.gene(level) + step, 0.0), 1.0))
         if target == level:
             target = min(max(level + (1 if step > 0.0 else -1), 0), (self.levels or 1) - 1)
         return target
 
     def contains(self, value: Any) -> bool:
-        """Say whether `value` is one that `decode` can give."""
+        """Return whether `value` is one that `decode` can give."""
         raise NotImplementedError
 
     def declaration(self) -> dict[str, Any]:
-        """Give the parameter as it would stand in YAML."""
+        """Return the parameter as it would stand in YAML."""
         raise NotImplementedError
 
     def _conditions(self) -> dict[str, Any]:

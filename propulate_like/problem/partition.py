@@ -26,7 +26,7 @@ _ORDERS = 32  # in which genes are tried
 _UNCOUNTABLE, _INACTIVE = -2, -1  # instead of a level
 
 
-class Cells:
+class PointPartition:
     """Which points of a space a rank has met, and which are its own to propose.
 
     A point's cell is known by its `code`, a sum over the levels of its active parameters. It belongs to one rank, by
@@ -49,7 +49,7 @@ class Cells:
         """Whether every point has a cell."""
         self.few = self.finite and math.prod(self._counts) < _MANY
         """Whether all of them can be listed."""
-        self.met: set[int] = set()
+        self.seen: set[int] = set()
         """The codes of those that this rank has bred or learnt of lately."""
         self._before: set[int] = set()  # and of those before
         self._remaining: list[tuple[Levels, list[int], int]] | None = None
@@ -59,8 +59,8 @@ class Cells:
         """Whether all were met: points are evaluated again from then on."""
 
     @classmethod
-    def of(cls, space: Space, seed: int = 0, rank: int = 0, ranks: int = 1) -> Cells | None:
-        """Give the cells of a space; None where all its points have a continuous parameter, or it is empty."""
+    def of(cls, space: Space, seed: int = 0, rank: int = 0, ranks: int = 1) -> PointPartition | None:
+        """Return the cells of a space; None where all its points have a continuous parameter, or it is empty."""
         if not space or any(not parameter.countable and not parameter.when for parameter in space.parameters):
             return None
         return cls(space, seed, rank, ranks)
@@ -87,11 +87,11 @@ class Cells:
             self._reached.append(reached)
 
     def code(self, genome: Sequence[float]) -> int | None:
-        """Give the code of a point's cell; None where it has none."""
+        """Return the code of a point's cell; None where it has none."""
         active = self._active(self._levels(genome))
         return None if active is None else sum(map(mul, active, self._salts))
 
-    def meet(self, genome: Sequence[float]) -> None:
+    def add(self, genome: Sequence[float]) -> None:
         """Learn that a point is evaluated, here or elsewhere."""
         code = self.code(genome)
         if code is not None:
@@ -99,30 +99,30 @@ class Cells:
 
     def meet_code(self, code: int) -> None:
         """Learn that the points of a cell are."""
-        self.met.add(code)
-        if len(self.met) >= _MANY:
-            self.met, self._before = set(), self.met
+        self.seen.add(code)
+        if len(self.seen) >= _MANY:
+            self.seen, self._before = set(), self.seen
 
     @property
     def codes(self) -> bytes:
         """The codes of all that it remembers, for another rank or run."""
-        return array("q", self._before | self.met).tobytes()
+        return array("q", self._before | self.seen).tobytes()
 
-    def meet_codes(self, codes: bytes) -> None:
+    def add_codes(self, codes: bytes) -> None:
         """Learn what another one remembered."""
         for code in array("q", codes):
             self.meet_code(code)
 
     def unmet(self, code: int) -> bool:
-        """Say whether a cell was not met, as far as is remembered."""
-        return code not in self.met and code not in self._before
+        """Return whether a cell was not met, as far as is remembered."""
+        return code not in self.seen and code not in self._before
 
     def fresh(self, genome: Sequence[float]) -> bool:
-        """Say whether this rank may propose a point."""
+        """Return whether this rank may propose a point."""
         return self.exhausted or self._fresh(self._active(self._levels(genome)))
 
     def near(self, genome: Genome, generator: Random, changes: int = 1) -> Genome:
-        """Give a fresh point that differs in so many genes, or in more; the same point where none is found."""
+        """Return a fresh point that differs in so many genes, or in more; the same point where none is found."""
         levels = self._levels(genome)
         fresh = self._changed(levels, changes, generator)
         if fresh is None and self.few:
@@ -199,7 +199,7 @@ class Cells:
         return None if self._remaining else self._paired(levels, genes, lacking, code, generator)
 
     def _picked(self, index: int, here: int, options: list[int], generator: Random) -> Iterator[int]:
-        """Give one of some levels, next to where the gene would move where they are ordered, and then any."""
+        """Return one of some levels, next to where the gene would move where they are ordered, and then any."""
         if len(options) > 1:
             if self._parameters[index].ordered:
                 position = bisect_left(options, self._parameters[index].moved(here, generator))
@@ -228,7 +228,7 @@ class Cells:
         return None
 
     def _left(self, generator: Random) -> Levels | None:
-        """Give one of the own cells that are left, or else of the others'; None where all were met."""
+        """Return one of the own cells that are left, or else of the others'; None where all were met."""
         while not self.exhausted:
             remaining = self._listed(generator) if self._remaining is None else self._remaining
             while remaining:
@@ -261,7 +261,7 @@ class Cells:
         return listed
 
     def _numbers(self, active: Levels, genes: list[int]) -> list[int]:
-        """Give the numbers of fresh cells, which have the levels of these genes as digits, the first one's the last."""
+        """Return the numbers of fresh cells: their digits are the levels of these genes, the first one's last."""
         codes, sums = [sum(map(mul, active, self._salts))], [sum(map(mul, active, self.strides))]
         for index in reversed(genes):
             levels, salt, stride = range(self._counts[index]), self._salts[index], self.strides[index]
@@ -276,7 +276,7 @@ class Cells:
 
 
 def salts(space: Space) -> list[int]:
-    """Give what the levels of each parameter are multiplied with in a code."""
+    """Return what the levels of each parameter are multiplied with in a code."""
     generator = Random(0)
     largest = _CODES // (1 + sum(parameter.levels or 0 for parameter in space.parameters if parameter.countable))
     return [generator.randrange(largest) for _ in space.parameters]
@@ -284,7 +284,7 @@ def salts(space: Space) -> list[int]:
 
 @lru_cache(maxsize=8)
 def even_strides(counts: tuple[int, ...], ranks: int, seed: int) -> tuple[int, ...]:
-    """Give what the levels of each parameter, of so many, are multiplied with in a sum that gives ranks even shares."""
+    """Return what the levels of each parameter are multiplied with, in a sum that gives ranks even shares."""
     generator = Random(f"{seed}/cells")
     widest = counts.index(max(counts))
     coprime = [stride for stride in range(ranks) if math.gcd(stride, ranks) == 1]
@@ -299,7 +299,7 @@ def even_strides(counts: tuple[int, ...], ranks: int, seed: int) -> tuple[int, .
 
 
 def _unevenness(counts: Sequence[int], strides: Sequence[int], ranks: int) -> float:
-    """Give the variance of the shares, in units of a common factor: what their Fourier coefficients are, squared."""
+    """Return the variance of the shares, in units of a common factor: what their Fourier coefficients are, squared."""
     total = 0.0
     for frequency in range(1, ranks // 2 + 1):
         coefficient = 1.0
@@ -312,7 +312,7 @@ def _unevenness(counts: Sequence[int], strides: Sequence[int], ranks: int) -> fl
 
 
 def _leveling(parameter: Parameter) -> Callable[[float], int]:
-    """Give what says of a gene which level it stands for: that of most parameters is quick."""
+    """Return what says of a gene which level it stands for: that of most parameters is quick."""
     if not parameter.countable:
         return lambda _gene: _UNCOUNTABLE
     if getattr(parameter, "log", False):

@@ -92,7 +92,7 @@ class Space(Mapping[str, Parameter]):
         )
 
     def decode(self, genome: Sequence[float]) -> dict[str, Any]:
-        """Give the params of a genome: the loss's keyword arguments, without inactive parameters."""
+        """Return the params of a genome: the loss's keyword arguments, without inactive parameters."""
         params = {name: decode(gene) for (name, decode), gene in zip(self._decoders, genome)}
         for name, conditions in self._conditional:
             for parent, values in conditions.items():
@@ -102,7 +102,7 @@ class Space(Mapping[str, Parameter]):
         return params
 
     def canonical(self, genome: Sequence[float]) -> Genome:
-        """Give the one genome that stands for all that decode to the same params: inactive genes become 0.5."""
+        """Return the one genome that stands for all that decode to the same params: inactive genes become 0.5."""
         if self._free:
             return tuple(genome)
         genes = [parameter.centered(gene) for parameter, gene in zip(self.parameters, genome)]
@@ -112,7 +112,7 @@ class Space(Mapping[str, Parameter]):
         return tuple(genes)
 
     def encode(self, params: Mapping[str, Any]) -> Genome:
-        """Give a genome that decodes to `params`; the genes of inactive parameters become 0.5.
+        """Return a genome that decodes to `params`; the genes of inactive parameters become 0.5.
 
         ValueError where a value is not among its parameter's, an active one is missing, or a name is unknown.
         """
@@ -135,7 +135,7 @@ class Space(Mapping[str, Parameter]):
         return tuple(genome)
 
     def contains(self, params: Mapping[str, Any]) -> bool:
-        """Say whether `params` names exactly the parameters that are active in it, each with a value it can have."""
+        """Return whether `params` names exactly the parameters that are active in it, each with a value it can have."""
         try:
             self.encode(params)
         except ValueError:
@@ -148,7 +148,7 @@ class Space(Mapping[str, Parameter]):
         return tuple([random() for _ in self.names])
 
     def declaration(self) -> dict[str, Any]:
-        """Give the space as it would stand in YAML."""
+        """Return the space as it would stand in YAML."""
         return {name: parameter.declaration() for name, parameter in self._parameters.items()}
 
     @cached_property
@@ -159,7 +159,7 @@ class Space(Mapping[str, Parameter]):
     @staticmethod
     @lru_cache(maxsize=4096)
     def read(text: str) -> Space:
-        """Give the space, of parameters that were asked for, that `written` is of; ValueError where it is of none."""
+        """Return the space, of parameters that were asked for, that `written` is of; ValueError where it is of none."""
         declaration = json.loads(text)
         if not isinstance(declaration, dict):
             message = f"{text[:80]!r} declares no space"

@@ -23,7 +23,7 @@ from propulate_like.propagators.mutation import (
     SelfAdaptiveMutation,
 )
 from propulate_like.propagators.pareto import SelectPareto
-from propulate_like.propagators.propagator import REGISTRY, Breeding, Propagator, Selection, Variation
+from propulate_like.propagators.propagator import REGISTRY, BreedingContext, Propagator, Selection, Variation
 from propulate_like.propagators.selection import (
     SelectBest,
     SelectRandom,
@@ -36,7 +36,7 @@ __all__ = [
     "CMAES",
     "REGISTRY",
     "Auto",
-    "Breeding",
+    "BreedingContext",
     "CenteredInitialization",
     "Chain",
     "Choose",

@@ -17,14 +17,14 @@ from propulate_like.propagators.evolution import Evolution, genetic_chain, paren
 from propulate_like.propagators.initialization import CenteredInitialization, UniformInitialization
 from propulate_like.propagators.mixed import MixedGaussianProcess
 from propulate_like.propagators.model_based import QuadraticModel, TrustRegion
-from propulate_like.propagators.propagator import Breeding, Propagator
+from propulate_like.propagators.propagator import BreedingContext, Propagator
 
 _LOOKS = 16  # asks between two looks at what evaluations cost
 _TIMED = 9  # evaluations, its rank's own where there are any
 _LONG, _SHARE = 0.02, 1 / 3  # seconds up to which an ask may take so much of an evaluation's time
 _SMALL_SHARE = 0.02  # of its time, where an ask takes longer
 _FEWEST = 5  # individuals to breed from where there are several losses
-_UNKNOWN = 60.0  # seconds: an evaluation is dear until it is known how long one takes
+_UNKNOWN = 60.0  # seconds: an evaluation is expensive until it is known how long one takes
 _CREDITED = 20  # of the best individuals known
 _ARRAYS = 5e-3  # seconds an evaluation, where an ask uses NumPy at all: that takes some 0.1 ms
 
@@ -42,7 +42,7 @@ class _Expert(NamedTuple):
 
 
 def auto(evaluations: int | None = None, share: float = 1.0, *, rungs: bool = False, losses: int = 1) -> Propagator:
-    """Give the default: `Auto`, or a genetic chain where there are several losses, or `rungs` of a fidelity."""
+    """Return the default: `Auto`, or a genetic chain where there are several losses, or `rungs` of a fidelity."""
     if losses > 1:
         return pareto_chain(max(parents(evaluations, share) // 2, _FEWEST))
     return genetic_chain(parents(evaluations, share)) if rungs else Auto(evaluations, share)
@@ -53,10 +53,11 @@ class Auto(Propagator):
 
     An ask is to take at most 2 % of its time, or a third of it where that is no more than 20 ms.
 
-    Where evaluations are dear, a Gaussian process breeds: one for parameters of any kind, or, where all are continuous,
-    one in a trust region, beside a quadratic model, a genetic chain, and later CMA-ES. Where they are cheaper, the
-    Gaussian process is left out, and where they are cheap, `Evolution` remains. Which expert breeds is drawn anew for
-    each individual, which says so: half of the time by fixed shares, half by how many of the best each has bred.
+    Where evaluations are expensive, a Gaussian process breeds: one for parameters of any kind, or, where all are
+    continuous, one in a trust region, beside a quadratic model, a genetic chain, and later CMA-ES. Where they are
+    cheaper, the Gaussian process is left out, and where they are cheap, `Evolution` remains. Which expert breeds is
+    drawn anew for each individual, which says so: half of the time by fixed shares, half by how many of the best each
+    has bred.
     `evaluations` are those of all ranks; one of several islands has a `share` of them.
     """
 
@@ -78,12 +79,12 @@ class Auto(Propagator):
         )
         self._mixed = Choose(MixedGaussianProcess(), UniformInitialization(), weights=[0.93, 0.07])
         self.traits = chain.traits
-        self.reads = MODELED
+        self.requirements = MODELED
         self._asks = 0
         self._times: deque[float] = deque(maxlen=_TIMED)
         self._experts: tuple[_Expert, ...] = ()
 
-    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+    def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         if not len(individuals):
             return self._initial(individuals, breeding)
         if breeding.last is not None and breeding.last.has_loss:
@@ -103,7 +104,7 @@ class Auto(Propagator):
         """Choose the experts that this time of an evaluation affords."""
         allowed = max(_SMALL_SHARE * seconds, min(_SHARE * seconds, _LONG))
         self._experts = self._models(allowed, space) if seconds >= _ARRAYS else (_Expert(self._cheapest),)
-        self.reads = self._experts[0].propagator.reads if len(self._experts) == 1 else MODELED
+        self.requirements = self._experts[0].propagator.requirements if len(self._experts) == 1 else MODELED
 
     def _models(self, allowed: float, space: Space) -> tuple[_Expert, ...]:
         _, quadratic, chain, normal = self._local
@@ -117,7 +118,7 @@ class Auto(Propagator):
 
 
 def _shares(experts: Sequence[_Expert], best: Sequence[Individual]) -> list[float]:
-    """Give each expert's share of the asks: half as declared, half by how many of the best it has bred."""
+    """Return each expert's share of the asks: half as declared, half by how many of the best it has bred."""
     origins = [individual.origin.partition("+")[0] for individual in best]
     bred = [origins.count(expert.origin) for expert in experts]
     declared, earned = sum(expert.share for expert in experts), max(sum(bred), 1)
@@ -129,7 +130,7 @@ def _continuous(space: Space) -> bool:
 
 
 def _region_seconds(size: int) -> float:
-    """Give how long an ask for so many parameters takes, on a core of 2020, new models included."""
+    """Return how long an ask for so many parameters takes, on a core of 2020, new models included."""
     return 3e-3 + 4e-5 * size**2
 
 

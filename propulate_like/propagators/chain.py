@@ -7,8 +7,8 @@ from itertools import accumulate, pairwise
 
 from propulate_like.foundation import declarations
 from propulate_like.population.individual import Individual
-from propulate_like.population.population import Reads
-from propulate_like.propagators.propagator import Breeding, Propagator
+from propulate_like.population.population import Requirements
+from propulate_like.propagators.propagator import BreedingContext, Propagator
 
 
 class Chain(Propagator):
@@ -22,7 +22,7 @@ class Chain(Propagator):
         for step in steps:
             _require_propagator(step)
         for before, step in pairwise(steps):
-            if step.reads.points or step.reads.arrivals:
+            if step.requirements.training_data or step.requirements.arrivals:
                 message = f"{step!r} learns from all that is known: it must come first, not after {before!r}"
                 raise ValueError(message)
             fewest, most = step.takes
@@ -30,11 +30,11 @@ class Chain(Propagator):
                 message = f"{step!r} takes {_range(step)}, but {before!r} before it gives {_count(before.gives)}"
                 raise ValueError(message)
         self.steps = steps
-        self.takes, self.wants, self.reads = steps[0].takes, steps[0].wants, steps[0].reads
+        self.takes, self.wants, self.requirements = steps[0].takes, steps[0].wants, steps[0].requirements
         self.gives = steps[-1].gives
         self.traits = max(step.traits for step in steps)
 
-    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+    def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         for step in self.steps:
             individuals = step(individuals, breeding)
         return individuals
@@ -54,10 +54,10 @@ class Warmup(Propagator):
             message = f"size={size} is too small for {then!r}, which needs a population of {then.wants}"
             raise ValueError(message)
         self.takes, self.gives, self.wants = (0, None), then.gives, initial.wants
-        self.reads = initial.reads | then.reads | Reads(best=size)
+        self.requirements = initial.requirements | then.requirements | Requirements(best=size)
         self.traits = max(initial.traits, then.traits)
 
-    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+    def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         return (self.initial if len(individuals) < self.size else self.then)(individuals, breeding)
 
 
@@ -70,19 +70,19 @@ class Sometimes(Propagator):
         _require_propagator(step)
         self.step, self.otherwise = step, otherwise
         self.takes, self.gives, self.wants = step.takes, step.gives, step.wants
-        self.reads, self.traits = step.reads, step.traits
+        self.requirements, self.traits = step.requirements, step.traits
         if otherwise is not None:
             _require_propagator(otherwise)
             _require_alike(step, otherwise)
             self.takes = _common(step, otherwise)
             self.wants = max(step.wants, otherwise.wants)
-            self.reads |= otherwise.reads
+            self.requirements |= otherwise.requirements
             self.traits = max(step.traits, otherwise.traits)
         elif step.takes != (step.gives, step.gives):
             message = f"{step!r} takes {_range(step)} and gives {_count(step.gives)}, so it needs an `otherwise`"
             raise ValueError(message)
 
-    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+    def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         if breeding.generator.random() < self.probability:
             return self.step(individuals, breeding)
         return individuals if self.otherwise is None else self.otherwise(individuals, breeding)
@@ -110,9 +110,9 @@ class Choose(Propagator):
         self.wants = max(option.wants for option in options)
         self.traits = max(option.traits for option in options)
         for option in options:
-            self.reads |= option.reads
+            self.requirements |= option.requirements
 
-    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+    def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         draw = breeding.generator.random()
         for option, threshold in zip(self.options, self._thresholds, strict=True):
             if draw < threshold:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from propulate_like.foundation import declarations
 from propulate_like.population.individual import Individual
-from propulate_like.population.population import Reads
-from propulate_like.propagators.propagator import Breeding, Propagator
+from propulate_like.population.population import Requirements
+from propulate_like.propagators.propagator import BreedingContext, Propagator
 
 if TYPE_CHECKING:
     from propulate_like.propagators.models.restarts import RestartedCMAES
@@ -36,10 +36,10 @@ class CMAES(Propagator):
         self.sigma = declarations.number("sigma", sigma, 0.0, 1.0, above=True)
         self.population = None if population is None else declarations.whole("population", population, 4)
         self.shared = declarations.whole("shared", shared, 1)
-        self.reads = Reads(best=shared, points=max(shared, 256))
+        self.requirements = Requirements(best=shared, training_data=max(shared, 256))
         self._state: _State | None = None
 
-    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+    def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         if self._state is None:
             self._state = _State(self, individuals, breeding)
         return [breeding.child(self._state.draw(individuals, breeding), origin=self.name)]
@@ -48,12 +48,12 @@ class CMAES(Propagator):
 class _State:
     """The distribution, and how far it has read what its rank knows."""
 
-    def __init__(self, settings: CMAES, individuals: Sequence[Individual], breeding: Breeding) -> None:
+    def __init__(self, settings: CMAES, individuals: Sequence[Individual], breeding: BreedingContext) -> None:
         import numpy as np
 
-        from propulate_like.population.training_data import Points
+        from propulate_like.population.training_data import TrainingData
 
-        self._points_of = Points.of
+        self._points_of = TrainingData.of
         parameters = breeding.space.parameters
         self._ordered = [index for index, parameter in enumerate(parameters) if parameter.ordered]
         self._unordered = [index for index, parameter in enumerate(parameters) if not parameter.ordered]
@@ -65,7 +65,7 @@ class _State:
         if self._ordered:
             self.search = self._begin(settings, individuals, breeding)
 
-    def _begin(self, settings: CMAES, individuals: Sequence[Individual], breeding: Breeding) -> RestartedCMAES:
+    def _begin(self, settings: CMAES, individuals: Sequence[Individual], breeding: BreedingContext) -> RestartedCMAES:
         import numpy as np
 
         from propulate_like.propagators.models.cma_es import usual_population
@@ -86,13 +86,13 @@ class _State:
             population=settings.population or suits,
         )
 
-    def draw(self, individuals: Sequence[Individual], breeding: Breeding) -> tuple[float, ...]:
+    def draw(self, individuals: Sequence[Individual], breeding: BreedingContext) -> tuple[float, ...]:
         genes = [0.5] * len(breeding.space)
         if self.search is not None:
             from propulate_like.propagators.models.threads import one_thread
 
             with one_thread():
-                self._learn(individuals, self.search)
+                self._update(individuals, self.search)
                 drawn = self.search.ask().tolist()
             self._stir(drawn, self.search, breeding)
             for index, gene in zip(self._ordered, drawn):
@@ -101,7 +101,7 @@ class _State:
             self._choose(genes, individuals, breeding)
         return tuple(genes)
 
-    def _learn(self, individuals: Sequence[Individual], search: RestartedCMAES) -> None:
+    def _update(self, individuals: Sequence[Individual], search: RestartedCMAES) -> None:
         """Tell the distribution what is new; values of a gene with steps are spread over what decodes to them."""
         import numpy as np
 
@@ -121,7 +121,7 @@ class _State:
         for genome, loss in zip(genomes, losses):
             search.tell(genome, loss)
 
-    def _stir(self, drawn: list[float], search: RestartedCMAES, breeding: Breeding) -> None:
+    def _stir(self, drawn: list[float], search: RestartedCMAES, breeding: BreedingContext) -> None:
         """Let each gene with steps differ from the mean's level with a probability of at least 1 / (n population).
 
         So it cannot get stuck: Hamano et al. 2022, CMA-ES with margin.
@@ -136,7 +136,7 @@ class _State:
             if random() < margin and parameter.level(drawn[place]) == parameter.level(mean[place]):
                 drawn[place] = moved(parameter, drawn[place], 0.0, breeding.generator)
 
-    def _choose(self, genes: list[float], individuals: Sequence[Individual], breeding: Breeding) -> None:
+    def _choose(self, genes: list[float], individuals: Sequence[Individual], breeding: BreedingContext) -> None:
         random = breeding.generator.random
         known = min(len(individuals), _PARENTS)
         model = individuals[int(random() * known)].genome if known else None

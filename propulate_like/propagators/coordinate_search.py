@@ -11,7 +11,7 @@ from propulate_like.population.individual import Id, Individual
 from propulate_like.problem.parameters import Parameter
 from propulate_like.problem.space import Genome, Space
 from propulate_like.propagators.mutation import moved
-from propulate_like.propagators.propagator import Breeding, Propagator
+from propulate_like.propagators.propagator import BreedingContext, Propagator
 
 _GROWTH, _SHRINKAGE, _REDRAW = 1.6, 0.3, 0.1
 _PATIENCE = 20  # rounds
@@ -41,7 +41,7 @@ class CoordinateSearch(Propagator):
         self._trials: Generator[Genome, float, None] | None = None
         self._asked: tuple[Id, Genome] | None = None
 
-    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+    def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         last = breeding.last
         self._known = individuals[0] if self.best and len(individuals) else None
         if self._trials is None:
@@ -55,7 +55,7 @@ class CoordinateSearch(Propagator):
         return [breeding.child(genome, origin=self.name)]
 
     def __deepcopy__(self, memo: object) -> CoordinateSearch:
-        """Give one that begins anew: where a search stands cannot be copied."""
+        """Return one that begins anew: where a search stands cannot be copied."""
         return type(self)(self.step, self.smallest, self.best)
 
     def _searches(self, space: Space, generator: Random) -> Generator[Genome, float, None]:
@@ -96,7 +96,7 @@ def _descend(
 
 
 def _largest(steps: list[float], space: Space) -> float:
-    """Give the largest step of a gene that has no levels."""
+    """Return the largest step of a gene that has no levels."""
     continuous = [abs(step) for step, parameter in zip(steps, space.parameters) if parameter.levels is None]
     return max(continuous, default=0.0)
 
@@ -104,7 +104,7 @@ def _largest(steps: list[float], space: Space) -> float:
 def _step(
     space: Space, point: list[float], loss: float, gene: int, steps: list[float]
 ) -> Generator[Genome, float, float]:
-    """Move a gene of the point where that leads down, and give the loss there."""
+    """Move a gene of the point where that leads down, and return the loss there."""
     parameter, here, step = space.parameters[gene], point[gene], steps[gene]
     tried = []
     for sign in (1.0, -1.0):
@@ -128,7 +128,7 @@ def _step(
 
 
 def _try(space: Space, point: list[float], gene: int, target: float) -> Generator[Genome, float, float]:
-    """Give the loss of the point with this gene; infinite, at no evaluation, where that is no other point."""
+    """Return the loss of the point with this gene; infinite, at no evaluation, where that is no other point."""
     genome = (*point[:gene], target, *point[gene + 1 :])
     if space.canonical(genome) == space.canonical(point):
         return math.inf
@@ -142,7 +142,7 @@ def _target(parameter: Parameter, gene: float, step: float) -> float:
 
 
 def _vertex(one: float, rise: float, other: float, other_rise: float) -> float:
-    """Give where the parabola through (0, 0), (`one`, `rise`) and (`other`, `other_rise`) is lowest; 0 if nowhere."""
+    """Return where the parabola through (0, 0), (`one`, `rise`) and (`other`, `other_rise`) is lowest; 0 if nowhere."""
     if one == 0.0 or other in (0.0, one) or not math.isfinite(rise + other_rise):
         return 0.0
     bend = (rise / one - other_rise / other) / (one - other)

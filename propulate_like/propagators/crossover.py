@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from propulate_like.foundation import declarations
 from propulate_like.population.individual import BRED, Id, Individual
-from propulate_like.propagators.propagator import Breeding, Variation
+from propulate_like.propagators.propagator import BreedingContext, Variation
 
 
 class _Crossover(Variation):
@@ -17,7 +17,7 @@ class _Crossover(Variation):
         """ValueError where a probability is not in [0, 1]."""
         self.probability = declarations.number("probability", probability, 0.0, 1.0)
 
-    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+    def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         probability = self.probability
         if probability < 1.0 and breeding.generator.random() >= probability:
             return [self.derive(individuals[0], individuals[0].genome, breeding)]
@@ -30,7 +30,7 @@ class _Crossover(Variation):
                 parents.append(individual.id)
         return [Individual(breeding.id, genome, breeding.space, tuple(parents), self.name, individuals[0].traits)]
 
-    def _mix(self, individuals: Sequence[Individual], breeding: Breeding) -> tuple[float, ...]:
+    def _mix(self, individuals: Sequence[Individual], breeding: BreedingContext) -> tuple[float, ...]:
         raise NotImplementedError
 
 
@@ -47,7 +47,7 @@ class UniformCrossover(_Crossover):
         super().__init__(probability)
         self.share = declarations.number("share", share, 0.0, 1.0)
 
-    def _mix(self, individuals: Sequence[Individual], breeding: Breeding) -> tuple[float, ...]:
+    def _mix(self, individuals: Sequence[Individual], breeding: BreedingContext) -> tuple[float, ...]:
         random, share = breeding.generator.random, self.share
         first, second = individuals
         return tuple([b if random() < share else a for a, b in zip(first.genome, second.genome)])
@@ -65,7 +65,7 @@ class MultiParentCrossover(_Crossover):
         """ValueError where a probability is not in [0, 1]."""
         super().__init__(probability)
 
-    def _mix(self, individuals: Sequence[Individual], breeding: Breeding) -> tuple[float, ...]:
+    def _mix(self, individuals: Sequence[Individual], breeding: BreedingContext) -> tuple[float, ...]:
         random, count = breeding.generator.random, len(individuals)
         return tuple([genes[int(random() * count)] for genes in zip(*[i.genome for i in individuals], strict=True)])
 
@@ -83,7 +83,7 @@ class MeanCrossover(_Crossover):
         """ValueError where the probability is not in [0, 1]."""
         super().__init__(probability)
 
-    def _mix(self, individuals: Sequence[Individual], breeding: Breeding) -> tuple[float, ...]:
+    def _mix(self, individuals: Sequence[Individual], breeding: BreedingContext) -> tuple[float, ...]:
         columns = zip(*[individual.genome for individual in individuals], strict=True)
         return tuple(
             [
@@ -108,7 +108,7 @@ class SigmoidCrossover(_Crossover):
         super().__init__(probability)
         self.temperature = declarations.number("temperature", temperature, above=True)
 
-    def _mix(self, individuals: Sequence[Individual], breeding: Breeding) -> tuple[float, ...]:
+    def _mix(self, individuals: Sequence[Individual], breeding: BreedingContext) -> tuple[float, ...]:
         random = breeding.generator.random
         first, second = individuals
         exponent = (second.loss - first.loss) / self.temperature

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from propulate_like.foundation import declarations
 from propulate_like.population.individual import Id, Individual
-from propulate_like.population.population import Reads
+from propulate_like.population.population import Requirements
 from propulate_like.problem.space import Genome, Space
-from propulate_like.propagators.propagator import Breeding, Propagator
+from propulate_like.propagators.propagator import BreedingContext, Propagator
 
 _MEMORIES = 6
 _FEWEST = 4  # members
@@ -43,11 +43,11 @@ class DifferentialEvolution(Propagator):
         """ValueError where `population` is below 4 or `greed` not in (0, 1]."""
         self.population = declarations.whole("population", population, _FEWEST)
         self.greed = declarations.number("greed", greed, 0.0, 1.0, above=True)
-        self.reads = Reads(best=2 * population)
+        self.requirements = Requirements(best=2 * population)
         self._memory = _Memory()
         self._trial: _Trial | None = None
 
-    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+    def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         trial, last = self._trial, breeding.last
         size = min(max(_PER_GENE * len(breeding.space), 2 * _FEWEST), self.population)
         if trial is not None and last is not None and last.id == trial.ident:
@@ -70,9 +70,9 @@ class DifferentialEvolution(Propagator):
         rate: float,
         individuals: Sequence[Individual],
         size: int,
-        breeding: Breeding,
+        breeding: BreedingContext,
     ) -> tuple[Genome, tuple[Id, ...]]:
-        """Give current-to-pbest/1/bin: the member with some genes moved; beyond a border, half of the way to it."""
+        """Return current-to-pbest/1/bin: the member with some genes moved; beyond a border, half of the way to it."""
         random = breeding.generator.random
         best = individuals[int(random() * max(2, round(self.greed * size)))]
         one = individuals[int(random() * size)]
@@ -91,8 +91,8 @@ class DifferentialEvolution(Propagator):
         genome = self._anew(tuple(genes), target.genome, sure, breeding)
         return genome, (target.id, best.id, one.id, two.id)
 
-    def _anew(self, genome: Genome, target: Genome, gene: int, breeding: Breeding) -> Genome:
-        """Give the genome, with one gene drawn anew where it would be its member again."""
+    def _anew(self, genome: Genome, target: Genome, gene: int, breeding: BreedingContext) -> Genome:
+        """Return the genome, with one gene drawn anew where it would be its member again."""
         space: Space = breeding.space
         if genome != target and space.canonical(genome) != space.canonical(target):
             return genome

@@ -15,7 +15,7 @@ from propulate_like.propagators.differential import DifferentialEvolution
 from propulate_like.propagators.initialization import RandomRestart, UniformInitialization
 from propulate_like.propagators.mutation import SelfAdaptiveMutation
 from propulate_like.propagators.pareto import SelectPareto
-from propulate_like.propagators.propagator import Breeding, Propagator
+from propulate_like.propagators.propagator import BreedingContext, Propagator
 from propulate_like.propagators.selection import SelectBest, SelectRandom, SelectRanked
 
 _FEWEST, _MOST = 4, 40  # individuals to breed from
@@ -60,12 +60,15 @@ class Evolution(Propagator):
         self._together = _together(among)
         self._among_few = genetic_chain(_FEW)
         self._normal: CMAES | None = None
-        self.reads, self.traits = self._together.reads | self._among_few.reads, self._together.traits
+        self.requirements, self.traits = (
+            self._together.requirements | self._among_few.requirements,
+            self._together.traits,
+        )
         if normal:
-            self.reads |= CMAES(shared=among).reads
+            self.requirements |= CMAES(shared=among).requirements
 
-    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
-        if breeding.cells is not None and breeding.cells.finite:
+    def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
+        if breeding.partition is not None and breeding.partition.finite:
             return self._among_few(individuals, breeding)
         workers, rank = breeding.workers, breeding.id.rank
         first = _ALONE * (1.0 - 1.0 / workers)
@@ -87,8 +90,8 @@ class Evolution(Propagator):
                 return self._followed(breeding)(individuals, breeding)
         return self._together(individuals, breeding)
 
-    def _followed(self, breeding: Breeding) -> CMAES:
-        """Give the normal distribution, whose population suits the little that a rank among many comes to know."""
+    def _followed(self, breeding: BreedingContext) -> CMAES:
+        """Return the normal distribution, whose population suits the little that a rank among many comes to know."""
         if self._normal is None:
             from propulate_like.propagators.models.cma_es import usual_population
 
@@ -99,7 +102,7 @@ class Evolution(Propagator):
 
 
 def _alike(best: Sequence[Individual], size: int, space: Space) -> bool:
-    """Tell whether there are so many, and all about the same point."""
+    """Return whether there are so many, and all about the same point."""
     if len(best) < size:
         return False
     genomes = map(space.canonical, (one.genome for one in best))
@@ -108,18 +111,18 @@ def _alike(best: Sequence[Individual], size: int, space: Space) -> bool:
 
 
 def parents(evaluations: int | None = None, share: float = 1.0) -> int:
-    """Give from how many to breed in so many evaluations, on an island with that share of the ranks."""
+    """Return from how many to breed in so many evaluations, on an island with that share of the ranks."""
     suits = _MOST if evaluations is None else min(max(evaluations // 10, _FEWEST), _MOST)
     return suits if share == 1.0 else max(round(suits * share / 2), _FEWEST)
 
 
 def genetic_chain(among: int) -> Propagator:
-    """Give a self-adaptive genetic chain that breeds from the best `among`, once there are as many."""
+    """Return a self-adaptive genetic chain that breeds from the best `among`, once there are as many."""
     return Warmup(UniformInitialization(), _pairs(among), size=among)
 
 
 def pareto_chain(among: int) -> Propagator:
-    """Give a self-adaptive genetic chain for several losses."""
+    """Return a self-adaptive genetic chain for several losses."""
     pairs = Chain(
         SelectPareto(among), SelectRandom(2), UniformCrossover(0.8), SelfAdaptiveMutation(), RandomRestart(0.01)
     )
@@ -127,7 +130,7 @@ def pareto_chain(among: int) -> Propagator:
 
 
 def _together(among: int) -> Propagator:
-    """Give what breeds from the best `among` by pairs, by means of many and by differences."""
+    """Return what breeds from the best `among` by pairs, by means of many and by differences."""
     mean = Chain(SelectBest(among), SelectRandom(max(among // 2, 2)), MeanCrossover())
     ways = Choose(_pairs(among), mean, DifferentialEvolution(among), weights=_WEIGHTS)
     return Warmup(UniformInitialization(), ways, size=among)

@@ -10,7 +10,7 @@ from typing import Any
 from propulate_like.foundation import declarations
 from propulate_like.population.individual import Individual
 from propulate_like.problem.space import Float, Int
-from propulate_like.propagators.propagator import Breeding, Propagator
+from propulate_like.propagators.propagator import BreedingContext, Propagator
 
 _SPREAD = 0.6  # of a Latin hypercube around the center, where there are few parameters
 _STRATA = 8  # of it, at least
@@ -21,7 +21,7 @@ class UniformInitialization(Propagator):
 
     takes = (0, None)
 
-    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+    def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         return [breeding.child(breeding.space.sample(breeding.generator), origin=self.name)]
 
 
@@ -34,7 +34,7 @@ class _Design(Propagator):
         """ValueError where `size` is below 1."""
         self.size = declarations.whole("size", size, 1)
 
-    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+    def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         index = breeding.id.serial * breeding.workers + breeding.id.rank
         block, row = divmod(index, self.size)
         points = _design(self.name, len(breeding.space), self.size, breeding.seed, block)
@@ -75,7 +75,7 @@ class CenteredInitialization(Propagator):
         """ValueError where `spread` is not in (0, 1]."""
         self.spread = None if spread is None else declarations.number("spread", spread, 0.0, 1.0, above=True)
 
-    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+    def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         rank, serial = breeding.id.rank, breeding.id.serial
         if rank == serial == 0:
             return [breeding.child((0.5,) * len(breeding.space), origin=self.name)]
@@ -98,7 +98,7 @@ class RandomRestart(Propagator):
         """ValueError where the probability is not in [0, 1]."""
         self.probability = declarations.number("probability", probability, 0.0, 1.0)
 
-    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+    def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         if breeding.generator.random() >= self.probability:
             return individuals
         return [breeding.child(breeding.space.sample(breeding.generator), origin=self.name)]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from propulate_like.foundation import declarations
 from propulate_like.population.individual import Individual
 from propulate_like.population.population import MODELED
-from propulate_like.problem.partition import Cells
+from propulate_like.problem.partition import PointPartition
 from propulate_like.propagators.initialization import CenteredInitialization
-from propulate_like.propagators.propagator import Breeding, Propagator
+from propulate_like.propagators.propagator import BreedingContext, Propagator
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +33,7 @@ class MixedGaussianProcess(Propagator):
 
     by_loss = True
     takes = (0, None)
-    reads = MODELED
+    requirements = MODELED
     initial = CenteredInitialization()
 
     def __init__(self, rows: int = 100, boldness: float = 0.5) -> None:
@@ -42,25 +42,25 @@ class MixedGaussianProcess(Propagator):
         self.boldness = declarations.number("boldness", boldness)
         self._search: MixedSearch | None = None
 
-    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+    def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         if len(individuals) < _FEWEST:
             return self.initial(individuals, breeding)
         import numpy as np
 
-        from propulate_like.population.training_data import Points
+        from propulate_like.population.training_data import TrainingData
         from propulate_like.propagators.models.threads import one_thread
 
-        points = Points.of(individuals)
+        points = TrainingData.of(individuals)
         if np.count_nonzero(np.isfinite(points.losses)) < _FEWEST:
             return self.initial(individuals, breeding)
         if self._search is None:
             self._search = self._begin(breeding)
         with one_thread():
-            self._search.learn(points.genomes, points.losses, points.total)
-            genome = self._search.propose(partial(_fresh, breeding.cells))
+            self._search.fit(points.genomes, points.losses, points.total)
+            genome = self._search.propose(partial(_fresh, breeding.partition))
         return [breeding.child(tuple(genome.tolist()), origin=self.name)]
 
-    def _begin(self, breeding: Breeding) -> MixedSearch:
+    def _begin(self, breeding: BreedingContext) -> MixedSearch:
         import numpy as np
 
         from propulate_like.propagators.models.encoding import Encoding
@@ -70,11 +70,11 @@ class MixedGaussianProcess(Propagator):
         return MixedSearch(Encoding(breeding.space), breeding.workers, self.rows, self.boldness, generator)
 
 
-def _fresh(cells: Cells | None, levels: Levels, codes: Codes) -> npt.NDArray[np.bool_]:
+def _fresh(partition: PointPartition | None, levels: Levels, codes: Codes) -> npt.NDArray[np.bool_]:
     import numpy as np
 
-    if cells is None or cells.exhausted:
+    if partition is None or partition.exhausted:
         return np.ones(len(codes), dtype=bool)
-    fresh: npt.NDArray[np.bool_] = levels @ np.array(cells.strides) % cells.shares == cells.share
-    fresh[fresh] = np.fromiter(map(cells.unmet, codes[fresh].tolist()), dtype=bool)
+    fresh: npt.NDArray[np.bool_] = levels @ np.array(partition.strides) % partition.shares == partition.share
+    fresh[fresh] = np.fromiter(map(partition.unmet, codes[fresh].tolist()), dtype=bool)
     return fresh

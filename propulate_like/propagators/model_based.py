@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from propulate_like.population.individual import Individual
 from propulate_like.population.population import MODELED
 from propulate_like.propagators.initialization import CenteredInitialization
-from propulate_like.propagators.propagator import Breeding, Propagator
+from propulate_like.propagators.propagator import BreedingContext, Propagator
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +32,7 @@ class LocalModel(Propagator, abstract=True):
     """
 
     takes = (0, None)
-    reads = MODELED
+    requirements = MODELED
     initial = CenteredInitialization()
 
     def __init__(self) -> None:
@@ -42,16 +42,16 @@ class LocalModel(Propagator, abstract=True):
         self._elsewhere: Proposer
         self._seen = [0, 0]  # how many points there were when each proposed last
 
-    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+    def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         if len(individuals) < _FEWEST:
             return self.initial(individuals, breeding)
         import numpy as np
 
-        from propulate_like.population.training_data import Points
+        from propulate_like.population.training_data import TrainingData
         from propulate_like.propagators.models.basins import Basins
         from propulate_like.propagators.models.threads import one_thread
 
-        points = Points.of(individuals)
+        points = TrainingData.of(individuals)
         genomes, losses = points.genomes, points.losses
         failed = np.isnan(losses)
         if len(losses) - np.count_nonzero(failed) < _FEWEST:
@@ -80,11 +80,11 @@ class LocalModel(Propagator, abstract=True):
             return self._anywhere(breeding)
         return [breeding.child(genome, origin=self.name)]
 
-    def _anywhere(self, breeding: Breeding) -> Sequence[Individual]:
+    def _anywhere(self, breeding: BreedingContext) -> Sequence[Individual]:
         return [breeding.child(breeding.space.sample(breeding.generator), origin=f"{self.name}+random")]
 
     def proposer(self, size: int, workers: int) -> Proposer:
-        """Give what proposes a point of the unit cube from points and their losses, so many of which are new to it."""
+        """Return what proposes a point of the unit cube, from points, their losses, and how many of them are new."""
         raise NotImplementedError
 
 

@@ -11,7 +11,7 @@ from propulate_like.foundation import declarations
 from propulate_like.population.individual import Individual
 from propulate_like.problem.parameters import Parameter
 from propulate_like.problem.space import Genome
-from propulate_like.propagators.propagator import Breeding, Variation
+from propulate_like.propagators.propagator import BreedingContext, Variation
 
 
 class PointMutation(Variation):
@@ -21,7 +21,7 @@ class PointMutation(Variation):
         """ValueError where `count` is below 1."""
         self.count = declarations.whole("count", count, 1)
 
-    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+    def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         (individual,) = individuals
         generator, genome = breeding.generator, individual.genome
         if self.count == 1:  # the usual case, and a good deal faster by itself
@@ -39,7 +39,7 @@ class RandomPointMutation(Variation):
         self.fewest = declarations.whole("fewest", fewest, 0)
         self.most = declarations.whole("most", most, fewest)
 
-    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+    def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         (individual,) = individuals
         count = breeding.generator.randint(self.fewest, self.most)
         return [self.derive(individual, redrawn(individual.genome, count, breeding.generator), breeding)]
@@ -59,7 +59,7 @@ class GaussianMutation(Variation):
         self._steps = NormalDist(0.0, self.sigma)
         self.probability = declarations.number("probability", probability, 0.0, 1.0)
 
-    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+    def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         (individual,) = individuals
         if breeding.space.ordered and self.probability == 1.0:
             random, step = breeding.generator.random, self._steps.inv_cdf  # twice as fast as generator.gauss
@@ -73,7 +73,7 @@ class GaussianMutation(Variation):
             genome = self._partly(individual.genome, breeding)
         return [self.derive(individual, genome, breeding)]
 
-    def _partly(self, genome: Genome, breeding: Breeding) -> Genome:
+    def _partly(self, genome: Genome, breeding: BreedingContext) -> Genome:
         generator, genes = breeding.generator, list(genome)
         for index, parameter in enumerate(breeding.space.parameters):
             if self.probability < 1.0 and generator.random() >= self.probability:
@@ -94,7 +94,7 @@ class SelfAdaptiveMutation(Variation):
     genes is drawn anew instead with probability `redraw`, without which small steps win too early where there are many
     local optima. An ordered gene of few levels moves by a Cauchy step of scale 0.75 levels, and one of levels at all by
     at least one; the gene of a Choice becomes another option. In a finite space none is drawn anew, and the last of
-    them, or two where one does not suffice, change such that the point is fresh (see `Cells`).
+    them, or two where one does not suffice, change such that the point is fresh (see `PointPartition`).
     """
 
     traits = 1
@@ -114,15 +114,15 @@ class SelfAdaptiveMutation(Variation):
         self.learning_rate = declarations.number("learning_rate", learning_rate, above=True)
         self.redraw = declarations.number("redraw", redraw, 0.0, 1.0)
 
-    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+    def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         (individual,) = individuals
         generator, parameters = breeding.generator, breeding.space.parameters
         inherited = individual.traits[0] if individual.traits else self.initial
         sigma = min(max(inherited * math.exp(generator.gauss(0.0, self.learning_rate)), self.smallest), 1.0)
         genes = list(individual.genome)
         count = min(max(1, round(generator.expovariate(1.0 / self.genes))), len(genes))
-        if breeding.cells is not None and breeding.cells.finite:
-            genome = breeding.cells.near(individual.genome, generator, count)
+        if breeding.partition is not None and breeding.partition.finite:
+            genome = breeding.partition.near(individual.genome, generator, count)
             return [self.derive(individual, genome, breeding, (sigma,))]
         for index in chosen(len(genes), count, generator):
             redraw = generator.random() < self.redraw
@@ -131,7 +131,7 @@ class SelfAdaptiveMutation(Variation):
 
 
 def moved(parameter: Parameter, gene: float, sigma: float, generator: Random) -> float:
-    """Give a gene near `gene`: a step of `sigma` where values are continuous, another value where they are not."""
+    """Return a gene near `gene`: a step of `sigma` where values are continuous, another value where they are not."""
     if parameter.levels is None:
         return _clipped(gene + generator.gauss(0.0, sigma))
     level = parameter.level(gene)
@@ -143,7 +143,7 @@ def moved(parameter: Parameter, gene: float, sigma: float, generator: Random) ->
 
 
 def redrawn(genome: Genome, count: int, generator: Random) -> Genome:
-    """Give the genome with `count` different genes drawn anew, uniformly."""
+    """Return the genome with `count` different genes drawn anew, uniformly."""
     genes = list(genome)
     for index in chosen(len(genes), count, generator):
         genes[index] = generator.random()

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from propulate_like.population.individual import Id, Individual
 from propulate_like.population.pareto import Losses, dominates, losses_of
-from propulate_like.population.population import Population, Reads, key_of
-from propulate_like.propagators.propagator import Breeding, Selection
+from propulate_like.population.population import Population, Requirements, key_of
+from propulate_like.propagators.propagator import BreedingContext, Selection
 
 _NEWEST = 64  # arrivals: where more are new, all that is known is looked at
 _HOLDS = 2  # times as many as are selected
@@ -25,10 +25,10 @@ class SelectPareto(Selection):
     def __init__(self, count: int) -> None:
         """ValueError where `count` is below 1."""
         super().__init__(count)
-        self.reads = Reads(everything=True, arrivals=_NEWEST)
+        self.requirements = Requirements(everything=True, arrivals=_NEWEST)
         self._archive, self._read = _Archive(_HOLDS * count), -_NEWEST
 
-    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+    def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         archive = self._archive
         if not isinstance(individuals, Population):
             archive = _Archive(len(individuals))
@@ -66,7 +66,7 @@ class _Archive:
                     self._leave(self._order()[-1])
 
     def left(self, population: Population) -> float:
-        """Forget those that live in the population no more; give how many are left, if any was forgotten."""
+        """Forget those that live in the population no more; return how many are left, if any was forgotten."""
         gone = [place for place, one in enumerate(self._members) if not population.ranks(key_of(one))]
         for position in reversed(gone):
             self._leave(position)
@@ -74,7 +74,7 @@ class _Archive:
         return len(self._members) if gone else math.inf
 
     def best(self, count: int) -> Sequence[Individual]:
-        """Give the `count` best, best first."""
+        """Return the `count` best, best first."""
         if not self._ranked:
             self._ranked = [self._members[position] for position in self._order()]
         return self._ranked[:count]
@@ -101,7 +101,7 @@ class _Archive:
             self._dominators[other] -= dominates(losses, others)
 
     def _order(self) -> list[int]:
-        """Give the members' positions, best first: among those dominated by as many, the one with most room."""
+        """Return the members' positions, best first: among those dominated by as many, the one with most room."""
         room = [0.0] * len(self._members)
         ranks: dict[int, list[int]] = {}
         for position, dominators in enumerate(self._dominators):

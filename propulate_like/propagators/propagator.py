@@ -12,20 +12,20 @@ import msgspec
 from propulate_like.foundation import declarations
 from propulate_like.foundation.declarations import nearest
 from propulate_like.population.individual import BRED, Id, Individual
-from propulate_like.population.population import Reads
-from propulate_like.problem.partition import Cells
+from propulate_like.population.population import Requirements
+from propulate_like.problem.partition import PointPartition
 from propulate_like.problem.space import Genome, Space
 
 REGISTRY: dict[str, type[Propagator]] = {}
 
 
-class Breeding(msgspec.Struct, frozen=True):
+class BreedingContext(msgspec.Struct, frozen=True):
     """What a propagator may use while it breeds one individual.
 
     `generator` is this rank's stream of random numbers, `id` the newborn's identity, `workers` the number of ranks
     that search together, and `seed` the same number on every rank. `last` is what this rank itself evaluated last.
-    `cells` says which points are fresh; what is not is replaced, so a propagator need not look. It is None where all
-    are. `losses` is how many an individual has.
+    `partition` says which points are fresh; what is not is replaced, so a propagator need not look. It is None where
+    all are. `losses` is how many an individual has.
     """
 
     space: Space
@@ -34,13 +34,13 @@ class Breeding(msgspec.Struct, frozen=True):
     workers: int = 1
     seed: int = 0
     last: Individual | None = None
-    cells: Cells | None = None
+    partition: PointPartition | None = None
     losses: int = 1
 
     def child(
         self, genome: Genome, parents: tuple[Id, ...] = (), origin: str = "", traits: tuple[float, ...] = ()
     ) -> Individual:
-        """Give the newborn with this genome, a tuple of floats in [0, 1]."""
+        """Return the newborn with this genome, a tuple of floats in [0, 1]."""
         return Individual(self.id, genome, self.space, parents, origin, traits)
 
 
@@ -59,7 +59,7 @@ class Propagator:
     """How many individuals it gives, where it is given enough."""
     wants: int = 0
     """How many individuals a population needs before this can be its chain's first step."""
-    reads: Reads = Reads()
+    requirements: Requirements = Requirements()
     """What it reads of the population as its chain's first step."""
     by_loss: ClassVar[bool] = False
     """Whether it goes by the loss, so that it cannot breed where there are several."""
@@ -81,11 +81,11 @@ class Propagator:
             raise ValueError(message)
         REGISTRY[cls.name] = cls
 
-    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+    def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         """Breed: give new individuals, or a selection of those given, which are not to be changed."""
         raise NotImplementedError
 
-    def check(self, breeding: Breeding) -> None:
+    def check(self, breeding: BreedingContext) -> None:
         """ValueError where this, or a step that it is made of, cannot breed so, whatever may become known."""
         if self.by_loss and breeding.losses > 1:
             message = (
@@ -111,7 +111,7 @@ class Selection(Propagator, abstract=True):
         """ValueError where `count` is below 1."""
         self.count = declarations.whole("count", count, 1)
         self.gives = self.wants = count
-        self.reads = Reads(everything=True)
+        self.requirements = Requirements(everything=True)
 
 
 class Variation(Propagator, abstract=True):
@@ -121,10 +121,10 @@ class Variation(Propagator, abstract=True):
         self,
         individual: Individual,
         genome: Genome,
-        breeding: Breeding,
+        breeding: BreedingContext,
         traits: tuple[float, ...] | None = None,
     ) -> Individual:
-        """Give the newborn with this genome, descended from `individual` (evaluated, or being bred already)."""
+        """Return the newborn with this genome, descended from `individual` (evaluated, or being bred already)."""
         traits = individual.traits if traits is None else traits
         if individual.status is not BRED:
             return Individual(breeding.id, genome, breeding.space, (individual.id,), self.name, traits)
@@ -136,7 +136,7 @@ class Variation(Propagator, abstract=True):
 
 
 def whole_propagator(propagator: object) -> Propagator:
-    """Give `propagator` if it can breed on its own, from a population; ValueError otherwise."""
+    """Return `propagator` if it can breed on its own, from a population; ValueError otherwise."""
     if not isinstance(propagator, Propagator):
         hint = nearest(propagator, ["auto"]) if isinstance(propagator, str) else ""
         message = f"propagator={propagator!r} must be 'auto' or a propagator, such as Chain(...){hint}"

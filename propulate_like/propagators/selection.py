@@ -10,8 +10,8 @@ from random import Random
 
 from propulate_like.foundation import declarations
 from propulate_like.population.individual import Individual
-from propulate_like.population.population import Population, Reads
-from propulate_like.propagators.propagator import Breeding, Selection
+from propulate_like.population.population import Population, Requirements
+from propulate_like.propagators.propagator import BreedingContext, Selection
 
 _LOSS = attrgetter("loss")
 
@@ -24,9 +24,9 @@ class SelectBest(Selection):
     def __init__(self, count: int) -> None:
         """ValueError where `count` is below 1."""
         super().__init__(count)
-        self.reads = Reads(best=count)
+        self.requirements = Requirements(best=count)
 
-    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+    def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         if isinstance(individuals, Population):
             return individuals.best(self.count)
         return heapq.nsmallest(self.count, individuals, key=_LOSS)
@@ -37,7 +37,7 @@ class SelectWorst(Selection):
 
     by_loss = True
 
-    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+    def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         return heapq.nlargest(self.count, individuals, key=_LOSS)
 
 
@@ -49,7 +49,7 @@ class SelectRandom(Selection):
         super().__init__(count)
         self.takes = (count, None)
 
-    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+    def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         size, count = len(individuals), self.count
         random = breeding.generator.random
         if count == 1:
@@ -73,7 +73,7 @@ class SelectTournament(Selection):
         super().__init__(count)
         self.size = declarations.whole("size", size, 1)
 
-    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+    def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         random, known = breeding.generator.random, len(individuals)
         return [
             min((individuals[int(random() * known)] for _ in range(self.size)), key=_LOSS) for _ in range(self.count)
@@ -95,9 +95,9 @@ class SelectRanked(Selection):
         super().__init__(count)
         self.among = declarations.whole("among", among, count)
         self.pressure = declarations.number("pressure", pressure, 0.0, 1.0, above=True)
-        self.reads, self.takes = Reads(best=among), (count, None)
+        self.requirements, self.takes = Requirements(best=among), (count, None)
 
-    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+    def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         if isinstance(individuals, Population):
             ranked = individuals.best(self.among)
         else:

@@ -23,7 +23,7 @@ from propulate_like.problem.directions import signs_of
 from propulate_like.problem.fidelity import Fidelity
 from propulate_like.problem.parameters import KINDS
 from propulate_like.problem.space import Space
-from propulate_like.propagators import REGISTRY, Breeding, Propagator, from_yaml
+from propulate_like.propagators import REGISTRY, BreedingContext, Propagator, from_yaml
 from propulate_like.propagators.propagator import whole_propagator
 from propulate_like.search.islands.migration import Islands
 from propulate_like.search.islands.topologies import TOPOLOGIES, Topology
@@ -108,7 +108,7 @@ class Config:
         self.islands = self._part("islands", Islands.of, settings.islands) or Islands()
         self.propagator = self._propagator(settings.propagator)
         if isinstance(self.propagator, Propagator) and self.space is not None:
-            breeding = Breeding(self.space, Random(0), Id(0, 0, 0), losses=len(self.signs))
+            breeding = BreedingContext(self.space, Random(0), Id(0, 0, 0), losses=len(self.signs))
             self._part("propagator", self.propagator.check, breeding)
         self.pruner = self._part("pruner", AnyPruner.of, settings.pruner)
         self.fidelity = self._part("fidelity", Fidelity.of, settings.fidelity)
@@ -173,12 +173,12 @@ class Config:
             raise self.error("objective", str(error)) from None
 
     def located_objective(self) -> str | Command:
-        """Give the objective as it is found from anywhere, not imported."""
+        """Return the objective as it is found from anywhere, not imported."""
         objective = self.objective
         return objective if isinstance(objective, Command) else loading.located(objective, self.folder)
 
     def error(self, place: str, message: str) -> ConfigError:
-        """Give an error at a place inside the file."""
+        """Return an error at a place inside the file."""
         return ConfigError(f"{self.source}: {place}: {message}")
 
     def _part(self, place: str, read: Callable[[Any], _Part], form: Any) -> _Part | None:
@@ -197,7 +197,7 @@ class Config:
 
 
 def schema() -> dict[str, Any]:
-    """Give the JSON Schema of a configuration, for editors."""
+    """Return the JSON Schema of a configuration, for editors."""
     whole = msgspec.json.schema(Settings)
     step = {"$ref": "#/$defs/step"}
     options = _forms(REGISTRY, {Propagator: step})
@@ -228,7 +228,7 @@ def schema() -> dict[str, Any]:
 def _forms(
     registry: Mapping[str, type], nested: Mapping[type, Mapping[str, Any]] | None = None
 ) -> list[dict[str, Any]]:
-    """Give the schemas of all that is registered: by name alone, and with arguments."""
+    """Return the schemas of all that is registered: by name alone, and with arguments."""
     named = [_named(name, declarations.schema(kind, nested or {})) for name, kind in sorted(registry.items())]
     return [{"enum": sorted(registry)}, *named]
 

@@ -35,7 +35,7 @@ def describe(
     seed: int | None,
     warm_start: WarmStart,
 ) -> dict[str, Any]:
-    """Give it as YAML can hold it; what is None is left to its default."""
+    """Return it as YAML can hold it; what is None is left to its default."""
     return {
         "objective": msgspec.to_builtins(loss) if isinstance(loss, Command) else loading.name_of(loss),
         "maximize": signs == (-1.0,) or None,

@@ -15,13 +15,13 @@ import msgspec
 from propulate_like.foundation.declarations import number, whole
 from propulate_like.population.individual import BRED, OK, STOPPED, Id, Individual, Outcome
 from propulate_like.population.learned_space import LearnedSpace
-from propulate_like.population.migrating import Residents
-from propulate_like.population.population import Population, Reads
+from propulate_like.population.migrating import MigratingPopulation
+from propulate_like.population.population import Population, Requirements
 from propulate_like.population.promotion import Ladder
 from propulate_like.problem.fidelity import Fidelity
-from propulate_like.problem.partition import Cells
+from propulate_like.problem.partition import PointPartition
 from propulate_like.problem.space import NOTHING, Genome, Space
-from propulate_like.propagators import Breeding, Propagator, UniformInitialization, auto
+from propulate_like.propagators import BreedingContext, Propagator, UniformInitialization, auto
 from propulate_like.propagators.propagator import whole_propagator
 
 
@@ -31,9 +31,10 @@ class Optimizer:
     `ask` gives the next individual to evaluate, `tell` takes its loss, and `absorb` takes an individual that was
     evaluated elsewhere. `evaluations` and `workers` (how many ranks share the search) let "auto" fit its settings;
     `rank` must differ among those that share it. One of several `islands` has a number and `members`, its ranks, and a
-    `reserve` where individuals migrate (see `Residents`). The same `seed`, calls, losses and seconds give the same
-    individuals. With a `fidelity`, individuals begin at its lowest rung, and the best of each rung are promoted to the
-    next one. No point is evaluated again, on any rank, while there are others that were not (see `Cells`).
+    `reserve` where individuals migrate (see `MigratingPopulation`). The same `seed`, calls, losses and seconds give the
+    same individuals. With a `fidelity`, individuals begin at its lowest rung, and the best of each rung are promoted
+    to the next one. No point is evaluated again, on any rank, while there are others that were not (see
+    `PointPartition`).
 
     Without a `space` it is learned from the individuals told and absorbed, whose spaces are what their evaluations
     asked for (see `LearnedSpace`): `ask` gives values for what is known so far, at first for nothing, and whoever
@@ -62,10 +63,10 @@ class Optimizer:
         chosen = auto(evaluations, rungs=fidelity is not None, losses=losses) if propagator == "auto" else propagator
         self._given = whole_propagator(chosen)
         self.propagator = copy.deepcopy(self._given)  # what it learns is its rank's own
-        self._rungs = Reads(everything=fidelity is not None)  # a rung's best are known by all that reached it
-        self._read = self.propagator.reads
-        reads = self._reads
-        self.population = Population(reads) if reserve is None else Residents(reads, reserve)
+        self._rungs = Requirements(everything=fidelity is not None)  # a rung's best are known by all that reached it
+        self._read = self.propagator.requirements
+        requirements = self._requirements
+        self.population = Population(requirements) if reserve is None else MigratingPopulation(requirements, reserve)
         self._members, self._islands = range(workers) if members is None else members, islands
         self._ladder = None if fidelity is None else Ladder(fidelity, self._mine, len(self._members))
         self.best: Individual | None = None
@@ -77,11 +78,11 @@ class Optimizer:
         self.workers = whole("workers", workers, 1)
         self.seed = Random().getrandbits(32) if seed is None else whole("seed", seed, 0)
         self.losses = whole("losses", losses, 1)
-        self.propagator.check(Breeding(self.space, Random(0), Id(island, rank, 0), workers, losses=losses))
+        self.propagator.check(BreedingContext(self.space, Random(0), Id(island, rank, 0), workers, losses=losses))
         self._pending: set[int] = set()  # serial numbers
-        self._cells = Cells.of(self.space, self.seed, rank, workers)
+        self._partition = PointPartition.of(self.space, self.seed, rank, workers)
         self._met: dict[Genome, None] = {}  # where cells do not tell
-        self._asked_for: deque[Individual] = deque(maxlen=_REMEMBERED)
+        self._asked_for: deque[Individual] = deque(maxlen=_NOTED)
         self.begin(0)
 
     def begin(self, serial: int, before: int = 0) -> None:
@@ -92,18 +93,18 @@ class Optimizer:
         self._serial = serial
         self._design = Random(f"{self.seed}/design/{before}").getrandbits(32) if before else self.seed
         self._generator = self._stream(serial)
-        if self._cells is not None:
-            self._cells.seed = self.seed
+        if self._partition is not None:
+            self._partition.seed = self.seed
 
     def _stream(self, serial: int) -> Random:
         return Random(f"{self.seed}/{self.rank}/{serial}")
 
     @property
-    def _reads(self) -> Reads:
-        return self._read | Reads(best=self.propagator.wants) | self._rungs
+    def _requirements(self) -> Requirements:
+        return self._read | Requirements(best=self.propagator.wants) | self._rungs
 
     def _mine(self, ident: Id) -> bool:
-        """Say whether it is for this rank to promote one: a run may go on with other ranks than it began with."""
+        """Return whether it is for this rank to promote one: a run may go on with other ranks than it began with."""
         members = self._members
         here = ident.island % self._islands == self.island
         return here and (ident.rank - members.start) % len(members) == self.rank - members.start
@@ -113,10 +114,10 @@ class Optimizer:
         if self._ladder is not None:
             self._ladder.promoted(ident)
 
-    def meet(self, codes: bytes) -> None:
-        """Learn what was evaluated before this search continued, as `Cells.codes` has it, in the same space."""
-        if self._cells is not None and self._learned is None:
-            self._cells.meet_codes(codes)
+    def add_seen(self, codes: bytes) -> None:
+        """Add what was evaluated before this search continued, as `PointPartition.codes` has it, in the same space."""
+        if self._partition is not None and self._learned is None:
+            self._partition.add_codes(codes)
 
     def ask(self, serial: int | None = None) -> Individual:
         """Breed the next individual, or promote one where a fidelity is declared and one of this rank's deserves it.
@@ -132,14 +133,14 @@ class Optimizer:
                 self._pending.add(self._serial)
                 self._serial += 1
                 return promoted
-        breeding = Breeding(
+        breeding = BreedingContext(
             self.space,
             self._generator,
             Id(self.island, self.rank, self._serial),
             self.workers,
             self._design,
             self._last,
-            self._cells,
+            self._partition,
             self.losses,
         )
         self._pending.add(self._serial)
@@ -149,16 +150,16 @@ class Optimizer:
         individual = self._bred(breeding)
         if not self._is_new(individual.genome):
             individual = self._renewed(individual, breeding)
-        if self._cells is not None:
-            self._cells.meet(individual.genome)
+        if self._partition is not None:
+            self._partition.add(individual.genome)
         self._asked = time.perf_counter()
         return individual
 
-    def _bred(self, breeding: Breeding) -> Individual:
+    def _bred(self, breeding: BreedingContext) -> Individual:
         (individual,) = (self.propagator if self._ready else _RANDOM)(self.population, breeding)
-        if self.propagator.reads is not self._read:
-            self._read = self.propagator.reads
-            self.population.read(self._reads)
+        if self.propagator.requirements is not self._read:
+            self._read = self.propagator.requirements
+            self.population.keep(self._requirements)
         # A propagator of the user's may give genes that are no numbers, or lie beyond the borders.
         if not isfinite(sum(individual.genome)):
             (individual,) = _RANDOM(self.population, breeding)
@@ -170,40 +171,40 @@ class Optimizer:
         return individual
 
     def _is_new(self, genome: Genome) -> bool:
-        """Say whether nobody evaluates this point again, if this rank does now, as far as it knows."""
-        cells = self._cells
-        if cells is not None:
-            fresh = cells.fresh(genome)
-            if cells.finite or not fresh:
+        """Return whether nobody evaluates this point again, if this rank does now, as far as it knows."""
+        partition = self._partition
+        if partition is not None:
+            fresh = partition.fresh(genome)
+            if partition.finite or not fresh:
                 return fresh
-        if not self._met if self._last is None else self._last.seconds < _DEAR:
+        if not self._met if self._last is None else self._last.seconds < _EXPENSIVE:
             return True
         point = self.space.canonical(genome)
         if point in self._met:
             return False
-        self._remember(point)
+        self._note(point)
         return True
 
-    def _remember(self, point: Genome) -> None:
+    def _note(self, point: Genome) -> None:
         self._met[point] = None
-        if len(self._met) > _REMEMBERED:
+        if len(self._met) > _NOTED:
             del self._met[next(iter(self._met))]
 
-    def _renewed(self, individual: Individual, breeding: Breeding) -> Individual:
+    def _renewed(self, individual: Individual, breeding: BreedingContext) -> Individual:
         """Breed again, a few times, where that point was met before or is another rank's; then change a few genes."""
         for _ in range(_AGAIN):
             individual = self._bred(breeding)
             if self._is_new(individual.genome):
                 return individual
-        if self._cells is None:
+        if self._partition is None:
             return individual
-        genome = self._cells.near(individual.genome, breeding.generator)
+        genome = self._partition.near(individual.genome, breeding.generator)
         return msgspec.structs.replace(individual, genome=genome)
 
     def tell(
         self, individual: Individual, loss: float | Sequence[float] | Mapping[str, Any], seconds: float | None = None
     ) -> Individual:
-        """Give the individual with its outcome: a loss, or as many as there are, or a mapping of "loss" and metrics.
+        """Return the individual with its outcome: a loss, or as many as there are, or a mapping of "loss" and metrics.
 
         What is not finite or no number becomes a failure, and is not bred from. `seconds` is how long the evaluation
         took, by which "auto" chooses; the time since the last `ask` where it is not given. ValueError where it is no
@@ -223,20 +224,20 @@ class Optimizer:
         return evaluated
 
     def absorb(self, individual: Individual) -> bool:
-        """Learn of an evaluated individual, this rank's or another's; say whether others that search may need it.
+        """Learn of an evaluated individual, this rank's or another's; return whether others that search may need it.
 
         In a space whose points can be listed they need all, so as not to evaluate them again.
         """
-        known = individual if self._learned is None else self._learn(individual, self._learned)
+        known = individual if self._learned is None else self._add_to_space(individual, self._learned)
         own = individual.id.rank == self.rank
         if own:
             self._last = known
             if individual.id.island == self.island:
                 self._pending.discard(individual.id.serial)
-        if self._cells is not None:
-            self._cells.meet(known.genome)
-        if individual.seconds >= _DEAR and not (own and known is individual):
-            self._remember(self.space.canonical(known.genome))
+        if self._partition is not None:
+            self._partition.add(known.genome)
+        if individual.seconds >= _EXPENSIVE and not (own and known is individual):
+            self._note(self.space.canonical(known.genome))
         status = individual.status
         if status is not OK and status is not STOPPED:
             self.population.fail(known)
@@ -246,52 +247,52 @@ class Optimizer:
             self.best = individual
         if self._ladder is not None:
             self._ladder.add(individual)
-        return self.population.add(known) or (self._cells is not None and self._cells.few)
+        return self.population.add(known) or (self._partition is not None and self._partition.few)
 
     def as_evaluated(self) -> Sequence[Individual]:
-        """Give those that the population keeps in the spaces that they asked for, but for some from very long ago."""
+        """Return those that the population keeps in the spaces that they asked for, but for some from very long ago."""
         if self._learned is None:
             return self.population
         own = {one.id: one for one in self._asked_for}
         return [own.get(one.id, one) for one in self.population]
 
-    def _learn(self, individual: Individual, learned: LearnedSpace) -> Individual:
-        """Learn the space that an individual asked for, and give it as one of the space that is known."""
-        if learned.learn(individual):
+    def _add_to_space(self, individual: Individual, learned: LearnedSpace) -> Individual:
+        """Learn the space that an individual asked for, and return it as one of the space that is known."""
+        if learned.add(individual):
             self.space = learned.space
             self.propagator, self._ready = copy.deepcopy(self._given), False
-            self._read = self.propagator.reads
-            self.population.read(self._reads)
+            self._read = self.propagator.requirements
+            self.population.keep(self._requirements)
             self.population.adapt(learned.adapt)
             self._last = None if self._last is None else learned.adapt(self._last)
-            self._cells = Cells.of(self.space, self.seed, self.rank, self.workers)
+            self._partition = PointPartition.of(self.space, self.seed, self.rank, self.workers)
             self._met.clear()
             for one in self._asked_for:
                 genome = learned.adapt(one).genome
-                if self._cells is not None:
-                    self._cells.meet(genome)
-                if one.seconds >= _DEAR:
-                    self._remember(self.space.canonical(genome))
+                if self._partition is not None:
+                    self._partition.add(genome)
+                if one.seconds >= _EXPENSIVE:
+                    self._note(self.space.canonical(genome))
         self._asked_for.append(individual)
         return learned.adapt(individual)
 
-    def know(self, individual: Individual) -> None:
+    def warm_start(self, individual: Individual) -> None:
         """Learn of one that was evaluated before this search and is none of its own: never its best, nor promoted.
 
         `WarmStart` reads such ones.
         """
-        known = individual if self._learned is None else self._learn(individual, self._learned)
-        if self._cells is not None:
-            self._cells.meet(known.genome)
-        self._remember(self.space.canonical(known.genome))
+        known = individual if self._learned is None else self._add_to_space(individual, self._learned)
+        if self._partition is not None:
+            self._partition.add(known.genome)
+        self._note(self.space.canonical(known.genome))
         if known.has_loss:
             self.population.add(known)
         else:
             self.population.fail(known)
 
 
-_REMEMBERED = 10_000  # individuals, so as to tell what was met before
-_DEAR = 5e-3  # seconds: an evaluation that takes less may as well be made twice
+_NOTED = 10_000  # individuals, so as to tell what was met before
+_EXPENSIVE = 5e-3  # seconds: an evaluation that takes less may as well be made twice
 _AGAIN = 4
 """How often it breeds before it changes what it has bred: operators know better where to look, but take longer."""
 _RANDOM = UniformInitialization()

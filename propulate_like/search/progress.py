@@ -14,7 +14,7 @@ from propulate_like.foundation.console import say
 from propulate_like.problem.budget import Budget
 from propulate_like.problem.directions import Signs
 from propulate_like.storage.counts import Counts
-from propulate_like.storage.run import Beginning
+from propulate_like.storage.run import ResumeSnapshot
 
 if TYPE_CHECKING:
     from propulate_like.search.worker import Worker
@@ -32,10 +32,10 @@ _RATE_SECONDS = 10.0  # the time over which the rate is averaged
 class Progress:
     """Shows how far a search is: evaluations done, the best value, the rate, failures and the time left."""
 
-    def __init__(self, beginning: Beginning, budget: Budget, signs: Signs) -> None:
-        """Count on from `beginning` towards the end of the budget."""
-        self._before = beginning.counts
-        self._seconds_before = beginning.seconds
+    def __init__(self, snapshot: ResumeSnapshot, budget: Budget, signs: Signs) -> None:
+        """Count on from `snapshot` towards the end of the budget."""
+        self._before = snapshot.counts
+        self._seconds_before = snapshot.seconds
         self._evaluations, self._seconds = budget.evaluations, budget.seconds
         self._sign, self._best = signs[0], "best" if len(signs) == 1 else "first loss at best"
         terminal, width = _terminal()
@@ -68,7 +68,7 @@ class Progress:
 
     def _show(self, worker: Worker, now: float, *, over: bool) -> None:
         counts = self._before + worker.census.counts
-        elapsed = self._seconds_before + now - worker.tally.began
+        elapsed = self._seconds_before + now - worker.rank_report.began
         text = self._text(counts, elapsed, now, over=worker.reason is not None)
         if self._bar is not None:
             reached = counts.finished if self._evaluations is not None else elapsed
@@ -93,7 +93,7 @@ class Progress:
         return ", ".join(words)
 
     def _rate(self, now: float, done: int) -> float:
-        """Give the evaluations a second over the last few seconds."""
+        """Return the evaluations a second over the last few seconds."""
         self._recent.append((now, done))
         while len(self._recent) > 2 and self._recent[0][0] < now - _RATE_SECONDS:  # noqa: PLR2004
             self._recent.popleft()
@@ -124,7 +124,7 @@ class _Bar:
 
 
 def _terminal() -> tuple[TextIO | None, int | None]:
-    """Give the terminal to draw on, this process's own or the launcher's, and its width where that is to be set."""
+    """Return the terminal to draw on, this process's own or the launcher's, and its width where that is to be set."""
     path, _, width = os.environ.get(TERMINAL, "").rpartition(":")
     if path:
         try:

@@ -104,7 +104,7 @@ class Result:
         return front(individual for individual in succeeded if individual.rung == highest)
 
     def values(self, individual: Individual) -> tuple[float, ...]:
-        """Give what the loss function returned for an individual: its losses with the signs of the directions."""
+        """Return what the loss function returned for an individual: its losses with the signs of the directions."""
         return values_of(losses_of(individual), self._signs)
 
     @property
@@ -163,14 +163,14 @@ class Result:
         return improvements
 
     def directory(self, individual: Individual) -> Path:
-        """Give the folder that was an individual's `evaluation.directory`; LookupError where there are none."""
+        """Return the folder that was an individual's `evaluation.directory`; LookupError where there are none."""
         if self.trials is None:
             message = "no evaluation of this search had a directory"
             raise LookupError(message)
         return self.trials / str(individual.id)
 
     def to_dataframe(self) -> pd.DataFrame:
-        """Give a row for each individual: id, status, loss, its parameters, metrics and how it came about.
+        """Return a row for each individual: id, status, loss, its parameters, metrics and how it came about.
 
         Needs pandas; ImportError where it is not installed.
         """
@@ -198,7 +198,7 @@ class SearchFailed(RuntimeError):  # noqa: N818 (it says what happened, as the s
 
 
 def last_line(text: str) -> str:
-    """Give the last line of a cause or a metric that has any words, for a table or a summary."""
+    """Return the last line of a cause or a metric that has any words, for a table or a summary."""
     return printable(text.strip().rpartition("\n")[2].strip()[:200])
 
 

@@ -19,11 +19,11 @@ from propulate_like.evaluation import loading
 from propulate_like.evaluation.command import Command
 from propulate_like.evaluation.context import Evaluator, Tasks
 from propulate_like.evaluation.objective import Loss, space_of
-from propulate_like.evaluation.pruning import AnyPruner, Judges, Pruner
+from propulate_like.evaluation.pruning import AnyPruner, Pruner, PrunerState
 from propulate_like.evaluation.settings import EvaluationSettings, Objective, settings_of
 from propulate_like.foundation.console import say
 from propulate_like.parallel import rank_status
-from propulate_like.parallel.coordination.termination import Ending
+from propulate_like.parallel.coordination.termination import SessionSummary
 from propulate_like.parallel.coordination.tickets import Tickets
 from propulate_like.parallel.coordination.watchdog import Wedged
 from propulate_like.parallel.node_devices import Equipment, equip
@@ -44,15 +44,15 @@ from propulate_like.search.signals import Interruption
 from propulate_like.search.worker import GOODBYE_SECONDS, Watcher, Worker
 from propulate_like.storage.events import Evaluated, Session, Shape
 from propulate_like.storage.journal import TakenOver
-from propulate_like.storage.run import Beginning
-from propulate_like.storage.run_folder import Holding
+from propulate_like.storage.run import ResumeSnapshot
+from propulate_like.storage.run_folder import RunFolder
 from propulate_like.storage.warm_start import WarmStart
 
 
 class _Start(msgspec.Struct, frozen=True):
     """Rank 0's word to all ranks before the search: where to begin, or why not to."""
 
-    beginning: Beginning
+    snapshot: ResumeSnapshot
     trials: str = ""
     error: str = ""
     token: str = ""
@@ -156,7 +156,7 @@ class Search:
         )
         folder = run if fork is None else fork
         original = None if run is None or fork is None else Path(run)
-        self.holding = Holding(
+        self.run_folder = RunFolder(
             None if folder is None else Path(folder),
             original,
             config,
@@ -169,16 +169,16 @@ class Search:
         try:
             return self._run()
         finally:
-            self.holding.release()
+            self.run_folder.release()
 
     def _run(self) -> Result:
         count, ranks = self.archipelago.islands.count, self.archipelago.ranks
         if count > ranks:
             self._say(f"{count} islands need as many ranks: on {ranks} there are {ranks}")
         start = self._begin_together()
-        self.holding.token = start.token
+        self.run_folder.token = start.token
         try:
-            ending = self._follow(start) if self.transport is None else self._lead(start, self.transport)
+            summary = self._follow(start) if self.transport is None else self._lead(start, self.transport)
         except BaseException as error:
             # Not the loss, but the search itself failed here (a broken pruner, say): the others would wait for ever.
             if self.world.size > 1:
@@ -187,13 +187,13 @@ class Search:
                 else:
                     traceback.print_exc()
                 if not isinstance(error, Wedged):  # which may pass
-                    rank_status.tell(State.FAILED)
+                    rank_status.write(State.FAILED)
                 self.world.abort()
             raise
         if self.team is not None:
             self.world.close(GOODBYE_SECONDS)
-        self.holding.restore()
-        result = self._result(ending, start)
+        self.run_folder.restore()
+        result = self._result(summary, start)
         if not result.succeeded and result.failure is not None:
             raise SearchFailed(result)
         return result
@@ -205,10 +205,10 @@ class Search:
         self.devices = tuple(name for devices in shared for name in msgspec.json.decode(devices))
         return transport, team if self.settings.gpus is None else msgspec.structs.replace(team, local_rank=0)
 
-    def _lead(self, start: _Start, transport: Transport) -> Ending:
-        """Search on this rank, with its team where it has one, and give what all workers found."""
-        beginning = start.beginning
-        self._restore(beginning)
+    def _lead(self, start: _Start, transport: Transport) -> SessionSummary:
+        """Search on this rank, with its team where it has one, and return what all workers found."""
+        snapshot = start.snapshot
+        self._restore(snapshot)
         with ExitStack() as stack:
             evaluator = self._evaluator(start)
             stack.callback(evaluator.close)
@@ -219,27 +219,27 @@ class Search:
             if self.show_progress and transport.rank == 0:
                 from propulate_like.search.progress import Progress
 
-                watch = stack.enter_context(Progress(beginning, self.budget, self.signs))
-            left = self.budget.seconds_left(beginning.seconds)
-            worker = self._worker(beginning, transport, self.objective.whole(team or evaluator), watch)
+                watch = stack.enter_context(Progress(snapshot, self.budget, self.signs))
+            left = self.budget.seconds_left(snapshot.seconds)
+            worker = self._worker(snapshot, transport, self.objective.whole(team or evaluator), watch)
             stack.enter_context(Interruption(worker, self.settings.grace, left))
-            rank_status.tell(State.SEARCHING)
-            ending = worker.run()
+            rank_status.write(State.SEARCHING)
+            summary = worker.run()
         if team is not None:
-            team.disband(msgspec.json.encode(ending), GOODBYE_SECONDS)
-        return ending
+            team.disband(msgspec.json.encode(summary), GOODBYE_SECONDS)
+        return summary
 
-    def _follow(self, start: _Start) -> Ending:
-        """Evaluate with the leader of this rank's team, and give what that knows in the end."""
+    def _follow(self, start: _Start) -> SessionSummary:
+        """Evaluate with the leader of this rank's team, and return what that knows in the end."""
         if self.team is None:
             message = "a rank that leads no team must belong to one"
             raise RuntimeError(message)
         evaluator = self._evaluator(start)
         follower = Follower(self.team, evaluator, self.space, communicates=self.objective.in_rank)
-        with Interruption(follower, self.settings.grace, self.budget.seconds_left(start.beginning.seconds)):
-            rank_status.tell(State.SEARCHING)
+        with Interruption(follower, self.settings.grace, self.budget.seconds_left(start.snapshot.seconds)):
+            rank_status.write(State.SEARCHING)
             words = follower.run()
-        return msgspec.json.decode(words, type=Ending)
+        return msgspec.json.decode(words, type=SessionSummary)
 
     def _begin_together(self) -> _Start:
         """Let rank 0 read or create the run's folder, and hand what it found, or what is wrong, to every rank.
@@ -253,12 +253,14 @@ class Search:
         message = None
         if self.world.rank == 0:
             try:
-                beginning = self._begin()
-                start = _Start(beginning, self._trials(), token=self.holding.token)
+                snapshot = self._begin()
+                start = _Start(snapshot, self._trials(), token=self.run_folder.token)
             except ValueError as error:
-                start = _Start(Beginning(0), error=str(error))
+                start = _Start(ResumeSnapshot(0), error=str(error))
             except OSError as error:
-                start = _Start(Beginning(0), error=f"the run's folder {self.holding.folder} cannot be used: {error}")
+                start = _Start(
+                    ResumeSnapshot(0), error=f"the run's folder {self.run_folder.folder} cannot be used: {error}"
+                )
             message = msgspec.json.encode(start)
         start = msgspec.json.decode(self.world.broadcast(message), type=_Start)
         if start.error:
@@ -266,12 +268,12 @@ class Search:
             raise ValueError(start.error)
         return start
 
-    def _begin(self) -> Beginning:
+    def _begin(self) -> ResumeSnapshot:
         known = self.warm_start.read(
             self.space, directions_of(self.signs), self.fidelity, self.settings.metric, self._say
         )
         died = sorted({rank // self.settings.ranks_per_worker for rank in rank_status.died_before})
-        begun = self.holding.begin(self.optimizer.seed, self.archipelago.recovering(), died, self._say)
+        begun = self.run_folder.begin(self.optimizer.seed, self.archipelago.recovering(), died, self._say)
         return msgspec.structs.replace(begun, known=[Evaluated.of(individual) for individual in known])
 
     def _say(self, news: str) -> None:
@@ -279,32 +281,35 @@ class Search:
             print(news, file=sys.stderr, flush=True)
 
     def _trials(self) -> str:
-        """Say where evaluations keep their files: in the run's folder, or in a temporary one that is left in place."""
-        if self.holding.folder is not None:
-            return str((self.holding.folder / "trials").resolve())
+        """Return where evaluations keep their files.
+
+        In the run's folder, or in a temporary one that is left in place.
+        """
+        if self.run_folder.folder is not None:
+            return str((self.run_folder.folder / "trials").resolve())
         return tempfile.mkdtemp(prefix="propulate-like-") if self.objective.keeps_files else ""
 
     def _evaluator(self, start: _Start) -> Evaluator:
-        """Give what evaluates on this rank, alone or as a member of its team."""
+        """Return what evaluates on this rank, alone or as a member of its team."""
         rungs = () if self.fidelity is None else self.fidelity.rungs
-        tasks = Tasks(start.beginning.seed, start.trials, self.equipment.devices, rungs, self.archipelago.ranks)
+        tasks = Tasks(start.snapshot.seed, start.trials, self.equipment.devices, rungs, self.archipelago.ranks)
         meter = self.equipment.meter(says=self.world.rank == 0) if self.settings.energy else None
         return self.objective.evaluator(tasks, self.world.rank, meter)
 
-    def _restore(self, beginning: Beginning) -> None:
+    def _restore(self, snapshot: ResumeSnapshot) -> None:
         """Go on where the run stood: its seed, this rank's count of individuals, and what it knew."""
-        self.optimizer.seed = beginning.seed
-        self.optimizer.begin(beginning.serials.get(self.optimizer.rank, 0), beginning.evaluations)
-        for ident in beginning.promoted:
+        self.optimizer.seed = snapshot.seed
+        self.optimizer.begin(snapshot.serials.get(self.optimizer.rank, 0), snapshot.evaluations)
+        for ident in snapshot.promoted:
             self.optimizer.promoted(ident)
-        self.optimizer.meet(beginning.met)
-        self.archipelago.settle(self.optimizer, beginning)
+        self.optimizer.add_seen(snapshot.seen)
+        self.archipelago.settle(self.optimizer, snapshot)
 
     def _worker(
-        self, beginning: Beginning, transport: Transport, evaluator: Evaluator, watch: Watcher | None
+        self, snapshot: ResumeSnapshot, transport: Transport, evaluator: Evaluator, watch: Watcher | None
     ) -> Worker:
         rank, size = transport.rank, transport.size
-        journal = self.holding.journal(rank)
+        journal = self.run_folder.journal(rank)
         journal.write(
             Session(
                 rank=rank,
@@ -316,17 +321,17 @@ class Search:
                 team=self.settings.ranks_per_worker,
                 island=self.optimizer.island,
                 islands=len(self.archipelago.layout),
-                token=self.holding.token,
+                token=self.run_folder.token,
             )
         )
         if rank == 0:
-            for death in beginning.died:
+            for death in snapshot.died:
                 journal.write(death)
         lowest = self.budget.lowest_loss(maximize=self.maximize)
-        left = self.budget.evaluations_left(beginning.evaluations)
-        if beginning.best is not None and beginning.best.loss is not None and beginning.best.loss <= lowest:
+        left = self.budget.evaluations_left(snapshot.evaluations)
+        if snapshot.best is not None and snapshot.best.loss is not None and snapshot.best.loss <= lowest:
             left = 0
-        begun = beginning.unfinished[:left]
+        begun = snapshot.unfinished[:left]
         shares = [self.archipelago.share(begun, each) for each in range(size)] if begun else []
         return Worker(
             self.optimizer,
@@ -335,48 +340,48 @@ class Search:
             journal,
             Tickets(left, rank, size, [len(share) for share in shares]),
             self.archipelago.island(self.optimizer, transport, journal),
-            deadline=time.perf_counter() + self.budget.seconds_left(beginning.seconds),
+            deadline=time.perf_counter() + self.budget.seconds_left(snapshot.seconds),
             target=lowest,
-            judges=self._judges(beginning),
+            pruner_state=self._pruner_state(snapshot),
             unfinished=shares[rank] if shares else (),
             layout=self.archipelago.layout,
-            remains=self.holding.inherit,
+            dead_state=self.run_folder.inherit,
             grace=self.settings.grace,
             watch=watch,
         )
 
-    def _judges(self, beginning: Beginning) -> Judges | None:
-        """Give the pruner, with the curves that there were before."""
+    def _pruner_state(self, snapshot: ResumeSnapshot) -> PrunerState | None:
+        """Return the pruner, with the curves that there were before."""
         if self.pruner is None:
             return None
-        judges = Judges(self.pruner, 1 if self.fidelity is None else len(self.fidelity.rungs))
-        for evaluated in beginning.curves:
-            judges.remember(evaluated.individual(self.space))
-        return judges
+        pruner_state = PrunerState(self.pruner, 1 if self.fidelity is None else len(self.fidelity.rungs))
+        for evaluated in snapshot.curves:
+            pruner_state.add(evaluated.individual(self.space))
+        return pruner_state
 
-    def _result(self, ending: Ending, start: _Start) -> Result:
+    def _result(self, summary: SessionSummary, start: _Start) -> Result:
         """Put what was found before and in this session together; the same on every rank."""
-        beginning = start.beginning
-        statuses = Counter(beginning.statuses) + Counter(ending.statuses)
-        bests = [found for found in (beginning.best, ending.best) if found is not None]
+        snapshot = start.snapshot
+        statuses = Counter(snapshot.statuses) + Counter(summary.statuses)
+        bests = [found for found in (snapshot.best, summary.best) if found is not None]
         best = min(bests, key=lambda found: (found.order, found.ended, found.id), default=None)
-        failure = beginning.failure or ending.failure
+        failure = snapshot.failure or summary.failure
         return Result(
             best=None if best is None else best.individual(self.space),
             failure=None if failure is None else failure.individual(self.space),
             statuses={status: statuses[status] for status in Status if statuses[status]},
-            seconds=beginning.seconds + ending.seconds,
-            idle_share=ending.idle_share,
-            tail_share=ending.tail_share,
-            batches=ending.batches,
-            volume=ending.volume,
-            reason=ending.reason,
+            seconds=snapshot.seconds + summary.seconds,
+            idle_share=summary.idle_share,
+            tail_share=summary.tail_share,
+            batches=summary.batches,
+            volume=summary.volume,
+            reason=summary.reason,
             maximize=self.maximize,
-            run=self.holding.folder,
+            run=self.run_folder.folder,
             trials=Path(start.trials) if self.objective.keeps_files else None,
-            history=[event.individual(self.space) for event in ending.history],
-            deaths=ending.died,
-            speaker=min(set(range(self.archipelago.ranks)) - set(ending.dead)) * self.settings.ranks_per_worker,
+            history=[event.individual(self.space) for event in summary.history],
+            deaths=summary.died,
+            speaker=min(set(range(self.archipelago.ranks)) - set(summary.dead)) * self.settings.ranks_per_worker,
             space=self.space,
             shape=Shape.of(self.space, 1 if self.fidelity is None else len(self.fidelity.rungs), len(self.signs)),
             signs=self.signs,

@@ -73,7 +73,7 @@ class Interruption:
 
 
 def grace_after(number: int, grace: float, environment: Mapping[str, str] = os.environ) -> float:
-    """Say how long an evaluation may go on after a signal: shorter where Open MPI's mpiexec is about to kill."""
+    """Return how long an evaluation may go on after a signal: shorter where Open MPI's mpiexec is about to kill."""
     hurried = number == signal.SIGTERM and "OMPI_COMM_WORLD_RANK" in environment
     return min(grace, _OPEN_MPI_SECONDS) if hurried else grace
 

@@ -10,8 +10,8 @@ from types import FrameType
 
 import msgspec
 
-from propulate_like.evaluation.context import Membership, Report
-from propulate_like.parallel.coordination.termination import Ending
+from propulate_like.evaluation.context import Report, TeamContext
+from propulate_like.parallel.coordination.termination import SessionSummary
 from propulate_like.parallel.coordination.tickets import Tickets
 from propulate_like.parallel.transport.simulated import BEAT_SECONDS, Network, SimulatedTransport
 from propulate_like.parallel.wire import Records
@@ -21,7 +21,7 @@ from propulate_like.search.islands.archipelago import Archipelago
 from propulate_like.search.worker import Worker
 from propulate_like.storage.events import Event
 from propulate_like.storage.journal import Journal
-from propulate_like.storage.recovery import Remains
+from propulate_like.storage.recovery import DeadRankState
 
 _REMEMBERED = 1 << 16  # messages
 _POLL_SECONDS = 0.001  # how often an idle rank looks at its messages, once it has waited for a little while
@@ -50,11 +50,11 @@ class Simulation:
         silent: Callable[[int], bool] = lambda _rank: False,
         journal: Callable[[int], Journal] = lambda _rank: Trace(),
         deaths: Sequence[tuple[int, float, Callable[[int], float]]] = (),
-        remains: Callable[[int], Remains] = lambda _rank: Remains(),
+        dead_state: Callable[[int], DeadRankState] = lambda _rank: DeadRankState(),
     ) -> None:
         """Begin at time 0, to end after so many `evaluations`, at the `deadline` or at the `target`.
 
-        Of `deaths`, each is of a rank, at a time, of which every other rank learns so many seconds later; `remains`
+        Of `deaths`, each is of a rank, at a time, of which every other rank learns so many seconds later; `dead_state`
         tells what the rank left.
         """
         self.now = 0.0
@@ -90,12 +90,12 @@ class Simulation:
                 clock=lambda: self.now,
                 epoch=0.0,
                 layout=archipelago.layout,
-                remains=remains,
+                dead_state=dead_state,
             )
             self.ranks.append(_Rank(worker, end, Random(f"{seed}/{end.rank}/seconds")))
 
-    def run(self, until: float = math.inf) -> Ending | None:
-        """Go on to the end, or up to a time; give what the search came to, where it is over.
+    def run(self, until: float = math.inf) -> SessionSummary | None:
+        """Go on to the end, or up to a time; return what the search came to, where it is over.
 
         RuntimeError where ranks wait for each other for ever, which they should not.
         """
@@ -124,11 +124,11 @@ class Simulation:
                 self._resume(rank, stamped)
             elif self.now == rank.wakes:
                 self._beat(rank)
-        waiting = sum(rank.ending is None for rank in self.ranks if not rank.dead)
+        waiting = sum(rank.summary is None for rank in self.ranks if not rank.dead)
         if waiting:
             message = f"at {self.now:g} s, {waiting} of {len(self.ranks)} ranks wait for what never comes"
             raise RuntimeError(message)
-        return next((rank.ending for rank in self.ranks if not rank.dead), None)
+        return next((rank.summary for rank in self.ranks if not rank.dead), None)
 
     def _lose(self, time: float, number: int, dead: int) -> None:
         """Let a rank die, or learn that another one has."""
@@ -138,7 +138,7 @@ class Simulation:
             rank.dead, rank.steps, rank.end.answers = True, None, False
             rank.token += 1
         else:
-            rank.end.bury(dead)
+            rank.end.remove_dead(dead)
             self._schedule(rank, time)
 
     def _resume(self, rank: _Rank, answer: Individual | None) -> None:
@@ -150,7 +150,7 @@ class Simulation:
         try:
             step = rank.steps.send(answer) if rank.steps is not None else 0.0
         except StopIteration as end:
-            rank.ending = end.value
+            rank.summary = end.value
             return
         finally:
             self._running = None
@@ -185,7 +185,7 @@ class Simulation:
 
     def _schedule(self, rank: _Rank, time: float) -> None:
         """Have a rank look at its messages at its first chance from `time` on."""
-        if time == math.inf or rank.ending is not None or rank.steps is None:
+        if time == math.inf or rank.summary is not None or rank.steps is None:
             return
         evaluating = rank.individual is not None
         if evaluating and not rank.end.answers:
@@ -224,13 +224,13 @@ class _Rank:
 
     def __init__(self, worker: Worker, end: SimulatedTransport, generator: Random) -> None:
         self.worker, self.end, self.generator = worker, end, generator
-        self.steps: Generator[Individual | float, Individual | None, Ending] | None = None
+        self.steps: Generator[Individual | float, Individual | None, SessionSummary] | None = None
         self.individual: Individual | None = None
         self.began = self.until = 0.0
         self.wakes = self.noticed = math.inf
         self.token = 0
         self.dead = False
-        self.ending: Ending | None = None
+        self.summary: SessionSummary | None = None
 
 
 class _SharedRecords(Records):
@@ -252,7 +252,7 @@ class _SharedRecords(Records):
 class _Nothing:
     """Evaluates nothing: the simulation does."""
 
-    def __call__(self, individual: Individual, report: Report, membership: Membership | None = None) -> Individual:
+    def __call__(self, individual: Individual, report: Report, team: TeamContext | None = None) -> Individual:
         raise NotImplementedError
 
     def interrupt(self, frame: FrameType | None) -> bool:

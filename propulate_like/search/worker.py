@@ -10,17 +10,17 @@ from typing import Protocol, cast
 import msgspec
 
 from propulate_like.evaluation.context import Evaluator
-from propulate_like.evaluation.pruning.pruner import Judges
+from propulate_like.evaluation.pruning.pruner import PrunerState
 from propulate_like.evaluation.pulse import Pulse
 from propulate_like.foundation.backoff import Pause
 from propulate_like.foundation.console import say
 from propulate_like.parallel import wire
 from propulate_like.parallel.coordination.census import Census
-from propulate_like.parallel.coordination.curve_sharing import Reporting
-from propulate_like.parallel.coordination.failover import Succession
-from propulate_like.parallel.coordination.membership import Roster
-from propulate_like.parallel.coordination.rank_report import Tally
-from propulate_like.parallel.coordination.termination import Ending, Gathering, Reason
+from propulate_like.parallel.coordination.curve_sharing import CurveSharing
+from propulate_like.parallel.coordination.failover import Failover
+from propulate_like.parallel.coordination.membership import Membership
+from propulate_like.parallel.coordination.rank_report import RankReport
+from propulate_like.parallel.coordination.termination import Reason, SessionSummary, Termination
 from propulate_like.parallel.coordination.tickets import Tickets
 from propulate_like.parallel.coordination.watchdog import Watchdog
 from propulate_like.parallel.transport import Transport
@@ -30,7 +30,7 @@ from propulate_like.search.optimizer import Optimizer
 from propulate_like.storage.counts import Counts
 from propulate_like.storage.events import Closed, Started
 from propulate_like.storage.journal import Journal
-from propulate_like.storage.recovery import Remains
+from propulate_like.storage.recovery import DeadRankState
 
 EXCHANGE_SECONDS = 0.0002
 """How often messages are exchanged while evaluations are shorter than that; after each one otherwise."""
@@ -75,10 +75,10 @@ class Worker:
         *,
         deadline: float = math.inf,
         target: float = -math.inf,
-        judges: Judges | None = None,
+        pruner_state: PrunerState | None = None,
         unfinished: Iterable[Started] = (),
         layout: Sequence[range] = (),
-        remains: Callable[[int], Remains] = lambda _rank: Remains(),
+        dead_state: Callable[[int], DeadRankState] = lambda _rank: DeadRankState(),
         grace: float = 0.0,
         watch: Watcher | None = None,
         clock: Callable[[], float] = time.perf_counter,
@@ -87,55 +87,55 @@ class Worker:
         """Search until the tickets are used up, `deadline` (of the clock) or a loss of at most `target`.
 
         Those `unfinished` before are evaluated first, and have tickets reserved. `layout` has the ranks of each island,
-        and `remains` tells what a dead rank left. Where the search is interrupted, it waits for evaluations for a
+        and `dead_state` tells what a dead rank left. Where the search is interrupted, it waits for evaluations for a
         `grace`. The `clock` counts seconds since `epoch` (Unix time).
         """
         self.optimizer, self.transport, self.tickets = optimizer, transport, tickets
         self.evaluator = evaluator
-        self.judges = judges
-        self.roster = Roster(transport.rank, transport.size)
-        self.tally = Tally(clock())
-        self.census = Census(self.roster, self.tally)
+        self.pruner_state = pruner_state
+        self.membership = Membership(transport.rank, transport.size)
+        self.rank_report = RankReport(clock())
+        self.census = Census(self.membership, self.rank_report)
         self.island = island
         self.reason: Reason | None = None
         self.evaluating = False
         self._journal, self._watch, self._clock = journal, watch, clock
-        self._reporting = Reporting(judges, island.publisher)
+        self._curve_sharing = CurveSharing(pruner_state, island.broadcaster)
         self._report = self.report
         self._deadline, self._target, self._grace = deadline, target, grace
         self._unfinished: list[Started] = []
         for started in unfinished:
-            self._adopt(started)
-        self._succession = Succession(self.roster, layout or [range(transport.size)], tickets, self.census, remains)
-        self._watchdog = Watchdog(transport, self.roster, self.tally, clock)
+            self._reassigned(started)
+        self._failover = Failover(self.membership, layout or [range(transport.size)], tickets, self.census, dead_state)
+        self._watchdog = Watchdog(transport, self.membership, self.rank_report, clock)
         self._pulse = Pulse(self.exchange, lambda: self._begun)
         self._begun = 0
         self._long = True
-        self._due = self._report_due = self.tally.began
-        self._epoch = time.time() - self.tally.began if epoch is None else epoch
+        self._due = self._report_due = self.rank_report.began
+        self._epoch = time.time() - self.rank_report.began if epoch is None else epoch
         self._leaves_by = math.inf
         self.waits_until = math.inf
         """When it leaves for certain, once it knows what the search came to."""
         self._give_up_after = max(FAILURES_BEFORE_GIVING_UP, 2 * transport.size)
-        self._gathering = Gathering(transport, self.roster)
+        self._termination = Termination(transport, self.membership)
         self._spoke = False
 
-    def run(self) -> Ending:
-        """Search to the end, and give what the search came to on all ranks."""
+    def run(self) -> SessionSummary:
+        """Search to the end, and return what the search came to on all ranks."""
         with self._pulse:
             steps, answer = self.steps(), None
             while True:
                 try:
                     step = steps.send(answer)
                 except StopIteration as end:
-                    return cast("Ending", end.value)
+                    return cast("SessionSummary", end.value)
                 answer = None
                 if isinstance(step, Individual):
                     answer = self._call(step)
                 else:
                     time.sleep(step)
 
-    def steps(self) -> Generator[Individual | float, Individual | None, Ending]:
+    def steps(self) -> Generator[Individual | float, Individual | None, SessionSummary]:
         """Go through the search, and return what it came to. Give each individual, and be sent it with its outcome.
 
         None is sent for one that was broken off. A number is given where there is nothing to do for so many seconds,
@@ -159,9 +159,9 @@ class Worker:
                 individual = self.optimizer.ask()
             if self._long or begun is not None:
                 self._journal.start(individual, deaths)
-            self._reporting.begin(individual)
+            self._curve_sharing.begin(individual)
             self._begun += 1
-            self.tally.last_start = self._clock()
+            self.rank_report.last_start = self._clock()
             self.evaluating = True
             evaluated = yield individual
             self.evaluating = False
@@ -169,7 +169,7 @@ class Worker:
                 self._journal.start(individual, deaths)
                 self.stop(Reason.INTERRUPTED)
                 break
-            evaluated = self._reporting.end(evaluated)
+            evaluated = self._curve_sharing.end(evaluated)
             self._record(evaluated)
             self.island.add(evaluated)
             if self._clock() >= self._due:
@@ -190,26 +190,26 @@ class Worker:
         looked = self._receive()
         self._due = now + max(EXCHANGE_SECONDS, looked / _LOOKING_SHARE)
         tickets = self.tickets
-        for started in self._succession.mint():
+        for started in self._failover.reissue():
             self._hand_on(started)
         if now >= self._deadline and self.reason is None:
             self.stop(Reason.SECONDS)
-        if tickets.running_low(self.tally.finished / max(now - self.tally.began, 1e-9)):
+        if tickets.running_low(self.rank_report.finished / max(now - self.rank_report.began, 1e-9)):
             self._ask(idle=False)
         for peer, gift in tickets.gifts(busy=self.evaluating).items():
             self.transport.send(peer, wire.TICKETS + wire.tickets.pack(gift))
         if now >= self._report_due or tickets.left < 1 or self.optimizer.best is None:
             self._report_due = now + _REPORT_SECONDS
             self._report_counts()
-        self.island.publisher.flush(now)
+        self.island.broadcaster.flush(now)
         self.transport.flush()
         self._journal.flush_if_due()
 
     def report(self, step: int, loss: float) -> bool:
-        """Take an intermediate loss of the running evaluation, while it runs; say whether it is to stop."""
+        """Take an intermediate loss of the running evaluation, while it runs; return whether it is to stop."""
         with self._pulse.lock:
             try:
-                return self._reporting.report(step, loss)
+                return self._curve_sharing.report(step, loss)
             except Exception as error:  # noqa: BLE001 (not the loss, but the rule is broken: the search ends)
                 self._pulse.failure = error
                 return True
@@ -234,21 +234,21 @@ class Worker:
     def _record(self, individual: Individual) -> None:
         self._journal.end(individual)
         self._long = individual.seconds >= LONG_SECONDS
-        self.tally.count(individual)
+        self.rank_report.count(individual)
         if individual.loss <= self._target:  # which NaN is not
             self.stop(Reason.TARGET)
         elif individual.status is not OK and individual.failed:
             self._stop_if_due()
 
     def _receive(self) -> float:
-        """Take in what has arrived, and give the seconds that it took to look for it."""
+        """Take in what has arrived, and return the seconds that it took to look for it."""
         began = self._clock()
         arrived = self.transport.receive()
         looked = self._clock() - began
         for peer, message in arrived:
             self._handle(peer, message)
-        if len(self.transport.dead) > len(self.roster.dead):
-            self._bury()
+        if len(self.transport.dead) > len(self.membership.dead):
+            self._remove_dead()
         if self._watch is not None:
             self._watch(self)
         return looked
@@ -262,10 +262,10 @@ class Worker:
         if kind in _ISLAND:
             self.island.handle(kind, content, origin)
         elif kind == wire.CURVE:
-            self._reporting.learn(content, origin)
+            self._curve_sharing.add(content, origin)
         elif kind == wire.COUNT:
             dead, counts = wire.unpack_count(content)
-            self.census.learn(peer, dead, Counts(*counts))
+            self.census.add(peer, dead, Counts(*counts))
             self._stop_if_due()
         elif kind == wire.REQUEST:
             held, idle = wire.request.unpack(content)
@@ -277,46 +277,46 @@ class Worker:
             self.reason = self.reason or reason
             if reason is Reason.INTERRUPTED or reason is Reason.SECONDS:
                 self._hurry()
-        elif kind == wire.ADOPT:
+        elif kind == wire.REASSIGN:
             self.tickets.receive(peer, 1)
-            self._adopt(msgspec.json.decode(content, type=Started))
+            self._reassigned(msgspec.json.decode(content, type=Started))
         else:
-            self._gathering.handle(peer, kind, content)
+            self._termination.handle(peer, kind, content)
 
     def _report_counts(self) -> None:
         """Tell the rank above what it does not know yet."""
         news = self.census.news()
-        if news is not None and self.roster.above is not None:
-            content = wire.pack_count(msgspec.structs.astuple(news), self.roster.dead)
-            self.transport.send(self.roster.above, wire.COUNT + content)
+        if news is not None and self.membership.above is not None:
+            content = wire.pack_count(msgspec.structs.astuple(news), self.membership.dead)
+            self.transport.send(self.membership.above, wire.COUNT + content)
 
-    def _bury(self) -> None:
+    def _remove_dead(self) -> None:
         """Go on without ranks that have died."""
-        dead = set(self.transport.dead) - set(self.roster.dead)
-        self.roster.bury(dead)
-        self.census.tickets = self.tickets.bury(self.roster.dead, self.roster.neighbours)
-        self._gathering.rearrange()
+        dead = set(self.transport.dead) - set(self.membership.dead)
+        self.membership.remove_dead(dead)
+        self.census.tickets = self.tickets.remove_dead(self.membership.dead, self.membership.neighbours)
+        self._termination.rearrange()
         if not self._spoke:
-            self.island.bury(dead)
-        if self.reason in _TOLD and self._gathering.ending is None:  # the dead may have told some ranks alone
+            self.island.remove_dead(dead)
+        if self.reason in _TOLD and self._termination.summary is None:  # the dead may have told some ranks alone
             self._send_all(self.transport.peers, wire.STOP + str(self.reason).encode())
-        if self.roster.leads:
-            for death, begun in self._succession.take_over():
+        if self.membership.leads:
+            for death, begun in self._failover.take_over():
                 self._journal.write(death)
-                say(self._succession.obituary(death, begun, self.optimizer.space))
+                say(self._failover.death_report(death, begun, self.optimizer.space))
         self._report_counts()
         self._stop_if_due()
 
     def _hand_on(self, started: Started) -> None:
-        """Let another rank evaluate what a dead one had begun, and give it the ticket for that."""
-        heir = self._succession.heir(started)
-        if heir == self.roster.rank:
-            self._adopt(started)
+        """Let another rank evaluate what a dead one had begun, and return it the ticket for that."""
+        assignee = self._failover.assignee(started)
+        if assignee == self.membership.rank:
+            self._reassigned(started)
         else:
-            self.tickets.give(heir, 1)
-            self.transport.send(heir, wire.ADOPT + msgspec.json.encode(started))
+            self.tickets.give(assignee, 1)
+            self.transport.send(assignee, wire.REASSIGN + msgspec.json.encode(started))
 
-    def _adopt(self, started: Started) -> None:
+    def _reassigned(self, started: Started) -> None:
         """Keep it, with its ticket, for the next evaluation; on disk, too, where it is found if this rank dies."""
         self._journal.write(msgspec.structs.replace(started, began=0.0))
         self._unfinished.append(started)
@@ -329,7 +329,7 @@ class Worker:
 
     def _stop_if_due(self) -> None:
         """Let the lowest rank end a search that is complete, or hopeless because nothing has succeeded yet."""
-        if not self.roster.leads or self.reason is not None:
+        if not self.membership.leads or self.reason is not None:
             return
         counts = self.census.counts
         if self.tickets.total is not None and counts.finished >= self.tickets.total:
@@ -349,7 +349,7 @@ class Worker:
         if self._leaves_by == math.inf:
             self._leaves_by = self._clock() + self._grace + GOODBYE_SECONDS
             reason = Reason.SECONDS if self.reason is Reason.SECONDS else Reason.INTERRUPTED
-            self._send_all(self.roster.neighbours, wire.STOP + reason.encode())
+            self._send_all(self.membership.neighbours, wire.STOP + reason.encode())
 
     def _send_all(self, peers: Iterable[int], message: bytes) -> None:
         for peer in peers:
@@ -369,10 +369,10 @@ class Worker:
             yield pause.next()
             self.exchange()
             self._watchdog.look()
-        self.tally.idle.append((began, self._clock()))
+        self.rank_report.idle.append((began, self._clock()))
 
-    def _take_leave(self) -> Generator[float, None, Ending]:
-        """Give this rank's last words once all it sent was taken and all below it gave theirs; then wait for the end.
+    def _take_leave(self) -> Generator[float, None, SessionSummary]:
+        """Return this rank's last words once all it sent was taken and all below it gave theirs; then wait for the end.
 
         Nothing is under way between ranks afterwards; what still arrives from others is passed on no more.
         """
@@ -380,47 +380,47 @@ class Worker:
             self._hurry()
         self._report_counts()
         ended = self._epoch + self._clock()
-        idle = sum(end - begin for begin, end in self.tally.idle)
+        idle = sum(end - begin for begin, end in self.rank_report.idle)
         self._journal.write(Closed(ended, idle, self.reason or Reason.INTERRUPTED))
         pause = Pause()
         self._watchdog.begin()
         while True:
             self._receive()
             self._watchdog.look()
-            self.island.publisher.flush(self._clock())
+            self.island.broadcaster.flush(self._clock())
             self.transport.flush()
-            quiet = self.island.publisher.done and not self.transport.unsent
-            if (quiet and self._gathering.complete) or self._clock() >= self._leaves_by:
+            quiet = self.island.broadcaster.done and not self.transport.unsent
+            if (quiet and self._termination.complete) or self._clock() >= self._leaves_by:
                 break
             yield pause.next()
-        word = self.tally.farewell(
+        word = self.rank_report.final_report(
             reason=self.reason or Reason.INTERRUPTED,
             ended=ended,
             epoch=self._epoch,
             transport=self.transport,
-            records=self.island.publisher.records,
+            records=self.island.broadcaster.records,
             history=self._journal.history,
-            died=self._succession.died,
-            heritage=self._heritage(),
+            died=self._failover.died,
+            inherited_best=self._inherited_best(),
         )
-        self._gathering.speak(word)
+        self._termination.speak(word)
         self._spoke = True
         while True:
-            ghosts = self._succession.ghosts()
-            self._gathering.exchange(ghosts, patient=self._clock() < self._leaves_by)
+            proxy_reports = self._failover.proxy_reports()
+            self._termination.exchange(proxy_reports, patient=self._clock() < self._leaves_by)
             self.transport.flush()
-            if self._gathering.ending is not None and self.waits_until == math.inf:
+            if self._termination.summary is not None and self.waits_until == math.inf:
                 self.waits_until = self._clock() + GOODBYE_SECONDS
-            if self._gathering.over or self._clock() >= min(self.waits_until, self._leaves_by + GOODBYE_SECONDS):
+            if self._termination.over or self._clock() >= min(self.waits_until, self._leaves_by + GOODBYE_SECONDS):
                 break
             yield pause.next()
             self._receive()
             self._watchdog.look()
         self._journal.close()
         self.transport.close(GOODBYE_SECONDS)
-        return self._gathering.ending or Ending.of([word])
+        return self._termination.summary or SessionSummary.of([word])
 
-    def _heritage(self) -> Individual | None:
-        """Give the best of a dead rank's, where nothing but the memory of others tells of it."""
+    def _inherited_best(self) -> Individual | None:
+        """Return the best of a dead rank's, where nothing but the memory of others tells of it."""
         best = self.optimizer.best
-        return best if best is not None and best.id.rank in self.roster.dead and not self._journal.lasts else None
+        return best if best is not None and best.id.rank in self.membership.dead and not self._journal.lasts else None

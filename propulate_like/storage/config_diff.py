@@ -40,13 +40,13 @@ class Difference(NamedTuple):
 
 
 def joined(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what a run goes on with: all that is said now, and what is kept where nothing is."""
+    """Return what a run goes on with: all that is said now, and what is kept where nothing is."""
     kept = {key: value for key, value in before.items() if key in _KEPT}
     return kept | {key: value for key, value in now.items() if value is not None}
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Difference]:
-    """Give every value that differs between two configs."""
+    """Return every value that differs between two configs."""
     was, now_is = (config.get("islands") for config in (before, now))
     islands = {"islands": was or _one_island(now_is)}, {"islands": now_is or _one_island(was)}
     found = list(_differences("", {**before, **islands[0]}, {**now, **islands[1]}))
@@ -71,12 +71,12 @@ def _differences(place: str, before: Mapping[str, Any], now: Mapping[str, Any]) 
 
 
 def _one_island(other: Any) -> Any:
-    """Give what a config that says nothing of islands stands for, beside one that does."""
+    """Return what a config that says nothing of islands stands for, beside one that does."""
     return {**other, "count": 1, "sizes": None} if isinstance(other, dict) else None
 
 
 def _breeding(config: Mapping[str, Any]) -> list[Any]:
-    """Give the propagators of all islands."""
+    """Return the propagators of all islands."""
     islands = config.get("islands")
     propagators = islands.get("propagators") if isinstance(islands, dict) else None
     return propagators if isinstance(propagators, list) else [config.get("propagator")]

@@ -26,7 +26,7 @@ class Counts(msgspec.Struct, frozen=True, array_like=True):
 
     @classmethod
     def of(cls, statuses: Mapping[Status, int], best: Evaluated | None) -> Counts:
-        """Give the counts of evaluations that came to these statuses, of which one was the best."""
+        """Return the counts of evaluations that came to these statuses, of which one was the best."""
         finished = sum(statuses.values())
         failed = finished - statuses.get(OK, 0) - statuses.get(STOPPED, 0)
         return (

@@ -76,7 +76,7 @@ class Started(msgspec.Struct, tag_field="type", tag="started", frozen=True, omit
         )
 
     def individual(self, space: Space) -> Individual:
-        """Give the individual back, not evaluated."""
+        """Return the individual back, not evaluated."""
         return Individual(
             self.id,
             self.genome,
@@ -142,7 +142,7 @@ class Evaluated(msgspec.Struct, tag_field="type", tag="evaluated", frozen=True, 
         )
 
     def individual(self, space: Space) -> Individual:
-        """Give the individual back."""
+        """Return the individual back."""
         return Individual(
             self.id,
             self.genome,
@@ -213,11 +213,11 @@ class Shape(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, space: Space, rungs: int = 1, losses: int = 1) -> Shape:
-        """Give the shape of a run's individuals, whose space is empty where the loss asks for its parameters."""
+        """Return the shape of a run's individuals, whose space is empty where the loss asks for its parameters."""
         return cls(None if space.asked_for else len(space), rungs, losses)
 
     def fits(self, event: Started | Evaluated) -> bool:
-        """Say whether an event can be of such an individual."""
+        """Return whether an event can be of such an individual."""
         if event.rung >= self.rungs:
             return False
         if isinstance(event, Evaluated) and event.loss is not None and (len(event.losses) or 1) != self.losses:
@@ -231,7 +231,7 @@ class Shape(msgspec.Struct, frozen=True):
 
 
 def decode(written: Iterable[bytes], shape: Shape | None = None, source: Path | None = None) -> Iterator[Event]:
-    """Give the events of those lines that are whole and make sense."""
+    """Return the events of those lines that are whole and make sense."""
     for line in written:
         try:
             event = _decoder.decode(line)

@@ -92,7 +92,7 @@ class _Translation:
             self._rungs = {}  # no loss means what it did
 
     def __call__(self, event: Event) -> Event | None:
-        """Give what is to be written; None for an individual that could not have been bred."""
+        """Return what is to be written; None for an individual that could not have been bred."""
         if not isinstance(event, Started | Evaluated):
             return event
         rung = self._rungs.get(event.rung)
@@ -116,7 +116,7 @@ class _Translation:
         )
 
     def _genome(self, event: Started | Evaluated) -> Genome | None:
-        """Give the genome of the same params; the genes of parameters that are the same stay."""
+        """Return the genome of the same params; the genes of parameters that are the same stay."""
         genome = event.genome
         if self._same_space or not self._space:
             return genome
@@ -128,7 +128,7 @@ class _Translation:
 
 
 def translated(genome: Genome, before: Space, now: Space) -> Genome:
-    """Give the genome of the same params in another space; the genes of parameters that are the same stay.
+    """Return the genome of the same params in another space; the genes of parameters that are the same stay.
 
     ValueError where these are none of its params.
     """
@@ -140,7 +140,7 @@ def translated(genome: Genome, before: Space, now: Space) -> Genome:
 
 
 def matching_rungs(before: Any, now: Any) -> dict[int, int]:
-    """Give the rung of now that is as thorough as each of those before, where one is."""
+    """Return the rung of now that is as thorough as each of those before, where one is."""
     if before is None and now is None:
         return {0: 0}
     if before is None or now is None:
@@ -152,6 +152,6 @@ def matching_rungs(before: Any, now: Any) -> dict[int, int]:
 
 
 def metric_of(config: Mapping[str, Any]) -> Any:
-    """Give the metric that stands for the loss under a run's config, None where none does."""
+    """Return the metric that stands for the loss under a run's config, None where none does."""
     evaluation = config.get("evaluation")
     return evaluation.get("metric") if isinstance(evaluation, dict) else None

@@ -132,12 +132,12 @@ def _line(event: Event) -> bytes:
 
 
 def journal_path(folder: Path, rank: int) -> Path:
-    """Say where a rank's journal lies in a run's folder."""
+    """Return where a rank's journal lies in a run's folder."""
     return folder / "journal" / f"rank-{rank:05d}.jsonl"
 
 
 def read(folder: Path, shape: Shape | None = None) -> Iterator[tuple[int, Event]]:
-    """Give every whole event of every rank as (rank, event), in the order written; other lines are passed over.
+    """Return every whole event of every rank as (rank, event), in the order written; other lines are passed over.
 
     ValueError where a file cannot be read, or a newer version wrote it.
     """
@@ -154,7 +154,7 @@ class Follower:
         self._tails: dict[Path, Tail] = {}
 
     def read(self) -> Iterator[tuple[int, Event]]:
-        """Give what is new, as the function `read` does; a line that lacks its end comes again."""
+        """Return what is new, as the function `read` does; a line that lacks its end comes again."""
         for rank, path in _files(self._folder):
             tail = self._tails.setdefault(path, Tail(path))
             for event in decode(tail.lines(), self._shape, path):
@@ -167,7 +167,7 @@ def count_evaluated(folder: Path) -> int:
 
 
 def migrations(folder: Path) -> Iterator[tuple[int, Moved]]:
-    """Give every word of a migration, with the number of islands that there were."""
+    """Return every word of a migration, with the number of islands that there were."""
     for _, path in _files(folder):
         islands = 0
         for event in decode(line for line in lines(path) if any(kind in line for kind in _MIGRATION)):
@@ -178,7 +178,7 @@ def migrations(folder: Path) -> Iterator[tuple[int, Moved]]:
 
 
 def _files(folder: Path) -> Iterator[tuple[int, Path]]:
-    """Give the journals of a run's folder, each with its rank."""
+    """Return the journals of a run's folder, each with its rank."""
     for path in sorted((folder / "journal").glob("rank-*.jsonl")):
         digits = _RANK_FILE.fullmatch(path.name)
         if digits and path == journal_path(folder, int(digits[1])):

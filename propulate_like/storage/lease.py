@@ -60,7 +60,7 @@ class _Seen(msgspec.Struct, frozen=True):
     beat: float
 
 
-class Ownership:
+class Lease:
     """A run's hold on its folder, which lasts until it is released, or its process dies.
 
     `lost` says that another run has taken over, `gone` that the folder was removed; both are known after some seconds.
@@ -76,7 +76,7 @@ class Ownership:
         self._thread.start()
 
     @classmethod
-    def take(cls, folder: Path, token: str | None = None) -> Self:
+    def acquire(cls, folder: Path, token: str | None = None) -> Self:
         """Take a folder, which is made where there is none; ValueError where another run holds it.
 
         Of a former owner on another host nothing is known but when it last gave a sign of life: that is waited for.
@@ -139,7 +139,7 @@ class Ownership:
 
 
 def owns(folder: Path, token: str) -> bool:
-    """Say whether no other run has taken the folder over from the one with this token.
+    """Return whether no other run has taken the folder over from the one with this token.
 
     Without an owner it is another's that has ended, unless somebody removed more than that.
     """
@@ -159,7 +159,7 @@ def refusal(folder: Path) -> str:
 
 
 def _create(path: Path, owner: _Owner) -> bool:
-    """Write a file that must not exist, which one process alone can do; say whether this one did."""
+    """Write a file that must not exist, which one process alone can do; return whether this one did."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     except FileExistsError:
@@ -207,7 +207,7 @@ def _await_silence(folder: Path, seen: _Seen) -> None:
 
 
 def _age(folder: Path, seen: _Seen) -> float:
-    """Give the seconds since the owner's last sign of life, by the file server's clock."""
+    """Return the seconds since the owner's last sign of life, by the file server's clock."""
     try:
         os.utime(folder)
         return folder.stat().st_mtime - seen.beat

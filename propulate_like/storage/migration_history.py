@@ -8,7 +8,7 @@ from propulate_like.population.individual import Id
 from propulate_like.storage.events import Moved
 
 
-class Whereabouts:
+class MigrationHistory:
     """Where individuals live: on the island where they were born, unless they moved, or copies of them did.
 
     A run may go on with other islands: of fewer, those of a vanished one live on the one whose number is theirs modulo
@@ -29,7 +29,7 @@ class Whereabouts:
                 self._moved[event.id] = event
 
     def islands(self, ident: Id) -> set[int]:
-        """Give the islands on which an individual, or a copy of it, lives."""
+        """Return the islands on which an individual, or a copy of it, lives."""
         moved = self._moved.get(ident)
         home = ident.island if moved is None else moved.island
         if not self._copied and not self._replaced:
@@ -38,6 +38,6 @@ class Whereabouts:
         return {one for one in living if all((one % islands if islands else one) != at for at, islands in replaced)}
 
     def moves(self, ident: Id) -> int:
-        """Give how often an individual has moved."""
+        """Return how often an individual has moved."""
         moved = self._moved.get(ident)
         return 0 if moved is None else moved.moves

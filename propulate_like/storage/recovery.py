@@ -17,7 +17,7 @@ from propulate_like.storage.events import Closed, Died, Evaluated, Event, Sessio
 from propulate_like.storage.journal import journal_path, read
 
 
-class Remains(msgspec.Struct):
+class DeadRankState(msgspec.Struct):
     """What a rank's journal tells of its newest session."""
 
     session: Session | None = None
@@ -35,22 +35,22 @@ class Remains(msgspec.Struct):
         return sum(self.statuses.values())
 
     @classmethod
-    def read(cls, path: Path, token: str = "") -> Remains:
+    def read(cls, path: Path, token: str = "") -> DeadRankState:
         """Read a journal from the beginning of its newest session on.
 
         Nothing where there is no such file, or, with a `token`, where that session is not of the same run.
         """
-        remains = cls()
+        dead_state = cls()
         with suppress(FileNotFoundError):
             for event in decode(lines(path), source=path):
                 if isinstance(event, Session):
-                    remains = cls(event)
+                    dead_state = cls(event)
                 else:
-                    remains.take(event)
-        ours = remains.session is not None and remains.session.token == token
-        return remains if ours or not token else cls()
+                    dead_state.add(event)
+        ours = dead_state.session is not None and dead_state.session.token == token
+        return dead_state if ours or not token else cls()
 
-    def take(self, event: Event) -> None:
+    def add(self, event: Event) -> None:
         """Take in the next event."""
         match event:
             case Started():
@@ -88,7 +88,7 @@ class Recovery:
         self._elapsed: dict[int, float] = {}
         self._started: dict[Id, Started] = {}
         self._deaths: Counter[Id] = Counter()
-        self._buried: set[tuple[str, int]] = set()
+        self._noted: set[tuple[str, int]] = set()
         self._ended: set[Id] = set()  # of those whose start was noted, or that another rank evaluated
 
     def individuals(self) -> Iterator[Individual]:
@@ -114,7 +114,7 @@ class Recovery:
                         self._elapsed[rank] = max(self._elapsed[rank], before + event.ended - began[rank])
                     yield event.individual(self._space)
                 case Died():
-                    self._buried.add((event.host, event.pid))
+                    self._noted.add((event.host, event.pid))
                     if event.id is not None:
                         self._deaths[event.id] += 1
 
@@ -122,14 +122,14 @@ class Recovery:
         """Note the deaths of ranks in the newest session, but for those that others had noted before they ended too."""
         found = []
         for rank in ranks:
-            remains = Remains.read(journal_path(self._folder, rank))
-            if remains.session is not None and (remains.session.host, remains.session.pid) not in self._buried:
-                found.append(remains.death(rank))
+            dead_state = DeadRankState.read(journal_path(self._folder, rank))
+            if dead_state.session is not None and (dead_state.session.host, dead_state.session.pid) not in self._noted:
+                found.append(dead_state.death(rank))
         self._deaths.update(death.id for death in found if death.id is not None)
         return found
 
     def unfinished(self) -> list[Started]:
-        """Give what had started and not ended."""
+        """Return what had started and not ended."""
         return [msgspec.structs.replace(event, deaths=self._deaths[event.id]) for event in self._started.values()]
 
     @property

@@ -19,20 +19,20 @@ from propulate_like.population.population import Population
 from propulate_like.problem.budget import Budget
 from propulate_like.problem.directions import Signs, signs_of
 from propulate_like.problem.fidelity import Fidelity
-from propulate_like.problem.partition import Cells
+from propulate_like.problem.partition import PointPartition
 from propulate_like.problem.space import Space
 from propulate_like.storage.config_diff import Difference, differences, joined
 from propulate_like.storage.counts import Counts
 from propulate_like.storage.events import FORMAT, Died, Evaluated, Shape, Started
 from propulate_like.storage.journal import migrations
-from propulate_like.storage.migration_history import Whereabouts
+from propulate_like.storage.migration_history import MigrationHistory
 from propulate_like.storage.recovery import Recovery
 
 CONFIG = "config.yaml"
 _CURVES = 1000  # of the newest evaluations, which a pruner learns of when a run continues
 
 
-class Beginning(msgspec.Struct, frozen=True):
+class ResumeSnapshot(msgspec.Struct, frozen=True):
     """What every rank needs to know before it begins; rank 0 reads it from the run's folder and hands it over."""
 
     seed: int
@@ -50,8 +50,8 @@ class Beginning(msgspec.Struct, frozen=True):
     """Ranks that died at the end of the session before, and took all others with them."""
     curves: list[Evaluated] = []
     promoted: list[Id] = []
-    met: bytes = b""
-    """What was evaluated of a space without continuous parameters, as `Cells.codes` has it."""
+    seen: bytes = b""
+    """What was evaluated of a space without continuous parameters, as `PointPartition.codes` has it."""
     known: list[Evaluated] = []
     """What others had evaluated before (see `WarmStart`), none of which counts."""
 
@@ -92,12 +92,12 @@ class Run:
 
     @staticmethod
     def exists(folder: Path) -> bool:
-        """Say whether there is a run in the folder."""
+        """Return whether there is a run in the folder."""
         return (folder / CONFIG).exists()
 
     @classmethod
     def merged(cls, folder: Path, config: Mapping[str, Any]) -> tuple[dict[str, Any], list[Difference]]:
-        """Give the config with which a run begins, or goes on, and in what it goes on otherwise; changes nothing.
+        """Return the config with which a run begins, or goes on, and in what it goes on otherwise; changes nothing.
 
         The budget and the seed are the folder's where `config` has none. ValueError where going on would mix two
         searches (see `differences`): it shows all that differs, a line each.
@@ -141,30 +141,30 @@ class Run:
         evaluations = sum(recovery.statuses.values())
         return Standing(evaluations, len(recovery.unfinished()), None if best is None else best[1])
 
-    def recover(self, populations: Sequence[Population], died: Sequence[int] = ()) -> Beginning:
+    def recover(self, populations: Sequence[Population], died: Sequence[int] = ()) -> ResumeSnapshot:
         """Read all that is needed to go on; what lives on each island goes through its population.
 
         `died` are the ranks whose death ended the session before.
         """
         recovery = Recovery(self.folder, self.space, self.shape)
-        whereabouts = Whereabouts(migrations(self.folder))
+        history = MigrationHistory(migrations(self.folder))
         best = failure = None
         everyone: list[list[Individual]] = [[] for _ in populations]  # a ladder counts those too that were promoted
         curves: list[tuple[float, int, Individual]] = []  # a heap, from which the oldest one goes first
         number = count()
         promoted: list[Id] = []  # those too whose higher rung failed, or has not ended
-        cells = Cells.of(self.space)
-        meet = (lambda _genome: None) if cells is None else cells.meet
+        partition = PointPartition.of(self.space)
+        add = (lambda _genome: None) if partition is None else partition.add
         for individual in recovery.individuals():
-            meet(individual.genome)
+            add(individual.genome)
             if individual.failed:
                 if individual.continues is not None:
                     promoted.append(individual.continues)
                 if failure is None or individual.ended < failure.ended:
                     failure = individual
                 continue
-            for island in {island % len(populations) for island in whereabouts.islands(individual.id)}:
-                arrived = msgspec.structs.replace(individual, moves=whereabouts.moves(individual.id))
+            for island in {island % len(populations) for island in history.islands(individual.id)}:
+                arrived = msgspec.structs.replace(individual, moves=history.moves(individual.id))
                 populations[island].add(arrived)
                 if self.config.get("fidelity"):
                     everyone[island].append(arrived)
@@ -177,8 +177,8 @@ class Run:
         deaths = recovery.died(died)
         unfinished = recovery.unfinished()
         for started in unfinished:
-            meet(started.genome)
-        return Beginning(
+            add(started.genome)
+        return ResumeSnapshot(
             seed=self.config["seed"],
             statuses=recovery.statuses,
             seconds=recovery.seconds,
@@ -191,17 +191,20 @@ class Run:
             unfinished=unfinished,
             died=deaths,
             promoted=promoted + [started.continues for started in unfinished if started.continues is not None],
-            met=b"" if cells is None else cells.codes,
+            seen=b"" if partition is None else partition.codes,
         )
 
 
 def space_in(config: Mapping[str, Any]) -> Space:
-    """Give the space of a run's config, empty where the loss asks for its parameters. ValueError where it is wrong."""
+    """Return the space of a run's config, empty where the loss asks for its parameters.
+
+    ValueError where it is wrong.
+    """
     return Space.from_declaration(config["space"], asked_for=not config["space"])
 
 
 def signs_in(config: Mapping[str, Any]) -> Signs:
-    """Give the signs of a run's config. ValueError where its directions are wrong."""
+    """Return the signs of a run's config. ValueError where its directions are wrong."""
     return signs_of(config.get("directions"), maximize=bool(config.get("maximize", False)))
 
 

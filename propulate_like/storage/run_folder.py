@@ -11,12 +11,12 @@ from propulate_like.foundation.console import say
 from propulate_like.population.population import Population
 from propulate_like.storage.fork import fork
 from propulate_like.storage.journal import LOOK_SECONDS, Journal, TakenOver, journal_path
-from propulate_like.storage.lease import Ownership, owns
-from propulate_like.storage.recovery import Remains
-from propulate_like.storage.run import Beginning, Run
+from propulate_like.storage.lease import Lease, owns
+from propulate_like.storage.recovery import DeadRankState
+from propulate_like.storage.run import ResumeSnapshot, Run
 
 
-class Holding:
+class RunFolder:
     """A run's folder in the hands of one search; without a folder, all is kept in memory.
 
     Rank 0 begins, and hands the `token` to all ranks: it says that the folder is theirs.
@@ -39,23 +39,23 @@ class Holding:
         self.folder, self.token = folder, ""
         self._job, self._unsure = job, unsure
         self._original, self._config = original, config
-        self._ownership: Ownership | None = None
+        self._lease: Lease | None = None
         self._run: Run | None = None
 
     def begin(
         self, seed: int, populations: Sequence[Population], died: Sequence[int], tell: Callable[[str], None]
-    ) -> Beginning:
+    ) -> ResumeSnapshot:
         """Take the folder, and read what stands there; `died` are the ranks whose death ended the session before.
 
         The `seed` is used where neither config nor folder has one. ValueError where another run holds the folder, or
         where it holds another search; OSError where it cannot be used.
         """
         if self.folder is None:
-            return Beginning(seed)
+            return ResumeSnapshot(seed)
         if self._original is not None:
             tell(f"{self.folder} is a copy of {self._original}, {fork(self._original, self.folder, self._config)}")
-        self._ownership = Ownership.take(self.folder, self._job)
-        self.token = self._ownership.token
+        self._lease = Lease.acquire(self.folder, self._job)
+        self.token = self._lease.token
         if self._unsure:  # ranks that may still run will have seen that it is theirs no more
             time.sleep(2 * LOOK_SECONDS)
         if self._config["seed"] is None and not Run.exists(self.folder):
@@ -66,26 +66,26 @@ class Holding:
         return self._run.recover(populations, died)
 
     def journal(self, rank: int) -> Journal:
-        """Give a rank's journal, which is appended to as long as the folder is this run's."""
+        """Return a rank's journal, which is appended to as long as the folder is this run's."""
         folder, token = self.folder, self.token
         return Journal(None) if folder is None else Journal(journal_path(folder, rank), lambda: owns(folder, token))
 
-    def inherit(self, rank: int) -> Remains:
-        """Give what a dead rank left, as the lowest rank that lives: this one holds the folder from now on."""
+    def inherit(self, rank: int) -> DeadRankState:
+        """Return what a dead rank left, as the lowest rank that lives: this one holds the folder from now on."""
         if self.folder is None:
-            return Remains()
-        if self._ownership is None:
+            return DeadRankState()
+        if self._lease is None:
             try:
-                self._ownership = Ownership.inherit(self.folder, self.token)
+                self._lease = Lease.inherit(self.folder, self.token)
             except ValueError as error:
                 raise TakenOver(str(error)) from None
             except OSError as error:
                 say(f"{self.folder}: cannot be held: {error}; the search goes on")
         try:
-            return Remains.read(journal_path(self.folder, rank), self.token)
+            return DeadRankState.read(journal_path(self.folder, rank), self.token)
         except ValueError as error:
             say(f"what rank {rank} had evaluated is not known: {error}")
-            return Remains()
+            return DeadRankState()
 
     def restore(self) -> None:
         """Write what was removed of the folder meanwhile, where it is there again."""
@@ -94,5 +94,5 @@ class Holding:
 
     def release(self) -> None:
         """Leave the folder to others."""
-        if self._ownership is not None:
-            self._ownership.release()
+        if self._lease is not None:
+            self._lease.release()

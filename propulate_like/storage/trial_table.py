@@ -42,7 +42,7 @@ class Row(NamedTuple):
     distributions: Mapping[str, Any] | None = None
 
     def genome(self, space: Space) -> Genome:
-        """Give the genome of these params; ValueError where the space does not have them."""
+        """Return the genome of these params; ValueError where the space does not have them."""
         params = dict(self.params)
         for name in params.keys() & space.keys():
             params[name] = value_of(name, space[name], params[name])
@@ -54,7 +54,7 @@ class Row(NamedTuple):
 
 
 def value_of(name: str, parameter: Parameter, given: Any) -> Any:
-    """Give the parameter's value that is meant by what was found: a text, say, or a number of another type."""
+    """Return the parameter's value that is meant by what was found: a text, say, or a number of another type."""
     if parameter.contains(given):
         return given
     if isinstance(parameter, Choice | Ordinal):
@@ -83,7 +83,7 @@ def read_csv(path: Path) -> list[dict[str, Any]]:
 
 
 def read_rows(table: Sequence[Mapping[str, Any]], space: Space, signs: Signs) -> Iterator[Row]:
-    """Give the rows of a table that were evaluated, for a search with values of these signs.
+    """Return the rows of a table that were evaluated, for a search with values of these signs.
 
     Parameters are in columns such as params.x, params_x, or x; a column `loss` holds what is minimized, one `value`
     what the loss function returned; of several, loss.0 and the following do, or values_0. ValueError where there are
@@ -158,13 +158,13 @@ class _Columns(NamedTuple):
 
     def outcome(self, number: int, row: Mapping[str, Any], signs: Signs, status: Status) -> Outcome:
         """Judge a row's losses, of an evaluation that ended so."""
-        cells = [_cell(row.get(column)) for column in self.losses]
+        partition = [_cell(row.get(column)) for column in self.losses]
         if status not in (OK, STOPPED):
             return Outcome(status)
-        if None in cells:
+        if None in partition:
             return Outcome(Status.NAN, cause="no loss is known")
         losses = []
-        for column, cell, sign in zip(self.losses, cells, signs):
+        for column, cell, sign in zip(self.losses, partition, signs):
             loss = _number(cell)
             if loss is None:
                 message = f"row {number}: {column}={cell!r:.40} is no number"
@@ -186,18 +186,18 @@ def check_directions(what: str, were: Signs, signs: Signs) -> None:
 
 
 def judged(losses: Sequence[float], status: Status) -> Outcome:
-    """Give the outcome of an evaluation that ended so, with its losses."""
+    """Return the outcome of an evaluation that ended so, with its losses."""
     outcome = Outcome.of(tuple(losses))
     return msgspec.structs.replace(outcome, status=status) if outcome.status is OK else outcome
 
 
 def _state(row: Mapping[str, Any]) -> str:
-    """Give a row's status, as we or Optuna write it, in small letters."""
+    """Return a row's status, as we or Optuna write it, in small letters."""
     return str(_cell(row.get("status")) or _cell(row.get("state")) or "").rpartition(".")[2].lower()
 
 
 def _cell(value: Any) -> Any:
-    """Give what a cell holds, as Python has it; None where it is empty."""
+    """Return what a cell holds, as Python has it; None where it is empty."""
     value = value.item() if hasattr(value, "item") else value
     empty = (isinstance(value, str) and not value.strip()) or (isinstance(value, float) and value != value)  # noqa: PLR0124
     return None if empty or type(value).__name__ in ("NAType", "NaTType") else value
@@ -212,13 +212,13 @@ def _number(value: Any) -> float | None:
 
 
 def time_of(value: Any) -> float:
-    """Give so many seconds, as a journal can hold them; 0 where that is no such number."""
+    """Return so many seconds, as a journal can hold them; 0 where that is no such number."""
     number = _number(value)
     return number if number is not None and 0.0 < number < _LATEST else 0.0
 
 
 def _means(given: Any, option: Any) -> bool:
-    """Say whether what was found stands for an option."""
+    """Return whether what was found stands for an option."""
     if isinstance(given, str):
         if isinstance(option, bool):
             return given.lower() == str(option).lower()
@@ -228,7 +228,7 @@ def _means(given: Any, option: Any) -> bool:
 
 
 def _meant(parameter: Parameter, number: float | None) -> float | None:
-    """Give the value of a Float or Int that is as good as equal to a number."""
+    """Return the value of a Float or Int that is as good as equal to a number."""
     if number is None or not parameter.levels or not isinstance(parameter, Float):
         return int(number) if isinstance(parameter, Int) and number is not None and number.is_integer() else number
     step = parameter.step or 1.0

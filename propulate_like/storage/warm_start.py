@@ -55,7 +55,7 @@ class WarmStart:
         return form if isinstance(form, WarmStart) else cls(form)
 
     def declaration(self) -> Any:
-        """Give it as YAML can hold it; what was in memory only is described. None where there is nothing."""
+        """Return it as YAML can hold it; what was in memory only is described. None where there is nothing."""
         forms = [source.declaration for source in self._sources]
         return forms[0] if len(forms) == 1 else forms or None
 
@@ -67,7 +67,7 @@ class WarmStart:
         metric: str | None = None,
         tell: Callable[[str], None] = lambda _news: None,
     ) -> list[Individual]:
-        """Read all sources, and give the individuals that fit the search, in their order; `tell` hears how many do.
+        """Read all sources, and return the individuals that fit the search, in their order; `tell` hears how many do.
 
         Others are left out: those with params that the space does not have, or without one that it has. Where the
         `space` is empty, as the loss asks for its parameters, each has its own. ValueError where a source cannot be
@@ -96,7 +96,7 @@ class WarmStart:
 
 
 def _read(source: Source, aim: Aim, known: list[Individual]) -> list[str]:
-    """Add the individuals of a source that fit, and give for each other one why it does not."""
+    """Add the individuals of a source that fit, and return for each other one why it does not."""
     left, first = [], len(known)
     ids: dict[Id, Id] = {}
     for entry in source.entries(aim):
@@ -116,7 +116,7 @@ def _read(source: Source, aim: Aim, known: list[Individual]) -> list[str]:
 
 
 def _fitted(entry: Individual | Row, ident: Id, aim: Aim) -> Individual:
-    """Give an individual of the search's space; ValueError where there is none of these params."""
+    """Return an individual of the search's space; ValueError where there is none of these params."""
     if isinstance(entry, Row):
         space = aim.space or Space.from_optuna(entry.distributions or {}, asked_for=True)
         individual = Individual(ident, entry.genome(space), space)
@@ -139,7 +139,7 @@ class Source(Protocol):
     """What YAML can hold of it."""
 
     def entries(self, aim: Aim) -> Iterable[Individual | Row]:
-        """Give what was evaluated, losses as they are minimized; ValueError where all of it is of no use."""
+        """Return what was evaluated, losses as they are minimized; ValueError where all of it is of no use."""
         ...
 
 
@@ -215,7 +215,7 @@ def _is_table(form: Sequence[Any]) -> bool:
 
 
 def _individuals(run: Run, aim: Aim) -> Iterable[Individual]:
-    """Give what a run has evaluated, in the order in which that ended, on the search's rungs."""
+    """Return what a run has evaluated, in the order in which that ended, on the search's rungs."""
     check_directions("it is", run.signs, aim.signs)
     if metric_of(run.config) != aim.metric:
         was, now = (metric or "what the loss returned" for metric in (metric_of(run.config), aim.metric))
@@ -248,5 +248,5 @@ def without_fidelity(aim: Aim) -> None:
 
 
 def public(storage: str) -> str:
-    """Give a storage's URL without its password."""
+    """Return a storage's URL without its password."""
     return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", storage)

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 import propulate_like as pl
 from propulate_like.foundation import declarations
-from propulate_like.propagators import Breeding, from_yaml
+from propulate_like.propagators import BreedingContext, from_yaml
 from propulate_like.search.minimize import config
 
 optuna = pytest.importorskip("optuna")
@@ -153,7 +153,7 @@ def test_of_a_fidelity_the_lowest_rungs_losses_are_told():
         one.tell(one.ask(), 100.0 * turn)
     bred = {individual.loss for individual in one.population if not individual.rung}
     assert len(bred) < 20
-    one.propagator(one.population, Breeding(one.space, Random(0), pl.Id(0, 0, 99)))
+    one.propagator(one.population, BreedingContext(one.space, Random(0), pl.Id(0, 0, 99)))
     told = [trial.value for trial in trials(one.propagator) if trial.state is TrialState.COMPLETE]
     assert len(told) == len(set(told))
     assert bred <= set(told)

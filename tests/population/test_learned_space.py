@@ -31,7 +31,7 @@ def evaluated(objective, serial, generator=None, status=Status.OK):
 def learned(objective, evaluations=300):
     known = LearnedSpace()
     for serial in range(evaluations):
-        known.learn(evaluated(objective, serial))
+        known.add(evaluated(objective, serial))
     return known
 
 
@@ -93,9 +93,9 @@ def test_order_does_not_depend_on_who_came_first():
     known, backwards = LearnedSpace(), LearnedSpace()
     individuals = [evaluated(nested, serial) for serial in range(300)]
     for individual in individuals:
-        known.learn(individual)
+        known.add(individual)
     for individual in reversed(individuals):
-        backwards.learn(individual)
+        backwards.add(individual)
     assert known.space == backwards.space
     assert list(known.space.items()) == list(backwards.space.items())
 
@@ -106,9 +106,9 @@ def test_a_value_that_was_never_seen_may_have_a_parameter():
             ask("x", Float(0.0, 1.0))
 
     known = LearnedSpace()
-    known.learn(told(objective, kind="b", x=0.5))
+    known.add(told(objective, kind="b", x=0.5))
     assert conditions(known) == {}
-    assert known.learn(told(objective, kind="a"))
+    assert known.add(told(objective, kind="a"))
     assert conditions(known) == {"x": {"kind": ("b", "c")}}
 
 
@@ -119,10 +119,10 @@ def test_a_condition_is_revised_when_it_is_contradicted():
             ask("x", Float(0.0, 1.0))
 
     known = LearnedSpace()
-    known.learn(told(objective, first=1, second=1, x=0.5))
-    known.learn(told(objective, first=0, second=0))
+    known.add(told(objective, first=1, second=1, x=0.5))
+    known.add(told(objective, first=0, second=0))
     assert conditions(known) == {"x": {"first": (1,)}}
-    assert known.learn(told(objective, first=0, second=1, x=0.5))
+    assert known.add(told(objective, first=0, second=1, x=0.5))
     assert conditions(known) == {"x": {"second": (1,)}}
 
 
@@ -157,12 +157,12 @@ def test_what_was_bred_for_an_evaluation_that_was_killed_says_nothing(status):
         ask("kind", Choice("a", "b"))
 
     known = LearnedSpace()
-    known.learn(told(bred, kind="a", x=0.5))
+    known.add(told(bred, kind="a", x=0.5))
     killed = evaluated(bred, 0, Random(2), status)
     assert killed.params["kind"] == "b"
-    assert not known.learn(killed)
+    assert not known.add(killed)
     assert known.adapt(killed).params == killed.params
-    known.learn(told(without, kind="b"))
+    known.add(told(without, kind="b"))
     assert conditions(known) == {"x": {"kind": ("a",)}}
 
 
@@ -176,8 +176,8 @@ def test_an_evaluation_that_ended_early_does_not_say_what_it_might_have_asked_fo
         ask("x", Float(0.0, 1.0))
 
     known = LearnedSpace()
-    known.learn(told(whole, kind="a", x=0.5))
-    known.learn(evaluated(early, 0, Random(2), status))
+    known.add(told(whole, kind="a", x=0.5))
+    known.add(evaluated(early, 0, Random(2), status))
     assert evaluated(early, 0, Random(2)).params == {"kind": "b"}
     assert conditions(known) == {}
 
@@ -185,7 +185,7 @@ def test_an_evaluation_that_ended_early_does_not_say_what_it_might_have_asked_fo
 def test_most_individuals_teach_nothing_new():
     known = learned(nested)
     before = known.space
-    assert not any(known.learn(evaluated(nested, serial)) for serial in range(300, 600))
+    assert not any(known.add(evaluated(nested, serial)) for serial in range(300, 600))
     assert known.space is before
 
 
@@ -210,10 +210,10 @@ def test_most_individuals_teach_nothing_new():
 )
 def test_what_is_asked_for_in_different_ways_is_joined(first, second, both):
     known = LearnedSpace()
-    known.learn(evaluated(lambda ask: ask("x", first), 0))
-    known.learn(evaluated(lambda ask: ask("x", second), 1))
+    known.add(evaluated(lambda ask: ask("x", first), 0))
+    known.add(evaluated(lambda ask: ask("x", second), 1))
     assert known.space["x"] == both
-    assert not known.learn(evaluated(lambda ask: ask("x", first), 2))
+    assert not known.add(evaluated(lambda ask: ask("x", first), 2))
     individual = evaluated(lambda ask: ask("x", second), 3)
     value, adapted = individual.params["x"], known.adapt(individual).params["x"]
     if both.contains(value):
@@ -223,10 +223,10 @@ def test_what_is_asked_for_in_different_ways_is_joined(first, second, both):
 
 def test_an_individual_of_an_older_space_keeps_its_genes_by_name():
     known = LearnedSpace()
-    known.learn(told(lambda ask: ask("b", Float(0.0, 1.0)), b=0.25))
+    known.add(told(lambda ask: ask("b", Float(0.0, 1.0)), b=0.25))
     older = known.adapt(told(lambda ask: ask("b", Float(0.0, 1.0)), b=0.75))
-    known.learn(told(lambda ask: (ask("a", Float(0.0, 1.0)), ask("b", Float(0.0, 1.0))), a=0.5, b=0.5))
-    known.learn(told(lambda ask: ask("b", Float(0.0, 2.0)), b=2.0))
+    known.add(told(lambda ask: (ask("a", Float(0.0, 1.0)), ask("b", Float(0.0, 1.0))), a=0.5, b=0.5))
+    known.add(told(lambda ask: ask("b", Float(0.0, 2.0)), b=2.0))
     assert known.space.names == ("a", "b")
     assert known.adapt(older).params == {"a": 0.5, "b": 0.75}
 
@@ -235,13 +235,13 @@ def test_inactive_parameters_of_a_declared_space_count_as_not_asked_for():
     declared = Space({"kind": Choice("a", "b"), "x": Float(0.0, 1.0, when={"kind": "b"})})
     known = LearnedSpace()
     for gene in (0.75, 0.25):
-        known.learn(Individual(Id(0, 0, 0), (gene, 0.5), declared, status=Status.OK, loss=0.0))
+        known.add(Individual(Id(0, 0, 0), (gene, 0.5), declared, status=Status.OK, loss=0.0))
     assert known.space == declared
 
 
 def test_an_evaluation_that_asks_for_nothing_is_a_point_of_an_empty_space():
     known = LearnedSpace()
     nothing = evaluated(lambda _ask: None, 0)
-    assert not known.learn(nothing)
+    assert not known.add(nothing)
     assert known.adapt(nothing).params == {}
     assert len(known.space) == 0

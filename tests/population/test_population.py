@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from propulate_like import Float, Id, Individual, Space, Status
-from propulate_like.population.population import Population, Reads
+from propulate_like.population.population import Population, Requirements
 
 SPACE = Space({"x": Float(0, 1)})
 
@@ -30,7 +30,7 @@ def test_best_are_the_best_of_all_in_whatever_order_they_arrive(ties):
     kept = []
     for _ in range(5):
         generator.shuffle(pool)
-        population = Population(Reads(best=16))
+        population = Population(Requirements(best=16))
         for individual in pool:
             population.add(individual)
         kept.append([individual.id for individual in population.best(16)])
@@ -41,8 +41,8 @@ def test_best_are_the_best_of_all_in_whatever_order_they_arrive(ties):
 def test_what_is_not_kept_here_could_not_be_kept_where_more_is_known():
     """So a rank need not publish what does not enter its own best: publishing by that rule is exact."""
     generator = Random(5)
-    everyone, others = Population(Reads(best=8)), Population(Reads(best=8))
-    mine = Population(Reads(best=8))
+    everyone, others = Population(Requirements(best=8)), Population(Requirements(best=8))
+    mine = Population(Requirements(best=8))
     for individual in individuals([generator.random() for _ in range(500)]):
         everyone.add(individual)
         if individual.id.serial % 2 or mine.add(individual):
@@ -51,10 +51,10 @@ def test_what_is_not_kept_here_could_not_be_kept_where_more_is_known():
 
 
 def test_what_was_once_left_out_is_not_forgotten_where_more_is_read_later():
-    population = Population(Reads(best=4))
+    population = Population(Requirements(best=4))
     for one in individuals(range(10)):
         population.add(one)
-    population.read(Reads(best=8))
+    population.keep(Requirements(best=8))
     assert not population.whole
     for one in individuals(range(8), rank=1):
         population.add(one)
@@ -62,7 +62,7 @@ def test_what_was_once_left_out_is_not_forgotten_where_more_is_read_later():
 
 
 def test_memory_does_not_grow_beyond_what_is_read():
-    population = Population(Reads(best=4, recent=3))
+    population = Population(Requirements(best=4, recent=3))
     for individual in individuals(range(1000, 0, -1)):
         population.add(individual)
     assert losses(population) == [1, 2, 3, 4]
@@ -71,35 +71,35 @@ def test_memory_does_not_grow_beyond_what_is_read():
 
 
 def test_everything_is_kept_where_everything_is_read():
-    population = Population(Reads(everything=True))
+    population = Population(Requirements(everything=True))
     for individual in individuals([3, 1, 2]):
         assert population.add(individual)
     assert losses(population) == [1, 2, 3]
 
 
 def test_the_same_individual_twice_counts_once():
-    population = Population(Reads(best=4))
+    population = Population(Requirements(best=4))
     one, other = individuals([1.0, 1.0])
     assert [population.add(one), population.add(one), population.add(other), population.add(one)] == [1, 0, 1, 0]
     assert len(population) == 2
 
 
 def test_the_later_of_equal_losses_comes_first_so_that_plateaus_are_crossed():
-    population = Population(Reads(best=2))
+    population = Population(Requirements(best=2))
     for individual in individuals([7.0] * 10):
         population.add(individual)
     assert [individual.id.serial for individual in population] == [9, 8]
 
 
 def test_negative_and_extreme_losses_are_ordered():
-    population = Population(Reads(best=3))
+    population = Population(Requirements(best=3))
     for individual in individuals([1e308, -1e308, 0.0, -0.5, math.nextafter(0, 1)]):
         population.add(individual)
     assert losses(population) == [-1e308, -0.5, 0.0]
 
 
 def test_arrivals_come_in_their_order_failures_included_as_far_as_they_are_kept():
-    population, pool = Population(Reads(best=2, arrivals=4)), individuals([3, 1, 2, 9, 5, 4])
+    population, pool = Population(Requirements(best=2, arrivals=4)), individuals([3, 1, 2, 9, 5, 4])
     population.add(pool[0])
     population.fail(pool[1])
     assert list(population.arrivals()) == pool[:2]

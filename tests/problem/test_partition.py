@@ -6,7 +6,7 @@ import random
 import pytest
 
 from propulate_like import Choice, Float, Int, MixedGaussianProcess, Optimizer, Ordinal, Space
-from propulate_like.problem.partition import Cells
+from propulate_like.problem.partition import PointPartition
 
 GRID = Space({"kind": Choice("a", "b", "c"), "size": Int(1, 64, log=True), "width": Ordinal(16, 32, 64, 128)})
 SWITCHES = Space({f"s{index}": Choice("on", "off") for index in range(9)})
@@ -91,11 +91,11 @@ def test_points_with_an_active_continuous_parameter_are_always_fresh_and_others_
 
 
 def test_a_cell_is_what_decodes_to_the_same_params():
-    cells, generator = Cells(GRID, 0), random.Random(0)
+    partition, generator = PointPartition(GRID, 0), random.Random(0)
     by_code = {}
     for _ in range(3000):
         genome = GRID.sample(generator)
-        by_code.setdefault(cells.code(genome), set()).add(tuple(GRID.decode(genome).values()))
+        by_code.setdefault(partition.code(genome), set()).add(tuple(GRID.decode(genome).values()))
     assert all(len(params) == 1 for params in by_code.values())
     assert len(by_code) == len({params for (params,) in by_code.values()})
 
@@ -104,7 +104,7 @@ def test_a_cell_is_what_decodes_to_the_same_params():
 @pytest.mark.parametrize("space", [GRID, SWITCHES], ids=["grid", "switches"])
 def test_each_rank_owns_about_as_many(space, ranks):
     everything = points(space)
-    owned = [sum(map(Cells(space, 7, rank, ranks).fresh, everything)) for rank in range(ranks)]
+    owned = [sum(map(PointPartition(space, 7, rank, ranks).fresh, everything)) for rank in range(ranks)]
     assert sum(owned) == len(everything)
     assert min(owned) > 0.6 * len(everything) / ranks
 
@@ -112,14 +112,14 @@ def test_each_rank_owns_about_as_many(space, ranks):
 @pytest.mark.parametrize("ranks", [1, 4, 16])
 @pytest.mark.parametrize("space", [GRID, SWITCHES, NESTED], ids=["grid", "switches", "nested"])
 def test_near_a_point_are_fresh_ones_that_differ_in_few_genes(space, ranks):
-    cells, generator = Cells(space, 3, ranks // 2, ranks), random.Random(1)
+    partition, generator = PointPartition(space, 3, ranks // 2, ranks), random.Random(1)
     differing = []
     for _ in range(20):
         genome = space.canonical(space.sample(generator))
-        near = cells.near(genome, generator)
-        assert cells.fresh(near)
-        cells.meet(near)
-        assert not cells.fresh(near)
+        near = partition.near(genome, generator)
+        assert partition.fresh(near)
+        partition.add(near)
+        assert not partition.fresh(near)
         differing.append(sum(one != other for one, other in zip(genome, near, strict=True)))
     assert sum(differing) / len(differing) < 2.5
 
@@ -133,19 +133,19 @@ def test_every_cell_of_nested_conditions_is_evaluated_and_none_twice():
 
 
 def test_of_very_many_only_the_newest_are_remembered():
-    cells = Cells(GRID)
+    partition = PointPartition(GRID)
     for code in range(350_000):
-        cells.meet_code(code)
-    assert len(cells.codes) <= 200_000 * 8
-    assert not any(cells.unmet(code) for code in range(250_001, 350_000))
+        partition.meet_code(code)
+    assert len(partition.codes) <= 200_000 * 8
+    assert not any(partition.unmet(code) for code in range(250_001, 350_000))
 
 
 def test_another_one_learns_what_was_remembered():
-    one, other = Cells(GRID, 1), Cells(GRID, 2)
+    one, other = PointPartition(GRID, 1), PointPartition(GRID, 2)
     met = sorted(GRID_POINTS)[::3]
     for genome in met:
-        one.meet(genome)
-    other.meet_codes(one.codes)
+        one.add(genome)
+    other.add_codes(one.codes)
     assert [genome for genome in sorted(GRID_POINTS) if not other.fresh(genome)] == met
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from propulate_like import (
     CMAES,
-    Breeding,
+    BreedingContext,
     Chain,
     Choose,
     Float,
@@ -32,14 +32,14 @@ from propulate_like import (
     Warmup,
 )
 from propulate_like.foundation.declarations import dump
-from propulate_like.population.population import Population, Reads
+from propulate_like.population.population import Population, Requirements
 from propulate_like.propagators import REGISTRY
 
 SPACE = Space({"x": Float(0, 1), "y": Float(0, 1)})
 
 
 def population(size):
-    known = Population(Reads(everything=True))
+    known = Population(Requirements(everything=True))
     for n in range(size):
         known.add(Individual(Id(0, 0, n), (n / 100, 0.5), SPACE, status=Status.OK, loss=float(n)))
     return known
@@ -47,7 +47,7 @@ def population(size):
 
 @pytest.fixture
 def breeding():
-    return Breeding(SPACE, Random(3), Id(0, 0, 999))
+    return BreedingContext(SPACE, Random(3), Id(0, 0, 999))
 
 
 @pytest.mark.parametrize(
@@ -84,8 +84,8 @@ def test_chain_that_cannot_work_is_refused_when_it_is_made(make, words):
 
 def test_chain_reads_what_its_first_step_reads():
     chain = Chain(SelectBest(64), SelectRandom(2), UniformCrossover())
-    assert (chain.reads, chain.wants, chain.gives) == (Reads(best=64), 64, 1)
-    assert Chain(SelectRandom(2), UniformCrossover()).reads == Reads(everything=True)
+    assert (chain.requirements, chain.wants, chain.gives) == (Requirements(best=64), 64, 1)
+    assert Chain(SelectRandom(2), UniformCrossover()).requirements == Requirements(everything=True)
 
 
 def test_warmup_changes_over_when_the_population_is_large_enough(breeding):

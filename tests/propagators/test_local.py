@@ -19,7 +19,7 @@ from propulate_like import (
     TrustRegion,
 )
 from propulate_like.population.individual import Outcome
-from propulate_like.population.population import Reads
+from propulate_like.population.population import Requirements
 from propulate_like.propagators.from_yaml import read
 
 AXES, _ = np.linalg.qr(np.random.default_rng(3).standard_normal((4, 4)))
@@ -103,7 +103,7 @@ def test_failures_count_as_the_worst_loss_known_also_those_before_the_first_mode
         cube(2), lambda params: math.nan if params["x0"] > 0.3 else params["x0"], 60, TrustRegion()
     )
     failed = [one.genome for one in told if not one.has_loss]
-    rows = optimizer.population.points
+    rows = optimizer.population.training_data
     assert len(rows) == 60
     assert np.isnan(rows.losses).sum() == len(failed)
     assert sum(one.genome[0] <= 0.3 for one in told[-20:]) > 10
@@ -111,7 +111,7 @@ def test_failures_count_as_the_worst_loss_known_also_those_before_the_first_mode
 
 def test_search_goes_on_where_the_newest_points_have_all_failed():
     class Forgetful(TrustRegion):
-        reads = Reads(best=20, points=20)
+        requirements = Requirements(best=20, training_data=20)
 
     optimizer = Optimizer(cube(2), propagator=Forgetful(), seed=0)
     for number in range(60):

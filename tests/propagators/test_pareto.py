@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from propulate_like import Breeding, Float, Id, Individual, SelectPareto, Space, Status
+from propulate_like import BreedingContext, Float, Id, Individual, SelectPareto, Space, Status
 from propulate_like.population.pareto import front
 from propulate_like.population.population import Population, key_of
 
@@ -22,7 +22,7 @@ def everyone(losses):
 
 @pytest.fixture
 def breeding():
-    return Breeding(SPACE, Random(11), Id(0, 0, 10_000))
+    return BreedingContext(SPACE, Random(11), Id(0, 0, 10_000))
 
 
 def losses_of(individuals):
@@ -46,7 +46,7 @@ def test_what_it_is_given_over_time_it_remembers(breeding):
     generator = Random(3)
     points = everyone([(generator.random(), generator.random()) for _ in range(500)])
     select = SelectPareto(20)
-    population = Population(select.reads)
+    population = Population(select.requirements)
     for begin, end in pairwise((0, 1, 2, 50, 250, 500)):  # a few at once, and more than the newest
         for each in points[begin:end]:
             population.add(each)
@@ -59,7 +59,7 @@ def test_what_it_is_given_over_time_it_remembers(breeding):
 def test_those_that_left_the_population_are_not_bred_from(breeding):
     points = everyone([(float(n), 100.0 - n) for n in range(100)])
     select = SelectPareto(10)
-    population = Population(select.reads)
+    population = Population(select.requirements)
     for each in points:
         population.add(each)
     while len(population) > 1:

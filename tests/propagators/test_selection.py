@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from propulate_like import (
-    Breeding,
+    BreedingContext,
     Float,
     Id,
     Individual,
@@ -19,7 +19,7 @@ from propulate_like import (
     Space,
     Status,
 )
-from propulate_like.population.population import Population, Reads
+from propulate_like.population.population import Population, Requirements
 from propulate_like.propagators.selection import exponential_rank
 
 SPACE = Space({"x": Float(0, 1)})
@@ -28,7 +28,7 @@ DRAWS = 20_000
 
 @pytest.fixture
 def breeding():
-    return Breeding(SPACE, Random(11), Id(0, 0, 10_000))
+    return BreedingContext(SPACE, Random(11), Id(0, 0, 10_000))
 
 
 def pool(losses):
@@ -36,7 +36,7 @@ def pool(losses):
 
 
 def population(losses):
-    everyone = Population(Reads(everything=True))
+    everyone = Population(Requirements(everything=True))
     for individual in pool(losses):
         everyone.add(individual)
     return everyone

@@ -8,7 +8,7 @@ from statistics import NormalDist, mean, stdev
 import pytest
 
 from propulate_like import (
-    Breeding,
+    BreedingContext,
     CenteredInitialization,
     Choice,
     Float,
@@ -39,7 +39,7 @@ NEWBORN = Id(0, 2, 777)
 
 @pytest.fixture
 def breeding():
-    return Breeding(SPACE, Random(7), NEWBORN)
+    return BreedingContext(SPACE, Random(7), NEWBORN)
 
 
 def parent(genome, serial=0, loss=1.0, space=SPACE, traits=()):
@@ -145,7 +145,7 @@ class TestMutation:
         assert within(changed, 0.3, 10 * DRAWS)
 
     def test_gaussian_mutation_redraws_a_choice_with_probability_sigma(self):
-        breeding = Breeding(MIXED, Random(1), NEWBORN)
+        breeding = BreedingContext(MIXED, Random(1), NEWBORN)
         old = parent([0.1, 0.5, 0.5, 0.5], space=MIXED)
         other = sum(GaussianMutation(0.4)([old], breeding)[0].params["c"] != "a" for _ in range(DRAWS))
         assert within(other, 0.4 * 0.75, DRAWS)
@@ -178,7 +178,7 @@ class TestMutation:
         assert within(far, 0.25, moved)
 
     def test_self_adaptive_mutation_changes_discrete_values_whenever_it_changes_their_gene(self):
-        breeding = Breeding(MIXED, Random(1), NEWBORN)
+        breeding = BreedingContext(MIXED, Random(1), NEWBORN)
         old = parent(MIXED.encode({"c": "b", "o": 4, "n": 0, "x": 0.5}), space=MIXED, traits=(1e-9,))
         before, steps, choices = old.params, Counter(), Counter()
         for _ in range(DRAWS):
@@ -196,7 +196,7 @@ class TestMutation:
     @pytest.mark.parametrize("value", [1, 2, 3, 30, 499, 500])
     def test_whole_numbers_on_a_logarithmic_scale_become_others_near_them_in_proportion(self, value):
         space = Space({"n": Int(1, 500, log=True)})
-        breeding, old = Breeding(space, Random(1), NEWBORN), parent(space.encode({"n": value}), space=space)
+        breeding, old = BreedingContext(space, Random(1), NEWBORN), parent(space.encode({"n": value}), space=space)
         found = [SelfAdaptiveMutation(redraw=0.0)([old], breeding)[0].params["n"] for _ in range(DRAWS)]
         assert value not in found
         ratios = sorted(max(other / value, value / other) for other in found)
@@ -207,14 +207,14 @@ class TestMutation:
     @pytest.mark.parametrize("log", [False, True])
     def test_steps_among_very_many_levels_are_of_the_inherited_size(self, log):
         space = Space({"n": Int(1, 10**6, log=log)})
-        breeding, old = Breeding(space, Random(1), NEWBORN), parent((0.5,), space=space, traits=(0.05,))
+        breeding, old = BreedingContext(space, Random(1), NEWBORN), parent((0.5,), space=space, traits=(0.05,))
         genes = [SelfAdaptiveMutation(redraw=0.0, learning_rate=1e-9)([old], breeding)[0].genome[0] for _ in range(500)]
         assert stdev(genes) == pytest.approx(0.05, rel=0.2)
 
     def test_lone_level_is_left_alone(self):
         space = Space({"c": Choice("only"), "n": Int(3, 3)})
         (child,) = SelfAdaptiveMutation(redraw=0.0)(
-            [parent((0.5, 0.5), space=space)], Breeding(space, Random(1), NEWBORN)
+            [parent((0.5, 0.5), space=space)], BreedingContext(space, Random(1), NEWBORN)
         )
         assert child.params == {"c": "only", "n": 3}
 
@@ -238,7 +238,7 @@ class TestInitialization:
         genomes = {}
         for rank in range(4):
             for serial in range(16):
-                breeding = Breeding(SPACE, Random(rank), Id(0, rank, serial), workers=4, seed=5)
+                breeding = BreedingContext(SPACE, Random(rank), Id(0, rank, serial), workers=4, seed=5)
                 genomes[rank, serial] = step([], breeding)[0].genome
         assert len(set(genomes.values())) == 64
         for gene in zip(*genomes.values(), strict=True):
@@ -247,7 +247,7 @@ class TestInitialization:
     @pytest.mark.parametrize("kind", [SobolInitialization, LatinHypercubeInitialization])
     def test_designs_go_on_when_they_are_used_up_and_differ_by_seed(self, kind):
         def points(seed):
-            return [kind(8)([], Breeding(SPACE, Random(0), Id(0, 0, n), 1, seed))[0].genome for n in range(16)]
+            return [kind(8)([], BreedingContext(SPACE, Random(0), Id(0, 0, n), 1, seed))[0].genome for n in range(16)]
 
         assert len(set(points(1))) == 16
         assert points(1) == points(1)
@@ -255,7 +255,9 @@ class TestInitialization:
 
     def test_a_centered_design_begins_near_the_middle_takes_options_alike_and_then_covers_all(self):
         def points(serial):
-            breedings = [Breeding(MIXED, Random(0), Id(0, rank, serial), workers=64, seed=1) for rank in range(64)]
+            breedings = [
+                BreedingContext(MIXED, Random(0), Id(0, rank, serial), workers=64, seed=1) for rank in range(64)
+            ]
             return [CenteredInitialization(0.6)([], breeding)[0].genome for breeding in breedings]
 
         first, second = points(0), points(1)
@@ -272,7 +274,7 @@ class TestInitialization:
         self, spread, genes, widest
     ):
         space, step = Space({f"x{index}": Float(0.0, 1.0) for index in range(genes)}), CenteredInitialization(spread)
-        ranks = [Breeding(space, Random(0), Id(0, rank, 0), workers=64, seed=5) for rank in range(64)]
+        ranks = [BreedingContext(space, Random(0), Id(0, rank, 0), workers=64, seed=5) for rank in range(64)]
         values = [gene for breeding in ranks for gene in step([], breeding)[0].genome]
         assert widest - 0.05 < max(values) - min(values) <= widest
 

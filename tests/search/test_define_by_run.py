@@ -9,7 +9,7 @@ import pytest
 
 import propulate_like as pl
 from propulate_like.population.individual import Outcome
-from propulate_like.population.migrating import Residents
+from propulate_like.population.migrating import MigratingPopulation
 from propulate_like.propagators import REGISTRY
 
 
@@ -117,19 +117,19 @@ def test_the_population_is_told_in_terms_of_the_space_and_the_best_as_it_was_eva
 def test_residents_come_forward_in_terms_of_the_space_and_leave_as_they_were_evaluated():
     chain = pl.Chain(pl.SelectBest(8), pl.SelectRandom(1), pl.PointMutation(1))
     optimizer, generator = pl.Optimizer(seed=0, propagator=chain, reserve=4), Random(0)
-    residents, told = optimizer.population, []
-    assert isinstance(residents, Residents)
+    migrating, told = optimizer.population, []
+    assert isinstance(migrating, MigratingPopulation)
     for _ in range(40):
         told.append(evaluate(optimizer, nested, generator))
-        residents.take_charge(told[-1])
+        migrating.claim(told[-1])
     for one in sorted(told, key=lambda one: one.loss)[:10]:
-        residents.leave(one)
+        migrating.leave(one)
     evaluated = {one.id: one for one in told}
-    risen = residents.risen()
-    assert len(risen) > 1
-    assert all(one is evaluated[one.id] for one in risen)
-    assert {one.id for one in risen} <= {one.id for one in residents}
-    assert {one.space for one in residents} == {optimizer.space}
+    resurfaced = migrating.resurfaced()
+    assert len(resurfaced) > 1
+    assert all(one is evaluated[one.id] for one in resurfaced)
+    assert {one.id for one in resurfaced} <= {one.id for one in migrating}
+    assert {one.space for one in migrating} == {optimizer.space}
 
 
 def test_failures_remain_points_as_the_space_grows():
@@ -144,7 +144,7 @@ def test_failures_remain_points_as_the_space_grows():
         trial = Trial(individual, generator)
         growing(trial, serial >= 10)
         optimizer.tell(trial.asked(individual), math.nan if serial % 2 else 1.0)
-        points = optimizer.population.points
+        points = optimizer.population.training_data
         assert points.genomes.shape == (serial + 1, len(optimizer.space))
         assert np.count_nonzero(np.isnan(points.losses)) == (serial + 1) // 2
 

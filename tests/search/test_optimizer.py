@@ -165,7 +165,7 @@ def test_absorbed_individuals_become_parents():
 
 def test_absorb_says_whether_an_individual_may_matter_to_others():
     optimizer = Optimizer(cube(2), propagator=Chain(SelectBest(10), SelectRandom(1), PointMutation(1)), seed=0)
-    size = optimizer.propagator.reads.best
+    size = optimizer.propagator.requirements.best
     individuals = [optimizer.ask() for _ in range(size + 2)]
     assert all(optimizer.absorb(i.evaluated(outcome(n))) for n, i in enumerate(individuals[:size]))
     assert not optimizer.absorb(individuals[size].evaluated(outcome(1000)))

@@ -9,7 +9,7 @@ from propulate_like_bench.scaling.schedules import Schedule, conservation, exact
 import propulate_like as pl
 from propulate_like.parallel.coordination.termination import Reason
 from propulate_like.parallel.transport.simulated import Network
-from propulate_like.population.population import Reads
+from propulate_like.population.population import Requirements
 from propulate_like.search.islands.archipelago import Archipelago
 from propulate_like.search.simulation import Simulation
 
@@ -22,8 +22,8 @@ def simulation(ranks=8, evaluations=400, islands=1, seconds=None, **settings):
     return Simulation(archipelago, costs.sphere, seconds, evaluations=evaluations, **settings)
 
 
-def outcome(ending):
-    return ending.seconds, ending.batches, ending.volume, ending.best.genome, ending.best.loss
+def outcome(summary):
+    return summary.seconds, summary.batches, summary.volume, summary.best.genome, summary.best.loss
 
 
 def test_same_seed_is_the_same_simulation_to_the_bit_and_another_seed_is_another():
@@ -37,9 +37,9 @@ def test_same_seed_is_the_same_simulation_to_the_bit_and_another_seed_is_another
 @pytest.mark.parametrize("scale", [0.0, 1e-5, 1e-2, 100.0])
 def test_budget_is_exact_however_long_evaluations_take(ranks, evaluations, scale):
     lengths = lambda _, generator: scale * math.exp(generator.gauss(0, 1))  # noqa: E731
-    ending = simulation(ranks, evaluations, seconds=lengths).run()
-    assert ending.statuses == {pl.Status.OK: evaluations}
-    assert ending.reason == "evaluations"
+    summary = simulation(ranks, evaluations, seconds=lengths).run()
+    assert summary.statuses == {pl.Status.OK: evaluations}
+    assert summary.reason == "evaluations"
 
 
 def test_search_ends_at_its_time_or_its_target():
@@ -52,16 +52,16 @@ def test_search_ends_at_its_time_or_its_target():
 
 def test_hardly_anybody_is_idle_on_many_ranks_whose_evaluations_differ():
     """64 ranks, 50 evaluations each."""
-    ending = simulation(64, 3200, seconds=lambda _, generator: 60 * math.exp(generator.gauss(0, 1))).run()
-    assert ending.idle_share < 0.01
+    summary = simulation(64, 3200, seconds=lambda _, generator: 60 * math.exp(generator.gauss(0, 1))).run()
+    assert summary.idle_share < 0.01
 
 
 def test_fast_ranks_do_the_work_of_slow_ones():
     slow_first = lambda individual, _: 100.0 if individual.id.rank == 0 else 1.0  # noqa: E731
     search = simulation(4, 400, seconds=slow_first)
-    ending = search.run()
-    assert search.ranks[0].worker.tally.finished <= 3
-    assert ending.seconds < 250.0
+    summary = search.run()
+    assert search.ranks[0].worker.rank_report.finished <= 3
+    assert summary.seconds < 250.0
 
 
 def test_slower_network_makes_messages_later_and_loses_nothing():
@@ -147,7 +147,7 @@ def test_newest_are_known_to_everybody_where_a_chain_reads_those_and_individuals
     """The chain reads the newest 8; a rank that never hears of others' would know its own alone."""
 
     class Newest(pl.Propagator):
-        takes, wants, reads = (1, None), 1, Reads(best=1, recent=8)
+        takes, wants, requirements = (1, None), 1, Requirements(best=1, recent=8)
 
         def __call__(self, individuals, breeding):
             return [breeding.child(individuals.recent(8)[0].genome)]

@@ -99,11 +99,11 @@ def test_no_rank_breeds_again_what_it_or_another_bred_before(initial, before, af
 
 def begun(folder, archipelago):
     """Give the optimizers of all ranks, as they begin where the run in the folder stands."""
-    beginning = Run(folder).recover(archipelago.recovering())
+    snapshot = Run(folder).recover(archipelago.recovering())
     optimizers = [archipelago.optimizer(rank, 0) for rank in range(archipelago.ranks)]
     for optimizer in optimizers:
-        archipelago.settle(optimizer, beginning)
-    return beginning, optimizers
+        archipelago.settle(optimizer, snapshot)
+    return snapshot, optimizers
 
 
 def write(folder, islands, events, rank=0):
@@ -160,13 +160,13 @@ def test_everyone_lives_on_exactly_one_place_of_each_island_however_many_there_a
         lists = [optimizers[0].population]
         assert [*optimizers[0].population] == [*optimizers[1].population]
     else:
-        lists = [optimizer.population.charges for optimizer in optimizers]
-    charges = [(number * islands // len(lists), one) for number, each in enumerate(lists) for one in each]
-    assert {one.traits for _, one in charges} == {(0.25,)}
-    charges = [(island, one.id) for island, one in charges]
-    assert len(charges) == len(set(charges))
+        lists = [optimizer.population.owned for optimizer in optimizers]
+    owned = [(number * islands // len(lists), one) for number, each in enumerate(lists) for one in each]
+    assert {one.traits for _, one in owned} == {(0.25,)}
+    owned = [(island, one.id) for island, one in owned]
+    assert len(owned) == len(set(owned))
     expected = {(homes[one.id.island], one.id) for one in born if one.id.serial not in {1, 25}}
-    assert set(charges) == expected | {(homes[1], pl.Id(0, 0, 1)), (homes[0], pl.Id(2, 2, 20))}
+    assert set(owned) == expected | {(homes[1], pl.Id(0, 0, 1)), (homes[0], pl.Id(2, 2, 20))}
 
 
 def test_curves_of_the_newest_evaluations_come_back_whichever_rank_had_them(tmp_path):
@@ -178,11 +178,11 @@ def test_curves_of_the_newest_evaluations_come_back_whichever_rank_had_them(tmp_
             one = evaluated(0, rank, serial + 10)
             journal.note(Evaluated(one.id, one.loss, one.genome, (), "", 1.0, 10.0 + serial, curve=((1, one.loss),)))
         journal.close()
-    beginning, _ = begun(tmp_path / "run", Archipelago(pl.Islands(), SPACE, 1, CHAIN, 100))
-    assert len(beginning.curves) == 1000
-    assert {one.id.rank for one in beginning.curves} == {0, 1, 2}
-    assert all(one.ended <= other.ended for one, other in pairwise(beginning.curves))
-    assert min(one.ended for one in beginning.curves) >= 10.0 + 265
+    snapshot, _ = begun(tmp_path / "run", Archipelago(pl.Islands(), SPACE, 1, CHAIN, 100))
+    assert len(snapshot.curves) == 1000
+    assert {one.id.rank for one in snapshot.curves} == {0, 1, 2}
+    assert all(one.ended <= other.ended for one, other in pairwise(snapshot.curves))
+    assert min(one.ended for one in snapshot.curves) >= 10.0 + 265
 
 
 class TestFork:

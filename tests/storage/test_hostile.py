@@ -19,7 +19,7 @@ from mutators import CONTROL, flipped, restructured, rewritten
 
 import propulate_like as pl
 from propulate_like.cli import show
-from propulate_like.cli.dry_run import foresee
+from propulate_like.cli.dry_run import dry_run
 from propulate_like.cli.rank import is_ours
 from propulate_like.foundation import declarations, strict_yaml
 from propulate_like.foundation.console import printable
@@ -157,19 +157,19 @@ def all_shown(folder):
         for rows in (show.best_rows(run, 5), show.failed_rows(run, 5)):
             texts += [show.table(rows), show.as_json(rows), show.as_csv(rows)]
         json.dumps(known)
-        beginning = run.recover(Archipelago(Islands(), run.space, 2).recovering())
-        msgspec.json.encode(beginning)
+        snapshot = run.recover(Archipelago(Islands(), run.space, 2).recovering())
+        msgspec.json.encode(snapshot)
     except ValueError as error:
         return [said(error)]
     return texts
 
 
-def foreseen(text):
+def dry_runn(text):
     """Give what `check` and `run --check` say of a configuration's text."""
     try:
         config = Config.parse(text, "search.yaml")
         config.check_objective()
-        return foresee(config)
+        return dry_run(config)
     except ValueError as error:
         return said(error)
 
@@ -350,7 +350,7 @@ class TestConfig:
                     continue
             (enemy / "config.yaml").write_bytes(changed)
             with limited():
-                words = foreseen(changed)
+                words = dry_runn(changed)
                 assert_harmless([words])
                 valid += "would" in words
                 assert_harmless(all_shown(enemy))
@@ -380,12 +380,12 @@ class TestConfig:
         (enemy / "config.yaml").write_bytes(text)
         with limited():
             assert len(all_shown(enemy)) == 1
-            assert "would" not in foreseen(text)
+            assert "would" not in dry_runn(text)
 
     def test_largest_config_is_read_in_seconds_and_a_larger_one_is_not_read(self, enemy):
         for text in (b"a: [" + b"[]," * 349_000 + b"]", b"a: [" + b"1," * 524_000 + b"]", b"? {a: 1}\n" * 100_000):
             with limited():
-                assert "would" not in foreseen(text)
+                assert "would" not in dry_runn(text)
         with (enemy / "config.yaml").open("wb") as file:
             file.truncate(1 << 40)
         with limited():
@@ -413,7 +413,7 @@ class TestFolder:
                 os.mknod(path, 0o140600)
         with limited():
             texts = all_shown(enemy)
-            words = foreseen((enemy.parent / "search.yaml").read_bytes())
+            words = dry_runn((enemy.parent / "search.yaml").read_bytes())
         if name == "owner.json":
             assert kind == "loop" or "no regular file" in words
         else:

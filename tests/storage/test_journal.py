@@ -9,7 +9,7 @@ import pytest
 from propulate_like import Choice, Float, Id, Individual, Space, Status
 from propulate_like.storage.events import Closed, Evaluated, Session, Started
 from propulate_like.storage.journal import Follower, Journal, journal_path, read
-from propulate_like.storage.recovery import Recovery, Remains
+from propulate_like.storage.recovery import DeadRankState, Recovery
 
 SPACE = Space({"x": Float(0, 1), "c": Choice("a", "b")})
 
@@ -135,9 +135,9 @@ def test_a_dead_rank_is_blamed_for_what_it_had_begun_not_for_what_it_was_to_begi
     journal.start(begun)
     journal.write(msgspec.structs.replace(Started.of(adopted, deaths=1), began=0.0))
     journal.close()
-    remains = Remains.read(journal_path(tmp_path, 0))
-    assert remains.death(0).id == begun.id
-    assert remains.unfinished.keys() == {begun.id, adopted.id}
+    dead_state = DeadRankState.read(journal_path(tmp_path, 0))
+    assert dead_state.death(0).id == begun.id
+    assert dead_state.unfinished.keys() == {begun.id, adopted.id}
 
 
 def test_time_spent_is_counted_over_sessions_without_the_pauses_between(tmp_path):

@@ -15,7 +15,7 @@ from conftest import SECONDS
 import propulate_like as pl
 from propulate_like.parallel.rank_status import TOKEN
 from propulate_like.storage import lease
-from propulate_like.storage.lease import Ownership, owns
+from propulate_like.storage.lease import Lease, owns
 
 SLOW = """\
 import os, sys, time
@@ -29,8 +29,8 @@ if __name__ == "__main__":
 HOLD = """\
 import sys, time
 from pathlib import Path
-from propulate_like.storage.lease import Ownership
-held = Ownership.take(Path("run"))
+from propulate_like.storage.lease import Lease
+held = Lease.acquire(Path("run"))
 print(held.token, flush=True)
 time.sleep(float(sys.argv[1]))
 """
@@ -119,21 +119,21 @@ def test_killed_run_is_continued_at_once_on_the_same_host(begun, python, tmp_pat
 
 
 def test_process_that_got_the_number_of_a_dead_owner_holds_nothing(tmp_path):
-    held = Ownership.take(tmp_path / "run")
+    held = Lease.acquire(tmp_path / "run")
     held._ended.set()  # it dies without a word; this process now stands for a later one with the same pid
     facts = owner(tmp_path)
     (tmp_path / "run/owner.json").write_text(json.dumps(facts | {"process": facts["process"] - 1}))
-    taken = Ownership.take(tmp_path / "run")
+    taken = Lease.acquire(tmp_path / "run")
     assert owner(tmp_path)["token"] == taken.token != held.token
     taken.release()
 
 
 def test_same_token_of_a_launcher_takes_over_at_once_and_the_former_owner_knows(tmp_path, monkeypatch):
     monkeypatch.setattr(lease, "BEAT_SECONDS", 0.05)
-    first = Ownership.take(tmp_path, "launch")
+    first = Lease.acquire(tmp_path, "launch")
     with pytest.raises(ValueError, match="in use by another run"):
-        Ownership.take(tmp_path, "another")
-    second = Ownership.take(tmp_path, "launch")
+        Lease.acquire(tmp_path, "another")
+    second = Lease.acquire(tmp_path, "launch")
     assert not owns(tmp_path, first.token)
     assert owns(tmp_path, second.token)
     assert first._ended.wait(SECONDS)
@@ -158,20 +158,20 @@ def test_another_rank_of_the_run_goes_on_beating(tmp_path):
     token = process.stdout.readline().strip()
     process.kill()
     process.communicate()
-    heir = Ownership.inherit(tmp_path / "run", token)
+    assignee = Lease.inherit(tmp_path / "run", token)
     with pytest.raises(ValueError, match=f"pid {os.getpid()}"):
-        Ownership.take(tmp_path / "run")
-    heir.release()
-    stranger = Ownership.take(tmp_path / "run")
+        Lease.acquire(tmp_path / "run")
+    assignee.release()
+    stranger = Lease.acquire(tmp_path / "run")
     with pytest.raises(ValueError, match="in use by another run"):
-        Ownership.inherit(tmp_path / "run", token)
+        Lease.inherit(tmp_path / "run", token)
     stranger.release()
     assert [path.name for path in (tmp_path / "run").iterdir()] == []
 
 
 def test_removed_folder_is_noticed_and_not_made_again(tmp_path, monkeypatch):
     monkeypatch.setattr(lease, "BEAT_SECONDS", 0.05)
-    held = Ownership.take(tmp_path / "run")
+    held = Lease.acquire(tmp_path / "run")
     shutil.rmtree(tmp_path / "run")
     until = time.monotonic() + SECONDS
     while not held.gone:
@@ -185,18 +185,18 @@ def test_removed_folder_is_noticed_and_not_made_again(tmp_path, monkeypatch):
 def test_owner_that_cannot_be_read_holds_the_folder_until_it_is_silent(content, tmp_path, capfd, monkeypatch):
     monkeypatch.setattr(lease, "SILENT_SECONDS", 0.3)
     (tmp_path / "owner.json").write_bytes(content)
-    Ownership.take(tmp_path).release()
+    Lease.acquire(tmp_path).release()
     assert "was in use on host unknown a moment ago: waiting 0.3 s" in capfd.readouterr().err
 
 
 def test_fifo_or_folder_in_the_owners_place_is_an_error_and_no_hang(tmp_path):
     os.mkfifo(tmp_path / "owner.json")
     with pytest.raises(ValueError, match="no regular file"):
-        Ownership.take(tmp_path)
+        Lease.acquire(tmp_path)
     (tmp_path / "owner.json").unlink()
     (tmp_path / "owner.json").mkdir()
     with pytest.raises(ValueError, match="no regular file"):
-        Ownership.take(tmp_path)
+        Lease.acquire(tmp_path)
 
 
 def test_of_many_that_find_a_dead_owner_one_alone_takes_over(tmp_path):

@@ -45,7 +45,7 @@ class TestSearch:
         def typical(seed, known):
             optimizer = pl.Optimizer(BOX, seed=seed, evaluations=100_000, workers=workers)
             for individual in known:
-                optimizer.know(individual)
+                optimizer.warm_start(individual)
             assert optimizer.best is None
             losses = []
             for _ in range(30):
@@ -71,7 +71,7 @@ class TestSearch:
         def corners(known):
             optimizer = pl.Optimizer(space, propagator=_Corner(), seed=0)
             for individual in known:
-                optimizer.know(individual)
+                optimizer.warm_start(individual)
             return sum(optimizer.ask().params["x"] == 1.0 for _ in range(50))
 
         assert corners([]) > 5

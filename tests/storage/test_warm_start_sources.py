@@ -312,8 +312,8 @@ class TestOutcomes:
         assert result.statuses == {"ok": 6}
         optimizer = pl.Optimizer(pl.Space({"x": pl.Float(0, 1)}), propagator=pl.MixedGaussianProcess())
         for one in pl.WarmStart([{"x": 0.5, "loss": math.nan}]).read(optimizer.space):
-            optimizer.know(one)
-        assert len(optimizer.population.points) == 1
+            optimizer.warm_start(one)
+        assert len(optimizer.population.training_data) == 1
 
 
 class TestSeveralLosses:

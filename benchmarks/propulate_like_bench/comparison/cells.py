@@ -65,21 +65,21 @@ class Store:
             self._torn = False
 
     def find(self, cell: Cell) -> Kept | None:
-        """Give a cell that has been tried."""
+        """Return a cell that has been tried."""
         return self._kept.get(_key(cell))
 
     def has(self, cell: Cell) -> bool:
-        """Tell whether a cell has been measured, or lacked something that is no different now."""
+        """Return whether a cell has been measured, or lacked something that is no different now."""
         kept = self.find(cell)
         return kept is not None and not kept.missing
 
     def results(self, comparison: Comparison) -> list[Result]:
-        """Give the results of a comparison, in the order of its cells."""
+        """Return the results of a comparison, in the order of its cells."""
         found = [self.find(cell) for cell in comparison.cells]
         return [Result(kept.cell, kept.measured, kept.missing) for kept in found if kept is not None]
 
     def spent(self, comparison: Comparison) -> tuple[float, str]:
-        """Give the seconds that the cells took, and when the last one ended."""
+        """Return the seconds that the cells took, and when the last one ended."""
         found = [kept for cell in comparison.cells if (kept := self.find(cell)) is not None]
         return sum(kept.seconds for kept in found), max((kept.ended for kept in found), default="")
 

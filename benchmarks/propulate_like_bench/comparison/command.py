@@ -19,7 +19,7 @@ from propulate_like_bench.quality import peer_propulate
 
 
 def bench(sources: Sequence[str], output: Path, *, quick: bool, page_only: bool, propulate: str | None) -> str:
-    """Measure comparisons (all that come with the package, where none is named), and give what to print.
+    """Measure comparisons (all that come with the package, where none is named), and return what to print.
 
     `page_only`: measure nothing, and write the page of what there is. ConfigError or ValueError where that cannot be.
     """

@@ -18,7 +18,7 @@ _SHIPPED = files(__package__) / "configs"
 
 
 def names() -> list[str]:
-    """Give the comparisons that come with the package, in the order of the page."""
+    """Return the comparisons that come with the package, in the order of the page."""
     shipped = {file.name.removesuffix(".yaml") for file in _SHIPPED.iterdir() if file.name.endswith(".yaml")}
     return [name for name in MEASURES if name in shipped]
 

@@ -20,11 +20,11 @@ class Estimate(msgspec.Struct, frozen=True):
     values: int = 2
 
     def at(self, x: float) -> Point:
-        """Give it as a point of a chart."""
+        """Return it as a point of a chart."""
         return Point(x, self.mean, self.low, self.high)
 
     def less_than(self, other: Estimate) -> bool:
-        """Tell whether all of this interval is below the other."""
+        """Return whether all of this interval is below the other."""
         return self.high < other.low
 
     def written(self, digits: int = 3) -> str:
@@ -51,7 +51,7 @@ def better(ours: Estimate, theirs: Estimate, *, larger: bool = True) -> Better:
 
 
 def ratio(first: Sequence[float], second: Sequence[float]) -> Estimate:
-    """Give the ratio of two geometric means, and Welch's t interval of it; one value on a side tells nothing."""
+    """Return the ratio of two geometric means, and Welch's t interval of it; one value on a side tells nothing."""
     from scipy.stats import t
 
     logs = [[math.log(value) for value in values] for values in (first, second)]
@@ -72,7 +72,7 @@ def better_by(times: Estimate, *, larger: bool = True) -> Better:
 
 
 def mean(values: Sequence[float]) -> Estimate:
-    """Give the mean and Student's t interval of it."""
+    """Return the mean and Student's t interval of it."""
     from scipy.stats import t
 
     middle = statistics.fmean(values)
@@ -83,6 +83,6 @@ def mean(values: Sequence[float]) -> Estimate:
 
 
 def geometric_mean(values: Sequence[float]) -> Estimate:
-    """Give the geometric mean of positive values, and Student's t interval of their logarithms."""
+    """Return the geometric mean of positive values, and Student's t interval of their logarithms."""
     estimate = mean([math.log(value) for value in values])
     return Estimate(math.exp(estimate.mean), math.exp(estimate.low), math.exp(estimate.high), estimate.values)

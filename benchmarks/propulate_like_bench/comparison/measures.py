@@ -50,18 +50,18 @@ class Measure(Protocol):
     """Whether its cells may run beside each other, as they do where nothing in them is timed."""
 
     def cells(self, settings: Any) -> list[Cell]:
-        """Give all cells, in the order in which to measure them: all of the first repetition first.
+        """Return all cells, in the order in which to measure them: all of the first repetition first.
 
         ValueError with the key at fault where settings cannot be.
         """
 
     def measure(self, cell: Cell) -> dict[str, Any]:
-        """Measure a cell, in a fresh process; give what JSON can hold. Missing where it cannot run here."""
+        """Measure a cell, in a fresh process; return what JSON can hold. Missing where it cannot run here."""
 
     def section(self, settings: Any, results: Sequence[Result]) -> Section:
-        """Say what the results are; some cells may lack one."""
+        """Return what the results are; some cells may lack one."""
 
 
 def measure_of(name: str) -> Measure:
-    """Give the module of that name."""
+    """Return the module of that name."""
     return cast("Measure", importlib.import_module(f"{__package__}.{name}"))

@@ -56,7 +56,7 @@ class Settings(measures.Settings, frozen=True, kw_only=True):
 
 
 def cells(settings: Settings) -> list[Cell]:
-    """Give all of the first repetition, then of the next."""
+    """Return all of the first repetition, then of the next."""
     found = []
     for repetition in range(settings.repetitions):
         for place, group in enumerate(settings.groups):
@@ -94,7 +94,7 @@ def _check(place: str, contestant: str, storage: str, workers: int) -> None:
 
 
 def measure(cell: Cell) -> dict[str, Any]:
-    """Search once; give the seconds after which each mark was reached, what was reached, and memory."""
+    """Search once; return the seconds after which each mark was reached, what was reached, and memory."""
     if cell["contestant"] == PROPULATE:
         return _propulate(cell)
     if cell["files"] is not None and not Path(cell["files"]).is_dir():

@@ -75,27 +75,27 @@ def name(who: Who, *, workers: bool = False) -> str:
 
 
 def rates_at(runs: Sequence[Mapping[str, Any]], mark: int) -> list[float]:
-    """Give evaluations a second of the first `mark` trials, which all repetitions have reached."""
+    """Return evaluations a second of the first `mark` trials, which all repetitions have reached."""
     return [mark / run["seconds"][str(mark)] for run in runs]
 
 
 def rate_at(runs: Sequence[Mapping[str, Any]], mark: int) -> Estimate:
-    """Give their mean."""
+    """Return their mean."""
     return geometric_mean(rates_at(runs, mark))
 
 
 def whole_rate(runs: Sequence[Mapping[str, Any]]) -> Estimate:
-    """Give evaluations a second of all that the searches came to."""
+    """Return evaluations a second of all that the searches came to."""
     return geometric_mean([run["trials"] / run["total_seconds"] for run in runs])
 
 
 def memory_at(runs: Sequence[Mapping[str, Any]], mark: int) -> Estimate:
-    """Give the peak memory in MB of the worker with most, by so many trials."""
+    """Return the peak memory in MB of the worker with most, by so many trials."""
     return mean([run["memory"][str(mark)] for run in runs])
 
 
 def _reached(runs: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Give the marks that all repetitions came to."""
+    """Return the marks that all repetitions came to."""
     common = set.intersection(*(set(run["seconds"]) for run in runs))
     return sorted(map(int, common))
 
@@ -149,7 +149,7 @@ def _table(by: Mapping[Who, Sequence[Mapping[str, Any]]], marks: Sequence[int]) 
 
 
 def _notes(by: Mapping[Who, Sequence[Mapping[str, Any]]]) -> list[str]:
-    """Say how quick the disk was, as a storage that keeps each step waits for it several times a trial."""
+    """Return how quick the disk was, as a storage that keeps each step waits for it several times a trial."""
     chosen = [run for (_, storage, _), runs in by.items() if " " not in storage for run in runs]
     times = sorted(run["fsync_milliseconds"] for run in chosen if "fsync_milliseconds" in run)
     if not times:

@@ -36,7 +36,7 @@ class Grid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seeds: Naturals = msgspec.field(default_factory=lambda: [0])
 
     def cells(self, workers: int) -> list[instrument.Cell]:
-        """Give all of the first seed and instance, then of the next."""
+        """Return all of the first seed and instance, then of the next."""
         return [
             instrument.Cell(
                 self.suite, problem, self.dimension, instance, seed, workers, self.evaluations, contestant
@@ -56,7 +56,7 @@ class Settings(measures.Settings, frozen=True, kw_only=True):
 
 
 def cells(settings: Settings) -> list[measures.Cell]:
-    """Give the cells of all grids, those of first seeds first."""
+    """Return the cells of all grids, those of first seeds first."""
     for place, grid in enumerate(settings.grids):
         try:
             _check(grid)
@@ -82,7 +82,7 @@ def _check(grid: Grid) -> None:
 
 
 def measure(cell: measures.Cell) -> dict[str, Any]:
-    """Search once; give the course."""
+    """Search once; return the course."""
     one = msgspec.convert(cell, instrument.Cell)
     try:
         suite(one.suite).version()

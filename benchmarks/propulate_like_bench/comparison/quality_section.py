@@ -78,7 +78,7 @@ def section(settings: Any, results: Sequence[Result]) -> Section:
 
 
 def _standing(cells: Sequence[Cell], courses: Mapping[Cell, Course]) -> Standing | None:
-    """Give where contestants stand on what all of them have been measured on: by the seeds that are complete.
+    """Return where contestants stand on what all of them have been measured on: by the seeds that are complete.
 
     Where none is yet, by the first one's problems and instances that are. Contestants without any result are left out.
     """
@@ -117,7 +117,7 @@ class _Told:
         return row
 
     def _apart(self, contestant: str, units: Sequence[int] | None = None) -> Estimate:
-        """Give how much better a contestant is than the reference (below 0: worse)."""
+        """Return how much better a contestant is than the reference (below 0: worse)."""
         apart = (self._row(contestant) - self._row(self._reference)) * (1.0 if self._scored else -1.0)
         return _estimate(apart if units is None else apart[list(units)])
 
@@ -210,7 +210,7 @@ class _Told:
 
 
 def named(contestant: str) -> str:
-    """Give a contestant's name on the page."""
+    """Return a contestant's name on the page."""
     return _NAMES.get(contestant, contestant)
 
 

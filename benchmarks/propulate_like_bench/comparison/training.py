@@ -72,7 +72,7 @@ class Settings(measures.Settings, frozen=True, kw_only=True):
 
 
 def cells(settings: Settings) -> list[Cell]:
-    """Give all of the first seed, then of the next."""
+    """Return all of the first seed, then of the next."""
     Space.from_declaration(settings.space)
     for place, group in enumerate(settings.groups):
         for name in group.contestants:
@@ -123,7 +123,7 @@ def _environment() -> dict[str, str]:
 
 
 def _commands(cell: Cell, launched: float, folder: str) -> Iterator[list[str]]:
-    """Give the commands that start a search: one for mpiexec, or one for each of Optuna's processes."""
+    """Return the commands that start a search: one for mpiexec, or one for each of Optuna's processes."""
     contestant, workers = cell["contestant"], cell["workers"]
     task = {key: value for key, value in cell.items() if key != "name"} | {"launched": launched, "folder": folder}
     ours = contestant["by"] != "Optuna"
@@ -162,7 +162,7 @@ def _told(cell: Cell, launched: float, folder: Path) -> dict[str, Any]:
 
 
 def _course(jobs: list[tuple[float, float, float]]) -> list[tuple[float, float]]:
-    """Give each moment at which the lowest loss fell."""
+    """Return each moment at which the lowest loss fell."""
     course: list[tuple[float, float]] = []
     for ended, _, loss in jobs:
         if not course or loss < course[-1][1]:

@@ -51,20 +51,20 @@ class Search(msgspec.Struct, frozen=True):
     seeds: list[dict[str, Any]]
 
     def costs(self, key: str) -> list[float]:
-        """Give what each seed spent of something."""
+        """Return what each seed spent of something."""
         return [max(seed[key], _NOTHING) for seed in self.seeds]
 
     def lowest(self, seconds: float) -> list[float]:
-        """Give each seed's lowest loss by then; where there is none, or a worse one, that of guessing."""
+        """Return each seed's lowest loss by then; where there is none, or a worse one, that of guessing."""
         return [min([_GUESSED, *(loss for ended, loss in seed["course"] if ended <= seconds)]) for seed in self.seeds]
 
     def reached(self, target: float) -> list[float]:
-        """Give the seconds after which each seed had such a loss; infinite where it never had."""
+        """Return the seconds after which each seed had such a loss; infinite where it never had."""
         return [next((ended for ended, loss in seed["course"] if loss <= target), math.inf) for seed in self.seeds]
 
 
 def section(settings: Any, results: Sequence[Result]) -> Section:
-    """Say what came out."""
+    """Return what came out."""
     searches = list(_searches(results))
     parts: list[Table | Chart] = []
     verdicts: list[Verdict] = []
@@ -174,7 +174,7 @@ def _verdicts(settings: Any, workers: int, chosen: Sequence[Search]) -> Iterator
 
 
 def _lower(what: str, mine: str, values: Mapping[str, Sequence[float]]) -> Verdict:
-    """Say whether ours is lower than the lowest of the others."""
+    """Return whether ours is lower than the lowest of the others."""
     means = {name: geometric_mean(each).mean for name, each in values.items()}
     best = min((name for name in values if name != mine), key=means.__getitem__)
     times = ratio(values[mine], values[best])

@@ -55,7 +55,7 @@ class Task(NamedTuple):
 
 @cache
 def data() -> tuple[Any, Any, Any, Any]:
-    """Give images of digits for training and for validation, and what these are."""
+    """Return images of digits for training and for validation, and what these are."""
     images, digits = load_digits(return_X_y=True)
     images, _, digits, _ = train_test_split(images, digits, train_size=_ROWS, random_state=0, stratify=digits)
     x, v, y, w = train_test_split(images, digits, test_size=0.5, random_state=0, stratify=digits)
@@ -63,7 +63,7 @@ def data() -> tuple[Any, Any, Any, Any]:
 
 
 def train(params: Params) -> float:
-    """Train a network, and give its log loss on validation; the same for the same params."""
+    """Train a network, and return its log loss on validation; the same for the same params."""
     own = dict(params)
     shape, epochs = (own.pop("width"),) * own.pop("layers"), own.pop("epochs")
     network = MLPClassifier(hidden_layer_sizes=shape, max_iter=epochs, random_state=0, **own)

@@ -9,7 +9,7 @@ _random = Random(os.getpid())
 
 
 def sphere(x: float, y: float) -> float:
-    """Take some time, and give the sum of squares."""
+    """Take some time, and return the sum of squares."""
     if _MEAN:
         time.sleep(_random.expovariate(1 / _MEAN))
     return x * x + y * y

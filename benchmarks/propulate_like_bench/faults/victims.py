@@ -19,7 +19,7 @@ _OBJECTIVE = Path(__file__).with_name("objective.py")
 
 
 def configuration(folder: Path, evaluations: int, function: str = "sphere", **settings: object) -> Path:
-    """Write a configuration, and give its path; its run's folder is `run` beside it."""
+    """Write a configuration, and return its path; its run's folder is `run` beside it."""
     more = "".join(f"{key}: {value}\n" for key, value in settings.items())
     path = folder / "search.yaml"
     space = "{x: {float: [-5, 5]}, y: {float: [-5, 5]}}"
@@ -51,7 +51,7 @@ def start(
 
 
 def ranks_of(process: subprocess.Popen[str]) -> dict[int, psutil.Process]:
-    """Give the processes of the ranks that a launcher has started, as far as they have begun."""
+    """Return the processes of the ranks that a launcher has started, as far as they have begun."""
     found = {}
     try:
         for child in psutil.Process(process.pid).children(recursive=True):
@@ -65,6 +65,6 @@ def ranks_of(process: subprocess.Popen[str]) -> dict[int, psutil.Process]:
 
 
 def evaluated(folder: Path) -> tuple[int, int]:
-    """Give how many evaluations stand in a run's journals, and how many different ones."""
+    """Return how many evaluations stand in a run's journals, and how many different ones."""
     ids = [event.id for _, event in read(folder / "run") if isinstance(event, Evaluated)]
     return len(ids), len(set(ids))

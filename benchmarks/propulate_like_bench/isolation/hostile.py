@@ -50,7 +50,7 @@ class InTurn(pl.Propagator):
 
     takes = (0, None)
 
-    def __call__(self, individuals: Sequence[pl.Individual], breeding: pl.Breeding) -> Sequence[pl.Individual]:
+    def __call__(self, individuals: Sequence[pl.Individual], breeding: pl.BreedingContext) -> Sequence[pl.Individual]:
         kind = KINDS[(breeding.id.serial + 2 * breeding.id.rank) % len(KINDS)]
         return [breeding.child(breeding.space.encode({"kind": kind}))]
 

@@ -25,7 +25,7 @@ def dying(x: float) -> float:
 
 
 def seconds(loss: Any, calls: int, **settings: Any) -> list[float]:
-    """Give what each evaluation took, as the rank measured it."""
+    """Return what each evaluation took, as the rank measured it."""
     result = pl.minimize(loss, {"x": (0.0, 1.0)}, evaluations=calls, seed=0, progress=False, **settings)
     return [individual.seconds for individual in result.individuals]
 

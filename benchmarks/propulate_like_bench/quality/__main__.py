@@ -84,7 +84,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _versions(chosen: argparse.Namespace, problems: Suite) -> dict[str, list[str]]:
-    """Give the versions of each contestant that can run, and say of the others how to install them."""
+    """Return the versions of each contestant that can run, and say of the others how to install them."""
     try:
         problems.version()
     except metadata.PackageNotFoundError:
@@ -136,7 +136,7 @@ def _grid(chosen: argparse.Namespace, problems: Suite, evaluations: int) -> list
 
 
 def _standing(grid: list[Cell], named: dict[str, list[str]], cache: Cache, problems: Suite) -> summary.Standing | None:
-    """Give where the contestants stand; those of which cells are missing are named, and left out."""
+    """Return where the contestants stand; those of which cells are missing are named, and left out."""
     courses: dict[str, dict[summary.Unit, list[Any]]] = {name: {} for name in named}
     lacking: dict[str, int] = {}
     for cell in grid:

@@ -31,26 +31,26 @@ from propulate_like.search.optimizer import Optimizer
 
 _MOST = 16  # results between two asks
 DIMENSIONS, HISTORIES = (2, 5, 10, 20), (100, 1_000, 10_000)
-_DEAR, _CHEAP = 60.0, 1e-6  # seconds an evaluation
+_EXPENSIVE, _CHEAP = 60.0, 1e-6  # seconds an evaluation
 
 PROPAGATORS: dict[str, tuple[Callable[[], Propagator | str], float]] = {
     "auto, evaluations of 1 us": (lambda: "auto", _CHEAP),
     "auto, finite space, 1 us": (lambda: "auto", _CHEAP),
     "auto, evaluations of 10 ms": (lambda: "auto", 0.01),
-    "auto, evaluations of 60 s": (lambda: "auto", _DEAR),
-    "auto, mixed space, 60 s": (lambda: "auto", _DEAR),
-    "genetic_chain": (lambda: genetic_chain(40), _DEAR),
-    "coordinate_search": (CoordinateSearch, _DEAR),
-    "evolution": (Evolution, _DEAR),
-    "cma_es": (CMAES, _DEAR),
-    "quadratic_model": (QuadraticModel, _DEAR),
-    "trust_region": (TrustRegion, _DEAR),
-    "mixed_gaussian_process": (MixedGaussianProcess, _DEAR),
+    "auto, evaluations of 60 s": (lambda: "auto", _EXPENSIVE),
+    "auto, mixed space, 60 s": (lambda: "auto", _EXPENSIVE),
+    "genetic_chain": (lambda: genetic_chain(40), _EXPENSIVE),
+    "coordinate_search": (CoordinateSearch, _EXPENSIVE),
+    "evolution": (Evolution, _EXPENSIVE),
+    "cma_es": (CMAES, _EXPENSIVE),
+    "quadratic_model": (QuadraticModel, _EXPENSIVE),
+    "trust_region": (TrustRegion, _EXPENSIVE),
+    "mixed_gaussian_process": (MixedGaussianProcess, _EXPENSIVE),
 }
 
 
 def milliseconds(name: str, dimension: int, history: int, workers: int, asks: int = 48) -> float:
-    """Give the mean time of an ask, with what learning others' results before it takes."""
+    """Return the mean time of an ask, with what learning others' results before it takes."""
     make, seconds = PROPAGATORS[name]
     space = _space(dimension, name)
     optimizer = Optimizer(space, propagator=make(), workers=workers, evaluations=2 * history, seed=0)

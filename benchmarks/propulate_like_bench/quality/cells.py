@@ -88,7 +88,10 @@ class Cache:
         self._folder = folder
 
     def find(self, cell: Cell, named: Sequence[str]) -> Course | None:
-        """Give the course of a cell with these versions; a longer search's where the contestant does the same in it."""
+        """Return the course of a cell with these versions.
+
+        A longer search's where the contestant does the same in it.
+        """
         if contestants.entry(cell.contestant).told_budget:
             paths = [self._path(cell, named)]
         else:

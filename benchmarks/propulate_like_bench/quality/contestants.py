@@ -66,7 +66,7 @@ PEERS = {
 
 
 def entry(name: str) -> Entry:
-    """Give a peer by its name, or one of ours as `propagator_of` reads it; ValueError where it is neither."""
+    """Return a peer by its name, or one of ours as `propagator_of` reads it; ValueError where it is neither."""
     if name in PEERS:
         return PEERS[name]
     if name.isidentifier() and name != "auto" and name not in REGISTRY:

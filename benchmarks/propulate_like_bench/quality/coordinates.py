@@ -26,12 +26,12 @@ class Coordinate(msgspec.Struct, frozen=True):
 
 
 def coordinates(space: Space) -> list[Coordinate]:
-    """Give the coordinates of all parameters that have more than one value."""
+    """Return the coordinates of all parameters that have more than one value."""
     return [_coordinate(name, parameter) for name, parameter in space.items() if parameter.levels != 1]
 
 
 def params(space: Space, values: Mapping[str, float]) -> dict[str, Any]:
-    """Give the params of a point."""
+    """Return the params of a point."""
     genes = {one.name: one.gene(values[one.name]) for one in coordinates(space) if one.name in values}
     return space.decode([genes.get(name, 0.5) for name in space])
 

@@ -23,7 +23,7 @@ _Loss = Callable[[npt.NDArray[np.float64]], float]
 
 
 def ellipsoid(seed: int, dimension: int = DIMENSION) -> _Loss:
-    """Give a rotated ellipsoid on the box [-5, 5]^d, as a function of the unit cube, with its optimum in [-3, 3]^d."""
+    """Return a rotated ellipsoid on [-5, 5]^d, as a function of the unit cube, with its optimum in [-3, 3]^d."""
     generator = np.random.default_rng([seed, dimension])
     rotation, _ = np.linalg.qr(generator.standard_normal((dimension, dimension)))
     scales = CONDITION ** (np.arange(dimension) / (dimension - 1))

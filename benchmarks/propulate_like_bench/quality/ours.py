@@ -52,7 +52,7 @@ class Workers(Contestant):
 
 
 def propagator_of(name: str) -> Callable[[Setting], Propagator | str]:
-    """Give what makes a worker's propagator: "auto", one in YAML's form, or file.py:function.
+    """Return what makes a worker's propagator: "auto", one in YAML's form, or file.py:function.
 
     The function is given the Setting. ValueError where the name is none of these.
     """
@@ -82,7 +82,7 @@ def version(name: str) -> str:
 
 @cache
 def _source() -> str:
-    """Give a digest of the source as it was when this was first called."""
+    """Return a digest of the source as it was when this was first called."""
     package = Path(propulate_like.__file__).parent
     digest = hashlib.sha256()
     for part in _SOURCES:

@@ -90,7 +90,7 @@ FUNCTIONS = {
 
 
 def search(name: str, seed: int) -> tuple[float, float]:
-    """Search once; give the lowest loss found, and the seconds that it took."""
+    """Search once; return the lowest loss found, and the seconds that it took."""
     function, noise = FUNCTIONS[name], np.random.default_rng([seed, len(name)])
     began = time.perf_counter()
     found = lowest_loss(

@@ -60,7 +60,7 @@ class Propulate(Contestant):
 
 
 def python() -> str:
-    """Give the Python that has propulate; FileNotFoundError where none is named."""
+    """Return the Python that has propulate; FileNotFoundError where none is named."""
     named = os.environ.get(PYTHON, "")
     if not Path(named).is_file():
         raise FileNotFoundError(named)
@@ -69,7 +69,7 @@ def python() -> str:
 
 @cache
 def version() -> str:
-    """Give Propulate's version; FileNotFoundError where there is no Python that has it."""
+    """Return Propulate's version; FileNotFoundError where there is no Python that has it."""
     code = "from importlib import metadata; print(metadata.version('propulate'))"
     ended = subprocess.run([python(), "-c", code], capture_output=True, text=True, check=False)
     if ended.returncode != 0:

@@ -10,7 +10,7 @@ from propulate.utils import get_default_propagator
 
 
 def limit(levels: int | None, ordered: bool) -> tuple[Any, ...]:
-    """Give a coordinate as Propulate writes it."""
+    """Return a coordinate as Propulate writes it."""
     if levels is None:
         return (0.0, 1.0)
     return (0, levels - 1) if ordered else tuple(str(value) for value in range(levels))

@@ -20,7 +20,7 @@ _RESAMPLED = 2000
 
 
 def decades(typical: float, optimum: float) -> Callable[[float], float]:
-    """Give a gain: orders of magnitude nearer to the optimum than the typical loss, of at most 8."""
+    """Return a gain: orders of magnitude nearer to the optimum than the typical loss, of at most 8."""
 
     def gain(loss: float) -> float:
         if loss <= optimum:
@@ -32,19 +32,19 @@ def decades(typical: float, optimum: float) -> Callable[[float], float]:
 
 
 def moments(evaluations: int) -> list[int]:
-    """Give numbers of evaluations from the fifth, or a fiftieth of the budget where that is later, to its end."""
+    """Return numbers of evaluations from the fifth, or a fiftieth of the budget where that is later, to its end."""
     first = min(max(5.0, evaluations / 50), evaluations)
     return [int(moment) for moment in np.rint(np.geomspace(first, evaluations, _MOMENTS))]
 
 
 def lowest(improvements: Improvements, evaluations: int) -> float:
-    """Give the lowest loss after so many evaluations; infinity before there is one."""
+    """Return the lowest loss after so many evaluations; infinity before there is one."""
     position = bisect_right(improvements, evaluations, key=lambda improvement: improvement[0])
     return improvements[position - 1][1] if position else math.inf
 
 
 def anytime(improvements: Improvements, evaluations: int) -> list[float]:
-    """Give the lowest loss at each moment."""
+    """Return the lowest loss at each moment."""
     return [lowest(improvements, moment) for moment in moments(evaluations)]
 
 
@@ -57,7 +57,7 @@ def ranks(losses: Array) -> Array:
 
 
 def interval(values: Array) -> tuple[float, float]:
-    """Give the 95 % interval of a mean over problems and instances, by the bootstrap; the same at each call."""
+    """Return the 95 % interval of a mean over problems and instances, by the bootstrap; the same at each call."""
     drawn = np.random.default_rng(0).integers(0, len(values), (_RESAMPLED, len(values)))
     low, high = np.quantile(values[drawn].mean(axis=1), (0.025, 0.975))
     return float(low), float(high)

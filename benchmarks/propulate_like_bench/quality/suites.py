@@ -35,7 +35,7 @@ class Suite(Protocol):
     """Numbers of parameters that its problems come in; empty where each problem has one of its own."""
 
     def names(self) -> Sequence[str]:
-        """Give the names of the problems."""
+        """Return the names of the problems."""
 
     def problem(self, name: str, dimension: int, instance: int) -> Problem:
         """Make a problem. Instances are variants of it; where a suite has none, `instance` is left unused.
@@ -48,7 +48,7 @@ class Suite(Protocol):
 
 
 def suite(name: str) -> Suite:
-    """Give a suite; ValueError where there is none of that name."""
+    """Return a suite; ValueError where there is none of that name."""
     if name not in SUITES:
         message = f"unknown suite {name!r}{nearest(name, SUITES)}"
         raise ValueError(message)

@@ -56,7 +56,7 @@ class Standing:
         self.ask_seconds = [float(seconds) for seconds in self.asking.mean(axis=1)]
 
     def rows(self, reference: str, peers: Sequence[str]) -> list[dict[str, Any]]:
-        """Give a row for each contestant, the best first.
+        """Return a row for each contestant, the best first.
 
         `difference` is to the `reference`, paired; `gain_ratio` is the gain over random search beside the best peer's.
         """
@@ -83,7 +83,7 @@ class Standing:
         return sorted(rows, key=lambda row: -row["score"] if "score" in row else row["mean_rank"])
 
     def data(self, reference: str, peers: Sequence[str]) -> dict[str, Any]:
-        """Give all of it as JSON can hold it."""
+        """Return all of it as JSON can hold it."""
         curves = self.rank_curves if self.curves is None else self.curves
         return {
             "evaluations": self.evaluations,
@@ -137,6 +137,6 @@ def _range(bounds: tuple[float, float], digits: int, sign: str = "") -> str:
 
 
 def _asked(course: Course, evaluations: int) -> float:
-    """Give the seconds that asks had taken by then, of a search that may have gone on."""
+    """Return the seconds that asks had taken by then, of a search that may have gone on."""
     at, spent = zip(*course.asking, strict=True)
     return float(np.interp(evaluations, at, spent))

@@ -45,11 +45,11 @@ class Contestant:
     """A search by several workers. It learns of no evaluation before that has ended."""
 
     def ask(self, worker: int) -> Proposal:
-        """Give what this worker is to evaluate next."""
+        """Return what this worker is to evaluate next."""
         raise NotImplementedError
 
     def tell(self, worker: int, proposal: Proposal, loss: float, seconds: float, ended: float) -> Any:
-        """Learn what an evaluation of this worker's came to, as soon as it ends; give what others absorb later.
+        """Learn what an evaluation of this worker's came to, as soon as it ends; return what others absorb later.
 
         The loss may be infinite or NaN.
         """

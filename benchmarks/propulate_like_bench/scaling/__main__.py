@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from propulate_like.parallel.coordination.termination import Ending
+from propulate_like.parallel.coordination.termination import SessionSummary
 from propulate_like_bench.launching import measure
 from propulate_like_bench.scaling import costs, funnels, schedules
 
@@ -89,8 +89,9 @@ def show_idle(propulate: str | None) -> None:
             for seed in range(3)
         ]
         print(f"  Propulate: idle {statistics.median(each['idle_share'] for each in peer):.2%}", flush=True)
-    ending = costs.search(1024, 51_200, 60.0)
-    print(f"  1,024 simulated ranks, mean 60 s: idle {ending.idle_share:.3%}, tail {ending.tail_share:.1%}", flush=True)
+    summary = costs.search(1024, 51_200, 60.0)
+    idle, tail = summary.idle_share, summary.tail_share
+    print(f"  1,024 simulated ranks, mean 60 s: idle {idle:.3%}, tail {tail:.1%}", flush=True)
 
 
 def show_speed(_propulate: str | None) -> None:
@@ -105,16 +106,16 @@ def show_funnels(_propulate: str | None) -> None:
         print(f"  {line}", flush=True)
 
 
-def _row(ending: Ending, evaluations: int, ranks: int) -> str:
-    messages = ending.batches / evaluations
-    volume = ending.volume / evaluations
+def _row(summary: SessionSummary, evaluations: int, ranks: int) -> str:
+    messages = summary.batches / evaluations
+    volume = summary.volume / evaluations
     return f"{messages:.2f} messages ({messages / math.log2(ranks):.2f} log2(ranks)), {volume:,.0f} bytes an evaluation"
 
 
-def _as_result(ending: Ending) -> dict[str, Any]:
+def _as_result(summary: SessionSummary) -> dict[str, Any]:
     return {
-        "evaluations": sum(ending.statuses.values()),
-        **{name: getattr(ending, name) for name in ("seconds", "idle_share", "tail_share", "batches")},
+        "evaluations": sum(summary.statuses.values()),
+        **{name: getattr(summary, name) for name in ("seconds", "idle_share", "tail_share", "batches")},
     }
 
 

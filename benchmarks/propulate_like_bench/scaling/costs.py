@@ -10,7 +10,7 @@ from random import Random
 
 import msgspec
 
-from propulate_like.parallel.coordination.termination import Ending
+from propulate_like.parallel.coordination.termination import SessionSummary
 from propulate_like.population.individual import Individual
 from propulate_like.problem.parameters import Float
 from propulate_like.problem.space import Space
@@ -29,7 +29,7 @@ def sphere(individual: Individual) -> Individual:
     return individual.succeeded(loss, 0.0, 0.0)
 
 
-def search(ranks: int, evaluations: int, mean: float, *, sigma: float = 1.0, seed: int = 0) -> Ending:
+def search(ranks: int, evaluations: int, mean: float, *, sigma: float = 1.0, seed: int = 0) -> SessionSummary:
     """Search with lognormal evaluation times, or all alike with sigma 0, and say what it came to."""
     simulation = Simulation(
         Archipelago(Islands(), SPACE, ranks, "auto", evaluations),

@@ -45,7 +45,7 @@ SETTINGS: dict[str, Islands] = {
 
 
 def best_loss(function: str, setting: str, seed: int) -> float:
-    """Search once, and give the lowest loss found."""
+    """Search once, and return the lowest loss found."""
     loss, bound = FUNCTIONS[function]
     return lowest_loss(
         loss, DIMENSIONS, bound, islands=SETTINGS[setting], ranks=RANKS, evaluations=EVALUATIONS, seed=seed
@@ -53,7 +53,7 @@ def best_loss(function: str, setting: str, seed: int) -> float:
 
 
 def compare() -> Iterator[str]:
-    """Give a row for each function and setting: the median, the lowest and the highest of the best losses."""
+    """Return a row for each function and setting: the median, the lowest and the highest of the best losses."""
     tasks = list(product(FUNCTIONS, SETTINGS, range(SEEDS)))
     with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         found = dict(zip(tasks, pool.map(best_loss, *zip(*tasks, strict=True)), strict=True))

@@ -11,7 +11,7 @@ import msgspec
 from propulate_like.parallel import wire
 from propulate_like.parallel.transport.simulated import Network, SimulatedTransport
 from propulate_like.population.individual import Id, Individual
-from propulate_like.population.migrating import Residents
+from propulate_like.population.migrating import MigratingPopulation
 from propulate_like.problem.parameters import Float
 from propulate_like.problem.space import Space
 from propulate_like.propagators import (
@@ -27,7 +27,7 @@ from propulate_like.search.islands.archipelago import Archipelago
 from propulate_like.search.islands.migration import Islands
 from propulate_like.search.simulation import Simulation, Trace
 from propulate_like.storage.events import Event, Moved
-from propulate_like.storage.migration_history import Whereabouts
+from propulate_like.storage.migration_history import MigrationHistory
 
 SPACE = Space({"x": Float(0.0, 1.0)})
 _UNRULY = 0.2  # the share of messages that come late, or twice
@@ -98,14 +98,14 @@ class Schedule:
             quiet = True
             for rank in simulation.ranks:
                 rank.worker.exchange()
-                quiet = quiet and rank.worker.island.publisher.done and not rank.end.unsent
+                quiet = quiet and rank.worker.island.broadcaster.done and not rank.end.unsent
             quiet = quiet and not any(rank.end.inbox for rank in simulation.ranks)
-        self.whereabouts = Whereabouts((0, moved) for book in self.books for moved in book.moved)
+        self.history = MigrationHistory((0, moved) for book in self.books for moved in book.moved)
         self.evaluated = [individual for book in self.books for individual in book.evaluated]
 
     def living(self, island: int) -> list[Individual]:
-        """Give all that was evaluated and lives on an island, best first, by what the ranks wrote down."""
-        there = [individual for individual in self.evaluated if island in self.whereabouts.islands(individual.id)]
+        """Return all that was evaluated and lives on an island, best first, by what the ranks wrote down."""
+        there = [individual for individual in self.evaluated if island in self.history.islands(individual.id)]
         return sorted(there, key=lambda individual: individual.loss)
 
     def _book(self, _rank: int) -> Book:
@@ -134,20 +134,20 @@ def conservation(evaluations: int, seed: int, ranks: int = 16, count: int = 4, *
     for rank in schedule.simulation.ranks:
         _make_unruly(rank.end, lambda: schedule.simulation.now, generator)
     schedule.run()
-    charges: dict[Id, int] = {}
+    owned: dict[Id, int] = {}
     elsewhere = 0
     for rank in schedule.simulation.ranks:
         optimizer = rank.worker.optimizer
-        if isinstance(optimizer.population, Residents):
-            for individual in optimizer.population.charges:
-                charges[individual.id] = charges.get(individual.id, 0) + 1
-        elsewhere += sum(optimizer.island not in schedule.whereabouts.islands(one.id) for one in optimizer.population)
+        if isinstance(optimizer.population, MigratingPopulation):
+            for individual in optimizer.population.owned:
+                owned[individual.id] = owned.get(individual.id, 0) + 1
+        elsewhere += sum(optimizer.island not in schedule.history.islands(one.id) for one in optimizer.population)
     return Homes(
         evaluated=len({individual.id for individual in schedule.evaluated}),
         moves=sum(len(book.moved) for book in schedule.books),
-        cared_for=len(charges),
-        twice=sum(times > 1 for times in charges.values()),
-        lost=sum(individual.id not in charges for individual in schedule.evaluated),
+        cared_for=len(owned),
+        twice=sum(times > 1 for times in owned.values()),
+        lost=sum(individual.id not in owned for individual in schedule.evaluated),
         elsewhere=elsewhere,
     )
 

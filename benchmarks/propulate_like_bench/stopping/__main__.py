@@ -13,12 +13,12 @@ from propulate_like_bench.stopping.network import EPOCHS
 
 
 def epochs_to(course: Course, target: float) -> float:
-    """Give the epochs after which a loss of at most `target` was known."""
+    """Return the epochs after which a loss of at most `target` was known."""
     return next((spent for spent, loss in course if loss <= target), math.inf)
 
 
 def lowest(course: Course, epochs: int) -> float:
-    """Give the lowest loss known after so many epochs."""
+    """Return the lowest loss known after so many epochs."""
     return min((loss for spent, loss in course if spent <= epochs), default=math.inf)
 
 

@@ -54,7 +54,7 @@ def climbing(params: Mapping[str, Any], evaluation: pl.Evaluation) -> Iterator[f
 
 
 def _search(loss: Callable[..., Iterator[float]], times: int, **settings: Any) -> Callable[[int, int], Course]:
-    """Give a search of this package's, of `times` as many evaluations as whole ones fit into the epochs."""
+    """Return a search of this package's, of `times` as many evaluations as whole ones fit into the epochs."""
 
     def run(seed: int, epochs: int) -> Course:
         with TemporaryDirectory() as folder:
@@ -81,7 +81,7 @@ def _search(loss: Callable[..., Iterator[float]], times: int, **settings: Any) -
 
 
 def _optuna(pruner: str, **arguments: Any) -> Callable[[int, int], Course]:
-    """Give a search of Optuna's, with its default sampler; as here, what a pruned trial had reached counts."""
+    """Return a search of Optuna's, with its default sampler; as here, what a pruned trial had reached counts."""
 
     def run(seed: int, epochs: int) -> Course:
         import optuna
@@ -109,7 +109,7 @@ def _optuna(pruner: str, **arguments: Any) -> Callable[[int, int], Course]:
 
 
 def _distributions() -> dict[str, Any]:
-    """Give the same space as Optuna has it; it has no ordinal one."""
+    """Return the same space as Optuna has it; it has no ordinal one."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     optunas: dict[str, Any] = {}

@@ -31,7 +31,7 @@ SPACE = pl.Space(
 
 @cache
 def data() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Give images and digits for training (1203 of them), and the same for validation (594)."""
+    """Return images and digits for training (1203 of them), and the same for validation (594)."""
     images, digits = load_digits(return_X_y=True)
     parts = train_test_split((images / 16).astype("float32"), digits, test_size=0.33, random_state=0, stratify=digits)
     x, v, y, w = (torch.as_tensor(part) for part in parts)
@@ -39,7 +39,7 @@ def data() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
 
 
 def build(width: int, layers: int, dropout: float) -> nn.Sequential:
-    """Give the untrained network."""
+    """Return the untrained network."""
     sizes = pairwise([64, *[width] * layers])
     hidden = [[nn.Linear(inputs, outputs), nn.ReLU(), nn.Dropout(dropout)] for inputs, outputs in sizes]
     return nn.Sequential(*[part for block in hidden for part in block], nn.Linear(width, 10))

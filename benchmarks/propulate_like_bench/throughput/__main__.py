@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 
 
 def show(name: str, evaluations: int, ranks: int, runs: list[list[str]]) -> float:
-    """Print the median of several runs as a row of the table, and give its rate."""
+    """Print the median of several runs as a row of the table, and return its rate."""
     rates = [int(run[0]) / float(run[1]) for run in runs]
     rate = statistics.median(rates)
     spread = f"{min(rates):,.0f} to {max(rates):,.0f}"

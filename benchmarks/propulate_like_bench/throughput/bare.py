@@ -31,12 +31,12 @@ class Line(msgspec.Struct):
 
 
 def sphere(x: float, y: float) -> float:
-    """Give the sum of squares."""
+    """Return the sum of squares."""
     return x * x + y * y
 
 
 def search(world: MPI.Intracomm, evaluations: int, folder: str) -> tuple[int, float]:  # noqa: C901, PLR0912, PLR0915
-    """Run the loop, and give the number of batches sent and the best loss."""
+    """Run the loop, and return the number of batches sent and the best loss."""
     rank, size = world.rank, world.size
     generator = Random(f"0/{rank}")
     random, gauss = generator.random, generator.gauss

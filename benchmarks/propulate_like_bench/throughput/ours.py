@@ -13,7 +13,7 @@ from propulate_like_bench.chain import CHAIN
 
 @pl.objective(x=pl.Float(-5.12, 5.12), y=pl.Float(-5.12, 5.12))
 def sphere(x: float, y: float) -> float:
-    """Give the sum of squares."""
+    """Return the sum of squares."""
     return x * x + y * y
 
 

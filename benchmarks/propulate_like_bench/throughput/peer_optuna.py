@@ -8,7 +8,7 @@ import optuna
 
 
 def loss(trial: optuna.Trial) -> float:
-    """Give the sum of squares."""
+    """Return the sum of squares."""
     x: float = trial.suggest_float("x", -5.12, 5.12)
     y: float = trial.suggest_float("y", -5.12, 5.12)
     return x**2 + y**2

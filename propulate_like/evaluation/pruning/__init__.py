@@ -2,7 +2,7 @@
 
 from propulate_like.evaluation.pruning.curves import Curve, Curves, Point
 from propulate_like.evaluation.pruning.learning_curve import LearningCurvePruner
-from propulate_like.evaluation.pruning.pruner import PRUNERS, Judges, Pruner
+from propulate_like.evaluation.pruning.pruner import PRUNERS, Pruner, PrunerState
 from propulate_like.evaluation.pruning.rules import (
     AnyPruner,
     MedianPruner,
@@ -17,13 +17,13 @@ __all__ = [
     "AnyPruner",
     "Curve",
     "Curves",
-    "Judges",
     "LearningCurvePruner",
     "MedianPruner",
     "PatiencePruner",
     "PercentilePruner",
     "Point",
     "Pruner",
+    "PrunerState",
     "SuccessiveHalvingPruner",
     "ThresholdPruner",
 ]

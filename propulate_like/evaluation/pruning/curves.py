@@ -48,7 +48,7 @@ class Curve(Sequence[Point]):
         return self._lowest[-1]
 
     def lowest_until(self, step: int) -> float:
-        """Give the lowest loss reported until this step, itself included; infinity where there was none."""
+        """Return the lowest loss reported until this step, itself included; infinity where there was none."""
         index = bisect_right(self.points, step, key=_STEP)
         return self._lowest[index - 1] if index else inf
 

@@ -51,7 +51,7 @@ class LearningCurvePruner(Pruner):
         return chance < self.probability
 
     def _array(self, ident: Id, curves: Curves) -> tuple[Array, Array]:
-        """Give a curve's steps and losses, those of a completed one from the last time."""
+        """Return a curve's steps and losses, those of a completed one from the last time."""
         import numpy as np
 
         if ident in self._arrays:
@@ -65,7 +65,7 @@ class LearningCurvePruner(Pruner):
 
 
 def _chance(own: tuple[Array, Array], further: list[tuple[Array, Array]], keep: int) -> float:
-    """Give the probability that this curve ends at or below the `keep`-th lowest last loss of the others."""
+    """Return the probability that this curve ends at or below the `keep`-th lowest last loss of the others."""
     import numpy as np
     from scipy.special import stdtr
 
@@ -83,7 +83,7 @@ def _chance(own: tuple[Array, Array], further: list[tuple[Array, Array]], keep: 
 
 
 def _inputs(seen: Array) -> Array:
-    """Give for each curve, shape (curves, reports): 1, its level over the last quarter, its fall since the second."""
+    """Return for each curve, shape (curves, reports): 1, its level over the last quarter, its fall since the second."""
     import numpy as np
 
     quarter = max(1, seen.shape[1] // 4)
@@ -93,7 +93,7 @@ def _inputs(seen: Array) -> Array:
 
 
 def _predict(inputs: Array, targets: Array, asked: Array) -> tuple[float, float, float]:
-    """Give location, scale and degrees of freedom of the posterior predictive of a Bayesian linear regression.
+    """Return location, scale and degrees of freedom of the posterior predictive of a Bayesian linear regression.
 
     Its normal-inverse-gamma prior expects a curve to end at its level, with the weight of about one observation.
     """

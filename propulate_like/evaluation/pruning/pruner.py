@@ -30,21 +30,21 @@ class Pruner:
             PRUNERS[cls.name] = cls
 
     def stops(self, ident: Id, curves: Curves) -> bool:
-        """Say whether to stop the evaluation `ident`, whose newest intermediate loss is the last of `curves[ident]`."""
+        """Return whether to stop the evaluation `ident`, by its newest loss, the last of `curves[ident]`."""
         raise NotImplementedError
 
     def __repr__(self) -> str:
         return declarations.shown(self)
 
 
-class Judges:
+class PrunerState:
     """A rule with the curves that this rank knows, for each rung of a fidelity apart: their losses do not compare."""
 
     def __init__(self, pruner: Pruner, rungs: int = 1) -> None:
         self.curves = [Curves() for _ in range(rungs)]
         self._pruners = [pruner] + [copy.deepcopy(pruner) for _ in range(rungs - 1)]
 
-    def remember(self, individual: Individual) -> None:
+    def add(self, individual: Individual) -> None:
         """Learn the curve of an evaluation that has ended."""
         curves = self.curves[individual.rung]
         for step, loss in individual.curve:

@@ -37,7 +37,7 @@ class SuccessiveHalvingPruner(Pruner):
         return known > self.minimum and better >= max(1, known // self.reduction)
 
     def _rung(self, step: int) -> int | None:
-        """Give the highest rung that this step has reached."""
+        """Return the highest rung that this step has reached."""
         if step < self.first:
             return None
         rung = self.first
@@ -156,7 +156,7 @@ def _nested(annotation: object, value: object) -> object:
 
 
 def _rivals(ident: Id, curves: Curves) -> Iterator[float]:
-    """Give the lowest loss until this evaluation's step of every other one that came as far."""
+    """Return the lowest loss until this evaluation's step of every other one that came as far."""
     now = curves[ident][-1].step
     for other, curve in curves.items():
         if other != ident and curve[0].step <= now <= curve[-1].step:

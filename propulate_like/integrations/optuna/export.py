@@ -94,7 +94,7 @@ class Export:
                 yield event.individual(self._run.space)
 
     def _attributes(self) -> dict[str, object]:
-        """Say what was searched for, how and where."""
+        """Return what was searched for, how and where."""
         config = {name: value for name, value in self._run.config.items() if name != "space" and value is not None}
         sessions = self._sessions
         if self._began is None:

@@ -37,7 +37,7 @@ class Trials:
         self._distributions: Mapping[str, BaseDistribution] = {}
 
     def trial(self, individual: Individual) -> FrozenTrial:
-        """Give the trial; its number is for the study to say."""
+        """Return the trial; its number is for the study to say."""
         from optuna.trial import FrozenTrial, TrialState
 
         if individual.failed:
@@ -89,7 +89,7 @@ class Trials:
 
 
 def _distribution(parameter: Parameter) -> BaseDistribution:
-    """Give the distribution of a parameter; a logarithmic one has no steps in Optuna, and goes without."""
+    """Return the distribution of a parameter; a logarithmic one has no steps in Optuna, and goes without."""
     if isinstance(parameter, Float) and parameter.log:
         return distribution_of(Float(parameter.low, parameter.high, log=True))
     if isinstance(parameter, Int) and parameter.log:

@@ -12,7 +12,7 @@ from optuna import Study
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
-from propulate_like.integrations.optuna.trial_points import Points, outcome_of, violation_of
+from propulate_like.integrations.optuna.trial_points import TrialPoints, outcome_of, violation_of
 from propulate_like.population.individual import Id, Individual
 from propulate_like.search.optimizer import Optimizer
 
@@ -35,7 +35,7 @@ class Following:
         self._begin = begin
         self._bred: dict[int, Individual] = {}
         self._penalties = Penalties()
-        self.points = Points()
+        self.points = TrialPoints()
         self.ready: set[int] = set()
         self._restart()
 
@@ -51,7 +51,7 @@ class Following:
         """Learn of those that have ended of all trials, in order of their numbers; only what is new is looked at."""
         ended = self._ended(trials)
         feasible = [losses for trial in ended if not violation_of(trial) and _finite(losses := self._losses(trial))]
-        if feasible and self._penalties.meet(feasible):
+        if feasible and self._penalties.add(feasible):
             self._restart()
             ended = self._ended(trials)
         for trial in ended:
@@ -64,7 +64,7 @@ class Following:
         self._known: set[int] = set()
 
     def _ended(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-        """Give those that have ended since this was asked last."""
+        """Return those that have ended since this was asked last."""
         if self._seen and trials[self._seen - 1].number != self._last:  # one before it became known late
             self._seen, self._running = 0, []
         ended, running = [], []
@@ -84,7 +84,7 @@ class Following:
         return () if values is None else tuple(sign * value for sign, value in zip(self._signs, values))
 
     def _evaluated(self, trial: FrozenTrial) -> Individual:
-        """Give a trial that has ended as an individual, with the lineage that it was bred with."""
+        """Return a trial that has ended as an individual, with the lineage that it was bred with."""
         genome, space = self.points.of(trial)
         bred = self._bred.get(trial.number)
         individual = Individual(Id(0, 0, trial.number), genome, space)
@@ -110,8 +110,8 @@ class Penalties:
         self._limits: Losses = ()
         self._used = False
 
-    def meet(self, feasible: Sequence[Losses]) -> bool:
-        """Learn of feasible trials' losses; say whether what was `told` before is to be told anew."""
+    def add(self, feasible: Sequence[Losses]) -> bool:
+        """Learn of feasible trials' losses; return whether what was `told` before is to be told anew."""
         before = [self._lowest, self._highest] if self._limits else []
         self._lowest = tuple(map(min, zip(*feasible, *before)))
         self._highest = tuple(map(max, zip(*feasible, *before)))
@@ -122,7 +122,7 @@ class Penalties:
         return stale
 
     def told(self, losses: Losses, violation: float) -> Losses:
-        """Give the losses to tell of a trial; where it violates its constraints, its own do not count."""
+        """Return the losses to tell of a trial; where it violates its constraints, its own do not count."""
         if not violation:
             return losses
         self._used = True

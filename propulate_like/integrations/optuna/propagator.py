@@ -11,10 +11,10 @@ from propulate_like.integrations.optuna import seeding
 from propulate_like.integrations.optuna.studies import kinds, made, muted, one_thread, parts, quiet_study
 from propulate_like.population.individual import STOPPED, Id, Individual
 from propulate_like.population.pareto import losses_of
-from propulate_like.population.population import MODELED, Population, Reads
+from propulate_like.population.population import MODELED, Population, Requirements
 from propulate_like.problem.distributions import distribution_of, suggested
 from propulate_like.problem.space import Genome, Parameter, Space
-from propulate_like.propagators import Breeding, Propagator
+from propulate_like.propagators import BreedingContext, Propagator
 
 if TYPE_CHECKING:
     import optuna
@@ -36,7 +36,7 @@ class OptunaPropagator(Propagator):
     """
 
     takes = (0, None)
-    reads = Reads(best=MODELED.best, arrivals=MODELED.best)
+    requirements = Requirements(best=MODELED.best, arrivals=MODELED.best)
 
     def __init__(self, sampler: object, arguments: Mapping[str, Any] | None = None) -> None:
         """ValueError where Optuna or what the sampler needs is missing, or Optuna has no such sampler or refuses it."""
@@ -45,7 +45,7 @@ class OptunaPropagator(Propagator):
         self.arguments = None if arguments is None else dict(arguments)
         self._study: _Study | None = None
 
-    def check(self, breeding: Breeding) -> None:
+    def check(self, breeding: BreedingContext) -> None:
         try:
             self._begin(breeding).child((), breeding)
         except ValueError as error:
@@ -57,12 +57,12 @@ class OptunaPropagator(Propagator):
             )
             raise ValueError(message)
 
-    def __call__(self, individuals: Sequence[Individual], breeding: Breeding) -> Sequence[Individual]:
+    def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         if self._study is None:
             self._study = self._begin(breeding)
         return [self._study.child(individuals, breeding)]
 
-    def _begin(self, breeding: Breeding) -> _Study:
+    def _begin(self, breeding: BreedingContext) -> _Study:
         sampler = copy.deepcopy(self._sampler)
         seeding.seed(sampler, breeding)
         return _Study(quiet_study(sampler=sampler, losses=breeding.losses), f"optuna:{self.sampler}")
@@ -88,13 +88,13 @@ class _Study:
         self._space: Space | None = None
         self._distributions: dict[str, BaseDistribution] = {}
 
-    def child(self, individuals: Iterable[Individual], breeding: Breeding) -> Individual:
+    def child(self, individuals: Iterable[Individual], breeding: BreedingContext) -> Individual:
         """Learn what is new, and breed."""
         with muted(*self._loggers), one_thread():
-            self._learn(individuals)
+            self._add_new(individuals)
             return breeding.child(self._ask(breeding), origin=self._origin)
 
-    def _learn(self, individuals: Iterable[Individual]) -> None:
+    def _add_new(self, individuals: Iterable[Individual]) -> None:
         if isinstance(individuals, Population):
             new, self._read = individuals.arrivals(self._read), individuals.arrived
         else:
@@ -102,9 +102,9 @@ class _Study:
         for individual in new:
             if individual.id not in self._known and not individual.rung:
                 self._known.add(individual.id)
-                self._take(individual)
+                self._add(individual)
 
-    def _take(self, individual: Individual) -> None:
+    def _add(self, individual: Individual) -> None:
         """Tell an own child to its trial; one that was changed since, as all others, is a trial of its own."""
         from optuna.trial import TrialState
 
@@ -118,7 +118,7 @@ class _Study:
         if asked is not None:
             self._study.tell(asked.trial, state=TrialState.FAIL)
         attributes = self._generation.attributes if mine or self._generation.near(individual) else {}
-        self._add(individual, attributes)
+        self._add_trial(individual, attributes)
 
     def _tell(self, trial: optuna.Trial, individual: Individual) -> None:
         from optuna.trial import TrialState
@@ -132,7 +132,7 @@ class _Study:
         else:
             self._study.tell(trial, losses_of(individual))
 
-    def _add(self, individual: Individual, attributes: Mapping[str, Any]) -> None:
+    def _add_trial(self, individual: Individual, attributes: Mapping[str, Any]) -> None:
         from optuna.trial import TrialState, create_trial
 
         state = TrialState.PRUNED if individual.status is STOPPED else TrialState.COMPLETE
@@ -147,8 +147,8 @@ class _Study:
         )
         self._study.add_trial(trial)
 
-    def _ask(self, breeding: Breeding) -> Genome:
-        """Give a genome of the sampler's; parameters are asked for after those that they depend on, where active."""
+    def _ask(self, breeding: BreedingContext) -> Genome:
+        """Return a genome of the sampler's; parameters are asked for after those that they depend on, where active."""
         from optuna.trial import TrialState
 
         space, names = breeding.space, breeding.space.names
@@ -171,7 +171,7 @@ class _Study:
         return tuple(genes.values())
 
     def _distributions_of(self, space: Space) -> Mapping[str, BaseDistribution]:
-        """Give the distributions of all its parameters; ValueError names the one that Optuna cannot hold."""
+        """Return the distributions of all its parameters; ValueError names the one that Optuna cannot hold."""
         if space is not self._space:
             self._distributions = {name: _distribution(name, parameter) for name, parameter in space.items()}
             self._space = space
@@ -203,7 +203,10 @@ class _Generation:
             self._own.append(individual)
 
     def near(self, individual: Individual) -> bool:
-        """Say whether one that another rank evaluated could be the sampler's: no further out than own ones are wide."""
+        """Return whether one that another rank evaluated could be the sampler's.
+
+        No further out than own ones are wide.
+        """
         if not self._narrow or not self.attributes:
             return True
         own = [one.genome for one in self._own if one.space.names == individual.space.names]
@@ -216,7 +219,7 @@ class _Generation:
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Say whether params are equal, and of the same types: True is not 1."""
+    """Return whether params are equal, and of the same types: True is not 1."""
     return one.keys() == other.keys() and all(
         value == other[name] and type(value) is type(other[name]) for name, value in one.items()
     )

@@ -95,7 +95,7 @@ class PropagatorSampler(BaseSampler):
 
     @contextmanager
     def _following(self, study: Study, number: int | None = None) -> Iterator[Following]:
-        """Give what follows the study, with all trials that have ended, and keep it from other threads meanwhile.
+        """Return what follows the study, with all trials that have ended, and keep it from other threads meanwhile.
 
         Trials are looked at once for each trial: not for `number` where that is ready.
         """

@@ -7,14 +7,14 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from propulate_like.integrations.optuna.studies import parts
-from propulate_like.propagators import Breeding
+from propulate_like.propagators import BreedingContext
 
 if TYPE_CHECKING:
     import numpy as np
     import optuna
 
 
-def seed(sampler: optuna.samplers.BaseSampler, breeding: Breeding) -> None:
+def seed(sampler: optuna.samplers.BaseSampler, breeding: BreedingContext) -> None:
     """Seed all that the sampler draws from: by the rank's stream, or by a seed that it was given, and the rank."""
     one, other = (_draws(copy.deepcopy(sampler)) for _ in range(2))
     given = one == other  # without a seed, copies begin anywhere

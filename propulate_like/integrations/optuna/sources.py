@@ -54,7 +54,7 @@ def stored(storage: str, study: str | None = None) -> Source:
 
 
 def source(form: Any) -> Source | None:
-    """Give the source that a study, or a list of trials, is; None for anything else."""
+    """Return the source that a study, or a list of trials, is; None for anything else."""
     if hasattr(form, "get_trials") and hasattr(form, "study_name"):
         return _Study(form)
     several = isinstance(form, list | tuple) and bool(form)

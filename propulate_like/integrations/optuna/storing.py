@@ -33,12 +33,12 @@ Source = tuple[str, int]
 
 
 def source(ident: str, ended: float) -> Source:
-    """Give it. Some databases keep seconds alone, and a local time may be of either hour when clocks are put back."""
+    """Return it. Some databases keep seconds alone, and a local time may be of either hour when clocks are put back."""
     return ident, int(round(ended, 6) + 0.5) % _ZONES
 
 
 def shown(target: str) -> str:
-    """Give a target without a password that it may have."""
+    """Return a target without a password that it may have."""
     if not _URL.fullmatch(target):
         return target
     from sqlalchemy.engine import make_url
@@ -106,7 +106,7 @@ class Study:
         """Whether times are kept as UTC; they were local before Optuna 5."""
 
     def attributes(self) -> dict[str, Any]:
-        """Give the user attributes of the study."""
+        """Return the user attributes of the study."""
         return dict(self._storage.get_study_user_attrs(self._study_id))
 
     def describe(self, attributes: Mapping[str, object]) -> None:
@@ -128,7 +128,7 @@ class Study:
             self._storage.create_new_trial(self._study_id, trial)
 
     def _kept(self, moment: datetime | None) -> datetime:
-        """Give a moment as it is kept; finished trials have all of theirs."""
+        """Return a moment as it is kept; finished trials have all of theirs."""
         if moment is None:
             message = "a trial without a moment is none that was finished"
             raise ValueError(message)
@@ -203,7 +203,7 @@ class Tables(Study):
                     connection.execute(self._tables[name].insert(), rows)
 
     def _number(self, connection: Connection, trials: Sequence[FrozenTrial]) -> list[int]:
-        """Add the trials themselves, and give the ids under which everything else about them is added."""
+        """Add the trials themselves, and return the ids under which everything else about them is added."""
         from sqlalchemy import func, select
 
         table = self._tables["trials"]
@@ -228,7 +228,7 @@ _FILLED = ("trial_values", "trial_params", "trial_user_attributes", "trial_inter
 
 
 def _rows(trials: Sequence[FrozenTrial], ids: Sequence[int]) -> dict[str, list[dict[str, Any]]]:
-    """Give what is to be added to each table beside that of the trials."""
+    """Return what is to be added to each table beside that of the trials."""
     values, params, attributes, intermediates = ([] for _ in _FILLED)
     forms = _Forms()
     for trial, ident in zip(trials, ids):

@@ -28,7 +28,7 @@ _NEEDS = {"CmaEsSampler": "cmaes", "GPSampler": "torch"}
 
 
 def made(kind: str, given: object, arguments: Mapping[str, Any] | None = None) -> Any:
-    """Give a "sampler" or "pruner" of Optuna's: the instance given, or that class, with these arguments.
+    """Return a "sampler" or "pruner" of Optuna's: the instance given, or that class, with these arguments.
 
     Those within it may stand by their names too, or as {name: arguments}. ValueError where Optuna is missing, or what
     the sampler needs, where there is no such class, or that refuses its arguments.
@@ -83,7 +83,7 @@ def quiet_study(
 
 
 def parts(part: Any) -> list[Any]:
-    """Give a sampler, and what of Optuna's it is made of."""
+    """Return a sampler, and what of Optuna's it is made of."""
     found, waiting = {}, [part]
     while waiting:
         one = waiting.pop()
@@ -94,7 +94,7 @@ def parts(part: Any) -> list[Any]:
 
 
 def kinds(part: Any) -> set[str]:
-    """Give the names of the classes of which a sampler, and what it is made of, is an instance."""
+    """Return the names of the classes of which a sampler, and what it is made of, is an instance."""
     return {kind.__name__ for one in parts(part) for kind in type(one).__mro__}
 
 
@@ -141,7 +141,7 @@ def _concrete(member: object, base: type) -> bool:
 
 
 def _equipped(part: Any) -> Any:
-    """Give the part, if what it imports when it is used first can be had."""
+    """Return the part, if what it imports when it is used first can be had."""
     name = type(part).__name__
     if name in _NEEDS and find_spec(_NEEDS[name]) is None:
         message = f"{name} needs {_NEEDS[name]}: pip install {_NEEDS[name]}"

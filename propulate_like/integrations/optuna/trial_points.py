@@ -17,7 +17,7 @@ from propulate_like.problem.parameters import Choice, Parameter
 from propulate_like.problem.space import Genome, Space
 
 
-class Points:
+class TrialPoints:
     """The way from the parameters of trials to points of spaces, and from values back to those of distributions.
 
     A parameter with one value only is left out, as is one with a range that no gene can tell.
@@ -29,7 +29,7 @@ class Points:
         self._spaces: dict[tuple[str, ...], tuple[dict[str, BaseDistribution], Space]] = {}
 
     def of(self, trial: FrozenTrial) -> tuple[Genome, Space]:
-        """Give the point that a trial is, and the space of what it asked for."""
+        """Return the point that a trial is, and the space of what it asked for."""
         names = tuple(trial.params)
         known = self._spaces.get(names)
         if known is None or known[0] != trial.distributions:
@@ -49,7 +49,7 @@ class Points:
         return Space(parameters, asked_for=True)
 
     def values(self, individual: Individual, search_space: Mapping[str, BaseDistribution]) -> dict[str, Any]:
-        """Give the params of an individual that are in a search space, as its distributions have them."""
+        """Return the params of an individual that are in a search space, as its distributions have them."""
         return {
             name: value_of(search_space[name], option)
             for name, option in individual.params.items()
@@ -58,7 +58,10 @@ class Points:
 
 
 def searched(distribution: BaseDistribution) -> Parameter | None:
-    """Give the parameter with the same values, and of choices their numbers; None where no gene can tell the values."""
+    """Return the parameter with the same values, and of choices their numbers.
+
+    None where no gene can tell the values.
+    """
     if isinstance(distribution, CategoricalDistribution):
         return Choice(*range(len(distribution.choices)))
     try:
@@ -68,7 +71,7 @@ def searched(distribution: BaseDistribution) -> Parameter | None:
 
 
 def value_of(distribution: BaseDistribution, option: Any) -> Any:
-    """Give the distribution's value that a parameter's value stands for."""
+    """Return the distribution's value that a parameter's value stands for."""
     return distribution.choices[option] if isinstance(distribution, CategoricalDistribution) else option
 
 
@@ -89,7 +92,7 @@ def drawn(distribution: BaseDistribution, generator: Random) -> Any:
 
 
 def outcome_of(trial: FrozenTrial, losses: tuple[float, ...]) -> Outcome:
-    """Give what a trial that has ended came to: a pruned one has the last value that it reported."""
+    """Return what a trial that has ended came to: a pruned one has the last value that it reported."""
     if trial.state == TrialState.COMPLETE:
         return Outcome.of(losses)
     if losses and all(map(math.isfinite, losses)):
@@ -98,7 +101,7 @@ def outcome_of(trial: FrozenTrial, losses: tuple[float, ...]) -> Outcome:
 
 
 def violation_of(trial: FrozenTrial) -> float:
-    """Give by how much a trial violates its constraints: the sum of those above 0."""
+    """Return by how much a trial violates its constraints: the sum of those above 0."""
     attributes = trial.system_attrs
     constraints = list(attributes.get(CONSTRAINTS) or ())
     constraints += [value for key, value in attributes.items() if key.startswith(f"{CONSTRAINTS}:")]

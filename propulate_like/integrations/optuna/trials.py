@@ -52,7 +52,7 @@ def load_study(storage: str, name: str | None) -> Study:
 
 
 def study_rows(study: Study, signs: Signs) -> Iterator[Row]:
-    """Give what a study has evaluated, for a search with values of these signs; ValueError where it has others."""
+    """Return what a study has evaluated, for a search with values of these signs; ValueError where it has others."""
     check_directions("it is", signs_of([direction.name.lower() for direction in study.directions]), signs)
     try:
         trials = study.get_trials(deepcopy=False)
@@ -62,7 +62,7 @@ def study_rows(study: Study, signs: Signs) -> Iterator[Row]:
 
 
 def trial_rows(trials: Iterable[FrozenTrial], signs: Signs) -> Iterator[Row]:
-    """Give those of the trials that were evaluated.
+    """Return those of the trials that were evaluated.
 
     One that was pruned has its last intermediate value; one that violates a constraint is a failure.
     """

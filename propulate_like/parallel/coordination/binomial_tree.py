@@ -8,17 +8,17 @@ from __future__ import annotations
 
 
 def below(place: int, size: int) -> list[int]:
-    """Give the places to which `place` passes on what began at place 0."""
+    """Return the places to which `place` passes on what began at place 0."""
     return [place + step for step in _steps(size) if step > place and place + step < size]
 
 
 def above(place: int) -> int:
-    """Give the place from which `place`, above 0, learns of what began at place 0; upwards, the one to report to."""
+    """Return the place from which `place`, above 0, learns of what began at place 0; upwards, the one to report to."""
     return place - (1 << (place.bit_length() - 1))
 
 
 def neighbours(place: int, size: int) -> list[int]:
-    """Give the places a power of two away, on a ring of all: those after `place` first, then those before it."""
+    """Return the places a power of two away, on a ring of all: those after `place` first, then those before it."""
     ahead = [(place + step) % size for step in _steps(size)]
     behind = [(place - step) % size for step in _steps(size)]
     return list(dict.fromkeys([*ahead, *behind]))

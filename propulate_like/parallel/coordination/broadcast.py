@@ -23,7 +23,7 @@ _Item = tuple[int | None, bytes, bytes, Individual | None]
 """The place where it began, or None if it is not to be passed on; its kind, its content, and the individual in it."""
 
 
-class Publisher:
+class Broadcaster:
     """One rank's way to the other ranks of its island.
 
     What is published goes straight to each of them where evaluations are long, so that it waits for nobody to pass it
@@ -71,7 +71,7 @@ class Publisher:
         """Tell every other rank straight of an individual that a dead one may not have passed on."""
         self._for_all.append((None, wire.RECORDS, content, individual))
 
-    def bury(self, dead: Iterable[int]) -> None:
+    def remove_dead(self, dead: Iterable[int]) -> None:
         """Go around dead ranks for ever."""
         for peer in dead:
             _, under_way = self._under_way.pop(peer, (0.0, []))

@@ -11,34 +11,34 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from propulate_like.parallel.coordination.census import Census
-from propulate_like.parallel.coordination.membership import Roster
-from propulate_like.parallel.coordination.termination import Farewell
+from propulate_like.parallel.coordination.membership import Membership
+from propulate_like.parallel.coordination.termination import FinalReport
 from propulate_like.parallel.coordination.tickets import Tickets
 from propulate_like.problem.space import Space
 from propulate_like.storage.counts import Counts
 from propulate_like.storage.events import Died, Started
-from propulate_like.storage.recovery import Remains
+from propulate_like.storage.recovery import DeadRankState
 
 
-class Succession:
+class Failover:
     """One rank's part in it: none, until it is the lowest that lives."""
 
     def __init__(
         self,
-        roster: Roster,
+        membership: Membership,
         layout: Sequence[range],
         tickets: Tickets,
         census: Census,
-        remains: Callable[[int], Remains],
+        dead_state: Callable[[int], DeadRankState],
     ) -> None:
-        """`layout` has the ranks of each island, and `remains` tells what a dead rank left in its journal."""
-        self._roster, self._layout, self._tickets, self._census = roster, layout, tickets, census
-        self._read = remains
-        self._remains: dict[int, Remains] = {}
+        """`layout` has the ranks of each island, and `dead_state` tells what a dead rank left in its journal."""
+        self._membership, self._layout, self._tickets, self._census = membership, layout, tickets, census
+        self._read = dead_state
+        self._dead_states: dict[int, DeadRankState] = {}
         self.died: list[Died] = []
         """All deaths that are known here, noted by this rank or by one that led before it."""
         self._unfinished: list[Started] = []
-        self._minted = self._heirs = 0
+        self._reissued = self._assigned = 0
         self._due = False
 
     def take_over(self) -> list[tuple[Died, list[Started]]]:
@@ -47,21 +47,21 @@ class Succession:
         What an earlier successor had found out, and noted, is not given again.
         """
         found = []
-        for rank in self._roster.dead:
-            if rank not in self._remains:
-                self._remains[rank] = remains = self._read(rank)
-                self._census.departed += Counts.of(remains.statuses, remains.best)
+        for rank in self._membership.dead:
+            if rank not in self._dead_states:
+                self._dead_states[rank] = dead_state = self._read(rank)
+                self._census.departed += Counts.of(dead_state.statuses, dead_state.best)
                 self._due = True
-                death = remains.death(rank)
-                found.append((death, [_begun(each, death) for each in remains.unfinished.values()]))
-                self.died += remains.died
+                death = dead_state.death(rank)
+                found.append((death, [_begun(each, death) for each in dead_state.unfinished.values()]))
+                self.died += dead_state.died
         known = {death.rank for death in self.died}
         found = [(death, begun) for death, begun in found if death.rank not in known]
         self.died += [death for death, _ in found]
         self._unfinished += [started for _, begun in found for started in begun]
         return found
 
-    def mint(self) -> list[Started]:
+    def reissue(self) -> list[Started]:
         """Make the tickets anew that were lost, once all that live have said what they gave the dead.
 
         Give what the dead had begun, which is to be evaluated with some of them.
@@ -69,44 +69,44 @@ class Succession:
         if not self._due or not self._census.complete:
             return []
         self._due = False
-        finished = sum(remains.finished for remains in self._remains.values())
-        lost = self._tickets.lost(self._roster.dead, finished, self._census.counts.tickets) - self._minted
-        self._minted += lost
+        finished = sum(dead_state.finished for dead_state in self._dead_states.values())
+        lost = self._tickets.lost(self._membership.dead, finished, self._census.counts.tickets) - self._reissued
+        self._reissued += lost
         self._tickets.left += lost
         unfinished, self._unfinished = self._unfinished, []
         return unfinished
 
-    def heir(self, started: Started) -> int:
-        """Give a rank to evaluate what a dead one had begun, in turn: of its island, if any lives there."""
-        living = self._living(started.id.island % len(self._layout)) or self._roster.living
-        self._heirs += 1
-        return living[self._heirs % len(living)]
+    def assignee(self, started: Started) -> int:
+        """Return a rank to evaluate what a dead one had begun, in turn: of its island, if any lives there."""
+        living = self._living(started.id.island % len(self._layout)) or self._membership.living
+        self._assigned += 1
+        return living[self._assigned % len(living)]
 
-    def obituary(self, death: Died, begun: list[Started], space: Space) -> str:
+    def death_report(self, death: Died, begun: list[Started], space: Space) -> str:
         """Say who died, over what, and who is left."""
         params = "".join(f" {started.individual(space).params}" for started in begun if started.id == death.id)
         island = next(number for number, ranks in enumerate(self._layout) if death.rank in ranks)
         lost = "" if self._living(island) else f"; island {island} has none left"
-        return f"{death}{params}; {len(self._roster.living)} of {self._roster.size} ranks go on{lost}"
+        return f"{death}{params}; {len(self._membership.living)} of {self._membership.size} ranks go on{lost}"
 
-    def ghosts(self) -> dict[int, Farewell]:
-        """Give the last words that the dead could not say."""
+    def proxy_reports(self) -> dict[int, FinalReport]:
+        """Return the last words that the dead could not say."""
         return {
-            rank: Farewell(
+            rank: FinalReport(
                 reason="",
-                statuses=remains.statuses,
-                began=remains.session.began,
-                last_start=remains.session.began,
-                ended=max(remains.ended, remains.session.began),
-                best=remains.best,
-                failure=remains.failure,
+                statuses=dead_state.statuses,
+                began=dead_state.session.began,
+                last_start=dead_state.session.began,
+                ended=max(dead_state.ended, dead_state.session.began),
+                best=dead_state.best,
+                failure=dead_state.failure,
             )
-            for rank, remains in self._remains.items()
-            if remains.session is not None
+            for rank, dead_state in self._dead_states.items()
+            if dead_state.session is not None
         }
 
     def _living(self, island: int) -> list[int]:
-        return [rank for rank in self._layout[island] if rank not in self._roster.dead]
+        return [rank for rank in self._layout[island] if rank not in self._membership.dead]
 
 
 def _begun(started: Started, death: Died) -> Started:

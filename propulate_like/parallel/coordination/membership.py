@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from propulate_like.parallel.coordination import binomial_tree
 
 
-class Roster:
+class Membership:
     """One rank's place among the living, which the overlay joins in the order of their ranks."""
 
     def __init__(self, rank: int, size: int, dead: Iterable[int] = ()) -> None:
@@ -18,9 +18,9 @@ class Roster:
         self.living: Sequence[int] = range(size)
         self._arrange()
         if dead:
-            self.bury(dead)
+            self.remove_dead(dead)
 
-    def bury(self, ranks: Iterable[int]) -> None:
+    def remove_dead(self, ranks: Iterable[int]) -> None:
         """Close the gap that dead ranks leave."""
         self.dead = tuple(sorted({*self.dead, *ranks}))
         self.living = [rank for rank in range(self.size) if rank not in self.dead]

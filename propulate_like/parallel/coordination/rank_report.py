@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
-from propulate_like.parallel.coordination.termination import Farewell
+from propulate_like.parallel.coordination.termination import FinalReport
 from propulate_like.parallel.transport import Transport
 from propulate_like.population.individual import OK, STOPPED, Individual, Status
 from propulate_like.storage.events import Died, Evaluated
 
 
-class Tally:
+class RankReport:
     """Counts one rank's evaluations, and keeps its times, by its own clock."""
 
     def __init__(self, began: float) -> None:
@@ -40,7 +40,7 @@ class Tally:
         if best is None or ((individual.loss < best.loss or individual.rung) and individual.order < best.order):
             self.best = individual
 
-    def farewell(
+    def final_report(
         self,
         *,
         reason: str,
@@ -50,16 +50,16 @@ class Tally:
         records: int,
         history: list[Evaluated],
         died: list[Died],
-        heritage: Individual | None = None,
-    ) -> Farewell:
-        """Give this rank's last words, where its clock counts the seconds since `epoch` (Unix time).
+        inherited_best: Individual | None = None,
+    ) -> FinalReport:
+        """Return this rank's last words, where its clock counts the seconds since `epoch` (Unix time).
 
-        A better `heritage` stands for its best.
+        A better `inherited_best` stands for its best.
         """
         best = self.best
-        if heritage is not None and (best is None or heritage.order < best.order):
-            best = heritage
-        return Farewell(
+        if inherited_best is not None and (best is None or inherited_best.order < best.order):
+            best = inherited_best
+        return FinalReport(
             reason=reason,
             statuses={OK: self.finished - self._statuses.total(), **self._statuses},
             began=epoch + self.began,

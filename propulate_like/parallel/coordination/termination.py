@@ -9,7 +9,7 @@ from enum import StrEnum
 import msgspec
 
 from propulate_like.parallel import wire
-from propulate_like.parallel.coordination.membership import Roster
+from propulate_like.parallel.coordination.membership import Membership
 from propulate_like.parallel.transport import Transport
 from propulate_like.population.individual import Status
 from propulate_like.storage.events import Died, Evaluated
@@ -41,7 +41,7 @@ class _Words(msgspec.Struct, frozen=True, kw_only=True):
     """The ranks that did, as far as this one found out what they left."""
 
 
-class Farewell(_Words, frozen=True, kw_only=True):
+class FinalReport(_Words, frozen=True, kw_only=True):
     """A rank's last words, with its clock's readings as Unix time.
 
     `idle` holds the intervals in which it waited for work.
@@ -53,7 +53,7 @@ class Farewell(_Words, frozen=True, kw_only=True):
     idle: list[tuple[float, float]] = []
 
 
-class Ending(_Words, frozen=True, kw_only=True):
+class SessionSummary(_Words, frozen=True, kw_only=True):
     """What all ranks' last words come to; the lowest living one says it, and the others repeat it.
 
     `seconds` is how long the session took, `idle_share` the part of the ranks' time until the last evaluation began in
@@ -68,7 +68,7 @@ class Ending(_Words, frozen=True, kw_only=True):
     """Those that the rank which says this knows of: it is handed down the tree of all others."""
 
     @classmethod
-    def of(cls, words: Sequence[Farewell], dead: tuple[int, ...] = ()) -> Ending:
+    def of(cls, words: Sequence[FinalReport], dead: tuple[int, ...] = ()) -> SessionSummary:
         """Put the words of the ranks together, in whatever order they came."""
         statuses: Counter[Status] = Counter()
         for word in words:
@@ -96,90 +96,90 @@ class Ending(_Words, frozen=True, kw_only=True):
         )
 
 
-_farewell = msgspec.json.Decoder(Farewell)
-_ending = msgspec.json.Decoder(Ending)
+_final_report = msgspec.json.Decoder(FinalReport)
+_summary = msgspec.json.Decoder(SessionSummary)
 _words = msgspec.msgpack.Decoder(dict[int, bytes])
 
 
-class Gathering:
+class Termination:
     """One rank's part in it: hears the ranks below, speaks to the one above, and repeats what the lowest one says.
 
     A rank leaves once all below it have heard the ending: if one dies first, those below that one are told instead.
     """
 
-    def __init__(self, transport: Transport, roster: Roster) -> None:
-        self.ending: Ending | None = None
-        self._transport, self._roster = transport, roster
+    def __init__(self, transport: Transport, membership: Membership) -> None:
+        self.summary: SessionSummary | None = None
+        self._transport, self._membership = transport, membership
         self._words: dict[int, bytes] = {}
         self._told = False
-        self._deaf: set[int] = set()  # to the ending, among those that this rank is to tell
-        self._tellers: set[int] = set()
+        self._unacknowledged: set[int] = set()  # to the ending, among those that this rank is to tell
+        self._senders: set[int] = set()
 
     @property
     def complete(self) -> bool:
         """Whether all ranks below have given their last words."""
-        return self._roster.all_below <= self._words.keys()
+        return self._membership.all_below <= self._words.keys()
 
     @property
     def over(self) -> bool:
         """Whether all below have heard the ending; the rank that told this one has been sent word."""
-        return self.ending is not None and not self._deaf
+        return self.summary is not None and not self._unacknowledged
 
     def handle(self, peer: int, kind: bytes, content: bytes) -> None:
         """Take the words of ranks below, or the ending; to one that did not hear the ending, it is repeated."""
-        if kind == wire.FAREWELLS:
+        if kind == wire.FINAL_REPORTS:
             self._words.update(_words.decode(content))
-            if self.ending is not None:
-                self._hand_down(self.ending, [peer])
-        elif kind == wire.HEARD:
-            self._deaf.discard(peer)
+            if self.summary is not None:
+                self._hand_down(self.summary, [peer])
+        elif kind == wire.ACKNOWLEDGED:
+            self._unacknowledged.discard(peer)
             self._confirm()
-        elif kind == wire.ENDING:
-            self._tellers.add(peer)
-            if self.ending is None:
-                self.ending = _ending.decode(content)
-                self._hand_down(self.ending, self._below(self._roster.rank, self.ending))
+        elif kind == wire.SUMMARY:
+            self._senders.add(peer)
+            if self.summary is None:
+                self.summary = _summary.decode(content)
+                self._hand_down(self.summary, self._below(self._membership.rank, self.summary))
             self._confirm()
 
-    def speak(self, word: Farewell) -> None:
-        """Give this rank's last words."""
-        self._words[self._roster.rank] = msgspec.json.encode(word)
+    def speak(self, word: FinalReport) -> None:
+        """Return this rank's last words."""
+        self._words[self._membership.rank] = msgspec.json.encode(word)
 
     def rearrange(self) -> None:
         """Speak again, to the rank that is above this one now, and tell those that the dead may not have told."""
         self._told = False
-        if self.ending is None:
+        if self.summary is None:
             return
-        while dead := self._deaf & set(self._roster.dead):
+        while dead := self._unacknowledged & set(self._membership.dead):
             for rank in dead:
-                self._deaf.discard(rank)
-                self._hand_down(self.ending, self._below(rank, self.ending))
+                self._unacknowledged.discard(rank)
+                self._hand_down(self.summary, self._below(rank, self.summary))
         self._confirm()
 
-    def exchange(self, ghosts: dict[int, Farewell], *, patient: bool) -> None:
-        """Pass on what was said, once it is complete, or as it is; the lowest rank adds what `ghosts` could not say."""
-        if self._told or self.ending is not None or (patient and not self.complete):
+    def exchange(self, proxy_reports: dict[int, FinalReport], *, patient: bool) -> None:
+        """Pass reports on, complete or as they are; the lowest rank adds `proxy_reports` of the dead."""
+        if self._told or self.summary is not None or (patient and not self.complete):
             return
         self._told = True
-        if self._roster.above is not None:  # the words are not read on their way
-            self._transport.send(self._roster.above, wire.FAREWELLS + msgspec.msgpack.encode(self._words))
+        if self._membership.above is not None:  # the words are not read on their way
+            self._transport.send(self._membership.above, wire.FINAL_REPORTS + msgspec.msgpack.encode(self._words))
         else:
-            words = ghosts | {rank: _farewell.decode(word) for rank, word in self._words.items()}
-            self.ending = Ending.of(list(words.values()), self._roster.dead)
-            self._hand_down(self.ending, self._below(self._roster.rank, self.ending))
+            words = proxy_reports | {rank: _final_report.decode(word) for rank, word in self._words.items()}
+            self.summary = SessionSummary.of(list(words.values()), self._membership.dead)
+            self._hand_down(self.summary, self._below(self._membership.rank, self.summary))
 
-    def _below(self, rank: int, ending: Ending) -> list[int]:
-        """Give those whom a rank tells: by the list of the dead of the rank that said the ending, so by one tree."""
-        return Roster(rank, self._roster.size, ending.dead).below
+    def _below(self, rank: int, summary: SessionSummary) -> list[int]:
+        """Return those whom a rank tells: by the list of the dead of the rank that said the ending, so by one tree."""
+        return Membership(rank, self._membership.size, summary.dead).below
 
-    def _hand_down(self, ending: Ending, ranks: Sequence[int]) -> None:
-        content = wire.ENDING + msgspec.json.encode(ending)
+    def _hand_down(self, summary: SessionSummary, ranks: Sequence[int]) -> None:
+        content = wire.SUMMARY + msgspec.json.encode(summary)
         for rank in ranks:
-            self._deaf.add(rank)
+            self._unacknowledged.add(rank)
             self._transport.send(rank, content)
 
     def _confirm(self) -> None:
         if self.over:
-            for teller in self._tellers:
-                self._transport.send(teller, wire.HEARD)
-            self._tellers.clear()
+            for sender in self._senders:
+                self._transport.send(sender, wire.ACKNOWLEDGED)
+            self._senders.clear()

@@ -40,11 +40,11 @@ class Tickets:
         self._standing: dict[int, tuple[int, bool]] = {}
 
     def running_low(self, rate: float) -> bool:
-        """Say whether it is time to ask, where `rate` evaluations end in a second."""
+        """Return whether it is time to ask, where `rate` evaluations end in a second."""
         return self._asked is None and self.left <= rate * _AHEAD_SECONDS
 
     def ask(self, *, idle: bool) -> list[int]:
-        """Give the ranks to be asked now; those where a request stands need not be asked again."""
+        """Return the ranks to be asked now; those where a request stands need not be asked again."""
         if self._asked is not None and self._asked >= idle:
             return []
         self._asked = idle
@@ -86,8 +86,8 @@ class Tickets:
         self._requests.pop(peer, None)
         self._asked = None
 
-    def bury(self, dead: Iterable[int], neighbours: Sequence[int]) -> int:
-        """Ask and serve dead ranks no more; give how many tickets they got of this one, less those that it got."""
+    def remove_dead(self, dead: Iterable[int], neighbours: Sequence[int]) -> int:
+        """Ask and serve dead ranks no more; return how many tickets they got of this one, less those that it got."""
         self._neighbours = neighbours
         self._asked = None
         for peer in dead:
@@ -96,7 +96,7 @@ class Tickets:
         return sum(self._given.get(peer, 0) for peer in dead)
 
     def lost(self, dead: Iterable[int], finished: int, given: int) -> int:
-        """Say how many tickets went with dead ranks that had `finished` so many evaluations.
+        """Return how many tickets went with dead ranks that had `finished` so many evaluations.
 
         The living together have `given` them so many more than they received. What the dead gave each other, or what
         was under way, need not be known.

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from propulate_like.parallel.coordination.membership import Roster
-from propulate_like.parallel.coordination.rank_report import Tally
+from propulate_like.parallel.coordination.membership import Membership
+from propulate_like.parallel.coordination.rank_report import RankReport
 from propulate_like.parallel.transport import Transport
 
 PATIENCE_SECONDS = 120.0
@@ -26,8 +26,10 @@ class Wedged(RuntimeError):  # noqa: N818 (it says what happened)
 class Watchdog:
     """Watches one rank's sending while the rank has nothing to do but wait."""
 
-    def __init__(self, transport: Transport, roster: Roster, tally: Tally, clock: Callable[[], float]) -> None:
-        self._transport, self._roster, self._tally, self._clock = transport, roster, tally, clock
+    def __init__(
+        self, transport: Transport, membership: Membership, rank_report: RankReport, clock: Callable[[], float]
+    ) -> None:
+        self._transport, self._membership, self._rank_report, self._clock = transport, membership, rank_report, clock
         self.begin()
 
     def begin(self) -> None:
@@ -36,9 +38,9 @@ class Watchdog:
 
     def look(self) -> None:
         """Look on; Wedged where nothing has moved for too long since somebody died."""
-        transport, dead = self._transport, self._roster.dead
+        transport, dead = self._transport, self._membership.dead
         if transport.batches > self._batches or not (dead and transport.unsent):
             self.begin()
-        elif self._clock() - self._since > (patience := max(PATIENCE_SECONDS, 2 * self._tally.longest)):
+        elif self._clock() - self._since > (patience := max(PATIENCE_SECONDS, 2 * self._rank_report.longest)):
             message = f"since ranks {list(dead)} died, others have taken nothing for {patience:g} s"
             raise Wedged(message)

@@ -57,7 +57,7 @@ class Transport(Protocol):
         ...
 
     def ready(self, peer: int) -> bool:
-        """Say whether a peer has taken all batches before, so that the next flush sends it what waits."""
+        """Return whether a peer has taken all batches before, so that the next flush sends it what waits."""
         ...
 
     def flush(self) -> None:
@@ -73,7 +73,7 @@ class Transport(Protocol):
         ...
 
     def gather(self, message: bytes) -> list[bytes]:
-        """Give every rank's message, in the order of ranks, which all wait for: for before the search begins."""
+        """Return every rank's message, in the order of ranks, which all wait for: for before the search begins."""
         ...
 
     def teams(self, size: int) -> tuple[Transport | None, Team]:
@@ -104,7 +104,7 @@ class Team(msgspec.Struct, frozen=True):
 
 
 def launched(environment: Mapping[str, str] = os.environ) -> tuple[int, int] | None:
-    """Give (this rank, number of ranks) where an MPI launcher started this process; None where none did."""
+    """Return (this rank, number of ranks) where an MPI launcher started this process; None where none did."""
     for rank, size in _LAUNCHERS:
         if environment.get(rank, "").isdigit() and environment.get(size, "").isdigit():
             return int(environment[rank]), int(environment[size])
@@ -112,7 +112,7 @@ def launched(environment: Mapping[str, str] = os.environ) -> tuple[int, int] | N
 
 
 def connect() -> Transport:
-    """Give the MPI transport where an MPI launcher started several ranks, the local one otherwise.
+    """Return the MPI transport where an MPI launcher started several ranks, the local one otherwise.
 
     RuntimeError where ranks were launched and MPI cannot be loaded, or does not see them.
     """
@@ -121,7 +121,7 @@ def connect() -> Transport:
 
 
 def announce(message: bytes | None) -> bytes:
-    """Give rank 0's message on every rank that was launched; all must call this, before they connect.
+    """Return rank 0's message on every rank that was launched; all must call this, before they connect.
 
     RuntimeError as for `connect`.
     """

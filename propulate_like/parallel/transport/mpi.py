@@ -192,12 +192,12 @@ class MpiTransport:
 
 
 def started() -> int:
-    """Give the number of ranks that MPI sees."""
+    """Return the number of ranks that MPI sees."""
     return MPI.COMM_WORLD.size
 
 
 def broadcast(message: bytes | None, communicator: MPI.Comm = MPI.COMM_WORLD) -> bytes:
-    """Give rank 0's message on every rank of a communicator, all of which must call this."""
+    """Return rank 0's message on every rank of a communicator, all of which must call this."""
     length = bytearray(_LENGTH.pack(len(message or b"")))
     communicator.Bcast([length, MPI.BYTE], root=0)
     content = bytearray(message or b"") if communicator.rank == 0 else bytearray(_LENGTH.unpack(length)[0])

@@ -52,7 +52,7 @@ class TeamCommunicator(MPI.Intracomm):
                 raise Abandoned
 
     def _look(self, probe: Callable[[], Any]) -> Any:
-        """Probe until there is something, and give that."""
+        """Probe until there is something, and return that."""
         pause = Pause()
         while (found := probe()) is None or found is False:
             if self._abandoned():

@@ -67,7 +67,7 @@ class SimulatedTransport:
         clock: Callable[[], float],
         notify: Callable[[int, float], None] = lambda _rank, _time: None,
     ) -> list[SimulatedTransport]:
-        """Give the ends of a network of `size` ranks, with the simulation's `clock`."""
+        """Return the ends of a network of `size` ranks, with the simulation's `clock`."""
         ends: list[SimulatedTransport] = []
         announced: list[bytes] = []
         ends.extend(cls(rank, size, network, clock, notify, ends, announced) for rank in range(size))
@@ -91,7 +91,7 @@ class SimulatedTransport:
         """When the next batch arrives, or has arrived."""
         return min((batch[0] for batch in self.inbox), default=math.inf)
 
-    def bury(self, rank: int) -> None:
+    def remove_dead(self, rank: int) -> None:
         """Know that a rank has died: what it sent and is not taken yet, and what waits for it, is lost."""
         self.dead.add(rank)
         self._outboxes.pop(rank, None)
@@ -162,13 +162,13 @@ class SimulatedTransport:
         return taken
 
     def broadcast(self, message: bytes | None) -> bytes:
-        """Give what rank 0, which has to be the first to call this, hands to all."""
+        """Return what rank 0, which has to be the first to call this, hands to all."""
         if message is not None:
             self._announced.append(message)
         return self._announced[-1]
 
     def gather(self, message: bytes) -> list[bytes]:
-        """Give the one message, as simulated ranks begin one after the other."""
+        """Return the one message, as simulated ranks begin one after the other."""
         return [message]
 
     def teams(self, size: int) -> tuple[None, Any]:

@@ -34,7 +34,7 @@ class Basins:
         self._first = 4 * dimension + workers
 
     def look(self, points: Array, losses: Array, total: int) -> tuple[npt.NDArray[np.bool_], bool]:
-        """Give which rows lie elsewhere, of the newest of a `total`, and whether another basin is begun with this look.
+        """Return which rows lie elsewhere, of the newest of a `total`, and whether this look begins another basin.
 
         Losses are finite.
         """

@@ -23,7 +23,7 @@ def drawn(encoding: Encoding, count: int, generator: np.random.Generator) -> Arr
 
 
 def neighbours(encoding: Encoding, genomes: Array, generator: np.random.Generator) -> Array:
-    """Give all that differ from one of these in one parameter; of continuous and fine ones, some near and far.
+    """Return all that differ from one of these in one parameter; of continuous and fine ones, some near and far.
 
     Most take a step in their continuous parameters besides.
     """
@@ -79,7 +79,7 @@ def _shaken(encoding: Encoding, rows: Array, generator: np.random.Generator) -> 
 
 
 def _stepped(encoding: Encoding, index: int, gene: float, generator: np.random.Generator) -> Array:
-    """Give values of a parameter near to and far from that of a gene."""
+    """Return values of a parameter near to and far from that of a gene."""
     count = int(encoding.levels[index])
     scales = np.exp(generator.uniform(_LOW, _HIGH, size=_NEIGHBOURS // 2))
     steps = scales * generator.standard_normal(_NEIGHBOURS // 2)

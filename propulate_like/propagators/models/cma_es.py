@@ -167,7 +167,7 @@ class EvolutionStrategy:
 
 
 def _excess(border: Array) -> Array:
-    """Give by how much a standard normal variable that exceeds `border` is expected to exceed it."""
+    """Return by how much a standard normal variable that exceeds `border` is expected to exceed it."""
     near = np.clip(border, -_FAR, _FAR)
     excess = np.exp(-0.5 * np.square(near) - log_ndtr(-near)) / _ROOT - near
     return np.where(border > _FAR, 1.0 / np.maximum(border, _FAR), np.maximum(excess, near - border))
@@ -195,13 +195,13 @@ class _Settings(NamedTuple):
 
 
 def usual_population(dimension: int) -> int:
-    """Give the usual number of results an update (48)."""
+    """Return the usual number of results an update (48)."""
     return 4 + int(3 * np.log(dimension))
 
 
 @lru_cache
 def _settings(dimension: int, population: int) -> _Settings:
-    """Give the weights and rates (49 to 58)."""
+    """Return the weights and rates (49 to 58)."""
     n, parents = dimension, population // 2
     raw = np.log((population + 1) / 2) - np.log(np.arange(1, population + 1))
     better, worse = raw[:parents], raw[parents:]

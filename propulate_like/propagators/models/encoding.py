@@ -44,7 +44,7 @@ class Encoding:
         """The parameter that each coordinate belongs to."""
 
     def canonical(self, genomes: Array) -> tuple[Array, Levels]:
-        """Give genomes in canonical form, and their levels: -1 where inactive, 0 where continuous."""
+        """Return genomes in canonical form, and their levels: -1 where inactive, 0 where continuous."""
         genomes = genomes.copy()
         levels = np.zeros(genomes.shape, dtype=np.int64)
         for index in np.flatnonzero(self.levels).tolist():
@@ -57,14 +57,14 @@ class Encoding:
         return genomes, levels
 
     def _levels(self, index: int, genomes: Array, levels: Levels) -> Levels:
-        """Give a parameter's levels, also where they are too many for `levels` to hold."""
+        """Return a parameter's levels, also where they are too many for `levels` to hold."""
         if self.levels[index]:
             return levels[:, index]
         found = np.array([self._parameters[index].level(gene) for gene in genomes[:, index].tolist()], dtype=np.int64)
         return np.where(levels[:, index] < 0, -1, found)
 
     def stepped(self, index: int, genes: Array, steps: Array) -> Array:
-        """Give genes of a parameter, moved by so many levels of mean width: to another level, if there is one."""
+        """Return genes of a parameter, moved by so many levels of mean width: to another level, if there is one."""
         centers, borders = self.genes[index], self._borders[index]
         levels = np.searchsorted(borders, genes, side="right")
         targets = np.searchsorted(borders, np.clip(centers[levels] + steps / len(centers), 0.0, 1.0), side="right")
@@ -73,12 +73,12 @@ class Encoding:
         return stepped
 
     def codes(self, levels: Levels) -> Codes:
-        """Give the codes of the cells of such rows; those of rows without one mean nothing."""
+        """Return the codes of the cells of such rows; those of rows without one mean nothing."""
         codes: Codes = levels @ self._salts
         return codes
 
     def coordinates(self, genomes: Array, levels: Levels) -> Array:
-        """Give the coordinates of rows in canonical form."""
+        """Return the coordinates of rows in canonical form."""
         columns = []
         for index, count in enumerate(self.levels.tolist()):
             if self.ordered[index]:

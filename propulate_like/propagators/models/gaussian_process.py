@@ -92,12 +92,12 @@ class GaussianProcess:
         self._amplitude = max(float(targets @ self._solved) / len(targets), 0.0)
 
     def predict(self, points: Array) -> tuple[Array, Array]:
-        """Give the means and standard deviations of the loss without noise at these rows."""
+        """Return the means and standard deviations of the loss without noise at these rows."""
         cross = self.cross(points)
         return cross @ self._solved, self._deviations(points, cross)
 
     def lowest(self, points: Array, optimism: float) -> tuple[int, float]:
-        """Give the number of the row with the least mean - `optimism` deviations, among those with low means."""
+        """Return the number of the row with the least mean - `optimism` deviations, among those with low means."""
         cross = self.cross(points)
         means = cross @ self._solved
         low = np.argpartition(means, len(means) // 3)[: len(means) // 3 + 1]
@@ -106,7 +106,7 @@ class GaussianProcess:
         return int(low[index]), float(bounds[index])
 
     def descend(self, point: Array, low: Array, high: Array, optimism: float) -> Array:
-        """Give where, between `low` and `high`, mean - `optimism` deviations is least, on the way down from a point."""
+        """Return where mean - `optimism` deviations is least between `low` and `high`, on the way down from a point."""
         found = minimize(
             self._bound,
             point,
@@ -119,7 +119,7 @@ class GaussianProcess:
         return np.clip(found.x, low, high) if np.all(np.isfinite(found.x)) else point
 
     def _bound(self, point: Array, optimism: float) -> tuple[float, Array]:
-        """Give the mean - `optimism` deviations at one point, and its gradient."""
+        """Return the mean - `optimism` deviations at one point, and its gradient."""
         lengths = self.lengths
         scaled = point / lengths
         steps = scaled - self._scaled
@@ -155,7 +155,7 @@ class GaussianProcess:
         return deviations
 
     def cross(self, points: Array) -> Array:
-        """Give the covariance, without the amplitude, of these rows with those it is conditioned on."""
+        """Return the covariance, without the amplitude, of these rows with those it is conditioned on."""
         lengths = self.lengths
         kernel = _matern(_squares(points / lengths, self._scaled))
         if self._trend:
@@ -167,7 +167,7 @@ class GaussianProcess:
         return kernel
 
     def _covariances(self, points: Array, center: Array, parameters: Array) -> tuple[Array, Array, Array, Array, Array]:
-        """Give the covariance of the rows, and what its gradient is made of."""
+        """Return the covariance of the rows, and what its gradient is made of."""
         lengths = np.exp(parameters[self._groups])
         scaled = (points - center) / lengths
         inner = scaled @ scaled.T
@@ -182,7 +182,7 @@ class GaussianProcess:
         return covariance, squares, trend, linear, scaled
 
     def _objective(self, parameters: Array, points: Array, targets: Array, center: Array) -> tuple[float, Array]:
-        """Give the negative logarithm of the posterior, with the amplitude profiled, and its gradient."""
+        """Return the negative logarithm of the posterior, with the amplitude profiled, and its gradient."""
         count = len(targets)
         covariance, squares, trend, linear, scaled = self._covariances(points, center, parameters)
         factor, failed = lapack.dpotrf(covariance, lower=1)
@@ -212,7 +212,7 @@ class GaussianProcess:
 
 
 def warped(losses: Array, quantile: float) -> Array:
-    """Give targets for a model: linear up to a quantile of the losses, logarithmic above it, standardized."""
+    """Return targets for a model: linear up to a quantile of the losses, logarithmic above it, standardized."""
     least = float(losses.min())
     span = float(np.quantile(losses, quantile)) - least
     if not span > 0.0:
@@ -229,7 +229,7 @@ def warped(losses: Array, quantile: float) -> Array:
 
 
 def doubted(losses: Array, quantile: float) -> tuple[Array, Array]:
-    """Give targets for a model, linear in the losses, and variances that grow above a quantile of them.
+    """Return targets for a model, linear in the losses, and variances that grow above a quantile of them.
 
     High losses tell the trend, but need not be met: the model may err there by a share of their height.
     """
@@ -247,13 +247,13 @@ def doubted(losses: Array, quantile: float) -> tuple[Array, Array]:
 
 
 def _trend(inner: Array, norms: Array, others: Array) -> tuple[Array, Array]:
-    """Give the trend's kernel by the inner products and squared norms of points, and what it is linear in."""
+    """Return the trend's kernel by the inner products and squared norms of points, and what it is linear in."""
     linear = 1.0 + _BEND * inner
     return linear**2 + _BOWL * norms * others, linear
 
 
 def _squares(rows: Array, others: Array) -> Array:
-    """Give the squared distances of rows from other rows."""
+    """Return the squared distances of rows from other rows."""
     squares = np.einsum("ij,ij->i", rows, rows)[:, None] + np.einsum("ij,ij->i", others, others) - 2.0 * rows @ others.T
     nonnegative: Array = np.maximum(squares, 0.0)
     return nonnegative

@@ -46,13 +46,13 @@ class MixedSearch:
         self._best: Array = np.empty((0, count))
         self._known: set[bytes] = set()
 
-    def learn(self, genomes: Array, losses: Array, total: int) -> None:
+    def fit(self, genomes: Array, losses: Array, total: int) -> None:
         """Take in all that is known, in canonical form, of `total` points that there ever were; NaN is a failure."""
         new = total - self._learnt
         if not new:
             return
         self._learnt = total
-        self._region.learn(losses[-new:].tolist())
+        self._region.update(losses[-new:].tolist())
         self._known.update(row.tobytes() for row in genomes[-new:])
         order = np.argsort(losses, kind="stable")  # failures come last
         self._best = genomes[order[:_BEST]]
@@ -67,7 +67,7 @@ class MixedSearch:
             self._model.condition(rows, targets, center)
 
     def propose(self, fresh: Fresh) -> Array:
-        """Give the most promising candidate whose cell is `fresh`; if none is, the most promising of all."""
+        """Return the most promising candidate whose cell is `fresh`; if none is, the most promising of all."""
         encoding, generator = self._encoding, self._generator
         genomes, levels = encoding.canonical(np.concatenate(list(self._candidates())))
         kept = self._fresh(genomes, levels, fresh)
@@ -87,7 +87,7 @@ class MixedSearch:
         yield candidates.around(encoding, best[0], self._region.half(lengths, generator), _LOCAL, generator)
 
     def _fresh(self, genomes: Array, levels: Levels, fresh: Fresh) -> npt.NDArray[np.bool_]:
-        """Say which rows may be proposed: one of each fresh cell, and all that have none and are not known."""
+        """Return which rows may be proposed: one of each fresh cell, and all that have none and are not known."""
         uncountable = ~self._encoding.countable(levels)
         unknown = [row.tobytes() not in self._known for row in genomes[uncountable]]
         if uncountable.all():
@@ -107,7 +107,7 @@ class MixedSearch:
 
 
 def _targets(losses: Array) -> Array:
-    """Give what a model learns: losses as `warped` gives them; failures are as bad as the worst."""
+    """Return what a model learns: losses as `warped` gives them; failures are as bad as the worst."""
     failed = np.isnan(losses)
     targets = np.empty_like(losses)
     targets[~failed] = warped(losses[~failed], _MEDIAN)

@@ -18,12 +18,12 @@ _NOISE = 0.3  # of a step's length
 
 
 def coefficients(dimension: int) -> int:
-    """Give the number of coefficients of the model: where there are very many parameters, without mixed terms."""
+    """Return the number of coefficients of the model: where there are very many parameters, without mixed terms."""
     return 1 + dimension + len(_terms(dimension)[0])
 
 
 def propose(points: Array, losses: Array, generator: np.random.Generator) -> Array:
-    """Give a point of the unit cube where a quadratic model of these rows, within some radius, is least.
+    """Return a point of the unit cube where a quadratic model of these rows, within some radius, is least.
 
     The model is fitted by weighted ridge regression around the best point, mostly in coordinates in which the best
     points have unit covariance: so it sees the directions of narrow valleys, as does Hansen 2019, A global surrogate
@@ -53,7 +53,7 @@ def propose(points: Array, losses: Array, generator: np.random.Generator) -> Arr
 
 
 def trust_region_step(gradient: Array, curvature: Array, radius: float) -> Array:
-    """Give the step of at most this length that minimizes g.s + s.H.s / 2: Moré and Sorensen 1983.
+    """Return the step of at most this length that minimizes g.s + s.H.s / 2: Moré and Sorensen 1983.
 
     The hard case, where the gradient has no part along the lowest curvature, goes along that to the radius.
     """
@@ -81,7 +81,7 @@ def trust_region_step(gradient: Array, curvature: Array, radius: float) -> Array
 
 
 def _axes(steps: Array) -> Array:
-    """Give the columns along which these steps, best first, have unit covariance."""
+    """Return the columns along which these steps, best first, have unit covariance."""
     weights = np.log(len(steps) + 1.0) - np.log(np.arange(1, len(steps) + 1))
     values, vectors = np.linalg.eigh((steps.T * (weights / weights.sum())) @ steps)
     axes: Array = vectors * np.sqrt(np.maximum(values, max(float(values[-1]), 1e-200) * _FLATTEST))
@@ -89,7 +89,7 @@ def _axes(steps: Array) -> Array:
 
 
 def _fit(rows: Array, losses: Array) -> tuple[Array, Array]:
-    """Give the gradient and the matrix of second derivatives at the origin."""
+    """Return the gradient and the matrix of second derivatives at the origin."""
     count, dimension = rows.shape
     first, second = _terms(dimension)
     features = np.hstack([np.ones((count, 1)), rows, rows[:, first] * rows[:, second]])
@@ -106,7 +106,7 @@ def _fit(rows: Array, losses: Array) -> tuple[Array, Array]:
 
 
 def _terms(dimension: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Give the pairs of coordinates whose products are terms of the model."""
+    """Return the pairs of coordinates whose products are terms of the model."""
     if dimension > _FULL:
         return np.arange(dimension), np.arange(dimension)
     first, second = np.triu_indices(dimension)

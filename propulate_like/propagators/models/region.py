@@ -25,7 +25,7 @@ class Region:
         self._least = least
         self._successes = self._failures = 0
 
-    def learn(self, losses: Iterable[float]) -> None:
+    def update(self, losses: Iterable[float]) -> None:
         """Learn what evaluations came to, in order; NaN is a failure."""
         for loss in losses:
             if loss < self._least:
@@ -41,7 +41,7 @@ class Region:
                     self.width = _FIRST
 
     def half(self, lengths: Array, generator: np.random.Generator) -> Array:
-        """Give half the sides of the box, in proportion to a model's lengths; its width is varied at random."""
+        """Return half the sides of the box, in proportion to a model's lengths; its width is varied at random."""
         width = self.width * math.exp(self._jitter * generator.standard_normal())
         half: Array = 0.5 * width * lengths / np.exp(np.mean(np.log(lengths)))
         return half

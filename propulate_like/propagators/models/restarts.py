@@ -67,7 +67,7 @@ class RestartedCMAES:
             self._restart()
 
     def _known(self, point: Array, near: float = _NEAR) -> bool:
-        """Say whether a point is so near (as a share of the cube's diagonal) to where a search has ended."""
+        """Return whether a point is so near (as a share of the cube's diagonal) to where a search has ended."""
         distances = np.square(self._searched - point).sum(axis=1)
         return bool(distances.min() < near**2 * len(point))
 

@@ -35,14 +35,14 @@ class TrustRegionSearch:
         self._fitted = self._unfitted = 0
 
     def propose(self, points: Array, losses: Array, new: int, generator: np.random.Generator) -> Array:
-        """Give a point near the best of these rows, the last `new` of which are new since the last time.
+        """Return a point near the best of these rows, the last `new` of which are new since the last time.
 
         How far from it and how optimistic is drawn anew each time, as others may propose from the same points.
         """
         if self._region is None:
             self._region = Region(self._patience, _WIDEST, _NARROWEST, _JITTER, float(losses.min()))
         else:
-            self._region.learn(losses[len(losses) - new :].tolist())
+            self._region.update(losses[len(losses) - new :].tolist())
         best = points[np.argmin(losses)]
         self._model(points, losses, best, new)
         half = self._region.half(self._process.lengths, generator)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from propulate_like.parallel.transport import Transport
 from propulate_like.parallel.wire import AskedRecords, Records
-from propulate_like.population.migrating import Residents
-from propulate_like.population.population import Population, Reads
+from propulate_like.population.migrating import MigratingPopulation
+from propulate_like.population.population import Population, Requirements
 from propulate_like.problem.fidelity import Fidelity
 from propulate_like.problem.space import Space
 from propulate_like.propagators import Propagator, auto
@@ -17,7 +17,7 @@ from propulate_like.search.islands.migration import Islands, Migrator, island_of
 from propulate_like.search.optimizer import Optimizer
 from propulate_like.storage.events import Evaluated, Started
 from propulate_like.storage.journal import Journal
-from propulate_like.storage.run import Beginning
+from propulate_like.storage.run import ResumeSnapshot
 
 _RECOVERED = 20_000  # individuals of an island at most that its ranks begin with when a run continues
 
@@ -47,7 +47,7 @@ class Archipelago:
         self._evaluations, self._fidelity, self._losses = evaluations, fidelity, losses
 
     def optimizer(self, rank: int, seed: int | None) -> Optimizer:
-        """Give a rank's optimizer, whose population lets individuals come and go where that may happen."""
+        """Return a rank's optimizer, whose population lets individuals come and go where that may happen."""
         island = island_of(self.layout, rank)
         members = self.layout[island]
         return Optimizer(
@@ -76,44 +76,48 @@ class Archipelago:
         journal: Journal,
         records: Records | AskedRecords | None = None,
     ) -> Island:
-        """Give a rank's part in the life of its island."""
+        """Return a rank's part in the life of its island."""
         migrator = None
-        if isinstance(optimizer.population, Residents):
+        if isinstance(optimizer.population, MigratingPopulation):
             migrator = Migrator(self.islands, self.layout, optimizer.rank, optimizer.population, optimizer.seed)
         members = self.layout[optimizer.island]
         records = records or (Records(self._space, self.traits, self._losses) if self._space else AskedRecords())
         return Island(optimizer, transport, journal, members, records, migrator)
 
     def recovering(self) -> list[Population]:
-        """Give a population for each island that takes in what a run's journals hold of it."""
+        """Return a population for each island that takes in what a run's journals hold of it."""
         populations = []
         for members in self.layout:
-            reads = self.optimizer(members[0], 0).population.reads
-            best = reads.best * (2 * len(members) if self._leaving else 1)
+            requirements = self.optimizer(members[0], 0).population.requirements
+            best = requirements.best * (2 * len(members) if self._leaving else 1)
             populations.append(
-                Population(Reads(min(best, max(_RECOVERED, reads.best)), reads.recent, reads.everything))
+                Population(
+                    Requirements(
+                        min(best, max(_RECOVERED, requirements.best)), requirements.recent, requirements.everything
+                    )
+                )
             )
         return populations
 
-    def settle(self, optimizer: Optimizer, beginning: Beginning) -> None:
+    def settle(self, optimizer: Optimizer, snapshot: ResumeSnapshot) -> None:
         """Let a rank begin with all that was known before, and what lives on its island; it takes charge of a share."""
-        for evaluated in beginning.known:
-            optimizer.know(evaluated.individual(self._space))
+        for evaluated in snapshot.known:
+            optimizer.warm_start(evaluated.individual(self._space))
         living: list[Evaluated] = []
-        if beginning.populations:
-            living = beginning.populations[optimizer.island]
-        if isinstance(optimizer.population, Residents) and living:
+        if snapshot.populations:
+            living = snapshot.populations[optimizer.island]
+        if isinstance(optimizer.population, MigratingPopulation) and living:
             members = self.layout[optimizer.island]
             individuals = [evaluated.individual(self._space) for evaluated in living]
             mine = slice(optimizer.rank - members[0], None, len(members))
-            optimizer.population.restore(individuals, mine, whole=beginning.whole[optimizer.island])
+            optimizer.population.restore(individuals, mine, whole=snapshot.whole[optimizer.island])
         for evaluated in living:
             optimizer.absorb(evaluated.individual(self._space))
-        if optimizer.best is None and beginning.best is not None:
-            optimizer.best = beginning.best.individual(self._space)
+        if optimizer.best is None and snapshot.best is not None:
+            optimizer.best = snapshot.best.individual(self._space)
 
     def share(self, unfinished: Sequence[Started], rank: int) -> list[Started]:
-        """Give those evaluations, begun and not ended, that this rank is to begin again: some of its island's."""
+        """Return those evaluations, begun and not ended, that this rank is to begin again: some of its island's."""
         island = island_of(self.layout, rank)
         members = self.layout[island]
         theirs = [started for started in unfinished if started.id.island % len(self.layout) == island]
@@ -131,7 +135,7 @@ class Archipelago:
         return whole_propagator(chosen)
 
     def _reserve(self, island: int) -> int:
-        """Give how many beyond the best an island's ranks keep: more than may leave while a message is under way."""
+        """Return how many beyond the best an island's ranks keep: more than may leave while a message is under way."""
         if not self._leaving:
             return 0
         return max(64, 4 * len(self.layout[island]))

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from propulate_like.parallel import wire
-from propulate_like.parallel.coordination.broadcast import Publisher
+from propulate_like.parallel.coordination.broadcast import Broadcaster
 from propulate_like.parallel.transport import Transport
 from propulate_like.parallel.wire import AskedRecords, Records
 from propulate_like.population.individual import Individual
@@ -33,7 +33,7 @@ class Island:
         records: Records | AskedRecords,
         migrator: Migrator | None = None,
     ) -> None:
-        self.publisher = Publisher(transport, members, optimizer.population.holds)
+        self.broadcaster = Broadcaster(transport, members, optimizer.population.holds)
         self._optimizer, self._transport, self._journal = optimizer, transport, journal
         self._records, self._migrator = records, migrator
 
@@ -57,34 +57,34 @@ class Island:
         if kind == wire.RECORDS:
             for individual, record in self._records.unpack(content):
                 if self._optimizer.absorb(individual) and origin is not None:
-                    self.publisher.pass_on(origin, kind, record, individual)
+                    self.broadcaster.pass_on(origin, kind, record, individual)
         elif kind == wire.RETIRED and migrator is not None:
-            if migrator.residents.retire(*wire.unpack_retired(content)):
+            if migrator.migrating.retire(*wire.unpack_retired(content)):
                 if origin is not None:
-                    self.publisher.pass_on(origin, kind, content)
-                self._publish_risen(migrator)
+                    self.broadcaster.pass_on(origin, kind, content)
+                self._publish_resurfaced(migrator)
         elif kind == wire.MIGRANT and migrator is not None:
             for individual, _ in self._records.unpack(content):
                 known = migrator.pollination and self._optimizer.population.holds(individual)
                 if not known and self._settle(migrator, individual):
                     self._replace(migrator, individual)
 
-    def bury(self, dead: Collection[int]) -> None:
+    def remove_dead(self, dead: Collection[int]) -> None:
         """Go on without dead ranks: what they had not passed on is told again by those who evaluated it, or know it."""
-        self.publisher.bury(dead)
+        self.broadcaster.remove_dead(dead)
         if self._migrator is not None:
-            self._migrator.bury(dead)
+            self._migrator.remove_dead(dead)
         rank = self._optimizer.rank
         for individual in self._optimizer.as_evaluated():
             if individual.id.rank == rank or individual.id.rank in dead:
-                self.publisher.repeat(self._records.pack(individual), individual)
+                self.broadcaster.repeat(self._records.pack(individual), individual)
 
     def _publish(self, individual: Individual) -> None:
-        self.publisher.publish(wire.RECORDS, self._records.pack(individual), individual)
+        self.broadcaster.publish(wire.RECORDS, self._records.pack(individual), individual)
 
     def _settle(self, migrator: Migrator, individual: Individual) -> bool:
-        """Take one into this rank's charge, unless it has left since; say whether that changed the population."""
-        if not migrator.residents.take_charge(individual) or not self._optimizer.absorb(individual):
+        """Take one into this rank's charge, unless it has left since; return whether that changed the population."""
+        if not migrator.migrating.claim(individual) or not self._optimizer.absorb(individual):
             return False
         self._publish(individual)
         return True
@@ -104,10 +104,10 @@ class Island:
             self._retire(migrator, replaced, FOR_EVER)
 
     def _retire(self, migrator: Migrator, individual: Individual, moves: int) -> None:
-        migrator.residents.leave(individual, moves)
-        self.publisher.publish(wire.RETIRED, wire.pack_retired(individual, moves))
-        self._publish_risen(migrator)
+        migrator.migrating.leave(individual, moves)
+        self.broadcaster.publish(wire.RETIRED, wire.pack_retired(individual, moves))
+        self._publish_resurfaced(migrator)
 
-    def _publish_risen(self, migrator: Migrator) -> None:
-        for individual in migrator.residents.risen():
+    def _publish_resurfaced(self, migrator: Migrator) -> None:
+        for individual in migrator.migrating.resurfaced():
             self._publish(individual)

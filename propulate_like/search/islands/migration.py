@@ -10,9 +10,9 @@ from typing import Any, NamedTuple, TypeVar
 
 from propulate_like.foundation import declarations
 from propulate_like.population.individual import Id, Individual
-from propulate_like.population.migrating import Residents
+from propulate_like.population.migrating import MigratingPopulation
 from propulate_like.problem.space import Space
-from propulate_like.propagators import Breeding, Propagator, SelectBest, Selection, from_yaml
+from propulate_like.propagators import BreedingContext, Propagator, SelectBest, Selection, from_yaml
 from propulate_like.propagators.propagator import whole_propagator
 from propulate_like.search.islands.topologies import Given, RandomRegular, Topology
 
@@ -98,7 +98,7 @@ class Islands:
         return declarations.build(cls, [], {**form, **(migration or {})})
 
     def layout(self, ranks: int) -> list[range]:
-        """Give the ranks of each island, which are neighbours; each has at least one, or there are fewer islands."""
+        """Return the ranks of each island, which are neighbours; each has at least one, or there are fewer islands."""
         shares = (self.sizes or [1] * min(self.count, ranks))[:ranks]
         sizes = [1] * len(shares)
         owed = [(-share / 2, island) for island, share in enumerate(shares)]
@@ -111,7 +111,7 @@ class Islands:
         return [range(end - size, end) for end, size in zip(ends, sizes, strict=True)]
 
     def declaration(self) -> Any:
-        """Give the YAML form; None for one island, which needs no word."""
+        """Return the YAML form; None for one island, which needs no word."""
         return None if self.count == 1 else declarations.dump(self)[self.name]
 
     def __repr__(self) -> str:
@@ -132,10 +132,12 @@ class Departure(NamedTuple):
 class Migrator:
     """One rank's part in migration: who leaves after an evaluation, and who makes room for one that arrives."""
 
-    def __init__(self, islands: Islands, layout: Sequence[range], rank: int, residents: Residents, seed: int) -> None:
+    def __init__(
+        self, islands: Islands, layout: Sequence[range], rank: int, migrating: MigratingPopulation, seed: int
+    ) -> None:
         self.island = island_of(layout, rank)
         self.pollination = islands.pollination
-        self.residents = residents
+        self.migrating = migrating
         self._islands = islands
         self._layout = [list(ranks) for ranks in layout]  # those that live
         row = islands.topology.row(self.island, len(layout), seed)
@@ -144,7 +146,7 @@ class Migrator:
         self._copied: set[tuple[Id, int]] = set()
 
     def departures(self) -> Iterator[Departure]:
-        """Give those that leave now, after an evaluation: mostly none. Each is still there when it is given."""
+        """Return those that leave now, after an evaluation: mostly none. Each is still there when it is given."""
         if self._generator.random() >= self._islands.migration_probability:
             return
         for target, number in self._numbers:
@@ -156,39 +158,39 @@ class Migrator:
                     self._copied.add((chosen.id, target))
                 yield Departure(chosen, target, self._generator.choice(self._layout[target]))
 
-    def bury(self, dead: Collection[int]) -> None:
+    def remove_dead(self, dead: Collection[int]) -> None:
         """Send nobody to dead ranks."""
         self._layout = [[rank for rank in ranks if rank not in dead] for ranks in self._layout]
 
     def replaced_by(self, arrived: Individual) -> Individual | None:
-        """Give the one that makes room for a copy that arrived, if any does."""
+        """Return the one that makes room for a copy that arrived, if any does."""
         policy = self._islands.replaced
-        if policy is None or not self.residents.may_spare:
+        if policy is None or not self.migrating.may_spare:
             return None
-        candidates = [one for one in self.residents.charges if one.id != arrived.id]
+        candidates = [one for one in self.migrating.owned if one.id != arrived.id]
         if len(candidates) < policy.takes[0]:
             return None
         return policy(candidates, self._breeding(arrived.space))[0]
 
     def _chosen(self, target: int) -> Individual | None:
-        if not self.pollination and not self.residents.may_spare:
+        if not self.pollination and not self.migrating.may_spare:
             return None
-        charges = self.residents.charges
+        owned = self.migrating.owned
         if self.pollination:
-            charges = [one for one in charges if one.id.island != target and (one.id, target) not in self._copied]
-            if len(self._copied) > 2 * len(self._numbers) * (len(self.residents.charges) + 1):
-                living = {one.id for one in self.residents.charges}
+            owned = [one for one in owned if one.id.island != target and (one.id, target) not in self._copied]
+            if len(self._copied) > 2 * len(self._numbers) * (len(self.migrating.owned) + 1):
+                living = {one.id for one in self.migrating.owned}
                 self._copied = {copied for copied in self._copied if copied[0] in living}
-        if len(charges) < self._islands.emigrants.takes[0]:
+        if len(owned) < self._islands.emigrants.takes[0]:
             return None
-        return self._islands.emigrants(charges, self._breeding(charges[0].space))[0]
+        return self._islands.emigrants(owned, self._breeding(owned[0].space))[0]
 
-    def _breeding(self, space: Space) -> Breeding:
-        return Breeding(space, self._generator, Id(self.island, 0, 0))
+    def _breeding(self, space: Space) -> BreedingContext:
+        return BreedingContext(space, self._generator, Id(self.island, 0, 0))
 
 
 def island_of(layout: Sequence[range], rank: int) -> int:
-    """Give the number of the island that a rank belongs to."""
+    """Return the number of the island that a rank belongs to."""
     return next(number for number, ranks in enumerate(layout) if rank in ranks)
 
 

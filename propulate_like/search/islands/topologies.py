@@ -33,12 +33,12 @@ class Topology:
         return declarations.of_registry(form, TOPOLOGIES, "a topology such as ring", "topology", lambda _, value: value)
 
     def row(self, island: int, count: int, seed: int) -> list[int]:
-        """Give how many go from an island to each of `count`; where that is random, by the run's `seed`."""
+        """Return how many go from an island to each of `count`; where that is random, by the run's `seed`."""
         targets = set(self.targets(island, count, Random(f"{seed}/topology"))) - {island}
         return [int(other in targets) for other in range(count)]
 
     def targets(self, island: int, count: int, generator: Random) -> Iterable[int]:
-        """Give the islands that one of `count` sends to; `generator` begins anew, and alike, for each island."""
+        """Return the islands that one of `count` sends to; `generator` begins anew, and alike, for each island."""
         raise NotImplementedError
 
     def __repr__(self) -> str:

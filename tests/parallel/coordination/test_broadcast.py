@@ -7,7 +7,7 @@ import pytest
 
 import propulate_like as pl
 from propulate_like.parallel import wire
-from propulate_like.parallel.coordination.broadcast import SILENT_SECONDS, Publisher
+from propulate_like.parallel.coordination.broadcast import SILENT_SECONDS, Broadcaster
 from propulate_like.parallel.transport.simulated import Network, SimulatedTransport
 from propulate_like.parallel.wire import Records
 
@@ -21,7 +21,7 @@ class Island:
     def __init__(self, size, deaf=()):
         self.now, self.deaf = 0.0, set(deaf)
         self.ends = SimulatedTransport.connected(size, Network(), lambda: self.now)
-        self.publishers = [Publisher(end, range(size), lambda _one: True) for end in self.ends]
+        self.publishers = [Broadcaster(end, range(size), lambda _one: True) for end in self.ends]
         self.heard = [Counter() for _ in self.ends]
 
     def publish(self, rank, serial=0, seconds=0.0):
@@ -34,13 +34,13 @@ class Island:
         until = self.now + seconds
         while self.now < until:
             self.now += step
-            for rank, (end, publisher) in enumerate(zip(self.ends, self.publishers, strict=True)):
+            for rank, (end, broadcaster) in enumerate(zip(self.ends, self.publishers, strict=True)):
                 if rank not in self.deaf:
-                    self.listen(rank, end, publisher)
-                    publisher.flush(self.now)
+                    self.listen(rank, end, broadcaster)
+                    broadcaster.flush(self.now)
                     end.flush()
 
-    def listen(self, rank, end, publisher):
+    def listen(self, rank, end, broadcaster):
         for _, message in end.receive():
             origin, content = None, message
             if message[:1] == wire.PASS_ON:
@@ -49,7 +49,7 @@ class Island:
             for one, record in RECORDS.unpack(content[1:]):
                 self.heard[rank][one.id] += 1
                 if origin is not None and self.heard[rank][one.id] == 1:
-                    publisher.pass_on(origin, wire.RECORDS, record, one)
+                    broadcaster.pass_on(origin, wire.RECORDS, record, one)
 
     @property
     def batches(self):
@@ -105,7 +105,7 @@ def test_deaf_ranks_are_gone_around_and_hear_everything_in_the_end():
 def test_what_waits_for_a_deaf_rank_does_not_grow_beyond_what_matters():
     island = Island(2, deaf=[1])
     newest = []
-    island.publishers[0] = Publisher(island.ends[0], range(2), lambda one: one.id.serial in newest)
+    island.publishers[0] = Broadcaster(island.ends[0], range(2), lambda one: one.id.serial in newest)
     for serial in range(10_000):
         newest = range(serial - 20, serial + 1)
         island.publish(0, serial)

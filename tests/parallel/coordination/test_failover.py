@@ -13,7 +13,7 @@ from propulate_like.search.islands.migration import Islands
 from propulate_like.search.simulation import Simulation
 from propulate_like.storage.events import Evaluated, Session, Started
 from propulate_like.storage.journal import Journal
-from propulate_like.storage.recovery import Remains
+from propulate_like.storage.recovery import DeadRankState
 
 SPACE = Space({"x": Float(0, 1), "y": Float(0, 1)})
 
@@ -23,7 +23,7 @@ class Disk(Journal):
 
     def __init__(self, rank):
         super().__init__(None)
-        self.remains = Remains(Session(rank, 0, 0.0))
+        self.dead_state = DeadRankState(Session(rank, 0, 0.0))
         self.ids = []
 
     def start(self, individual, deaths=0):
@@ -34,7 +34,7 @@ class Disk(Journal):
         self.write(Evaluated.of(individual))
 
     def write(self, event):
-        self.remains.take(event)
+        self.dead_state.add(event)
 
 
 def search(number, *, kept=True, fidelity=None, **ends):
@@ -62,40 +62,40 @@ def search(number, *, kept=True, fidelity=None, **ends):
         deaths=[
             (rank, generator.uniform(0, 1.3 * length), lambda _other: generator.uniform(0.003, 0.1)) for rank in dying
         ],
-        remains=lambda rank: disks[rank].remains if kept else Remains(),
+        dead_state=lambda rank: disks[rank].dead_state if kept else DeadRankState(),
         **{name: value * length if name == "deadline" else value for name, value in ends.items()},
     )
-    ending = simulation.run()
+    summary = simulation.run()
     dead = {rank.end.rank for rank in simulation.ranks if rank.dead}
-    return disks, evaluations, dead, ending
+    return disks, evaluations, dead, summary
 
 
 @pytest.mark.parametrize("number", range(100))
 def test_budget_is_met_and_each_evaluation_counted_once_whoever_dies_when(number):
-    disks, evaluations, _, ending = search(number)
+    disks, evaluations, _, summary = search(number)
     ids = [ident for disk in disks for ident in disk.ids]
     assert len(ids) == len(set(ids)) == evaluations
-    assert sum(ending.statuses.values()) == evaluations
+    assert sum(summary.statuses.values()) == evaluations
 
 
 @pytest.mark.parametrize("number", range(100, 120))
 def test_without_journals_what_dead_ranks_did_is_done_again(number):
-    disks, evaluations, dead, ending = search(number, kept=False)
-    assert sum(ending.statuses.values()) >= evaluations
+    disks, evaluations, dead, summary = search(number, kept=False)
+    assert sum(summary.statuses.values()) >= evaluations
     assert sum(len(disk.ids) for rank, disk in enumerate(disks) if rank not in dead) <= evaluations
 
 
 @pytest.mark.parametrize("number", range(200, 240))
 def test_budget_is_met_with_a_fidelity_too(number):
-    disks, evaluations, _, ending = search(number, fidelity=Fidelity.of({"name": "epochs", "rungs": [1, 3, 9]}))
+    disks, evaluations, _, summary = search(number, fidelity=Fidelity.of({"name": "epochs", "rungs": [1, 3, 9]}))
     ids = [ident for disk in disks for ident in disk.ids]
-    assert len(ids) == len(set(ids)) == evaluations == sum(ending.statuses.values())
+    assert len(ids) == len(set(ids)) == evaluations == sum(summary.statuses.values())
 
 
 @pytest.mark.parametrize("ends", [{"target": 0.01}, {"deadline": 0.5}])
 @pytest.mark.parametrize("number", range(300, 340))
 def test_all_that_live_end_for_the_same_reason_with_all_counted(number, ends):
-    disks, evaluations, _, ending = search(number, **ends)
+    disks, evaluations, _, summary = search(number, **ends)
     ids = [ident for disk in disks for ident in disk.ids]
-    assert len(ids) == len(set(ids)) == sum(ending.statuses.values()) <= evaluations
-    assert ending.best.loss == min(disk.remains.best.loss for disk in disks if disk.remains.best)
+    assert len(ids) == len(set(ids)) == sum(summary.statuses.values()) <= evaluations
+    assert summary.best.loss == min(disk.dead_state.best.loss for disk in disks if disk.dead_state.best)

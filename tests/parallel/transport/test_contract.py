@@ -70,5 +70,5 @@ def test_simulated_rank_that_died_is_left_behind():
     first.send(2, b"never taken")
     first.flush()
     for end in (first, second):
-        end.bury(2)
+        end.remove_dead(2)
     assert (list(first.peers), list(first.dead), first.unsent, first.receive()) == ([1], [2], False, [])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from propulate_like import Choice, Float, Int, Ordinal, Space
-from propulate_like.problem.partition import Cells
+from propulate_like.problem.partition import PointPartition
 from propulate_like.propagators.models.encoding import Encoding
 
 SPACES = {
@@ -44,11 +44,11 @@ def test_canonical_form_is_that_of_the_space_for_what_can_be_told_apart(space):
 
 @pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
 def test_codes_are_those_of_the_cells(space):
-    encoding, cells, genomes = Encoding(space), Cells(space, 0), sample(space, 300)
+    encoding, partition, genomes = Encoding(space), PointPartition(space, 0), sample(space, 300)
     _, levels = encoding.canonical(np.array(genomes))
     codes = encoding.codes(levels).tolist()
     known = encoding.countable(levels).tolist()
-    assert [code if has else None for code, has in zip(codes, known, strict=True)] == list(map(cells.code, genomes))
+    assert [code if has else None for code, has in zip(codes, known, strict=True)] == list(map(partition.code, genomes))
 
 
 def test_two_options_are_one_apart_and_the_ends_of_a_number_too():

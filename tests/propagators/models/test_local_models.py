@@ -162,9 +162,9 @@ class TestTrustRegion:
     def test_grows_after_two_improvements_and_shrinks_after_as_many_failures_as_workers(self):
         region = Region(4, widest=1.6, narrowest=1e-8, jitter=0.3)
         first = region.width
-        region.learn([3.0, 2.0])
+        region.update([3.0, 2.0])
         grown = region.width
-        region.learn([5.0] * 4)
+        region.update([5.0] * 4)
         assert grown > first > region.width > 0.0
 
     def test_proposes_better_points_than_it_knows(self, generator):

@@ -7,8 +7,8 @@ import pytest
 
 import propulate_like as pl
 from propulate_like.foundation import strict_yaml
-from propulate_like.population.migrating import Residents
-from propulate_like.population.population import Reads
+from propulate_like.population.migrating import MigratingPopulation
+from propulate_like.population.population import Requirements
 from propulate_like.search.islands.migration import Migrator
 
 SPACE = pl.Space({"x": pl.Float(0, 1)})
@@ -90,11 +90,11 @@ def test_islands_are_a_number_sizes_a_mapping_or_themselves_and_migration_may_st
     assert (apart.count, apart.migration_probability, apart.pollination) == (2, 0.3, False)
 
 
-def residents(losses, rank=0, reserve=0):
-    serials, population = count(), Residents(Reads(best=len(losses)), reserve)
+def migrating(losses, rank=0, reserve=0):
+    serials, population = count(), MigratingPopulation(Requirements(best=len(losses)), reserve)
     for loss in losses:
         one = pl.Individual(pl.Id(0, rank, next(serials)), (0.5,), SPACE, status=pl.Status.OK, loss=float(loss))
-        population.take_charge(one)
+        population.claim(one)
         population.add(one)
     return population
 
@@ -105,7 +105,7 @@ def migrator(islands, population, ranks=8, rank=0):
 
 def test_individuals_leave_with_the_probability_given_for_the_islands_of_the_topology():
     islands = pl.Islands(4, topology="full", migration_probability=0.25)
-    travels = migrator(islands, residents(range(4000)))
+    travels = migrator(islands, migrating(range(4000)))
     events = [list(travels.departures()) for _ in range(2000)]
     assert 400 < sum(bool(event) for event in events) < 600
     targets = Counter(departure.island for event in events for departure in event)
@@ -116,26 +116,26 @@ def test_individuals_leave_with_the_probability_given_for_the_islands_of_the_top
 
 def test_as_many_leave_as_the_matrix_says():
     islands = pl.Islands(2, topology=[[0, 3], [0, 0]], migration_probability=1.0)
-    assert len(list(migrator(islands, residents(range(100))).departures())) == 3
-    assert list(migrator(islands, residents(range(100)), rank=5).departures()) == []
+    assert len(list(migrator(islands, migrating(range(100))).departures())) == 3
+    assert list(migrator(islands, migrating(range(100)), rank=5).departures()) == []
 
 
 def test_the_selection_named_says_who_leaves():
     best = pl.Islands(2, migration_probability=1.0, emigrants="select_best")
     worst = pl.Islands(2, migration_probability=1.0, emigrants=pl.SelectWorst(1))
-    assert [each.individual.loss for each in migrator(best, residents([3, 1, 2])).departures()] == [1]
-    assert [each.individual.loss for each in migrator(worst, residents([3, 1, 2])).departures()] == [3]
+    assert [each.individual.loss for each in migrator(best, migrating([3, 1, 2])).departures()] == [1]
+    assert [each.individual.loss for each in migrator(worst, migrating([3, 1, 2])).departures()] == [3]
 
 
 def test_copies_of_one_go_to_an_island_once():
     islands = pl.Islands(2, migration_probability=1.0, emigrants="select_best")
-    travels = migrator(islands, residents([3, 1, 2]))
+    travels = migrator(islands, migrating([3, 1, 2]))
     assert [each.individual.loss for _ in range(5) for each in travels.departures()] == [1, 2, 3]
 
 
 def test_one_in_charge_makes_room_where_that_is_set_and_never_the_one_that_arrived():
-    population = residents([3, 1, 2])
-    arrived = population.charges[2]
+    population = migrating([3, 1, 2])
+    arrived = population.owned[2]
     islands = pl.Islands(2, replaced="select_worst")
     assert migrator(islands, population).replaced_by(arrived).loss == 2
     assert migrator(pl.Islands(2), population).replaced_by(arrived) is None

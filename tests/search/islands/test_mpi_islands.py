@@ -6,10 +6,10 @@ from collections import Counter
 import pytest
 
 import propulate_like as pl
-from propulate_like.population.migrating import Residents
+from propulate_like.population.migrating import MigratingPopulation
 from propulate_like.search.islands.archipelago import Archipelago
 from propulate_like.storage.journal import migrations
-from propulate_like.storage.migration_history import Whereabouts
+from propulate_like.storage.migration_history import MigrationHistory
 from propulate_like.storage.run import Run
 
 pytestmark = pytest.mark.mpi
@@ -66,20 +66,20 @@ def test_islands_without_migration_stay_apart(search):
 def test_run_goes_on_with_other_numbers_of_ranks_and_everyone_where_they_lived(search, ranks, more):
     islands = f'2, topology="full", migration_probability=0.1, {more}'
     run = search(4, 1000, islands)
-    whereabouts = Whereabouts(migrations(run.folder))
+    history = MigrationHistory(migrations(run.folder))
     archipelago = Archipelago(pl.Islands(2, migration_probability=0.1, pollination="True" in more,
                                          replaced="select_worst" if "True" in more else None),
                               run.space, ranks, CHAIN, 2000)  # fmt: skip
-    beginning = run.recover(archipelago.recovering())
+    snapshot = run.recover(archipelago.recovering())
     in_charge = Counter()
     for rank in range(ranks):
         optimizer = archipelago.optimizer(rank, 0)
-        archipelago.settle(optimizer, beginning)
-        assert isinstance(optimizer.population, Residents)
-        living = [one for one in run.individuals() if optimizer.island in whereabouts.islands(one.id)]
+        archipelago.settle(optimizer, snapshot)
+        assert isinstance(optimizer.population, MigratingPopulation)
+        living = [one for one in run.individuals() if optimizer.island in history.islands(one.id)]
         best = sorted(one.loss for one in living)[:8]
         assert [one.loss for one in optimizer.population.best(8)] == best
-        in_charge.update((optimizer.island, one.id) for one in optimizer.population.charges)
+        in_charge.update((optimizer.island, one.id) for one in optimizer.population.owned)
     assert max(in_charge.values()) == 1
     again = search(ranks, 2000, islands)
     assert len({one.id for one in again.individuals()}) == 2000

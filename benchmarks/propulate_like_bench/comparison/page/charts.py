@@ -23,7 +23,7 @@ Scale = Callable[[float], float]
 
 
 def style() -> str:
-    """Give the colors as CSS."""
+    """Return the colors as CSS."""
     light, dark = ("".join(f"--c{place}:{color};" for place, color in enumerate(each)) for each in (_LIGHT, _DARK))
     return f":root{{{light}}}@media (prefers-color-scheme:dark){{:root{{{dark}}}}}"
 
@@ -37,16 +37,16 @@ class Colors:
         self._places = {name: place for place, name in enumerate(names)}
 
     def of(self, name: str) -> str:
-        """Give a name's color."""
+        """Return a name's color."""
         return f"var(--c{self._places[name] % len(_LIGHT)})"
 
     def dashes(self, name: str) -> str:
-        """Give a name's way of being dashed, which tells apart those that share a color."""
+        """Return a name's way of being dashed, which tells apart those that share a color."""
         return _DASHES[self._places[name] // len(_LIGHT) % len(_DASHES)]
 
 
 def draw(chart: Chart, colors: Colors) -> str:
-    """Give the chart as an SVG element."""
+    """Return the chart as an SVG element."""
     drawn = [series for series in chart.series if series.points]
     if not drawn:
         return "<p>Nothing was measured.</p>"
@@ -83,7 +83,7 @@ def _lines(chart: Chart, drawn: Sequence[Series], colors: Colors) -> str:
 
 
 def _range(points: Sequence[Point], *, log: bool) -> tuple[float, float]:
-    """Give what the y axis has to show: means, and intervals as far as they do not make means look equal."""
+    """Return what the y axis has to show: means, and intervals as far as they do not make means look equal."""
     means = [point.y for point in points]
     if log:
         low, high = min(means) / _BEYOND, max(means) * _BEYOND
@@ -182,7 +182,7 @@ def _horizontal(
 def _scale(
     low: float, high: float, begin: float, end: float, *, log: bool, exact: bool = False, at: Sequence[float] = ()
 ) -> tuple[Scale, list[float]]:
-    """Give where values lie, and round values to name; `at` are named themselves where they are few."""
+    """Return where values lie, and round values to name; `at` are named themselves where they are few."""
     if log:
         low = max(low, 1e-300)
     if not exact:

@@ -17,7 +17,7 @@ _NAMED = {"propulate-like": "propulate-like", "Optuna": "optuna", "Python": "Pyt
 
 
 def write(report: Report) -> str:
-    """Give the page."""
+    """Return the page."""
     style = (files(__package__) / "page.css").read_text(encoding="utf-8")
     return "\n".join(
         [
@@ -50,7 +50,7 @@ def _head(report: Report) -> Iterable[str]:
 
 
 def _verdicts(report: Report, better: str) -> Iterable[str]:
-    """Give the verdicts of each chapter, those after the first few folded."""
+    """Return the verdicts of each chapter, those after the first few folded."""
     for chapter in report.chapters:
         shown = None if better == "theirs" else _SHOWN
         lines = [f"<li>{escape(each.text)}</li>" for each in chapter.section.verdicts if each.better == better]

@@ -10,7 +10,7 @@ from propulate_like_bench.comparison.page.section import Table
 
 
 def write(report: Report) -> str:
-    """Give the text."""
+    """Return the text."""
     parts = [f"# {words.TITLE}", words.LEAD]
     for better, (title, none) in words.GROUPS.items():
         parts += [f"## {title}", *(list(_verdicts(report, better)) or [none])]

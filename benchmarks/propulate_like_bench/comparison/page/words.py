@@ -18,7 +18,7 @@ GROUPS = {
 
 
 def extent(chapter: Chapter) -> str:
-    """Say how much of a comparison was measured."""
+    """Return how much of a comparison was measured."""
     size = "The small version, which says little: " if chapter.quick else ""
     text = f"{size}{chapter.measured} of {chapter.cells} measurements, which took {chapter.seconds / 60:.1f} minutes"
     if chapter.ended:
@@ -29,5 +29,5 @@ def extent(chapter: Chapter) -> str:
 
 
 def when(report: Report) -> str:
-    """Give the day on which the last measurement ended."""
+    """Return the day on which the last measurement ended."""
     return max((chapter.ended for chapter in report.chapters), default="")[:10] or "nothing measured"

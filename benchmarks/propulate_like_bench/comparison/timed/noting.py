@@ -25,7 +25,7 @@ class Notes:
         self._memory: list[tuple[int, float]] = []
 
     def loss(self, values: Iterable[float]) -> float:
-        """Give the sum of squares."""
+        """Return the sum of squares."""
         loss = sum(value * value for value in values)
         self.ended.append(time.monotonic())
         if len(self.ended) in self._marks:
@@ -33,18 +33,18 @@ class Notes:
         return loss
 
     def data(self) -> dict[str, Any]:
-        """Give all of it, for JSON."""
+        """Return all of it, for JSON."""
         memory = [*self._memory, (len(self.ended), peak_megabytes())]
         return {"began": self.began, "ended": self.ended, "memory": memory}
 
 
 def own_marks(marks: Sequence[int], workers: int) -> list[int]:
-    """Give about how many evaluations one worker has had when all have had so many."""
+    """Return about how many evaluations one worker has had when all have had so many."""
     return [mark // workers for mark in marks]
 
 
 def fsync_milliseconds(folder: Path) -> float:
-    """Give how long the disk takes to keep a line, the median of several."""
+    """Return how long the disk takes to keep a line, the median of several."""
     times = []
     with (folder / "line").open("wb", buffering=0) as file:
         for _ in range(_SYNCS):
@@ -56,7 +56,7 @@ def fsync_milliseconds(folder: Path) -> float:
 
 
 def peak_megabytes() -> float:
-    """Give the most memory that this process has had; what it was forked from does not count."""
+    """Return the most memory that this process has had; what it was forked from does not count."""
     try:
         status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
     except OSError:

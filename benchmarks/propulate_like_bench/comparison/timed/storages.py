@@ -48,7 +48,7 @@ def opened(storage: str, place: str) -> Any:
 
 @contextmanager
 def serving(storage: str, folder: Path) -> Iterator[str]:
-    """Run what a storage needs, and give the place that workers open; Missing where it is not installed."""
+    """Run what a storage needs, and return the place that workers open; Missing where it is not installed."""
     if storage == "postgresql":
         with _postgresql() as place:
             yield place

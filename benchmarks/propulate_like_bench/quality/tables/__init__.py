@@ -49,7 +49,7 @@ def problem(name: str, dimension: int, instance: int) -> Problem:
 
 
 def space(values: Mapping[str, Sequence[Any]]) -> Space:
-    """Give the space of a grid: strings are options of a Choice, all else levels of an Ordinal."""
+    """Return the space of a grid: strings are options of a Choice, all else levels of an Ordinal."""
     return Space(
         {
             parameter: Choice(*options) if any(isinstance(option, str) for option in options) else Ordinal(*options)

@@ -34,7 +34,7 @@ def _scaled(params: Params, model: Any, otherwise: str = "standard") -> Any:
 
 
 def _network(epochs: int, kind: type = MLPClassifier, **fixed: Any) -> Build:
-    """Give multilayer perceptrons; `width` and `layers` shape them, all else goes by scikit-learn's names."""
+    """Return multilayer perceptrons; `width` and `layers` shape them, all else goes by scikit-learn's names."""
 
     def build(params: Params, seed: int) -> Any:
         shape = (params.get("width", 32),) * params.get("layers", 1)

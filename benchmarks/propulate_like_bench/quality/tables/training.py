@@ -70,7 +70,7 @@ def mean_loss(build: Callable[[int], Any], data: str, seeds: Sequence[int]) -> f
 
 
 def trained(grid: Grid, params: Mapping[str, Any]) -> float:
-    """Train a point's models and give their loss."""
+    """Train a point's models and return their loss."""
     return mean_loss(lambda seed: MODELS[grid.model](params, seed), grid.data, range(SPLITS))
 
 
