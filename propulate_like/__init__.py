@@ -28,7 +28,8 @@ from propulate_like.evaluation.trial import Trial
 from propulate_like.integrations.optuna import sources as sources
 from propulate_like.integrations.optuna.propagator import OptunaPropagator
 from propulate_like.integrations.optuna.pruner import OptunaPruner
-from propulate_like.population.individual import Id, Individual, Status
+from propulate_like.population.individual import Id, Individual
+from propulate_like.population.outcome import Status
 from propulate_like.problem.fidelity import Fidelity
 from propulate_like.problem.space import Choice, Float, Int, Ordinal, Space
 from propulate_like.propagators import (

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from propulate_like.cli.mpiexec import Mpiexec, rank_environment
+from propulate_like.population.individual import Candidate, Individual
+from propulate_like.population.outcome import Outcome
 
 for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(threads, "1")  # as the launcher does: small matrices are many times slower on several threads
@@ -26,6 +28,12 @@ def report(*words):
     with open(f"report-{os.getpid()}.txt", "a", encoding="utf-8") as file:
         print(*words, file=file)
 """
+
+
+def make_individual(ident, genome, space, *, moves=0, **fields):
+    """Make an individual of fields of its candidate and its outcome."""
+    candidate = {name: fields.pop(name) for name in Candidate.__struct_fields__ if name in fields}
+    return Individual(Candidate(ident, tuple(genome), space, **candidate), Outcome(**fields), moves)
 
 
 @pytest.fixture(autouse=True)

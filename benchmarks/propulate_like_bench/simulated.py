@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from propulate_like.population.individual import Individual
+from propulate_like.population.outcome import OK, Outcome
 from propulate_like.problem.parameters import Float
 from propulate_like.problem.space import Space
 from propulate_like.propagators import Propagator
@@ -34,7 +35,7 @@ def lowest_loss(
     space = Space({f"x{number}": Float(-bound, bound) for number in range(dimension)})
 
     def evaluate(individual: Individual) -> Individual:
-        return individual.succeeded(loss(2.0 * bound * np.array(individual.genome) - bound), 0.0, 0.0)
+        return individual.evaluated(Outcome(OK, loss(2.0 * bound * np.array(individual.genome) - bound)))
 
     ending = Simulation(
         Archipelago(islands, space, ranks, propagator, evaluations),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from propulate_like.storage.events import Evaluated
+from propulate_like.population.individual import Individual
 
 
 class Earning(NamedTuple):
@@ -25,16 +25,16 @@ class Earnings:
         self._lowest: dict[int, tuple[int, float]] = {}
         self._candidates: list[tuple[float, tuple[int, float], str]] = []  # the best of their rank when they ended
 
-    def add(self, rank: int, event: Evaluated) -> None:
+    def add(self, rank: int, individual: Individual) -> None:
         """Take in the next evaluation of a rank."""
-        origin = event.origin
+        origin = individual.origin
         self._counts[origin] = self._counts.get(origin, 0) + 1
-        if event.loss is None:
+        if not individual.has_loss:
             return
-        self._bests[origin] = min(self._bests.get(origin, math.inf), event.loss)
-        if rank not in self._lowest or event.order < self._lowest[rank]:
-            self._lowest[rank] = event.order
-            self._candidates.append((event.ended, event.order, origin))
+        self._bests[origin] = min(self._bests.get(origin, math.inf), individual.loss)
+        if rank not in self._lowest or individual.order < self._lowest[rank]:
+            self._lowest[rank] = individual.order
+            self._candidates.append((individual.ended, individual.order, origin))
 
     def table(self) -> dict[str, Earning]:
         """Return what each origin has earned; the one that bred most comes first."""

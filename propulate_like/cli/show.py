@@ -14,8 +14,9 @@ from typing import Any
 
 from propulate_like.cli.earnings import Earnings
 from propulate_like.foundation.console import printable
-from propulate_like.population.individual import Individual, Status
+from propulate_like.population.individual import Individual
 from propulate_like.population.pareto import front, losses_of
+from propulate_like.population.summary import Summary
 from propulate_like.problem.directions import values_of
 from propulate_like.search.progress import duration
 from propulate_like.search.result import last_line, row
@@ -29,12 +30,10 @@ _COLUMNS = 100  # of a table, at most
 
 def status(run: Run) -> dict[str, Any]:
     """Return a run's state, as JSON can hold it."""
-    statuses: dict[Status, int] = {}
+    summary = Summary()
     sessions: dict[int, Session] = {}
     closed: dict[int, Closed] = {}
     open_starts: dict[int, Started] = {}
-    best: Evaluated | None = None
-    failure: Evaluated | None = None
     latest = 0.0
     done_by: Counter[int] = Counter()  # each island
     bests: dict[int, float] = {}
@@ -56,24 +55,21 @@ def status(run: Run) -> dict[str, Any]:
             case Moved() if not event.replaced:
                 arrived[event.island] += 1
             case Evaluated():
-                earnings.add(rank, event)
+                individual = event.individual
+                summary.add(individual)
+                earnings.add(rank, individual)
                 done_by[event.id.island] += 1
-                if event.loss is not None and event.loss < bests.get(event.id.island, math.inf):
-                    bests[event.id.island] = event.loss
-                statuses[event.status] = statuses.get(event.status, 0) + 1
-                latest = max(latest, event.ended)
+                if individual.loss < bests.get(event.id.island, math.inf):  # which NaN is not
+                    bests[event.id.island] = individual.loss
+                latest = max(latest, individual.ended)
                 open_starts.pop(rank, None)
-                if event.loss is None and failure is None:
-                    failure = event
-                if event.loss is not None and (best is None or event.order < best.order):
-                    best = event
     newest = max((session.began for session in sessions.values()), default=0.0)
     ranks = max((session.ranks for session in sessions.values() if session.began == newest), default=0)
     alive = {rank: session for rank, session in sessions.items() if session.began > newest - _LIVE_SECONDS}
     current = {rank: session for rank, session in alive.items() if rank < ranks}  # others are of a session before
     died = [deaths[each.host, each.pid] for each in current.values() if (each.host, each.pid) in deaths]
     current = {rank: each for rank, each in current.items() if (each.host, each.pid) not in deaths}
-    done = sum(statuses.values())
+    done, failure = summary.finished, summary.failure
     total = run.budget.get("evaluations")
     ended = bool(current) and all(rank in closed for rank in current)
     seconds = max((max(latest, newest) - session.began for session in current.values()), default=0.0)
@@ -83,8 +79,8 @@ def status(run: Run) -> dict[str, Any]:
         "state": _state(done, total, ended=ended, latest=max(latest, newest), running=len(open_starts)),
         "evaluations": done,
         "of": total,
-        "statuses": {str(status): count for status, count in sorted(statuses.items())},
-        **_best(run, best),
+        "statuses": {str(status): count for status, count in sorted(summary.statuses.items())},
+        **_best(run, summary.best),
         "ranks": sum(session.team for session in current.values()),
         "teams": len(current) if any(session.team > 1 for session in current.values()) else None,
         "devices": {str(rank): list(session.devices) for rank, session in sorted(current.items()) if session.devices},
@@ -114,13 +110,13 @@ def status(run: Run) -> dict[str, Any]:
     }
 
 
-def _best(run: Run, best: Evaluated | None) -> dict[str, Any]:
+def _best(run: Run, best: Individual | None) -> dict[str, Any]:
     """Return what is best: an individual, or how many a front has."""
     if len(run.signs) > 1:
         found = front(individual for individual in run.individuals() if individual.has_loss)
         return {"best": None, "best_params": None, "front": len(found)}
-    value = None if best is None or best.loss is None else -best.loss if run.maximize else best.loss
-    return {"best": value, "best_params": None if best is None else best.individual(run.space).params, "front": None}
+    value = None if best is None else -best.loss if run.maximize else best.loss
+    return {"best": value, "best_params": None if best is None else best.params, "front": None}
 
 
 def status_text(known: dict[str, Any]) -> str:
@@ -271,8 +267,8 @@ def _rate(run: Run, since: float, until: float) -> float:
     """Return the evaluations a second of the newest session."""
     if until <= since:
         return 0.0
-    count = sum(1 for _, event in read(run.folder, run.shape) if isinstance(event, Evaluated) and event.ended >= since)
-    return count / (until - since)
+    found = (event for _, event in read(run.folder, run.shape) if isinstance(event, Evaluated))
+    return sum(event.individual.ended >= since for event in found) / (until - since)
 
 
 def _times(count: int, noun: str) -> str:

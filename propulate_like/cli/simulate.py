@@ -20,7 +20,8 @@ from propulate_like.evaluation.objective import space_of
 from propulate_like.foundation import declarations
 from propulate_like.parallel.coordination.termination import SessionSummary
 from propulate_like.parallel.transport.simulated import Network
-from propulate_like.population.individual import Individual, Outcome, Status
+from propulate_like.population.individual import Individual
+from propulate_like.population.outcome import OK, Outcome, Status
 from propulate_like.problem.space import Space
 from propulate_like.search.config import Config
 from propulate_like.search.islands.archipelago import Archipelago
@@ -155,7 +156,7 @@ def _losses(config: Config, assumptions: Assumptions) -> tuple[Space, Callable[[
         space, evaluate = _objective(config)
     elif assumptions.losses == "random":
         space, generator = _space(config), Random(config.settings.seed or 0)
-        evaluate = lambda individual: individual.succeeded(generator.random(), 0.0, 0.0)  # noqa: E731
+        evaluate = lambda individual: individual.evaluated(Outcome(OK, generator.random()))  # noqa: E731
     else:
         space = _space(config)
         evaluate = _nearest(Run(assumptions.losses), space)
@@ -196,7 +197,7 @@ def _nearest(run: Run, space: Space) -> Callable[[Individual], Individual]:
 
     def evaluate(individual: Individual) -> Individual:
         distances = ((genomes - np.array(individual.genome)) ** 2).sum(axis=1)
-        return individual.succeeded(known[int(distances.argmin())].loss, 0.0, 0.0)
+        return individual.evaluated(Outcome(OK, known[int(distances.argmin())].loss))
 
     return evaluate
 

@@ -14,7 +14,7 @@ from propulate_like.evaluation import loading
 from propulate_like.evaluation.context import Evaluation, Report, Task
 from propulate_like.evaluation.objective import CONTEXT, Loss, takes, takes_mapping
 from propulate_like.evaluation.trial import Trial, is_pruned
-from propulate_like.population.individual import Outcome, Status
+from propulate_like.population.outcome import Outcome, Status
 from propulate_like.problem.directions import Signs
 from propulate_like.problem.space import Space
 
@@ -92,7 +92,7 @@ class Call:
         else:
             lines = traceback.format_exception(type(error), error, _without_own_frames(error.__traceback__))
         status = Status.MEMORY if isinstance(error, MemoryError) else Status.ERROR
-        return Outcome(status, cause="".join(lines).strip()[-_LONGEST_CAUSE:])
+        return Outcome.failure(status, "".join(lines).strip()[-_LONGEST_CAUSE:])
 
 
 def _drive(steps: Generator[Any, Any, Any], evaluation: Evaluation) -> Any:

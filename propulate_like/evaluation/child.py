@@ -17,9 +17,10 @@ from propulate_like.evaluation import loading
 from propulate_like.evaluation.calling import Call
 from propulate_like.evaluation.context import Task
 from propulate_like.evaluation.process import LAST_WORDS, adopt_orphans, die_with_parent, let_go
-from propulate_like.population.individual import Outcome, Status
+from propulate_like.population.codec import Codec
+from propulate_like.population.outcome import Outcome, Status
 from propulate_like.problem.directions import Signs
-from propulate_like.problem.space import Space
+from propulate_like.problem.space import NOTHING, Space
 
 _MANY_ENDED = 100
 
@@ -64,9 +65,8 @@ class Done(msgspec.Struct, tag=True, frozen=True):
     left: bool
 
 
-encode = msgspec.msgpack.Encoder().encode
-from_rank = msgspec.msgpack.Decoder(Load | Evaluate | Answer)
-from_child: msgspec.msgpack.Decoder[Reported | Done] = msgspec.msgpack.Decoder(Reported | Done)
+FromRank = Load | Evaluate | Answer
+FromChild = Reported | Done
 
 
 def main(descriptor: int) -> None:
@@ -74,7 +74,7 @@ def main(descriptor: int) -> None:
     let_go()
     os.set_inheritable(descriptor, False)
     connection = Connection(descriptor)
-    order = from_rank.decode(connection.recv_bytes())
+    order = Codec(NOTHING).decode(connection.recv_bytes(), Load)
     if not isinstance(order, Load):
         raise TypeError(order)
     die_with_parent(order.parent)
@@ -83,35 +83,35 @@ def main(descriptor: int) -> None:
     adopt_orphans()  # so that what an evaluation leaves behind is seen
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a file's stream: nobody has replaced it
     space = Space.from_declaration(order.space, asked_for=not order.space)
-    call = _load(order, space)
+    call, codec = _load(order, space), Codec(space)
     try:
         while True:
-            _serve(connection, call, space)
+            _serve(connection, call, codec)
     except (EOFError, ConnectionError):
         return
 
 
-def _serve(connection: Connection[bytes, bytes], call: Call | Outcome, space: Space) -> None:
-    order = from_rank.decode(connection.recv_bytes())
+def _serve(connection: Connection[bytes, bytes], call: Call | Outcome, codec: Codec) -> None:
+    order: FromRank = codec.decode(connection.recv_bytes(), FromRank)
     if not isinstance(order, Evaluate):
         raise TypeError(order)
     if order.log:
         _print_to(order.log)
 
     def report(step: int, loss: float) -> bool:
-        connection.send_bytes(encode(Reported(step, loss)))
-        answer = from_rank.decode(connection.recv_bytes())
+        connection.send_bytes(codec.encode(Reported(step, loss)))
+        answer: FromRank = codec.decode(connection.recv_bytes(), FromRank)
         return isinstance(answer, Answer) and answer.stop
 
     if isinstance(call, Outcome):
         outcome = call
     else:
         os.environ.update(order.task.environment)
-        outcome = call(space.decode(order.task.genome), order.task, report)
+        outcome = call(order.task.candidate.params, order.task, report)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):  # the loss may have closed or replaced it
             stream.flush()
-    connection.send_bytes(encode(Done(outcome, _left())))
+    connection.send_bytes(codec.encode(Done(outcome, _left())))
 
 
 def _load(order: Load, space: Space) -> Call | Outcome:
@@ -122,8 +122,8 @@ def _load(order: Load, space: Space) -> Call | Outcome:
         loss = loading.load(order.reference, Path())
         return Call(loss, space, signs=order.signs, fidelity=order.fidelity)
     except (Exception, SystemExit):  # noqa: BLE001 (importing may raise anything)
-        return Outcome(
-            Status.ERROR, cause=f"the objective cannot be loaded in its child process:\n{traceback.format_exc()}"
+        return Outcome.failure(
+            Status.ERROR, f"the objective cannot be loaded in its child process:\n{traceback.format_exc()}"
         )
     finally:
         loading.in_child = False

@@ -14,7 +14,8 @@ from propulate_like.evaluation.command import OWN, Command
 from propulate_like.evaluation.context import Evaluation, Report, Task, Tasks, TeamContext, make_directory
 from propulate_like.evaluation.process import Broken, Limits, Supervised, how_it_ended
 from propulate_like.evaluation.supervised import SupervisedEvaluator, errors_of, log_of
-from propulate_like.population.individual import OK, Individual, Outcome, Status
+from propulate_like.population.individual import Individual
+from propulate_like.population.outcome import OK, Outcome, Status
 from propulate_like.problem.directions import Signs
 
 _LARGEST_RESULT = 1 << 24
@@ -85,7 +86,7 @@ class CommandEvaluator(SupervisedEvaluator):
     def _words(self, params: dict[str, Any], task: Task) -> list[str]:
         values = {name: value if isinstance(value, str) else json.dumps(value) for name, value in params.items()}
         values |= {
-            "id": str(task.id),
+            "id": str(task.candidate.id),
             "directory": str(task.directory),
             "params": json.dumps(params),
             "seed": str(task.seed),
@@ -100,7 +101,7 @@ class CommandEvaluator(SupervisedEvaluator):
 
     @staticmethod
     def _environment(task: Task) -> dict[str, str]:
-        own = {"PROPULATE_LIKE_ID": str(task.id), "PROPULATE_LIKE_DIRECTORY": str(task.directory)}
+        own = {"PROPULATE_LIKE_ID": str(task.candidate.id), "PROPULATE_LIKE_DIRECTORY": str(task.directory)}
         return {"PYTHONUNBUFFERED": "1", **own, **task.environment}
 
     def _result(self, task: Task, lines: _Lines, evaluation: Evaluation) -> Outcome:
@@ -114,11 +115,11 @@ class CommandEvaluator(SupervisedEvaluator):
             try:
                 text = _small_text(path)
             except (OSError, ValueError) as error:
-                return Outcome(Status.INVALID, cause=f"{where} cannot be read: {error}")
+                return Outcome.failure(Status.INVALID, f"{where} cannot be read: {error}")
         try:
             value = json.loads(text)
         except ValueError:
-            return Outcome(Status.INVALID, cause=f"{where} is no JSON number or object: {text[-200:]!r}")
+            return Outcome.failure(Status.INVALID, f"{where} is no JSON number or object: {text[-200:]!r}")
         if isinstance(value, dict):
             value.pop("step", None)
         return evaluation.outcome(value)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from propulate_like.population.individual import ELSEWHERE, OK, STOPPED, Id, Individual, Outcome
+from propulate_like.population.individual import ELSEWHERE, Candidate, Id, Individual
+from propulate_like.population.outcome import OK, STOPPED, Outcome
 from propulate_like.problem.directions import Signs, values_of
-from propulate_like.problem.space import Genome
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,18 +78,12 @@ class Task(msgspec.Struct, frozen=True):
     in the process's environment for this evaluation.
     """
 
-    id: Id
-    genome: Genome
-    parents: tuple[Id, ...] = ()
-    rung: int = 0
-    continues: Id | None = None
+    candidate: Candidate
     seed: int = 0
     trials: str = ""
     devices: tuple[str, ...] = ()
     fidelity: float | int | None = None
     environment: dict[str, str] = {}
-    space: str = ""
-    """The space that the genome is of, where the loss asks for its parameters (see `Space.written`)."""
     number: int = 0
     """How many evaluations came before: of this rank, and, as far as others are as fast, of all."""
 
@@ -104,9 +98,14 @@ class Task(msgspec.Struct, frozen=True):
         return self.member == 0
 
     @property
+    def parents(self) -> tuple[Id, ...]:
+        """The individual's parents, but for those of other searches, which left no files here."""
+        return tuple(parent for parent in self.candidate.parents if parent.rank != ELSEWHERE)
+
+    @property
     def directory(self) -> Path:
         """The evaluation's own directory, which need not exist."""
-        return Path(self.trials, str(self.id))
+        return Path(self.trials, str(self.candidate.id))
 
 
 class Tasks(msgspec.Struct, frozen=True):
@@ -120,20 +119,10 @@ class Tasks(msgspec.Struct, frozen=True):
 
     def of(self, individual: Individual, environment: dict[str, str] | None = None) -> Task:
         """Return the task of evaluating an individual."""
-        return Task(
-            individual.id,
-            individual.genome,
-            tuple(parent for parent in individual.parents if parent.rank != ELSEWHERE),  # which left no files here
-            individual.rung,
-            individual.continues,
-            self.seed,
-            self.trials,
-            self.devices,
-            self.rungs[individual.rung] if self.rungs else None,
-            environment or {},
-            individual.space.written if individual.space.asked_for else "",
-            individual.id.serial * self.ranks + individual.id.rank,
-        )
+        candidate = individual.candidate
+        fidelity = self.rungs[candidate.rung] if self.rungs else None
+        number = candidate.id.serial * self.ranks + candidate.id.rank
+        return Task(candidate, self.seed, self.trials, self.devices, fidelity, environment or {}, number)
 
 
 class Parent(msgspec.Struct, frozen=True):
@@ -151,7 +140,7 @@ class Evaluation:
     """
 
     def __init__(self, task: Task, report: Report, signs: Signs = (1.0,), comm: Any = None) -> None:
-        self.id = task.id
+        self.id = task.candidate.id
         self.devices = task.devices
         self.fidelity = task.fidelity
         self.rank = task.member
@@ -192,8 +181,9 @@ class Evaluation:
         """Random numbers of this evaluation's own: the same for the same run's seed and individual."""
         import numpy as np
 
-        ident = self._task.continues or self.id
-        return np.random.default_rng([self._task.seed, ident.island, ident.rank, ident.serial, self._task.rung])
+        candidate = self._task.candidate
+        ident = candidate.continues or candidate.id
+        return np.random.default_rng([self._task.seed, ident.island, ident.rank, ident.serial, candidate.rung])
 
     def report(self, value: float | Mapping[str, Any], step: int | None = None) -> bool:
         """Tell an intermediate loss, as the function would return it, at `step`: from 0 on, one after the last or 1.
@@ -253,13 +243,13 @@ class Evaluation:
 
 def make_directory(task: Task) -> None:
     """Make the directory of an evaluation; for one that was promoted, the name leads to the one it began in."""
-    directory = task.directory
-    if task.continues is None:
+    directory, continues = task.directory, task.candidate.continues
+    if continues is None:
         directory.mkdir(parents=True, exist_ok=True)
     elif not directory.exists():
-        Path(task.trials, str(task.continues)).mkdir(parents=True, exist_ok=True)
+        Path(task.trials, str(continues)).mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):  # another member of the team was faster
-            directory.symlink_to(str(task.continues), target_is_directory=True)
+            directory.symlink_to(str(continues), target_is_directory=True)
 
 
 def never_stop(_step: int, _loss: float) -> bool:

@@ -10,6 +10,7 @@ from types import FrameType
 from propulate_like.evaluation.calling import Call
 from propulate_like.evaluation.context import Evaluation, Report, Tasks, TeamContext
 from propulate_like.population.individual import Individual
+from propulate_like.population.outcome import OK, Outcome
 
 
 class InlineEvaluator:
@@ -25,7 +26,8 @@ class InlineEvaluator:
     def __call__(self, individual: Individual, report: Report, team: TeamContext | None = None) -> Individual:
         """Evaluate, and return the individual with its outcome, the seconds it took and the time it ended."""
         loss, call = self._loss, self._call
-        params = individual.space.decode(individual.genome)
+        candidate = individual.candidate
+        params = candidate.space.decode(candidate.genome)
         began = time.perf_counter()
         if self._plain and team is None:
             try:
@@ -33,9 +35,10 @@ class InlineEvaluator:
             except BaseException as error:  # noqa: BLE001 (raised again by the loop, which asks for it)
                 outcome = call.failure(error)
             else:
-                if type(value) is float and self._single and -math.inf < value < math.inf and not individual.rung:
-                    ended = time.perf_counter()  # the usual case, without an Outcome in between
-                    return individual.succeeded(self._sign * value, ended - began, self._epoch + ended)
+                if type(value) is float and self._single and -math.inf < value < math.inf:
+                    ended = time.perf_counter()  # the usual case, several times faster by itself
+                    outcome = Outcome(OK, self._sign * value, ended - began, self._epoch + ended)
+                    return Individual(candidate, outcome)
                 context = Evaluation(self._tasks.of(individual), report, call.signs)
                 outcome = call.finish(value, context)
         else:
@@ -43,7 +46,7 @@ class InlineEvaluator:
             os.environ.update(environment)
             outcome = call(params, self._tasks.of(individual, environment), report, comm)
         ended = time.perf_counter()
-        return individual.evaluated(outcome, ended - began, self._epoch + ended)
+        return individual.evaluated(outcome.timed(ended - began, self._epoch + ended))
 
     def interrupt(self, frame: FrameType | None) -> bool:
         """Break the loss off, but never our own code: that could lose an outcome."""

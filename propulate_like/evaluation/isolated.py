@@ -14,11 +14,14 @@ from typing import NoReturn
 
 import msgspec
 
-from propulate_like.evaluation.child import Answer, Done, Evaluate, Load, Reported, encode, from_child
+from propulate_like.evaluation.child import Answer, Evaluate, FromChild, Load, Reported
 from propulate_like.evaluation.context import Report, Task, Tasks, TeamContext
 from propulate_like.evaluation.process import Broken, Limits, Supervised
 from propulate_like.evaluation.supervised import SupervisedEvaluator, log_of
-from propulate_like.population.individual import Individual, Outcome, Status
+from propulate_like.population.codec import Codec
+from propulate_like.population.individual import Individual
+from propulate_like.population.outcome import Outcome, Status
+from propulate_like.problem.space import NOTHING
 
 _LOG_SECONDS = 0.1
 
@@ -32,7 +35,7 @@ class IsolatedEvaluator(SupervisedEvaluator):
     def __init__(self, load: Load, tasks: Tasks, limits: Limits, name: str) -> None:
         """`name` tells this rank's files in the folder of trials from other ranks'."""
         super().__init__(tasks, limits)
-        self._load = load
+        self._load, self._codec = load, Codec(NOTHING)
         self._output = Output(Path(tasks.trials), name)
         self._child: Supervised | None = None
         self._connection: Connection[bytes, bytes] | None = None
@@ -66,15 +69,15 @@ class IsolatedEvaluator(SupervisedEvaluator):
                     self._output.show(task)
 
         with contextlib.suppress(ConnectionError):
-            connection.send_bytes(encode(Evaluate(task, log)))
+            connection.send_bytes(self._codec.encode(Evaluate(task, log)))
         while True:
             try:
                 if connection.fileno() not in child.wait(self._limits, began, meanwhile):
                     self._died(child)  # and the socket says nothing, where a grandchild holds it open
-                message: Reported | Done = from_child.decode(connection.recv_bytes())
+                message: FromChild = self._codec.decode(connection.recv_bytes(), FromChild)
                 if isinstance(message, Reported):
                     meanwhile()
-                    connection.send_bytes(encode(Answer(report(message.step, message.loss))))
+                    connection.send_bytes(self._codec.encode(Answer(report(message.step, message.loss))))
                     continue
             except (EOFError, ConnectionError):
                 self._died(child)
@@ -96,7 +99,7 @@ class IsolatedEvaluator(SupervisedEvaluator):
         connection: Connection[bytes, bytes] = Connection(ours.detach())
         child.register(connection.fileno())
         with contextlib.suppress(ConnectionError):
-            connection.send_bytes(encode(self._load))
+            connection.send_bytes(self._codec.encode(self._load))
         self._child, self._connection = child, connection
         return child, connection
 

@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import msgspec
-
 from propulate_like.evaluation.context import Evaluator, Report, TeamContext, WrappingEvaluator
 from propulate_like.evaluation.energy import EnergyMeter
-from propulate_like.population.individual import Individual, Outcome, Status
+from propulate_like.population.individual import Individual
+from propulate_like.population.outcome import Outcome, Status
 
 
 class MeteredEvaluator(WrappingEvaluator):
@@ -26,7 +25,7 @@ class MeteredEvaluator(WrappingEvaluator):
         self._meter.begin()
         with self._ticking():
             evaluated = self._evaluator(individual, report, team)
-        return msgspec.structs.replace(evaluated, metrics=evaluated.metrics | self._meter.end())
+        return evaluated.with_outcome(metrics=evaluated.metrics | self._meter.end())
 
     @contextmanager
     def _ticking(self) -> Iterator[None]:
@@ -64,10 +63,10 @@ class MetricEvaluator(WrappingEvaluator):
         metrics: dict[str, Any] = {**evaluated.metrics, "loss": self._sign * evaluated.loss}
         if self._metric not in evaluated.metrics:
             known = ", ".join(evaluated.metrics) or "none"
-            outcome = Outcome(Status.INVALID, cause=f"there is no metric {self._metric!r}; there are: {known}")
+            outcome = Outcome.failure(Status.INVALID, f"there is no metric {self._metric!r}; there are: {known}")
         else:
             outcome = Outcome.of(evaluated.metrics[self._metric])
         if outcome.status is Status.OK:
             loss, status = self._sign * outcome.loss, evaluated.status
-            outcome = Outcome(status, loss, metrics, attempts=evaluated.attempts)
-        return evaluated.evaluated(outcome, evaluated.seconds, evaluated.ended)
+            outcome = Outcome(status, loss, metrics=metrics, attempts=evaluated.attempts)
+        return evaluated.evaluated(outcome.timed(evaluated.seconds, evaluated.ended))

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from propulate_like.foundation.early_signals import SIGNALS
-from propulate_like.population.individual import Status
+from propulate_like.population.outcome import Status
 
 if TYPE_CHECKING:
     from psutil import Process

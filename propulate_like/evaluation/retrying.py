@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from propulate_like.evaluation.context import Evaluator, Report, TeamContext, WrappingEvaluator
 from propulate_like.evaluation.energy import added
-from propulate_like.population.individual import Individual, Status
+from propulate_like.population.individual import Individual
+from propulate_like.population.outcome import Status
 
 
 class RetryingEvaluator(WrappingEvaluator):
@@ -22,8 +21,7 @@ class RetryingEvaluator(WrappingEvaluator):
         evaluated = self._evaluator(individual, report, team)
         while evaluated.status in self._statuses and evaluated.attempts <= self._retries:
             again = self._evaluator(individual, report, team)
-            evaluated = msgspec.structs.replace(
-                again,
+            evaluated = again.with_outcome(
                 seconds=evaluated.seconds + again.seconds,
                 metrics=added(again.metrics, evaluated.metrics) if self._metered else again.metrics,
                 attempts=evaluated.attempts + 1,

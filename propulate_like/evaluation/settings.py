@@ -23,7 +23,7 @@ from propulate_like.evaluation.objective import Loss
 from propulate_like.evaluation.retrying import RetryingEvaluator
 from propulate_like.foundation import declarations
 from propulate_like.foundation.declarations import nearest
-from propulate_like.population.individual import Status
+from propulate_like.population.outcome import Status
 from propulate_like.problem.directions import Signs
 from propulate_like.problem.fidelity import Fidelity
 from propulate_like.problem.space import Space

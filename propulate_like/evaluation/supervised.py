@@ -10,7 +10,8 @@ from types import FrameType
 
 from propulate_like.evaluation.context import Abandoned, Report, Task, Tasks, TeamContext, make_directory
 from propulate_like.evaluation.process import Broken, Limits
-from propulate_like.population.individual import Individual, Outcome, Status
+from propulate_like.population.individual import Individual
+from propulate_like.population.outcome import Outcome, Status
 
 _LONGEST_TAIL = 2000
 
@@ -36,7 +37,7 @@ class SupervisedEvaluator:
             self._break_off()
             outcome = _outcome_of(problem, task)
         ended = time.perf_counter()
-        return individual.evaluated(outcome, ended - began, self._epoch + ended)
+        return individual.evaluated(outcome.timed(ended - began, self._epoch + ended))
 
     def interrupt(self, frame: FrameType | None) -> bool:
         """Have the process ended within some hundredths of a second, and KeyboardInterrupt raised."""
@@ -75,10 +76,10 @@ def _outcome_of(problem: Broken | Abandoned | OSError | ValueError, task: Task) 
         words = [_tail(task), problem.cause]
         if problem.status is Status.ERROR:
             words.reverse()  # what it printed says more
-        return Outcome(problem.status, cause="\n".join(words).strip())
+        return Outcome.failure(problem.status, "\n".join(words).strip())
     if isinstance(problem, Abandoned):
-        return Outcome(Status.ERROR, cause=str(problem))
-    return Outcome(Status.ERROR, cause=f"the process cannot be run: {problem}")
+        return Outcome.failure(Status.ERROR, str(problem))
+    return Outcome.failure(Status.ERROR, f"the process cannot be run: {problem}")
 
 
 def _tail(task: Task) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from propulate_like.evaluation.context import Evaluation, Task
-from propulate_like.population.individual import Asked, Outcome, Status, plain
+from propulate_like.population.outcome import Asked, Outcome, Status, plain
 from propulate_like.problem.parameters import Choice, Float, Int, Parameter, Scalar
 from propulate_like.problem.space import NOTHING, Space
 
@@ -37,9 +37,9 @@ class Trial:
         self.params: dict[str, Any] = {}
         self.user_attrs: dict[str, Any] = {}
         self.constraints: dict[str, float] = {}
-        self._evaluation, self._stream = evaluation, f"{task.seed}/{task.continues or task.id}"
-        known = Space.read(task.space) if task.space else NOTHING
-        self._known = {name: (bred, gene) for (name, bred), gene in zip(known.items(), task.genome)}
+        candidate = task.candidate
+        self._evaluation, self._stream = evaluation, f"{task.seed}/{candidate.continues or candidate.id}"
+        self._known = {name: (bred, gene) for (name, bred), gene in zip(candidate.space.items(), candidate.genome)}
         self._asked: dict[str, tuple[_Key, float]] = {}
         self._reported = -1
 
@@ -117,7 +117,7 @@ class Trial:
     def pruned(self) -> Outcome:
         """Return the outcome of an evaluation that its loss gave up: the value reported last stands for it."""
         if self._evaluation.reported is None:
-            return Outcome(Status.INVALID, cause="it was pruned before it had reported any value")
+            return Outcome.failure(Status.INVALID, "it was pruned before it had reported any value")
         return self._evaluation.stopped()
 
     def completed(self, outcome: Outcome) -> Outcome:
@@ -127,7 +127,7 @@ class Trial:
         violated = [f"{key} = {value:g}" for key, value in self.constraints.items() if not value <= 0.0]
         if violated and outcome.status in {Status.OK, Status.STOPPED}:
             metrics["value"] = self._evaluation.value_of(outcome)
-            outcome = Outcome(Status.INVALID, cause=f"infeasible: {', '.join(violated)}, where at most 0 is feasible")
+            outcome = Outcome.failure(Status.INVALID, f"infeasible: {', '.join(violated)}, where at most 0 is feasible")
         return msgspec.structs.replace(outcome, asked=asked, metrics={**metrics, **outcome.metrics})
 
     @property

@@ -26,16 +26,16 @@ from propulate_like.evaluation.pulse import Pulse
 from propulate_like.foundation.backoff import Pause
 from propulate_like.foundation.console import say
 from propulate_like.parallel.transport import Team
-from propulate_like.population.individual import OK, STOPPED, Individual, Outcome, Status
-from propulate_like.problem.space import Space
-from propulate_like.storage.events import Started
+from propulate_like.population.codec import Codec
+from propulate_like.population.individual import Candidate, Individual
+from propulate_like.population.outcome import OK, STOPPED, Outcome, Status
 
 
 class Begin(msgspec.Struct, tag=True, frozen=True):
     """The leader's word to begin evaluation `number`. `renew` says whether the communicator is made anew."""
 
     number: int
-    individual: Started
+    candidate: Candidate
     environment: dict[str, str]
     renew: bool
 
@@ -71,18 +71,15 @@ class Disband(msgspec.Struct, tag=True, frozen=True):
 
 _LAST_SECONDS = 10.0
 
-_encode = msgspec.msgpack.Encoder().encode
-_decoder: msgspec.msgpack.Decoder[Begin | Decision | Abandon | Ended | Disband] = msgspec.msgpack.Decoder(
-    Begin | Decision | Abandon | Ended | Disband
-)
+_Message = Begin | Decision | Abandon | Ended | Disband
 
 
 class _Member:
     """What the leader and the members of a team share: messages within the team, and the parts of an evaluation."""
 
-    def __init__(self, team: Team, evaluator: Evaluator, *, communicates: bool) -> None:
+    def __init__(self, team: Team, evaluator: Evaluator, codec: Codec, *, communicates: bool) -> None:
         """`communicates` says whether the evaluator's process is the rank, which can use the communicator."""
-        self.evaluator = evaluator
+        self.evaluator, self._codec = evaluator, codec
         self._communicates = communicates
         self._team, self._transport = team, team.transport
         self._number = 0
@@ -107,7 +104,7 @@ class _Member:
             return self._last_abandoned >= self._number
 
     def _send(self, peer: int, message: msgspec.Struct) -> None:
-        self._transport.send(peer, _encode(message))
+        self._transport.send(peer, self._codec.encode(message))
         self._transport.flush()
 
     def _listen(self) -> None:
@@ -115,7 +112,7 @@ class _Member:
             raise self._pulse.failure
         self._transport.flush()
         for peer, content in self._transport.receive():
-            message = _decoder.decode(content)
+            message: _Message = self._codec.decode(content, _Message)
             if isinstance(message, Abandon):
                 self._last_abandoned = message.number
             else:
@@ -152,8 +149,8 @@ class _Member:
 class TeamEvaluator(_Member):
     """Evaluates with the other members of this rank's team, as their leader."""
 
-    def __init__(self, team: Team, evaluator: Evaluator, *, communicates: bool) -> None:
-        super().__init__(team, evaluator, communicates=communicates)
+    def __init__(self, team: Team, evaluator: Evaluator, codec: Codec, *, communicates: bool) -> None:
+        super().__init__(team, evaluator, codec, communicates=communicates)
         self._spoilt = self._waiting = self._interrupted = False
         self._failure: tuple[int, Ended] | None = None
         self._ended = 0
@@ -165,7 +162,7 @@ class TeamEvaluator(_Member):
         self._failure, self._ended, self._metrics = None, 0, []
         renew, self._spoilt = self._spoilt, False
         environment = self._rendezvous()
-        self._send_all(Begin(self._number, Started.of(individual), environment, renew))
+        self._send_all(Begin(self._number, individual.candidate, environment, renew))
 
         def decide(step: int, loss: float) -> bool:
             stop = report(step, loss)
@@ -211,9 +208,10 @@ class TeamEvaluator(_Member):
         metrics = reduce(added, self._metrics, evaluated.metrics)
         member, failure = self._failure or (0, None)
         if failure is None or member == 0:
-            return msgspec.structs.replace(evaluated, metrics=metrics)
-        outcome = Outcome(failure.status, metrics=metrics, cause=f"member {member} of the team failed: {failure.cause}")
-        return evaluated.evaluated(outcome, evaluated.seconds, evaluated.ended)
+            return evaluated.with_outcome(metrics=metrics)
+        cause = f"member {member} of the team failed: {failure.cause}"
+        outcome = Outcome(failure.status, metrics=metrics, cause=cause)
+        return evaluated.evaluated(outcome.timed(evaluated.seconds, evaluated.ended))
 
     def _receive(self, peer: int, message: Any) -> None:
         if not isinstance(message, Ended) or message.number != self._number:
@@ -258,11 +256,10 @@ class TeamEvaluator(_Member):
 class Follower(_Member):
     """A member that does not search: evaluates what its leader says, until the search is over."""
 
-    def __init__(self, team: Team, evaluator: Evaluator, space: Space, *, communicates: bool) -> None:
-        super().__init__(team, evaluator, communicates=communicates)
+    def __init__(self, team: Team, evaluator: Evaluator, codec: Codec, *, communicates: bool) -> None:
+        super().__init__(team, evaluator, codec, communicates=communicates)
         self.evaluating = False
         self.reason: Any = None
-        self._space = space
         self._arrived: deque[Any] = deque()
 
     def run(self) -> bytes:
@@ -282,9 +279,7 @@ class Follower(_Member):
             return
         try:
             self.evaluating = True
-            evaluated = self._evaluate(
-                begin.individual.individual(self._space), self._decided, begin.environment, renew=begin.renew
-            )
+            evaluated = self._evaluate(Individual(begin.candidate), self._decided, begin.environment, renew=begin.renew)
             ended = Ended(begin.number, evaluated.status, evaluated.cause, evaluated.metrics)
         except KeyboardInterrupt:
             ended = told

@@ -8,10 +8,11 @@ from collections.abc import Iterable
 
 import msgspec
 
-from propulate_like.population.individual import OK, STOPPED, Id, Individual
+from propulate_like.population.codec import Codec
+from propulate_like.population.individual import Candidate, Id, Individual
+from propulate_like.population.outcome import OK, STOPPED, Outcome
 from propulate_like.population.population import Key
 from propulate_like.problem.space import NOTHING, Space
-from propulate_like.storage.events import Evaluated
 
 (
     RECORDS,
@@ -81,8 +82,9 @@ class Records:
 
     def pack(self, individual: Individual) -> bytes:
         """Return the record of an evaluated individual that has a loss."""
-        ident, traits = individual.id, individual.traits[: self._traits]  # others bred when the run was begun, maybe
-        before = individual.continues
+        candidate, outcome = individual.candidate, individual.outcome
+        ident, traits = candidate.id, candidate.traits[: self._traits]  # others bred when the run was begun, maybe
+        before = candidate.continues
         padding = (0.0,) * (self._traits - len(traits))
         return self._layout.pack(
             ident.island,
@@ -90,16 +92,16 @@ class Records:
             ident.serial,
             individual.moves,
             len(traits),
-            individual.status is STOPPED,
-            individual.rung,
+            outcome.status is STOPPED,
+            candidate.rung,
             *((0, 0, 0) if before is None else (before.island, before.rank, before.serial)),
-            individual.loss,
-            individual.seconds,
-            individual.ended,
-            *individual.genome,
+            outcome.loss,
+            outcome.seconds,
+            outcome.ended,
+            *candidate.genome,
             *traits,
             *padding,
-            *individual.losses,
+            *outcome.losses,
         )
 
     def unpack(self, records: bytes) -> Iterable[tuple[Individual, bytes]]:
@@ -115,24 +117,20 @@ class Records:
         values = self._layout.unpack(record)
         island, rank, serial, moves, traits, stopped, rung, *before, loss, seconds, ended = values[:_HEADER]
         genes_end = _HEADER + self._dimension
-        return Individual(
+        candidate = Candidate(
             Id(island, rank, serial),
             values[_HEADER:genes_end],
             self._space,
             traits=values[genes_end : genes_end + traits],
-            status=STOPPED if stopped else OK,
-            loss=loss,
-            seconds=seconds,
-            ended=ended,
             rung=rung,
             continues=Id(*before) if rung else None,
-            moves=moves,
-            losses=values[genes_end + self._traits :],
         )
+        losses = values[genes_end + self._traits :]
+        return Individual(candidate, Outcome(STOPPED if stopped else OK, loss, seconds, ended, losses=losses), moves)
 
 
 _length = struct.Struct("<I")
-_evaluated = msgspec.msgpack.Decoder(Evaluated)
+_codec = Codec(NOTHING)
 
 
 class AskedRecords:
@@ -140,8 +138,9 @@ class AskedRecords:
 
     def pack(self, individual: Individual) -> bytes:
         """Return the record of an evaluated individual that has a loss."""
-        bare = msgspec.structs.replace(individual, parents=(), origin="", metrics={}, cause="", curve=())
-        content = msgspec.msgpack.encode(Evaluated.of(bare))
+        candidate = msgspec.structs.replace(individual.candidate, parents=(), origin="")
+        outcome = msgspec.structs.replace(individual.outcome, metrics={}, cause="", curve=())
+        content = _codec.encode(Individual(candidate, outcome, individual.moves))
         return _length.pack(len(content)) + content
 
     def unpack(self, records: bytes) -> Iterable[tuple[Individual, bytes]]:
@@ -149,6 +148,5 @@ class AskedRecords:
         begin = 0
         while begin < len(records):
             end = begin + _length.size + _length.unpack_from(records, begin)[0]
-            evaluated = _evaluated.decode(records[begin + _length.size : end])
-            yield evaluated.individual(NOTHING), records[begin:end]
+            yield _codec.decode(records[begin + _length.size : end], Individual), records[begin:end]
             begin = end

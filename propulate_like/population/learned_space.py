@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import NamedTuple
 
-import msgspec
-
-from propulate_like.population.individual import OK, Individual, Status
+from propulate_like.population.individual import Individual
+from propulate_like.population.outcome import OK, Status
 from propulate_like.problem.parameters import Choice, Float, Int, Ordinal, Parameter, Scalar
 from propulate_like.problem.space import NOTHING, Space
 
@@ -76,7 +75,7 @@ class LearnedSpace:
         genes = [
             0.5 if index < 0 else genome[index] if recode is None else recode(genome[index]) for index, recode in plan
         ]
-        return msgspec.structs.replace(individual, genome=tuple(genes), space=self.space)
+        return individual.with_genome(tuple(genes), self.space)
 
     def _add_space(self, space: Space) -> tuple[list[Parent], bool]:
         """Take in parameters that were asked for, and their order.
@@ -173,7 +172,7 @@ def as_asked(individual: Individual) -> Individual:
     genes = [gene for name, gene in zip(individual.space, individual.genome) if name in active]
     parameters = {name: _bare(parameter) for name, parameter in individual.space.items() if name in active}
     space = Space(parameters, asked_for=True)
-    return msgspec.structs.replace(individual, genome=tuple(genes), space=space)
+    return individual.with_genome(tuple(genes), space)
 
 
 def _decides(parameter: Parameter) -> bool:

@@ -94,10 +94,10 @@ class Population(Sequence[Individual]):
         if self.requirements.arrivals:
             self._arrive(individual)
         recent = self._recent.maxlen and self._add_recent(individual)
-        loss = individual.loss
-        if loss > self._limit and not individual.rung:
+        candidate, loss = individual.candidate, individual.outcome.loss
+        if loss > self._limit and not candidate.rung:
             return bool(recent)
-        if self._superseded and individual.id in self._superseded:
+        if self._superseded and candidate.id in self._superseded:
             return False
         key = key_of(individual)
         keys = self._keys
@@ -106,8 +106,8 @@ class Population(Sequence[Individual]):
             return False
         keys.insert(position, key)
         self._ranked.insert(position, individual)
-        if individual.continues is not None:
-            self._supersede(individual.continues)
+        if candidate.continues is not None:
+            self._supersede(candidate.continues)
         if len(keys) > self._capacity:
             keys.pop()
             if self._ranked.pop() is individual:
@@ -236,5 +236,6 @@ class Population(Sequence[Individual]):
 
 def key_of(individual: Individual) -> Key:
     """Return what individuals are ordered by in a population: no two have the same."""
-    ident = individual.id
-    return -individual.rung, individual.loss, -ident.serial, ident.rank, ident.island
+    candidate = individual.candidate
+    ident = candidate.id
+    return -candidate.rung, individual.outcome.loss, -ident.serial, ident.rank, ident.island

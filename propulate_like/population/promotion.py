@@ -6,7 +6,10 @@ from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Callable
 
-from propulate_like.population.individual import OK, Id, Individual
+import msgspec
+
+from propulate_like.population.individual import Id, Individual
+from propulate_like.population.outcome import OK
 from propulate_like.problem.fidelity import Fidelity
 
 
@@ -53,14 +56,13 @@ class Ladder:
             before = bisect_left(losses, best.loss) + self._equal[rung][best.loss]
             if before + 1 <= len(losses) / self._reduction:
                 self.promoted(best.id)
-                return Individual(
-                    ident,
-                    best.genome,
-                    best.space,
-                    (best.id,),
-                    "promotion",
-                    best.traits,
+                candidate = msgspec.structs.replace(
+                    best.candidate,
+                    id=ident,
+                    parents=(best.id,),
+                    origin="promotion",
                     rung=rung + 1,
                     continues=best.id,
                 )
+                return Individual(candidate)
         return None

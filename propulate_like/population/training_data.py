@@ -66,8 +66,9 @@ class TrainingData:
             del self._known[next(iter(self._known))]
         if self._count == len(self._losses):
             self._make_room(len(individual.genome))
-        self._genomes[self._count] = individual.space.canonical(individual.genome)
-        self._losses[self._count] = min(max(individual.loss, -_HUGE), _HUGE)
+        candidate = individual.candidate
+        self._genomes[self._count] = candidate.space.canonical(candidate.genome)
+        self._losses[self._count] = min(max(individual.outcome.loss, -_HUGE), _HUGE)
         self._count += 1
         self.total += 1
         return True

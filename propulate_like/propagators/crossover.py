@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 
 from propulate_like.foundation import declarations
-from propulate_like.population.individual import BRED, Id, Individual
+from propulate_like.population.individual import Id, Individual
+from propulate_like.population.outcome import BRED
 from propulate_like.propagators.propagator import BreedingContext, Variation
 
 
@@ -20,15 +21,15 @@ class _Crossover(Variation):
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         probability = self.probability
         if probability < 1.0 and breeding.generator.random() >= probability:
-            return [self.derive(individuals[0], individuals[0].genome, breeding)]
+            return [self.derive(individuals[0], individuals[0].candidate.genome, breeding)]
         genome = self._mix(individuals, breeding)
         parents: list[Id] = []
         for individual in individuals:
-            if individual.status is BRED:
-                parents += individual.parents
+            if individual.outcome.status is BRED:
+                parents += individual.candidate.parents
             else:
-                parents.append(individual.id)
-        return [Individual(breeding.id, genome, breeding.space, tuple(parents), self.name, individuals[0].traits)]
+                parents.append(individual.candidate.id)
+        return [breeding.child(genome, tuple(parents), self.name, individuals[0].candidate.traits)]
 
     def _mix(self, individuals: Sequence[Individual], breeding: BreedingContext) -> tuple[float, ...]:
         raise NotImplementedError
@@ -50,7 +51,7 @@ class UniformCrossover(_Crossover):
     def _mix(self, individuals: Sequence[Individual], breeding: BreedingContext) -> tuple[float, ...]:
         random, share = breeding.generator.random, self.share
         first, second = individuals
-        return tuple([b if random() < share else a for a, b in zip(first.genome, second.genome)])
+        return tuple([b if random() < share else a for a, b in zip(first.candidate.genome, second.candidate.genome)])
 
 
 class MultiParentCrossover(_Crossover):
@@ -84,7 +85,7 @@ class MeanCrossover(_Crossover):
         super().__init__(probability)
 
     def _mix(self, individuals: Sequence[Individual], breeding: BreedingContext) -> tuple[float, ...]:
-        columns = zip(*[individual.genome for individual in individuals], strict=True)
+        columns = zip(*[individual.candidate.genome for individual in individuals], strict=True)
         return tuple(
             [
                 sum(genes) / len(genes) if parameter.ordered else breeding.generator.choice(genes)

@@ -23,7 +23,7 @@ class PointMutation(Variation):
 
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         (individual,) = individuals
-        generator, genome = breeding.generator, individual.genome
+        generator, genome = breeding.generator, individual.candidate.genome
         if self.count == 1:  # the usual case, and a good deal faster by itself
             genes = list(genome)
             genes[int(generator.random() * len(genes))] = generator.random()
@@ -42,7 +42,7 @@ class RandomPointMutation(Variation):
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         (individual,) = individuals
         count = breeding.generator.randint(self.fewest, self.most)
-        return [self.derive(individual, redrawn(individual.genome, count, breeding.generator), breeding)]
+        return [self.derive(individual, redrawn(individual.candidate.genome, count, breeding.generator), breeding)]
 
 
 class GaussianMutation(Variation):
@@ -66,11 +66,11 @@ class GaussianMutation(Variation):
             genome = tuple(
                 [
                     0.0 if (gene := old + step(random() or 0.5)) < 0.0 else 1.0 if gene > 1.0 else gene
-                    for old in individual.genome
+                    for old in individual.candidate.genome
                 ]
             )
         else:
-            genome = self._partly(individual.genome, breeding)
+            genome = self._partly(individual.candidate.genome, breeding)
         return [self.derive(individual, genome, breeding)]
 
     def _partly(self, genome: Genome, breeding: BreedingContext) -> Genome:
@@ -119,10 +119,10 @@ class SelfAdaptiveMutation(Variation):
         generator, parameters = breeding.generator, breeding.space.parameters
         inherited = individual.traits[0] if individual.traits else self.initial
         sigma = min(max(inherited * math.exp(generator.gauss(0.0, self.learning_rate)), self.smallest), 1.0)
-        genes = list(individual.genome)
+        genes = list(individual.candidate.genome)
         count = min(max(1, round(generator.expovariate(1.0 / self.genes))), len(genes))
         if breeding.partition is not None and breeding.partition.finite:
-            genome = breeding.partition.near(individual.genome, generator, count)
+            genome = breeding.partition.near(individual.candidate.genome, generator, count)
             return [self.derive(individual, genome, breeding, (sigma,))]
         for index in chosen(len(genes), count, generator):
             redraw = generator.random() < self.redraw

@@ -11,7 +11,8 @@ import msgspec
 
 from propulate_like.foundation import declarations
 from propulate_like.foundation.declarations import nearest
-from propulate_like.population.individual import BRED, Id, Individual
+from propulate_like.population.individual import Candidate, Id, Individual
+from propulate_like.population.outcome import BRED
 from propulate_like.population.population import Requirements
 from propulate_like.problem.partition import PointPartition
 from propulate_like.problem.space import Genome, Space
@@ -41,7 +42,7 @@ class BreedingContext(msgspec.Struct, frozen=True):
         self, genome: Genome, parents: tuple[Id, ...] = (), origin: str = "", traits: tuple[float, ...] = ()
     ) -> Individual:
         """Return the newborn with this genome, a tuple of floats in [0, 1]."""
-        return Individual(self.id, genome, self.space, parents, origin, traits)
+        return Individual(Candidate(self.id, genome, self.space, parents, origin, traits))
 
 
 class Propagator:
@@ -125,14 +126,16 @@ class Variation(Propagator, abstract=True):
         traits: tuple[float, ...] | None = None,
     ) -> Individual:
         """Return the newborn with this genome, descended from `individual` (evaluated, or being bred already)."""
-        traits = individual.traits if traits is None else traits
-        if individual.status is not BRED:
-            return Individual(breeding.id, genome, breeding.space, (individual.id,), self.name, traits)
-        before = individual.origin
+        parent = individual.candidate
+        if traits is None:
+            traits = parent.traits
+        if individual.outcome.status is not BRED:
+            return Individual(Candidate(breeding.id, genome, breeding.space, (parent.id,), self.name, traits))
+        before = parent.origin
         origin = self._origins.get(before)
         if origin is None:  # put together once only: looking it up is several times faster
             origin = self._origins[before] = f"{before}+{self.name}" if before else self.name
-        return Individual(breeding.id, genome, breeding.space, individual.parents, origin, traits)
+        return Individual(Candidate(breeding.id, genome, breeding.space, parent.parents, origin, traits))
 
 
 def whole_propagator(propagator: object) -> Propagator:

@@ -10,12 +10,11 @@ from math import isfinite
 from random import Random
 from typing import Any
 
-import msgspec
-
 from propulate_like.foundation.declarations import number, whole
-from propulate_like.population.individual import BRED, OK, STOPPED, Id, Individual, Outcome
+from propulate_like.population.individual import Id, Individual
 from propulate_like.population.learned_space import LearnedSpace
 from propulate_like.population.migrating import MigratingPopulation
+from propulate_like.population.outcome import BRED, OK, STOPPED, Outcome
 from propulate_like.population.population import Population, Requirements
 from propulate_like.population.promotion import Ladder
 from propulate_like.problem.fidelity import Fidelity
@@ -148,10 +147,10 @@ class Optimizer:
         if not self._ready or self._shrinks:
             self._ready = len(self.population) >= self.propagator.wants and len(self.space) > 0
         individual = self._bred(breeding)
-        if not self._is_new(individual.genome):
+        if not self._is_new(individual.candidate.genome):
             individual = self._renewed(individual, breeding)
         if self._partition is not None:
-            self._partition.add(individual.genome)
+            self._partition.add(individual.candidate.genome)
         self._asked = time.perf_counter()
         return individual
 
@@ -161,12 +160,13 @@ class Optimizer:
             self._read = self.propagator.requirements
             self.population.keep(self._requirements)
         # A propagator of the user's may give genes that are no numbers, or lie beyond the borders.
-        if not isfinite(sum(individual.genome)):
+        genome = individual.candidate.genome
+        if not isfinite(sum(genome)):
             (individual,) = _RANDOM(self.population, breeding)
-        if individual.genome and (min(individual.genome) < 0.0 or max(individual.genome) > 1.0):
-            edge = tuple(min(max(gene, 0.0), 1.0) for gene in individual.genome)
-            individual = msgspec.structs.replace(individual, genome=edge)
-        if individual.status is not BRED:
+            genome = individual.candidate.genome
+        if genome and (min(genome) < 0.0 or max(genome) > 1.0):
+            individual = individual.with_genome(tuple(min(max(gene, 0.0), 1.0) for gene in genome))
+        if individual.outcome.status is not BRED:
             individual = breeding.child(individual.genome, (individual.id,), "copy", individual.traits)
         return individual
 
@@ -177,7 +177,7 @@ class Optimizer:
             fresh = partition.fresh(genome)
             if partition.finite or not fresh:
                 return fresh
-        if not self._met if self._last is None else self._last.seconds < _EXPENSIVE:
+        if not self._met if self._last is None else self._last.outcome.seconds < _EXPENSIVE:
             return True
         point = self.space.canonical(genome)
         if point in self._met:
@@ -199,7 +199,7 @@ class Optimizer:
         if self._partition is None:
             return individual
         genome = self._partition.near(individual.genome, breeding.generator)
-        return msgspec.structs.replace(individual, genome=genome)
+        return individual.with_genome(genome)
 
     def tell(
         self, individual: Individual, loss: float | Sequence[float] | Mapping[str, Any], seconds: float | None = None
@@ -219,7 +219,8 @@ class Optimizer:
             message = f"individual {ident} was told before"
             raise ValueError(message)
         took = time.perf_counter() - self._asked if seconds is None else number("seconds", seconds)
-        evaluated = individual.evaluated(Outcome.of(loss).expecting(self.losses), took)
+        outcome = Outcome.of(loss).expecting(self.losses).timed(took)
+        evaluated = individual.evaluated(outcome)
         self.absorb(evaluated)
         return evaluated
 
@@ -229,21 +230,24 @@ class Optimizer:
         In a space whose points can be listed they need all, so as not to evaluate them again.
         """
         known = individual if self._learned is None else self._add_to_space(individual, self._learned)
-        own = individual.id.rank == self.rank
+        ident, outcome = individual.candidate.id, individual.outcome
+        own = ident.rank == self.rank
         if own:
             self._last = known
-            if individual.id.island == self.island:
-                self._pending.discard(individual.id.serial)
+            if ident.island == self.island:
+                self._pending.discard(ident.serial)
         if self._partition is not None:
             self._partition.add(known.genome)
-        if individual.seconds >= _EXPENSIVE and not (own and known is individual):
+        if outcome.seconds >= _EXPENSIVE and not (own and known is individual):
             self._note(self.space.canonical(known.genome))
-        status = individual.status
+        status = outcome.status
         if status is not OK and status is not STOPPED:
             self.population.fail(known)
             return False
         best = self.best
-        if best is None or ((individual.loss < best.loss or individual.rung) and individual.order < best.order):
+        if best is None or (
+            (outcome.loss < best.outcome.loss or individual.candidate.rung) and individual.order < best.order
+        ):
             self.best = individual
         if self._ladder is not None:
             self._ladder.add(individual)

@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
 from propulate_like.foundation.console import say
+from propulate_like.population.summary import Counts
 from propulate_like.problem.budget import Budget
 from propulate_like.problem.directions import Signs
-from propulate_like.storage.counts import Counts
 from propulate_like.storage.run import ResumeSnapshot
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Progress:
 
     def __init__(self, snapshot: ResumeSnapshot, budget: Budget, signs: Signs) -> None:
         """Count on from `snapshot` towards the end of the budget."""
-        self._before = snapshot.counts
+        self._before = snapshot.summary.counts
         self._seconds_before = snapshot.seconds
         self._evaluations, self._seconds = budget.evaluations, budget.seconds
         self._sign, self._best = signs[0], "best" if len(signs) == 1 else "first loss at best"

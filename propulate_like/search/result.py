@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from propulate_like.foundation.console import printable
-from propulate_like.population.individual import Individual, Status
+from propulate_like.population.individual import Individual
+from propulate_like.population.outcome import Status
 from propulate_like.population.pareto import front, losses_of
 from propulate_like.problem.directions import Signs, values_of
 from propulate_like.problem.space import Space
-from propulate_like.storage.events import Died, Shape
+from propulate_like.storage.events import Died
+from propulate_like.storage.journal_lines import Shape
 from propulate_like.storage.recovery import Recovery
 from propulate_like.storage.run import Run
 
@@ -140,7 +142,7 @@ class Result:
         if not (self._history or Run.exists(self.run)):
             message = f"{self.run} was removed after the search"
             raise ValueError(message)
-        return list(Recovery(self.run, self._space, self._shape).individuals())
+        return list(Recovery(self.run, self._shape).individuals())
 
     @cached_property
     def _unsaved(self) -> list[Individual]:

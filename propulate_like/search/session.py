@@ -30,7 +30,8 @@ from propulate_like.parallel.node_devices import Equipment, equip
 from propulate_like.parallel.rank_status import State
 from propulate_like.parallel.team import Follower, TeamEvaluator
 from propulate_like.parallel.transport import Team, Transport, connect
-from propulate_like.population.individual import Status
+from propulate_like.population.codec import Codec
+from propulate_like.population.outcome import Status
 from propulate_like.problem.budget import Budget
 from propulate_like.problem.directions import Signs, directions_of
 from propulate_like.problem.fidelity import Fidelity
@@ -42,8 +43,9 @@ from propulate_like.search.islands.migration import Islands
 from propulate_like.search.result import Result, SearchFailed
 from propulate_like.search.signals import Interruption
 from propulate_like.search.worker import GOODBYE_SECONDS, Watcher, Worker
-from propulate_like.storage.events import Evaluated, Session, Shape
+from propulate_like.storage.events import Session
 from propulate_like.storage.journal import TakenOver
+from propulate_like.storage.journal_lines import Shape
 from propulate_like.storage.run import ResumeSnapshot
 from propulate_like.storage.run_folder import RunFolder
 from propulate_like.storage.warm_start import WarmStart
@@ -154,12 +156,15 @@ class Search:
             seed=seed,
             warm_start=self.warm_start,
         )
+        self.shape = Shape(self.space, 1 if self.fidelity is None else len(self.fidelity.rungs), len(how.signs))
+        self.codec = Codec(self.space)
         folder = run if fork is None else fork
         original = None if run is None or fork is None else Path(run)
         self.run_folder = RunFolder(
             None if folder is None else Path(folder),
             original,
             config,
+            self.shape,
             job=rank_status.token,
             unsure=rank_status.unsure,
         )
@@ -214,7 +219,9 @@ class Search:
             stack.callback(evaluator.close)
             team = None
             if self.team is not None:
-                team = stack.enter_context(TeamEvaluator(self.team, evaluator, communicates=self.objective.in_rank))
+                team = stack.enter_context(
+                    TeamEvaluator(self.team, evaluator, self.codec, communicates=self.objective.in_rank)
+                )
             watch = None
             if self.show_progress and transport.rank == 0:
                 from propulate_like.search.progress import Progress
@@ -226,7 +233,7 @@ class Search:
             rank_status.write(State.SEARCHING)
             summary = worker.run()
         if team is not None:
-            team.disband(msgspec.json.encode(summary), GOODBYE_SECONDS)
+            team.disband(self.codec.encode(summary), GOODBYE_SECONDS)
         return summary
 
     def _follow(self, start: _Start) -> SessionSummary:
@@ -235,11 +242,12 @@ class Search:
             message = "a rank that leads no team must belong to one"
             raise RuntimeError(message)
         evaluator = self._evaluator(start)
-        follower = Follower(self.team, evaluator, self.space, communicates=self.objective.in_rank)
+        follower = Follower(self.team, evaluator, self.codec, communicates=self.objective.in_rank)
         with Interruption(follower, self.settings.grace, self.budget.seconds_left(start.snapshot.seconds)):
             rank_status.write(State.SEARCHING)
             words = follower.run()
-        return msgspec.json.decode(words, type=SessionSummary)
+        summary: SessionSummary = self.codec.decode(words, SessionSummary)
+        return summary
 
     def _begin_together(self) -> _Start:
         """Let rank 0 read or create the run's folder, and hand what it found, or what is wrong, to every rank.
@@ -254,15 +262,15 @@ class Search:
         if self.world.rank == 0:
             try:
                 snapshot = self._begin()
-                start = _Start(snapshot, self._trials(), token=self.run_folder.token)
+                start: _Start = _Start(snapshot, self._trials(), token=self.run_folder.token)
             except ValueError as error:
-                start = _Start(ResumeSnapshot(0), error=str(error))
+                start = _Start(ResumeSnapshot(seed=0), error=str(error))
             except OSError as error:
                 start = _Start(
-                    ResumeSnapshot(0), error=f"the run's folder {self.run_folder.folder} cannot be used: {error}"
+                    ResumeSnapshot(seed=0), error=f"the run's folder {self.run_folder.folder} cannot be used: {error}"
                 )
-            message = msgspec.json.encode(start)
-        start = msgspec.json.decode(self.world.broadcast(message), type=_Start)
+            message = self.codec.encode(start)
+        start = self.codec.decode(self.world.broadcast(message), _Start)
         if start.error:
             self.world.close(1.0)
             raise ValueError(start.error)
@@ -274,7 +282,8 @@ class Search:
         )
         died = sorted({rank // self.settings.ranks_per_worker for rank in rank_status.died_before})
         begun = self.run_folder.begin(self.optimizer.seed, self.archipelago.recovering(), died, self._say)
-        return msgspec.structs.replace(begun, known=[Evaluated.of(individual) for individual in known])
+        begun.known = known
+        return begun
 
     def _say(self, news: str) -> None:
         if self.show_progress and self.world.rank == 0:
@@ -299,7 +308,7 @@ class Search:
     def _restore(self, snapshot: ResumeSnapshot) -> None:
         """Go on where the run stood: its seed, this rank's count of individuals, and what it knew."""
         self.optimizer.seed = snapshot.seed
-        self.optimizer.begin(snapshot.serials.get(self.optimizer.rank, 0), snapshot.evaluations)
+        self.optimizer.begin(snapshot.serials.get(self.optimizer.rank, 0), snapshot.summary.finished)
         for ident in snapshot.promoted:
             self.optimizer.promoted(ident)
         self.optimizer.add_seen(snapshot.seen)
@@ -328,8 +337,8 @@ class Search:
             for death in snapshot.died:
                 journal.write(death)
         lowest = self.budget.lowest_loss(maximize=self.maximize)
-        left = self.budget.evaluations_left(snapshot.evaluations)
-        if snapshot.best is not None and snapshot.best.loss is not None and snapshot.best.loss <= lowest:
+        left = self.budget.evaluations_left(snapshot.summary.finished)
+        if snapshot.summary.best is not None and snapshot.summary.best.loss <= lowest:
             left = 0
         begun = snapshot.unfinished[:left]
         shares = [self.archipelago.share(begun, each) for each in range(size)] if begun else []
@@ -355,20 +364,20 @@ class Search:
         if self.pruner is None:
             return None
         pruner_state = PrunerState(self.pruner, 1 if self.fidelity is None else len(self.fidelity.rungs))
-        for evaluated in snapshot.curves:
-            pruner_state.add(evaluated.individual(self.space))
+        for individual in snapshot.curves:
+            pruner_state.add(individual)
         return pruner_state
 
     def _result(self, summary: SessionSummary, start: _Start) -> Result:
         """Put what was found before and in this session together; the same on every rank."""
         snapshot = start.snapshot
-        statuses = Counter(snapshot.statuses) + Counter(summary.statuses)
-        bests = [found for found in (snapshot.best, summary.best) if found is not None]
+        statuses = Counter(snapshot.summary.statuses) + Counter(summary.statuses)
+        bests = [found for found in (snapshot.summary.best, summary.best) if found is not None]
         best = min(bests, key=lambda found: (found.order, found.ended, found.id), default=None)
-        failure = snapshot.failure or summary.failure
+        failure = snapshot.summary.failure or summary.failure
         return Result(
-            best=None if best is None else best.individual(self.space),
-            failure=None if failure is None else failure.individual(self.space),
+            best=best,
+            failure=failure,
             statuses={status: statuses[status] for status in Status if statuses[status]},
             seconds=snapshot.seconds + summary.seconds,
             idle_share=summary.idle_share,
@@ -379,10 +388,10 @@ class Search:
             maximize=self.maximize,
             run=self.run_folder.folder,
             trials=Path(start.trials) if self.objective.keeps_files else None,
-            history=[event.individual(self.space) for event in summary.history],
+            history=summary.history,
             deaths=summary.died,
             speaker=min(set(range(self.archipelago.ranks)) - set(summary.dead)) * self.settings.ranks_per_worker,
             space=self.space,
-            shape=Shape.of(self.space, 1 if self.fidelity is None else len(self.fidelity.rungs), len(self.signs)),
+            shape=self.shape,
             signs=self.signs,
         )

@@ -8,8 +8,6 @@ from heapq import heappop, heappush
 from random import Random
 from types import FrameType
 
-import msgspec
-
 from propulate_like.evaluation.context import Report, TeamContext
 from propulate_like.parallel.coordination.termination import SessionSummary
 from propulate_like.parallel.coordination.tickets import Tickets
@@ -120,7 +118,7 @@ class Simulation:
                     self._resume(rank, None)
             elif self.now == rank.until:
                 evaluated = self._evaluate(rank.individual)
-                stamped = msgspec.structs.replace(evaluated, seconds=rank.until - rank.began, ended=self.now)
+                stamped = evaluated.with_outcome(seconds=rank.until - rank.began, ended=self.now)
                 self._resume(rank, stamped)
             elif self.now == rank.wakes:
                 self._beat(rank)

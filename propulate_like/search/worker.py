@@ -24,10 +24,12 @@ from propulate_like.parallel.coordination.termination import Reason, SessionSumm
 from propulate_like.parallel.coordination.tickets import Tickets
 from propulate_like.parallel.coordination.watchdog import Watchdog
 from propulate_like.parallel.transport import Transport
-from propulate_like.population.individual import OK, Individual, Outcome, Status
+from propulate_like.population.codec import Codec
+from propulate_like.population.individual import Individual
+from propulate_like.population.outcome import OK, Outcome, Status
+from propulate_like.population.summary import Counts
 from propulate_like.search.islands.island import Island
 from propulate_like.search.optimizer import Optimizer
-from propulate_like.storage.counts import Counts
 from propulate_like.storage.events import Closed, Started
 from propulate_like.storage.journal import Journal
 from propulate_like.storage.recovery import DeadRankState
@@ -117,7 +119,8 @@ class Worker:
         self.waits_until = math.inf
         """When it leaves for certain, once it knows what the search came to."""
         self._give_up_after = max(FAILURES_BEFORE_GIVING_UP, 2 * transport.size)
-        self._termination = Termination(transport, self.membership)
+        self._codec = Codec(optimizer.space)
+        self._termination = Termination(transport, self.membership, self._codec)
         self._spoke = False
 
     def run(self) -> SessionSummary:
@@ -151,7 +154,7 @@ class Worker:
             if self._unfinished:
                 begun = self._unfinished.pop()
                 self.tickets.reserved, deaths = len(self._unfinished), begun.deaths
-                individual = begun.individual(self.optimizer.space)
+                individual = Individual(begun.candidate)
                 if deaths >= POISONOUS:
                     self._give_up_on(individual, deaths)
                     continue
@@ -233,11 +236,12 @@ class Worker:
 
     def _record(self, individual: Individual) -> None:
         self._journal.end(individual)
-        self._long = individual.seconds >= LONG_SECONDS
+        outcome = individual.outcome
+        self._long = outcome.seconds >= LONG_SECONDS
         self.rank_report.count(individual)
-        if individual.loss <= self._target:  # which NaN is not
+        if outcome.loss <= self._target:  # which NaN is not
             self.stop(Reason.TARGET)
-        elif individual.status is not OK and individual.failed:
+        elif outcome.status is not OK and outcome.failed:
             self._stop_if_due()
 
     def _receive(self) -> float:
@@ -279,7 +283,7 @@ class Worker:
                 self._hurry()
         elif kind == wire.REASSIGN:
             self.tickets.receive(peer, 1)
-            self._reassigned(msgspec.json.decode(content, type=Started))
+            self._reassigned(self._codec.decode(content, Started))
         else:
             self._termination.handle(peer, kind, content)
 
@@ -303,7 +307,7 @@ class Worker:
         if self.membership.leads:
             for death, begun in self._failover.take_over():
                 self._journal.write(death)
-                say(self._failover.death_report(death, begun, self.optimizer.space))
+                say(self._failover.death_report(death, begun))
         self._report_counts()
         self._stop_if_due()
 
@@ -314,7 +318,7 @@ class Worker:
             self._reassigned(started)
         else:
             self.tickets.give(assignee, 1)
-            self.transport.send(assignee, wire.REASSIGN + msgspec.json.encode(started))
+            self.transport.send(assignee, wire.REASSIGN + self._codec.encode(started))
 
     def _reassigned(self, started: Started) -> None:
         """Keep it, with its ticket, for the next evaluation; on disk, too, where it is found if this rank dies."""
@@ -325,7 +329,7 @@ class Worker:
     def _give_up_on(self, individual: Individual, deaths: int) -> None:
         """Note as a failure what has killed ranks, and would kill more."""
         cause = f"{deaths} ranks died while they evaluated it"
-        self._record(individual.evaluated(Outcome(Status.CRASHED, cause=cause), 0.0, self._epoch + self._clock()))
+        self._record(individual.evaluated(Outcome(Status.CRASHED, ended=self._epoch + self._clock(), cause=cause)))
 
     def _stop_if_due(self) -> None:
         """Let the lowest rank end a search that is complete, or hopeless because nothing has succeeded yet."""

@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from propulate_like.foundation import strict_yaml
-from propulate_like.population.individual import Id
+from propulate_like.population.individual import Candidate, Individual
+from propulate_like.population.outcome import Outcome
 from propulate_like.problem.directions import values_of
 from propulate_like.problem.fidelity import Fidelity
 from propulate_like.problem.space import Genome, Space
@@ -64,7 +65,7 @@ def _copy(before: Run, folder: Path, translation: _Translation) -> Forked:
     """Write the journals of a run to another folder."""
     forked = Forked()
     journals: dict[int, Journal] = {}
-    for rank, event in read(before.folder):
+    for rank, event in read(before.folder, before.shape):
         if rank not in journals:
             journals[rank] = Journal(journal_path(folder, rank))
         translated = translation(event)
@@ -85,6 +86,7 @@ class _Translation:
     def __init__(self, before: Run, config: Mapping[str, Any]) -> None:
         self._before, self._space = before.space, space_in(config)
         self._same_space = self._before == self._space and self._before.names == self._space.names
+        self._asked = Space.read(self._before.written)
         signs = signs_in(config)
         self._signs = values_of(before.signs, signs)  # -1 where the direction changes
         self._rungs = matching_rungs(before.config.get("fidelity"), config.get("fidelity"))
@@ -93,38 +95,41 @@ class _Translation:
 
     def __call__(self, event: Event) -> Event | None:
         """Return what is to be written; None for an individual that could not have been bred."""
-        if not isinstance(event, Started | Evaluated):
-            return event
-        rung = self._rungs.get(event.rung)
-        genome = self._genome(event)
-        if rung is None or genome is None or (rung and event.continues is None):
-            return None
-        continues: Id | None = event.continues if rung else None
-        space = "" if self._space else event.space or self._before.written
         if isinstance(event, Started):
-            return msgspec.structs.replace(event, genome=genome, rung=rung, continues=continues, space=space)
+            candidate = self._candidate(event.candidate)
+            return None if candidate is None else msgspec.structs.replace(event, candidate=candidate)
+        if not isinstance(event, Evaluated):
+            return event
+        individual = event.individual
+        candidate = self._candidate(individual.candidate)
+        if candidate is None:
+            return None
+        return Evaluated(Individual(candidate, self._outcome(individual.outcome), individual.moves))
+
+    def _candidate(self, candidate: Candidate) -> Candidate | None:
+        rung = self._rungs.get(candidate.rung)
+        if rung is None or (rung and candidate.continues is None):
+            return None
+        space = self._space or (candidate.space if candidate.space.asked_for else self._asked)
+        try:
+            genome = candidate.genome if self._same_space else self._genome(candidate)
+        except ValueError:
+            return None
+        continues = candidate.continues if rung else None
+        return msgspec.structs.replace(candidate, genome=genome, space=space, rung=rung, continues=continues)
+
+    def _outcome(self, outcome: Outcome) -> Outcome:
         sign = self._signs[0]
         return msgspec.structs.replace(
-            event,
-            genome=genome,
-            rung=rung,
-            continues=continues,
-            loss=None if event.loss is None else sign * event.loss,
-            losses=values_of(event.losses, self._signs),
-            curve=tuple((step, sign * loss) for step, loss in event.curve),
-            space=space,
+            outcome,
+            loss=sign * outcome.loss,
+            losses=values_of(outcome.losses, self._signs),
+            curve=tuple((step, sign * loss) for step, loss in outcome.curve),
         )
 
-    def _genome(self, event: Started | Evaluated) -> Genome | None:
+    def _genome(self, candidate: Candidate) -> Genome:
         """Return the genome of the same params; the genes of parameters that are the same stay."""
-        genome = event.genome
-        if self._same_space or not self._space:
-            return genome
-        try:
-            before = Space.read(event.space) if event.space else self._before
-            return translated(genome, before, self._space) if len(genome) == len(before) else None
-        except (ValueError, RecursionError):
-            return None
+        return translated(candidate.genome, candidate.space, self._space) if self._space else candidate.genome
 
 
 def translated(genome: Genome, before: Space, now: Space) -> Genome:

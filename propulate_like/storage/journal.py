@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import msgspec
-
 from propulate_like.foundation.append_log import Log
 from propulate_like.foundation.files import LARGEST_LINE, Tail, lines
 from propulate_like.population.individual import Individual
-from propulate_like.storage.events import Evaluated, Event, Moved, Session, Shape, Started, decode
+from propulate_like.storage import journal_lines
+from propulate_like.storage.events import Evaluated, Event, Moved, Session, Started
+from propulate_like.storage.journal_lines import Shape, decode
 
 FLUSH_SECONDS = 0.01
 """How long an evaluation that has ended may wait in memory; one that took longer is written at once."""
@@ -23,7 +23,6 @@ SYNC_SECONDS = 1.0
 _LONGEST_CAUSE = 10_000  # of an outcome that is too large for a line
 _RANK_FILE = re.compile(r"rank-([0-9]{5,10})\.jsonl")
 
-_encoder = msgspec.json.Encoder()
 _MIGRATION = b'"type":"moved"', b'"type":"session"'
 _EVALUATED = b'"type":"evaluated"'
 
@@ -39,17 +38,19 @@ class Journal:
     tried again every RETRY_SECONDS.
     """
 
-    def __init__(self, path: Path | None, ours: Callable[[], bool] = lambda: True) -> None:
+    def __init__(self, path: Path | None, ours: Callable[[], bool] = lambda: True, shape: Shape | None = None) -> None:
         """Open the file for appending; a torn last line in it is closed off, and so ignored from then on.
 
-        `ours` says whether the run's folder is this run's still: without that, nothing is appended.
+        `ours` says whether the run's folder is this run's still: without that, nothing is appended. `shape` is what the
+        run's individuals look like.
         """
-        self._history: list[Evaluated] = []
+        self._history: list[Individual] = []
         self._path = path
         self._waiting: list[Event] = []
         self._flushed = time.monotonic()
         self._log = None if path is None else Log(path)
         self._ours, self._looked = ours, time.monotonic()
+        self._shape = shape
 
     @property
     def lasts(self) -> bool:
@@ -57,29 +58,30 @@ class Journal:
         return self._log is not None
 
     @property
-    def history(self) -> list[Evaluated]:
+    def history(self) -> list[Individual]:
         """The outcomes that stand in no file: all where there is none, else what could not be written to it."""
         if self._log is None:
             return self._history
         self.flush()
         self._log.retry()
-        return [event for event in decode(self._log.unsaved) if isinstance(event, Evaluated)]
+        found = decode(self._log.unsaved, self._shape)
+        return [event.individual for event in found if isinstance(event, Evaluated)]
 
     def start(self, individual: Individual, deaths: int = 0) -> None:
         """Write at once that an evaluation begins, so that a run that is cut off knows what was under way."""
         if self._log is not None:
-            self.write(Started.of(individual, deaths))
+            self.write(Started.now(individual, deaths))
 
     def end(self, individual: Individual) -> None:
         """Note an outcome; it is written within FLUSH_SECONDS, at once where it took longer than that."""
-        event = Evaluated.of(individual)
         if self._log is None:
-            self._history.append(event)
+            self._history.append(individual)
             return
-        self._waiting.append(event)
-        if individual.seconds >= FLUSH_SECONDS:
+        self._waiting.append(Evaluated(individual))
+        seconds = individual.outcome.seconds
+        if seconds >= FLUSH_SECONDS:
             self.flush()
-            if individual.seconds >= SYNC_SECONDS:
+            if seconds >= SYNC_SECONDS:
                 self._log.sync()
 
     def note(self, event: Event) -> None:
@@ -109,7 +111,7 @@ class Journal:
                     message = f"{self._path}: another run has taken over the folder, so this one ends"
                     raise TakenOver(message)
                 self._looked = time.monotonic()
-            block = _encoder.encode_lines(self._waiting)
+            block = journal_lines.encode(self._waiting)
             if len(block) > LARGEST_LINE:
                 block = b"".join(map(_line, self._waiting))
             self._waiting.clear()
@@ -124,10 +126,11 @@ class Journal:
 
 
 def _line(event: Event) -> bytes:
-    line = _encoder.encode(event) + b"\n"
+    line = journal_lines.encode([event])
     if len(line) > LARGEST_LINE and isinstance(event, Evaluated):
-        cause = f"{event.cause[:_LONGEST_CAUSE]}\n(metrics and curve left out: {len(line):,} bytes in all)"
-        line = _encoder.encode(msgspec.structs.replace(event, metrics={}, curve=(), cause=cause)) + b"\n"
+        individual = event.individual
+        cause = f"{individual.cause[:_LONGEST_CAUSE]}\n(metrics and curve left out: {len(line):,} bytes in all)"
+        line = journal_lines.encode([Evaluated(individual.with_outcome(metrics={}, curve=(), cause=cause))])
     return line
 
 

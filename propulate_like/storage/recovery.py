@@ -11,38 +11,32 @@ from pathlib import Path
 import msgspec
 
 from propulate_like.foundation.files import lines
-from propulate_like.population.individual import Id, Individual, Status
-from propulate_like.problem.space import Space
-from propulate_like.storage.events import Closed, Died, Evaluated, Event, Session, Shape, Started, decode
+from propulate_like.population.individual import Id, Individual
+from propulate_like.population.summary import Summary
+from propulate_like.storage.events import Closed, Died, Evaluated, Event, Session, Started
 from propulate_like.storage.journal import journal_path, read
+from propulate_like.storage.journal_lines import Shape, decode
 
 
 class DeadRankState(msgspec.Struct):
     """What a rank's journal tells of its newest session."""
 
     session: Session | None = None
-    statuses: dict[Status, int] = {}
-    best: Evaluated | None = None
-    failure: Evaluated | None = None
+    summary: Summary = msgspec.field(default_factory=Summary)
     ended: float = 0.0
     unfinished: dict[Id, Started] = {}
     """What was begun, or was to be, and has not ended: of the former, the last one is what it was evaluating."""
     died: list[Died] = []
 
-    @property
-    def finished(self) -> int:
-        """How many evaluations ended."""
-        return sum(self.statuses.values())
-
     @classmethod
-    def read(cls, path: Path, token: str = "") -> DeadRankState:
+    def read(cls, path: Path, shape: Shape, token: str = "") -> DeadRankState:
         """Read a journal from the beginning of its newest session on.
 
         Nothing where there is no such file, or, with a `token`, where that session is not of the same run.
         """
         dead_state = cls()
         with suppress(FileNotFoundError):
-            for event in decode(lines(path), source=path):
+            for event in decode(lines(path), shape, path):
                 if isinstance(event, Session):
                     dead_state = cls(event)
                 else:
@@ -51,13 +45,15 @@ class DeadRankState(msgspec.Struct):
         return dead_state if ours or not token else cls()
 
     def add(self, event: Event) -> None:
-        """Take in the next event."""
+        """Add the next event."""
         match event:
             case Started():
                 self.unfinished.pop(event.id, None)
                 self.unfinished[event.id] = event
             case Evaluated():
-                self._count(event)
+                self.summary.add(event.individual)
+                self.ended = event.individual.ended
+                self.unfinished.pop(event.id, None)
             case Died():
                 self.died.append(event)
 
@@ -67,24 +63,15 @@ class DeadRankState(msgspec.Struct):
         begun = (event.id for event in reversed(self.unfinished.values()) if event.began)
         return Died(rank, time.time(), host, pid, next(begun, None))
 
-    def _count(self, event: Evaluated) -> None:
-        self.statuses[event.status] = self.statuses.get(event.status, 0) + 1
-        self.ended = event.ended
-        self.unfinished.pop(event.id, None)
-        if event.loss is None:
-            self.failure = self.failure or event
-        elif self.best is None or event.order < self.best.order:
-            self.best = event
-
 
 class Recovery:
     """What the journals of a run tell: every outcome so far, what had not ended, and where each rank's count stood."""
 
-    def __init__(self, folder: Path, space: Space, shape: Shape | None = None) -> None:
+    def __init__(self, folder: Path, shape: Shape) -> None:
         """Read nothing yet: `individuals` does, and the rest is known once it has given them all."""
         self.serials: dict[int, int] = {}
-        self.statuses: dict[Status, int] = {}
-        self._folder, self._space, self._shape = folder, space, shape or Shape.of(space)
+        self._summaries: dict[int, Summary] = {}  # of each rank
+        self._folder, self._shape = folder, shape
         self._elapsed: dict[int, float] = {}
         self._started: dict[Id, Started] = {}
         self._deaths: Counter[Id] = Counter()
@@ -109,20 +96,29 @@ class Recovery:
                     self._count(event.id)
                     if self._started.pop(event.id, None) is not None or event.id.rank != rank:
                         self._ended.add(event.id)
-                    self.statuses[event.status] = self.statuses.get(event.status, 0) + 1
+                    individual = event.individual
+                    self._summaries.setdefault(rank, Summary()).add(individual)
                     if rank in began:
-                        self._elapsed[rank] = max(self._elapsed[rank], before + event.ended - began[rank])
-                    yield event.individual(self._space)
+                        self._elapsed[rank] = max(self._elapsed[rank], before + individual.ended - began[rank])
+                    yield individual
                 case Died():
                     self._noted.add((event.host, event.pid))
                     if event.id is not None:
                         self._deaths[event.id] += 1
 
+    @property
+    def summary(self) -> Summary:
+        """What the evaluations of all ranks came to."""
+        whole = Summary()
+        for summary in self._summaries.values():
+            whole.include(summary)
+        return whole
+
     def died(self, ranks: Iterable[int]) -> list[Died]:
         """Note the deaths of ranks in the newest session, but for those that others had noted before they ended too."""
         found = []
         for rank in ranks:
-            dead_state = DeadRankState.read(journal_path(self._folder, rank))
+            dead_state = DeadRankState.read(journal_path(self._folder, rank), self._shape)
             if dead_state.session is not None and (dead_state.session.host, dead_state.session.pid) not in self._noted:
                 found.append(dead_state.death(rank))
         self._deaths.update(death.id for death in found if death.id is not None)

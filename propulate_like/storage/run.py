@@ -14,17 +14,18 @@ import msgspec
 
 from propulate_like.foundation import strict_yaml
 from propulate_like.foundation.files import read_small
-from propulate_like.population.individual import Id, Individual, Status
+from propulate_like.population.individual import Id, Individual
 from propulate_like.population.population import Population
+from propulate_like.population.summary import Summary
 from propulate_like.problem.budget import Budget
 from propulate_like.problem.directions import Signs, signs_of
 from propulate_like.problem.fidelity import Fidelity
 from propulate_like.problem.partition import PointPartition
 from propulate_like.problem.space import Space
 from propulate_like.storage.config_diff import Difference, differences, joined
-from propulate_like.storage.counts import Counts
-from propulate_like.storage.events import FORMAT, Died, Evaluated, Shape, Started
+from propulate_like.storage.events import FORMAT, Died, Started
 from propulate_like.storage.journal import migrations
+from propulate_like.storage.journal_lines import Shape
 from propulate_like.storage.migration_history import MigrationHistory
 from propulate_like.storage.recovery import Recovery
 
@@ -32,38 +33,26 @@ CONFIG = "config.yaml"
 _CURVES = 1000  # of the newest evaluations, which a pruner learns of when a run continues
 
 
-class ResumeSnapshot(msgspec.Struct, frozen=True):
+class ResumeSnapshot(msgspec.Struct):
     """What every rank needs to know before it begins; rank 0 reads it from the run's folder and hands it over."""
 
     seed: int
-    statuses: dict[Status, int] = {}
+    summary: Summary = msgspec.field(default_factory=Summary)
     seconds: float = 0.0
     serials: dict[int, int] = {}
-    populations: list[list[Evaluated]] = []
+    populations: list[list[Individual]] = []
     """The best of each island, best first."""
     whole: list[bool] = []
     """Whether those are all of it."""
-    best: Evaluated | None = None
-    failure: Evaluated | None = None
     unfinished: list[Started] = []
     died: list[Died] = []
     """Ranks that died at the end of the session before, and took all others with them."""
-    curves: list[Evaluated] = []
+    curves: list[Individual] = []
     promoted: list[Id] = []
     seen: bytes = b""
     """What was evaluated of a space without continuous parameters, as `PointPartition.codes` has it."""
-    known: list[Evaluated] = []
+    known: list[Individual] = []
     """What others had evaluated before (see `WarmStart`), none of which counts."""
-
-    @property
-    def evaluations(self) -> int:
-        """How many evaluations have ended before."""
-        return sum(self.statuses.values())
-
-    @property
-    def counts(self) -> Counts:
-        """What had been done before."""
-        return Counts.of(self.statuses, self.best)
 
 
 class Standing(NamedTuple):
@@ -87,7 +76,7 @@ class Run:
         self.budget: dict[str, Any] = self.config.get("budget") or {}
         fidelity = self.config.get("fidelity")
         rungs = len(Fidelity.of(fidelity).rungs) if fidelity else 1
-        self.shape = Shape.of(self.space, rungs, len(self.signs))
+        self.shape = Shape(self.space, rungs, len(self.signs))
         self.changes: list[Difference] = []
 
     @staticmethod
@@ -132,23 +121,23 @@ class Run:
 
     def individuals(self) -> Iterator[Individual]:
         """Read every evaluated individual, failures included, rank by rank."""
-        return Recovery(self.folder, self.space, self.shape).individuals()
+        return Recovery(self.folder, self.shape).individuals()
 
     def standing(self) -> Standing:
         """Read how far the run is."""
-        recovery = Recovery(self.folder, self.space, self.shape)
-        best = min((individual.order for individual in recovery.individuals() if individual.has_loss), default=None)
-        evaluations = sum(recovery.statuses.values())
-        return Standing(evaluations, len(recovery.unfinished()), None if best is None else best[1])
+        recovery = Recovery(self.folder, self.shape)
+        for _ in recovery.individuals():
+            pass
+        best = recovery.summary.best
+        return Standing(recovery.summary.finished, len(recovery.unfinished()), None if best is None else best.loss)
 
     def recover(self, populations: Sequence[Population], died: Sequence[int] = ()) -> ResumeSnapshot:
         """Read all that is needed to go on; what lives on each island goes through its population.
 
         `died` are the ranks whose death ended the session before.
         """
-        recovery = Recovery(self.folder, self.space, self.shape)
+        recovery = Recovery(self.folder, self.shape)
         history = MigrationHistory(migrations(self.folder))
-        best = failure = None
         everyone: list[list[Individual]] = [[] for _ in populations]  # a ladder counts those too that were promoted
         curves: list[tuple[float, int, Individual]] = []  # a heap, from which the oldest one goes first
         number = count()
@@ -160,11 +149,9 @@ class Run:
             if individual.failed:
                 if individual.continues is not None:
                     promoted.append(individual.continues)
-                if failure is None or individual.ended < failure.ended:
-                    failure = individual
                 continue
             for island in {island % len(populations) for island in history.islands(individual.id)}:
-                arrived = msgspec.structs.replace(individual, moves=history.moves(individual.id))
+                arrived = Individual(individual.candidate, individual.outcome, history.moves(individual.id))
                 populations[island].add(arrived)
                 if self.config.get("fidelity"):
                     everyone[island].append(arrived)
@@ -172,25 +159,22 @@ class Run:
                 heappush(curves, (individual.ended, next(number), individual))
                 if len(curves) > _CURVES:
                     heappop(curves)
-            if best is None or individual.order < best.order:
-                best = individual
         deaths = recovery.died(died)
         unfinished = recovery.unfinished()
         for started in unfinished:
-            add(started.genome)
+            add(started.candidate.genome)
         return ResumeSnapshot(
             seed=self.config["seed"],
-            statuses=recovery.statuses,
+            summary=recovery.summary,
             seconds=recovery.seconds,
             serials=recovery.serials,
-            populations=[[Evaluated.of(one) for one in all_of or kept] for all_of, kept in zip(everyone, populations)],
+            populations=[all_of or list(kept) for all_of, kept in zip(everyone, populations)],
             whole=[population.whole for population in populations],
-            best=None if best is None else Evaluated.of(best),
-            failure=None if failure is None else Evaluated.of(failure),
-            curves=[Evaluated.of(individual) for _, _, individual in sorted(curves)],
+            curves=[individual for _, _, individual in sorted(curves)],
             unfinished=unfinished,
             died=deaths,
-            promoted=promoted + [started.continues for started in unfinished if started.continues is not None],
+            promoted=promoted
+            + [each.candidate.continues for each in unfinished if each.candidate.continues is not None],
             seen=b"" if partition is None else partition.codes,
         )
 

@@ -11,6 +11,7 @@ from propulate_like.foundation.console import say
 from propulate_like.population.population import Population
 from propulate_like.storage.fork import fork
 from propulate_like.storage.journal import LOOK_SECONDS, Journal, TakenOver, journal_path
+from propulate_like.storage.journal_lines import Shape
 from propulate_like.storage.lease import Lease, owns
 from propulate_like.storage.recovery import DeadRankState
 from propulate_like.storage.run import ResumeSnapshot, Run
@@ -27,18 +28,20 @@ class RunFolder:
         folder: Path | None,
         original: Path | None,
         config: dict[str, Any],
+        shape: Shape,
         *,
         job: str | None = None,
         unsure: bool = False,
     ) -> None:
         """Hold a new folder that is a copy of the `original`, where one is given, for a search with this `config`.
 
+        Its individuals have this `shape`.
         Jobs of one launcher bear the token `job`, by which the next takes over from the last at once; `unsure` says
         that ranks of the last may still run.
         """
         self.folder, self.token = folder, ""
         self._job, self._unsure = job, unsure
-        self._original, self._config = original, config
+        self._original, self._config, self._shape = original, config, shape
         self._lease: Lease | None = None
         self._run: Run | None = None
 
@@ -51,7 +54,7 @@ class RunFolder:
         where it holds another search; OSError where it cannot be used.
         """
         if self.folder is None:
-            return ResumeSnapshot(seed)
+            return ResumeSnapshot(seed=seed)
         if self._original is not None:
             tell(f"{self.folder} is a copy of {self._original}, {fork(self._original, self.folder, self._config)}")
         self._lease = Lease.acquire(self.folder, self._job)
@@ -68,7 +71,9 @@ class RunFolder:
     def journal(self, rank: int) -> Journal:
         """Return a rank's journal, which is appended to as long as the folder is this run's."""
         folder, token = self.folder, self.token
-        return Journal(None) if folder is None else Journal(journal_path(folder, rank), lambda: owns(folder, token))
+        if folder is None:
+            return Journal(None)
+        return Journal(journal_path(folder, rank), lambda: owns(folder, token), self._shape)
 
     def inherit(self, rank: int) -> DeadRankState:
         """Return what a dead rank left, as the lowest rank that lives: this one holds the folder from now on."""
@@ -82,7 +87,7 @@ class RunFolder:
             except OSError as error:
                 say(f"{self.folder}: cannot be held: {error}; the search goes on")
         try:
-            return DeadRankState.read(journal_path(self.folder, rank), self.token)
+            return DeadRankState.read(journal_path(self.folder, rank), self._shape, self.token)
         except ValueError as error:
             say(f"what rank {rank} had evaluated is not known: {error}")
             return DeadRankState()

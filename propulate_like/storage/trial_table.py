@@ -13,7 +13,7 @@ import msgspec
 
 from propulate_like.foundation.console import printable
 from propulate_like.foundation.files import read_small
-from propulate_like.population.individual import OK, STOPPED, Outcome, Status
+from propulate_like.population.outcome import OK, STOPPED, Outcome, Status
 from propulate_like.problem.directions import Signs, directions_of
 from propulate_like.problem.parameters import Choice, Float, Int, Ordinal, Parameter
 from propulate_like.problem.space import Genome, Space
@@ -162,7 +162,7 @@ class _Columns(NamedTuple):
         if status not in (OK, STOPPED):
             return Outcome(status)
         if None in partition:
-            return Outcome(Status.NAN, cause="no loss is known")
+            return Outcome.failure(Status.NAN, "no loss is known")
         losses = []
         for column, cell, sign in zip(self.losses, partition, signs):
             loss = _number(cell)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from propulate_like.foundation import declarations
-from propulate_like.population.individual import ELSEWHERE, Id, Individual
+from propulate_like.population.individual import ELSEWHERE, Candidate, Id, Individual
 from propulate_like.population.learned_space import as_asked
 from propulate_like.problem.directions import Signs, signs_of
 from propulate_like.problem.fidelity import Fidelity
@@ -111,7 +111,8 @@ def _read(source: Source, aim: Aim, known: list[Individual]) -> list[str]:
         known.append(individual)
     for place, individual in enumerate(known[first:], first):
         if individual.continues is not None:
-            known[place] = msgspec.structs.replace(individual, continues=ids.get(individual.continues))
+            candidate = msgspec.structs.replace(individual.candidate, continues=ids.get(individual.continues))
+            known[place] = Individual(candidate, individual.outcome)
     return left
 
 
@@ -119,15 +120,14 @@ def _fitted(entry: Individual | Row, ident: Id, aim: Aim) -> Individual:
     """Return an individual of the search's space; ValueError where there is none of these params."""
     if isinstance(entry, Row):
         space = aim.space or Space.from_optuna(entry.distributions or {}, asked_for=True)
-        individual = Individual(ident, entry.genome(space), space)
-        return individual.evaluated(entry.outcome, entry.seconds, entry.ended)
+        outcome = entry.outcome.timed(entry.seconds, entry.ended)
+        return Individual(Candidate(ident, entry.genome(space), space), outcome)
     if not aim.space and not entry.space.asked_for:
         entry = as_asked(entry)
     space = aim.space or entry.space
     genome = entry.genome if space is entry.space else translated(entry.genome, entry.space, space)
-    return msgspec.structs.replace(
-        entry, id=ident, genome=genome, space=space, parents=(), metrics={}, cause="", curve=(), moves=0
-    )
+    candidate = msgspec.structs.replace(entry.candidate, id=ident, genome=genome, space=space, parents=())
+    return Individual(candidate, msgspec.structs.replace(entry.outcome, metrics={}, cause="", curve=()))
 
 
 class Source(Protocol):
@@ -229,7 +229,8 @@ def _individuals(run: Run, aim: Aim) -> Iterable[Individual]:
     for individual in sorted(run.individuals(), key=lambda one: (one.ended, one.id)):
         if individual.rung in rungs:
             space = aim.space if same else individual.space
-            yield msgspec.structs.replace(individual, space=space, rung=rungs[individual.rung])
+            candidate = msgspec.structs.replace(individual.candidate, space=space, rung=rungs[individual.rung])
+            yield Individual(candidate, individual.outcome)
 
 
 def _table(rows: Sequence[Mapping[str, Any]], aim: Aim) -> Iterable[Row]:

@@ -1,12 +1,16 @@
 """What each propagator has earned, as a run's status tells it."""
 
-from propulate_like import Id
+from conftest import make_individual
+
+from propulate_like import Float, Id, Space, Status
 from propulate_like.cli.earnings import Earning, Earnings
-from propulate_like.storage.events import Evaluated
+
+SPACE = Space({"x": Float(0, 1)})
 
 
 def evaluated(rank, serial, loss, origin, ended):
-    return Evaluated(Id(0, rank, serial), loss, (0.5,), (), origin, 1.0, ended)
+    outcome = {"status": Status.ERROR} if loss is None else {"status": Status.OK, "loss": loss}
+    return make_individual(Id(0, rank, serial), (0.5,), SPACE, origin=origin, ended=ended, **outcome)
 
 
 def test_each_improvement_over_all_ranks_is_credited_once():

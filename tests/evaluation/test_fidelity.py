@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import make_individual
 
 import propulate_like as pl
 from propulate_like.search.islands.archipelago import Archipelago
@@ -222,7 +223,7 @@ def test_run_that_goes_on_with_other_ranks_promotes_everyone_of_every_island_onc
     fidelity = pl.Fidelity("epochs", [1, 3], reduction=1.5)
     archipelago = Archipelago(pl.Islands(2), space, ranks, fidelity=fidelity)
     before = [
-        pl.Individual(pl.Id(rank // 4, rank, serial), (0.5,), space, status=pl.Status.OK, loss=rank + serial / 10)
+        make_individual(pl.Id(rank // 4, rank, serial), (0.5,), space, status=pl.Status.OK, loss=rank + serial / 10)
         for rank in range(8)
         for serial in range(3)
     ]

@@ -9,7 +9,8 @@ import pytest
 import propulate_like as pl
 from propulate_like.evaluation.context import Evaluation, Task, never_stop
 from propulate_like.evaluation.objective import takes_trial
-from propulate_like.population.individual import Id
+from propulate_like.population.individual import Candidate, Id
+from propulate_like.problem.space import NOTHING
 from propulate_like.storage.journal import journal_path
 from propulate_like.storage.run import Run
 
@@ -222,7 +223,7 @@ def test_texts_that_no_file_can_hold_end_no_search(tmp_path):
 
 
 def asked(ask):
-    task = Task(Id(0, 0, 0), (), seed=3)
+    task = Task(Candidate(Id(0, 0, 0), (), NOTHING), seed=3)
     return ask(pl.Trial(task, Evaluation(task, never_stop)))
 
 

@@ -3,8 +3,9 @@
 from random import Random
 
 import pytest
+from conftest import make_individual
 
-from propulate_like import Choice, Float, Id, Individual, Int, Ordinal, Space, Status
+from propulate_like import Choice, Float, Id, Int, Ordinal, Space, Status
 from propulate_like.population.learned_space import LearnedSpace
 
 
@@ -25,7 +26,7 @@ def evaluated(objective, serial, generator=None, status=Status.OK):
     asking = Asking(generator or Random(serial))
     objective(asking)
     space = Space(asking.parameters, asked_for=True)
-    return Individual(Id(0, 0, serial), tuple(asking.genome), space, status=status, loss=0.0)
+    return make_individual(Id(0, 0, serial), tuple(asking.genome), space, status=status, loss=0.0)
 
 
 def learned(objective, evaluations=300):
@@ -50,8 +51,8 @@ def told(objective, **values):
 
     asking = Telling(None)
     objective(asking)
-    return Individual(
-        Id(0, 0, 0), tuple(asking.genome), Space(asking.parameters, asked_for=True), status=Status.OK, loss=0.0
+    return make_individual(
+        Id(0, 0, 0), asking.genome, Space(asking.parameters, asked_for=True), status=Status.OK, loss=0.0
     )
 
 
@@ -235,7 +236,7 @@ def test_inactive_parameters_of_a_declared_space_count_as_not_asked_for():
     declared = Space({"kind": Choice("a", "b"), "x": Float(0.0, 1.0, when={"kind": "b"})})
     known = LearnedSpace()
     for gene in (0.75, 0.25):
-        known.add(Individual(Id(0, 0, 0), (gene, 0.5), declared, status=Status.OK, loss=0.0))
+        known.add(make_individual(Id(0, 0, 0), (gene, 0.5), declared, status=Status.OK, loss=0.0))
     assert known.space == declared
 
 

@@ -3,8 +3,8 @@
 from itertools import permutations
 from random import Random
 
-import msgspec
 import pytest
+from conftest import make_individual
 
 import propulate_like as pl
 from propulate_like.population.migrating import FOR_EVER, MigratingPopulation
@@ -14,7 +14,7 @@ SPACE = pl.Space({"x": pl.Float(0, 1)})
 
 
 def individual(loss, serial=0, rank=0, moves=0):
-    return pl.Individual(pl.Id(0, rank, serial), (0.5,), SPACE, status=pl.Status.OK, loss=float(loss), moves=moves)
+    return make_individual(pl.Id(0, rank, serial), (0.5,), SPACE, status=pl.Status.OK, loss=float(loss), moves=moves)
 
 
 def test_news_of_leaving_may_come_before_the_individual():
@@ -27,7 +27,7 @@ def test_news_of_leaving_may_come_before_the_individual():
 @pytest.mark.parametrize("order", list(permutations(range(4))))
 def test_one_that_left_and_came_back_is_there_in_whatever_order_that_is_told(order):
     population, one = MigratingPopulation(Requirements(best=4), 8), individual(1)
-    back = msgspec.structs.replace(one, moves=2)
+    back = individual(1, moves=2)
     told = [
         lambda: population.add(one),
         lambda: population.retire(one.id, key_of(one), 0),
@@ -47,7 +47,7 @@ def test_one_cannot_be_taken_in_charge_twice_or_after_it_left():
     assert not population.claim(one)
     population.leave(one)
     assert not population.claim(one)
-    assert population.claim(msgspec.structs.replace(one, moves=2))
+    assert population.claim(individual(1, moves=2))
 
 
 def test_one_that_was_replaced_comes_back_no_more():
@@ -55,7 +55,7 @@ def test_one_that_was_replaced_comes_back_no_more():
     population.claim(one)
     population.add(one)
     population.leave(one, FOR_EVER)
-    assert not population.add(msgspec.structs.replace(one, moves=6))
+    assert not population.add(individual(1, moves=6))
     assert len(population.owned) == len(population) == 0
 
 

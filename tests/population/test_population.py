@@ -5,8 +5,9 @@ from itertools import count
 from random import Random
 
 import pytest
+from conftest import make_individual
 
-from propulate_like import Float, Id, Individual, Space, Status
+from propulate_like import Float, Id, Space, Status
 from propulate_like.population.population import Population, Requirements
 
 SPACE = Space({"x": Float(0, 1)})
@@ -15,7 +16,8 @@ SPACE = Space({"x": Float(0, 1)})
 def individuals(losses, rank=0):
     serials = count()
     return [
-        Individual(Id(0, rank, next(serials)), (0.5,), SPACE, status=Status.OK, loss=float(loss)) for loss in losses
+        make_individual(Id(0, rank, next(serials)), (0.5,), SPACE, status=Status.OK, loss=float(loss))
+        for loss in losses
     ]
 
 

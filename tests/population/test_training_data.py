@@ -15,7 +15,8 @@ from propulate_like import (
     Space,
     TrustRegion,
 )
-from propulate_like.population.individual import Individual, Outcome
+from propulate_like.population.individual import Candidate, Individual
+from propulate_like.population.outcome import Outcome
 from propulate_like.population.population import Population, Requirements
 from propulate_like.population.training_data import TrainingData
 from propulate_like.propagators import Chain
@@ -24,7 +25,7 @@ SPACE = Space({"x": Float(0.0, 1.0), "n": Int(1, 4), "y": Float(0.0, 1.0, when={
 
 
 def one(serial, genome=(0.3, 0.1, 0.8, 0.9), loss=1.0):
-    return Individual(Id(0, 0, serial), genome, SPACE).evaluated(Outcome.of(loss))
+    return Individual(Candidate(Id(0, 0, serial), genome, SPACE), Outcome.of(loss))
 
 
 def test_rows_are_canonical_and_in_the_order_in_which_they_were_learnt():
@@ -89,4 +90,4 @@ def test_nothing_is_kept_as_points_where_no_model_reads_them():
     optimizer = Optimizer(SPACE, propagator=chain, seed=0)
     for _ in range(20):
         optimizer.tell(optimizer.ask(), 1.0)
-    assert optimizer.population._points is None
+    assert optimizer.population._training_data is None

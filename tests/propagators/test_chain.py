@@ -4,6 +4,7 @@ from collections import Counter
 from random import Random
 
 import pytest
+from conftest import make_individual
 
 from propulate_like import (
     CMAES,
@@ -13,7 +14,6 @@ from propulate_like import (
     Float,
     GaussianMutation,
     Id,
-    Individual,
     MultiParentCrossover,
     Optimizer,
     PointMutation,
@@ -41,7 +41,7 @@ SPACE = Space({"x": Float(0, 1), "y": Float(0, 1)})
 def population(size):
     known = Population(Requirements(everything=True))
     for n in range(size):
-        known.add(Individual(Id(0, 0, n), (n / 100, 0.5), SPACE, status=Status.OK, loss=float(n)))
+        known.add(make_individual(Id(0, 0, n), (n / 100, 0.5), SPACE, status=Status.OK, loss=float(n)))
     return known
 
 

@@ -18,7 +18,7 @@ from propulate_like import (
     Space,
     TrustRegion,
 )
-from propulate_like.population.individual import Outcome
+from propulate_like.population.outcome import Outcome
 from propulate_like.population.population import Requirements
 from propulate_like.propagators.from_yaml import read
 

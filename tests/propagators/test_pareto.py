@@ -4,8 +4,9 @@ from itertools import pairwise
 from random import Random
 
 import pytest
+from conftest import make_individual
 
-from propulate_like import BreedingContext, Float, Id, Individual, SelectPareto, Space, Status
+from propulate_like import BreedingContext, Float, Id, SelectPareto, Space, Status
 from propulate_like.population.pareto import front
 from propulate_like.population.population import Population, key_of
 
@@ -13,7 +14,7 @@ SPACE = Space({"x": Float(0, 1)})
 
 
 def individual(serial, *losses):
-    return Individual(Id(0, 0, serial), (0.5,), SPACE, status=Status.OK, loss=losses[0], losses=losses)
+    return make_individual(Id(0, 0, serial), (0.5,), SPACE, status=Status.OK, loss=losses[0], losses=losses)
 
 
 def everyone(losses):

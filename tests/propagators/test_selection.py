@@ -5,12 +5,12 @@ from collections import Counter
 from random import Random
 
 import pytest
+from conftest import make_individual
 
 from propulate_like import (
     BreedingContext,
     Float,
     Id,
-    Individual,
     SelectBest,
     SelectRandom,
     SelectRanked,
@@ -32,7 +32,7 @@ def breeding():
 
 
 def pool(losses):
-    return [Individual(Id(0, 0, n), (0.5,), SPACE, status=Status.OK, loss=loss) for n, loss in enumerate(losses)]
+    return [make_individual(Id(0, 0, n), (0.5,), SPACE, status=Status.OK, loss=loss) for n, loss in enumerate(losses)]
 
 
 def population(losses):

@@ -6,6 +6,7 @@ from random import Random
 from statistics import NormalDist, mean, stdev
 
 import pytest
+from conftest import make_individual
 
 from propulate_like import (
     BreedingContext,
@@ -14,7 +15,6 @@ from propulate_like import (
     Float,
     GaussianMutation,
     Id,
-    Individual,
     Int,
     LatinHypercubeInitialization,
     MultiParentCrossover,
@@ -43,7 +43,7 @@ def breeding():
 
 
 def parent(genome, serial=0, loss=1.0, space=SPACE, traits=()):
-    return Individual(Id(0, 0, serial), tuple(genome), space, traits=traits, status=Status.OK, loss=loss)
+    return make_individual(Id(0, 0, serial), tuple(genome), space, traits=traits, status=Status.OK, loss=loss)
 
 
 def within(count, probability, draws):

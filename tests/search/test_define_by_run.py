@@ -3,13 +3,12 @@
 import math
 from random import Random
 
-import msgspec
 import numpy as np
 import pytest
 
 import propulate_like as pl
-from propulate_like.population.individual import Outcome
 from propulate_like.population.migrating import MigratingPopulation
+from propulate_like.population.outcome import Outcome
 from propulate_like.propagators import REGISTRY
 
 
@@ -30,7 +29,7 @@ class Trial:
 
     def asked(self, individual):
         space = pl.Space(self.parameters, asked_for=True)
-        return msgspec.structs.replace(individual, genome=tuple(self.genome), space=space)
+        return individual.with_genome(tuple(self.genome), space)
 
 
 def nested(ask):

@@ -93,7 +93,9 @@ def test_individual_that_kills_ranks_is_not_tried_a_third_time(tmp_path):
     assert process.returncode == 0, output
     assert evaluated(tmp_path) == (60, 60)
     fatal = Counter(event.id for _, event in read(tmp_path / "run") if isinstance(event, Died) and event.id)
-    marked = {event.id for _, event in read(tmp_path / "run") if isinstance(event, Evaluated) and event.loss is None}
+    marked = {
+        event.id for _, event in read(tmp_path / "run") if isinstance(event, Evaluated) and event.individual.failed
+    }
     assert marked
     assert max(fatal.values()) == 2
     assert marked == {ident for ident, deaths in fatal.items() if deaths == 2}

@@ -263,7 +263,9 @@ def test_what_was_under_way_when_a_run_was_killed_is_evaluated_first_when_it_goe
     under_way = {tuple(line["id"]) for line in lines if line["type"] == "started" and line["id"] not in ended}
     assert len(under_way) == 3
     assert job(path, ranks=2).wait(60) == 0
-    after = sorted((event.ended, event.id) for _, event in read(tmp_path / "run") if isinstance(event, Evaluated))
+    after = sorted(
+        (event.individual.ended, event.id) for _, event in read(tmp_path / "run") if isinstance(event, Evaluated)
+    )
     first = {(i.island, i.rank, i.serial) for _, i in after[len(ended) : len(ended) + 4]}
     assert under_way <= first
 

@@ -173,7 +173,7 @@ def test_absorb_says_whether_an_individual_may_matter_to_others():
 
 
 def outcome(loss):
-    from propulate_like.population.individual import Outcome
+    from propulate_like.population.outcome import Outcome
 
     return Outcome(Status.OK, float(loss))
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from conftest import make_individual
 
 import propulate_like as pl
 from propulate_like.population.migrating import FOR_EVER
@@ -116,7 +117,8 @@ def write(folder, islands, events, rank=0):
 
 def evaluated(island, rank, serial, traits=(0.25,)):
     genome = (0.1 + serial / 1000, rank / 10, 0.5)
-    return Evaluated(pl.Id(island, rank, serial), float(serial), genome, (), "", 1.0, 2.0 + serial, traits)
+    outcome = {"status": pl.Status.OK, "loss": float(serial), "seconds": 1.0, "ended": 2.0 + serial}
+    return make_individual(pl.Id(island, rank, serial), genome, SPACE, traits=traits, **outcome)
 
 
 def test_a_killed_run_goes_on_without_evaluating_a_point_of_a_finite_space_twice(script, tmp_path, python):
@@ -150,7 +152,7 @@ def test_everyone_lives_on_exactly_one_place_of_each_island_however_many_there_a
     born = [evaluated(island, island, serial) for island in range(3) for serial in range(10 * island, 10 * island + 10)]
     copied = Moved(pl.Id(2, 2, 20), 0, 0, copied=True)
     left = Moved(pl.Id(0, 0, 1), 1, 1)
-    write(tmp_path / "run", 3, [*born, copied, left])
+    write(tmp_path / "run", 3, [*map(Evaluated, born), copied, left])
     again = [Moved(pl.Id(2, 2, 25), FOR_EVER, 0, replaced=True)]  # of two islands: number 0 was also number 2's
     write(tmp_path / "run", 2, again, rank=1)
     layout = pl.Islands(islands, migration_probability=0.1, replaced="select_worst")
@@ -176,7 +178,7 @@ def test_curves_of_the_newest_evaluations_come_back_whichever_rank_had_them(tmp_
         journal = Journal(path)
         for serial in range(600):
             one = evaluated(0, rank, serial + 10)
-            journal.note(Evaluated(one.id, one.loss, one.genome, (), "", 1.0, 10.0 + serial, curve=((1, one.loss),)))
+            journal.note(Evaluated(one.with_outcome(ended=10.0 + serial, curve=((1, one.loss),))))
         journal.close()
     snapshot, _ = begun(tmp_path / "run", Archipelago(pl.Islands(), SPACE, 1, CHAIN, 100))
     assert len(snapshot.curves) == 1000

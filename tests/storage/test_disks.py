@@ -13,12 +13,13 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import SECONDS
+from conftest import SECONDS, make_individual
 
 import propulate_like as pl
 from propulate_like.foundation import append_log
 from propulate_like.storage.events import Evaluated, Session
 from propulate_like.storage.journal import Journal, journal_path, read
+from propulate_like.storage.journal_lines import Shape
 from propulate_like.storage.recovery import Recovery
 from propulate_like.storage.run import Run
 
@@ -189,16 +190,15 @@ class TestJournal:
 
     def individual(self, serial, text="", seconds=0.0):
         ident = pl.Id(0, 0, serial)
-        return pl.Individual(
-            ident, (0.5,), self.SPACE, (), "o", (), pl.Status.OK, serial / 7, seconds, metrics={"t": text}
-        )
+        outcome = {"status": pl.Status.OK, "loss": serial / 7, "seconds": seconds, "metrics": {"t": text}}
+        return make_individual(ident, (0.5,), self.SPACE, origin="o", **outcome)
 
     @pytest.fixture(autouse=True)
     def quick(self, monkeypatch):
         monkeypatch.setattr(append_log, "RETRY_SECONDS", 0.0)
 
     def serials(self, folder):
-        return [individual.id.serial for individual in Recovery(folder, self.SPACE).individuals()]
+        return [individual.id.serial for individual in Recovery(folder, Shape(self.SPACE)).individuals()]
 
     def test_partial_line_is_closed_off_and_its_event_written_whole_once(self, small_disk, capfd):
         """Room comes and goes by bytes, so that lines are torn at all kinds of places."""
@@ -313,7 +313,7 @@ class TestJournal:
         journal.end(self.individual(0, "m" * 20_000_000))
         journal.end(self.individual(1))
         journal.close()
-        first, second = Recovery(tmp_path, self.SPACE).individuals()
+        first, second = Recovery(tmp_path, Shape(self.SPACE)).individuals()
         assert (first.loss, first.metrics, second.id.serial) == (0.0, {}, 1)
         assert "metrics and curve left out: 20,000," in first.cause
 

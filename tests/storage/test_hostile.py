@@ -15,6 +15,7 @@ from random import Random
 
 import msgspec
 import pytest
+from conftest import make_individual
 from mutators import CONTROL, flipped, restructured, rewritten
 
 import propulate_like as pl
@@ -23,6 +24,7 @@ from propulate_like.cli.dry_run import dry_run
 from propulate_like.cli.rank import is_ours
 from propulate_like.foundation import declarations, strict_yaml
 from propulate_like.foundation.console import printable
+from propulate_like.population.codec import Codec
 from propulate_like.search.config import Config
 from propulate_like.search.islands.archipelago import Archipelago
 from propulate_like.search.islands.migration import Islands
@@ -123,20 +125,20 @@ def write_journals(folder):
         journal.write(Session(rank=rank, ranks=2, began=1e9, host="node", pid=7, devices=("GPU 0",), island=rank))
         for serial in range(12):
             failed = serial % 5 == 4
-            one = pl.Individual(
+            one = make_individual(
                 pl.Id(rank, rank, serial),
                 (serial / 11, 0.5, 0.25),
                 space,
-                (pl.Id(rank, rank, serial - 1),) if serial else (),
-                "select_best+gaussian_mutation",
-                (0.1, 0.25),
-                pl.Status.ERROR if failed else pl.Status.OK,
-                float("nan") if failed else serial / 7,
-                1.5,
-                1e9 + serial,
-                {"accuracy": 0.5, "note": "fine"},
-                "Traceback:\n  boom" if failed else "",
-                ((1, 2.0), (2, 1.5)),
+                parents=(pl.Id(rank, rank, serial - 1),) if serial else (),
+                origin="select_best+gaussian_mutation",
+                traits=(0.1, 0.25),
+                status=pl.Status.ERROR if failed else pl.Status.OK,
+                loss=float("nan") if failed else serial / 7,
+                seconds=1.5,
+                ended=1e9 + serial,
+                metrics={"accuracy": 0.5, "note": "fine"},
+                cause="Traceback:\n  boom" if failed else "",
+                curve=((1, 2.0), (2, 1.5)),
                 rung=serial % 3,
                 continues=pl.Id(rank, rank, serial - 1) if serial % 3 else None,
             )
@@ -158,7 +160,7 @@ def all_shown(folder):
             texts += [show.table(rows), show.as_json(rows), show.as_csv(rows)]
         json.dumps(known)
         snapshot = run.recover(Archipelago(Islands(), run.space, 2).recovering())
-        msgspec.json.encode(snapshot)
+        Codec(run.space).encode(snapshot)
     except ValueError as error:
         return [said(error)]
     return texts

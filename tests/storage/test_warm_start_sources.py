@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from conftest import make_individual
 
 import propulate_like as pl
 from propulate_like.cli import show
@@ -146,7 +147,7 @@ class TestMaximizing:
 
         maximized = list(Run(runs / "max").individuals())
         study = optuna.create_study(direction="maximize")
-        fill(study, [pl.Individual(one.id, one.genome, one.space, loss=-one.loss) for one in maximized])
+        fill(study, [make_individual(one.id, one.genome, one.space, loss=-one.loss) for one in maximized])
         check(runs / "max")
         check(study)
         check([{**one.params, "value": -one.loss} for one in maximized])

@@ -14,6 +14,7 @@ from random import Random
 
 import psutil
 
+from propulate_like.population.individual import Individual
 from propulate_like.storage.events import Evaluated
 from propulate_like.storage.journal import read
 from propulate_like_bench.arguments import count, seconds
@@ -96,7 +97,7 @@ def jobs(python: str, times: int) -> None:
         output, _ = start(path, 4, 0.01, python).communicate(timeout=_PATIENCE)
         found = evaluated(Path(folder))
         best = next(float(line.split()[1]) for line in output.splitlines() if line.startswith("best"))
-        lowest = min(event.loss for event in _outcomes(Path(folder)) if event.loss is not None)
+        lowest = min(each.loss for each in _outcomes(Path(folder)) if each.has_loss)
         agrees = f"{best:.6g}" == f"{lowest:.6g}" and f"{total} evaluations in" in output
         print(
             f"jobs: {kills} killed; {found[0]} evaluations in the journal, {found[1]} different, of {total}; "
@@ -105,11 +106,11 @@ def jobs(python: str, times: int) -> None:
 
 
 def _ids(folder: Path) -> set[object]:
-    return {event.id for event in _outcomes(folder)}
+    return {individual.id for individual in _outcomes(folder)}
 
 
-def _outcomes(folder: Path) -> list[Evaluated]:
-    return [event for _, event in read(folder / "run") if isinstance(event, Evaluated)]
+def _outcomes(folder: Path) -> list[Individual]:
+    return [event.individual for _, event in read(folder / "run") if isinstance(event, Evaluated)]
 
 
 def main() -> None:

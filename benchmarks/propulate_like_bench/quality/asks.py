@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable
 from random import Random
 
-from propulate_like.population.individual import Id, Individual, Outcome
+from propulate_like.population.individual import Candidate, Id, Individual
+from propulate_like.population.outcome import Outcome
 from propulate_like.problem.parameters import Choice, Float, Int, Ordinal, Parameter
 from propulate_like.problem.space import Space
 from propulate_like.propagators import (
@@ -60,18 +61,18 @@ def milliseconds(name: str, dimension: int, history: int, workers: int, asks: in
 
     def learn(individual: Individual) -> None:
         loss = sum((1 + index) * (gene - 0.4) ** 2 for index, gene in enumerate(individual.genome))
-        optimizer.absorb(individual.evaluated(Outcome.of(loss), seconds))
+        optimizer.absorb(individual.evaluated(Outcome.of(loss).timed(seconds)))
 
     def others() -> None:
         nonlocal serial
         serial += 1
         for rank in range(1, known):
             near = tuple(min(max(generator.gauss(0.4, 0.2), 0.0), 1.0) for _ in range(dimension))
-            learn(Individual(Id(0, rank, serial), near, space))
+            learn(Individual(Candidate(Id(0, rank, serial), near, space)))
 
     while serial * known < history:
         others()
-        learn(Individual(Id(0, 0, 10**6 + serial), space.sample(generator), space))
+        learn(Individual(Candidate(Id(0, 0, 10**6 + serial), space.sample(generator), space)))
     spent = 0.0
     warm = 4
     for number in range(warm + asks):

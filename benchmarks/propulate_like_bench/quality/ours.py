@@ -11,7 +11,8 @@ import yaml
 
 import propulate_like
 from propulate_like.evaluation import loading
-from propulate_like.population.individual import Individual, Outcome
+from propulate_like.population.individual import Individual
+from propulate_like.population.outcome import Outcome
 from propulate_like.propagators import Propagator, from_yaml
 from propulate_like.search.optimizer import Optimizer
 from propulate_like_bench.quality.workers import Contestant, Proposal, Setting
@@ -43,7 +44,7 @@ class Workers(Contestant):
         return Proposal(individual.params, individual)
 
     def tell(self, worker: int, proposal: Proposal, loss: float, seconds: float, ended: float) -> Individual:
-        evaluated: Individual = proposal.handle.evaluated(Outcome.of(loss), seconds, ended)
+        evaluated: Individual = proposal.handle.evaluated(Outcome.of(loss).timed(seconds, ended))
         self._optimizers[worker].absorb(evaluated)
         return evaluated
 

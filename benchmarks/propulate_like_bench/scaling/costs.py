@@ -12,6 +12,7 @@ import msgspec
 
 from propulate_like.parallel.coordination.termination import SessionSummary
 from propulate_like.population.individual import Individual
+from propulate_like.population.outcome import OK, Outcome
 from propulate_like.problem.parameters import Float
 from propulate_like.problem.space import Space
 from propulate_like.search.islands.archipelago import Archipelago
@@ -26,7 +27,7 @@ _HOUR, _QUICK, _OBSERVED = 3600.0, 1e-4, 0.5  # seconds
 def sphere(individual: Individual) -> Individual:
     """Evaluate the sum of squares, which costs nothing."""
     loss = sum((10.24 * gene - 5.12) ** 2 for gene in individual.genome)
-    return individual.succeeded(loss, 0.0, 0.0)
+    return individual.evaluated(Outcome(OK, loss))
 
 
 def search(ranks: int, evaluations: int, mean: float, *, sigma: float = 1.0, seed: int = 0) -> SessionSummary:
@@ -80,7 +81,7 @@ def latency(ranks: int = 64, *, of_busy: bool) -> Latency:
     ever_better = count(0, -1)
     simulation = Simulation(
         Archipelago(Islands(), SPACE, ranks, "auto", 100_000),
-        lambda individual: individual.succeeded(float(next(ever_better)), 0.0, 0.0),
+        lambda individual: individual.evaluated(Outcome(OK, float(next(ever_better)))),
         _hour_or_less,
         silent=lambda rank: rank % 2 == 1,
     )

@@ -12,6 +12,7 @@ from propulate_like.parallel import wire
 from propulate_like.parallel.transport.simulated import Network, SimulatedTransport
 from propulate_like.population.individual import Id, Individual
 from propulate_like.population.migrating import MigratingPopulation
+from propulate_like.population.outcome import OK, Outcome
 from propulate_like.problem.parameters import Float
 from propulate_like.problem.space import Space
 from propulate_like.propagators import (
@@ -75,7 +76,9 @@ class Schedule:
 
         def evaluate(individual: Individual) -> Individual:
             self._drawn += 1
-            return individual.succeeded(generator.random() / (math.sqrt(self._drawn) if improving else 1.0), 0.0, 0.0)
+            return individual.evaluated(
+                Outcome(OK, generator.random() / (math.sqrt(self._drawn) if improving else 1.0))
+            )
 
         self.simulation = Simulation(
             self.archipelago,

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 from propulate_like.evaluation.pruning.curves import Curves
 from propulate_like.foundation import declarations
-from propulate_like.population.individual import OK, Id, Individual
+from propulate_like.population.individual import Id, Individual
+from propulate_like.population.outcome import OK
 
 PRUNERS: dict[str, type[Pruner]] = {}
 

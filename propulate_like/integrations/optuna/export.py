@@ -91,7 +91,7 @@ class Export:
             if isinstance(event, Session):
                 self._sessions.append(event)
             elif isinstance(event, Evaluated):
-                yield event.individual(self._run.space)
+                yield event.individual
 
     def _attributes(self) -> dict[str, object]:
         """Return what was searched for, how and where."""

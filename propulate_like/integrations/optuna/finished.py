@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from propulate_like.population.individual import Individual, Status
+from propulate_like.population.individual import Individual
+from propulate_like.population.outcome import Status
 from propulate_like.population.pareto import losses_of
 from propulate_like.problem.directions import directions_of, values_of
 from propulate_like.problem.distributions import distribution_of

@@ -7,13 +7,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-import msgspec
 from optuna import Study
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from propulate_like.integrations.optuna.trial_points import TrialPoints, outcome_of, violation_of
-from propulate_like.population.individual import Id, Individual
+from propulate_like.population.individual import Candidate, Id, Individual
 from propulate_like.search.optimizer import Optimizer
 
 _LEAST = 1.0  # seconds that a trial counts as taking, so that "auto" takes models: who is in haste takes another
@@ -87,14 +86,14 @@ class Following:
         """Return a trial that has ended as an individual, with the lineage that it was bred with."""
         genome, space = self.points.of(trial)
         bred = self._bred.get(trial.number)
-        individual = Individual(Id(0, 0, trial.number), genome, space)
+        individual = Individual(Candidate(Id(0, 0, trial.number), genome, space))
         if bred is not None:
-            individual = msgspec.structs.replace(bred, genome=genome, space=space)
+            individual = bred.with_genome(genome, space)
         losses = self._losses(trial)
         if _finite(losses):
             losses = self._penalties.told(losses, violation_of(trial))
         took = 0.0 if trial.duration is None else trial.duration.total_seconds()
-        return individual.evaluated(outcome_of(trial, losses), max(took, _LEAST))
+        return individual.evaluated(outcome_of(trial, losses).timed(max(took, _LEAST)))
 
 
 class Penalties:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from propulate_like.integrations.optuna import seeding
 from propulate_like.integrations.optuna.studies import kinds, made, muted, one_thread, parts, quiet_study
-from propulate_like.population.individual import STOPPED, Id, Individual
+from propulate_like.population.individual import Id, Individual
+from propulate_like.population.outcome import STOPPED
 from propulate_like.population.pareto import losses_of
 from propulate_like.population.population import MODELED, Population, Requirements
 from propulate_like.problem.distributions import distribution_of, suggested

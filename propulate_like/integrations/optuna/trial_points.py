@@ -10,8 +10,9 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from propulate_like.population.individual import STOPPED, Individual, Outcome, Status
+from propulate_like.population.individual import Individual
 from propulate_like.population.learned_space import nearest_gene
+from propulate_like.population.outcome import STOPPED, Outcome, Status
 from propulate_like.problem.distributions import parameter_of
 from propulate_like.problem.parameters import Choice, Parameter
 from propulate_like.problem.space import Genome, Space
@@ -97,7 +98,7 @@ def outcome_of(trial: FrozenTrial, losses: tuple[float, ...]) -> Outcome:
         return Outcome.of(losses)
     if losses and all(map(math.isfinite, losses)):
         return Outcome(STOPPED, losses[0])
-    return Outcome(Status.ERROR, cause=f"the trial ended as {trial.state.name}")
+    return Outcome.failure(Status.ERROR, f"the trial ended as {trial.state.name}")
 
 
 def violation_of(trial: FrozenTrial) -> float:

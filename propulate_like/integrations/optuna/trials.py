@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from propulate_like.population.individual import OK, STOPPED, Outcome, Status
+from propulate_like.population.outcome import OK, STOPPED, Outcome, Status
 from propulate_like.problem.directions import Signs, signs_of
 from propulate_like.storage.trial_table import Row, check_directions, judged, time_of
 
@@ -86,9 +86,9 @@ def _outcome(trial: FrozenTrial, status: Status, signs: Signs) -> Outcome:
     elif status is not OK:
         return Outcome(status)
     if any(not value <= 0.0 for value in getattr(trial, "constraints", {}).values()):  # known from Optuna 5 on
-        return Outcome(Status.INVALID, cause="it is infeasible")
+        return Outcome.failure(Status.INVALID, "it is infeasible")
     if len(values) != len(signs):
-        return Outcome(Status.INVALID, cause="it has no loss, or others")
+        return Outcome.failure(Status.INVALID, "it has no loss, or others")
     return judged([sign * value for sign, value in zip(signs, values)], status)
 
 

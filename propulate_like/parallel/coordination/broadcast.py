@@ -56,7 +56,7 @@ class Broadcaster:
         if others == 0:
             return
         if individual is not None:
-            seconds = _STRAIGHT_SHARE * individual.seconds
+            seconds = _STRAIGHT_SHARE * individual.outcome.seconds
             self._straight = others <= _FEW or others * self._transport.send_seconds <= seconds
         if self._straight:
             self._for_all.append((None, kind, content, individual))

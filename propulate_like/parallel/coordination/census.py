@@ -6,7 +6,7 @@ import math
 
 from propulate_like.parallel.coordination.membership import Membership
 from propulate_like.parallel.coordination.rank_report import RankReport
-from propulate_like.storage.counts import Counts
+from propulate_like.population.summary import Counts
 
 
 class Census:

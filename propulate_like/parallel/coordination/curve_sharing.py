@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 
-import msgspec
-
 from propulate_like.evaluation.pruning.curves import Curve, Point
 from propulate_like.evaluation.pruning.pruner import PrunerState
 from propulate_like.parallel import wire
 from propulate_like.parallel.coordination.broadcast import Broadcaster
-from propulate_like.population.individual import OK, Id, Individual
+from propulate_like.population.individual import Id, Individual
+from propulate_like.population.outcome import OK
 
 
 class CurveSharing:
@@ -47,7 +46,7 @@ class CurveSharing:
             completed = individual.status is OK
             self._pruner_state.curves[individual.rung].end(individual.id, completed=completed)
             self._publish(individual, *curve[-1], wire.COMPLETED if completed else wire.CUT)
-        return msgspec.structs.replace(individual, curve=tuple(curve.points))
+        return individual.with_outcome(curve=tuple(curve.points))
 
     def add(self, content: bytes, origin: int | None) -> None:
         """Take a point of another rank's curve, and pass it on where it has an `origin`."""

@@ -14,8 +14,6 @@ from propulate_like.parallel.coordination.census import Census
 from propulate_like.parallel.coordination.membership import Membership
 from propulate_like.parallel.coordination.termination import FinalReport
 from propulate_like.parallel.coordination.tickets import Tickets
-from propulate_like.problem.space import Space
-from propulate_like.storage.counts import Counts
 from propulate_like.storage.events import Died, Started
 from propulate_like.storage.recovery import DeadRankState
 
@@ -50,7 +48,7 @@ class Failover:
         for rank in self._membership.dead:
             if rank not in self._dead_states:
                 self._dead_states[rank] = dead_state = self._read(rank)
-                self._census.departed += Counts.of(dead_state.statuses, dead_state.best)
+                self._census.departed += dead_state.summary.counts
                 self._due = True
                 death = dead_state.death(rank)
                 found.append((death, [_begun(each, death) for each in dead_state.unfinished.values()]))
@@ -69,7 +67,7 @@ class Failover:
         if not self._due or not self._census.complete:
             return []
         self._due = False
-        finished = sum(dead_state.finished for dead_state in self._dead_states.values())
+        finished = sum(dead_state.summary.finished for dead_state in self._dead_states.values())
         lost = self._tickets.lost(self._membership.dead, finished, self._census.counts.tickets) - self._reissued
         self._reissued += lost
         self._tickets.left += lost
@@ -82,9 +80,9 @@ class Failover:
         self._assigned += 1
         return living[self._assigned % len(living)]
 
-    def death_report(self, death: Died, begun: list[Started], space: Space) -> str:
+    def death_report(self, death: Died, begun: list[Started]) -> str:
         """Say who died, over what, and who is left."""
-        params = "".join(f" {started.individual(space).params}" for started in begun if started.id == death.id)
+        params = "".join(f" {started.candidate.params}" for started in begun if started.id == death.id)
         island = next(number for number, ranks in enumerate(self._layout) if death.rank in ranks)
         lost = "" if self._living(island) else f"; island {island} has none left"
         return f"{death}{params}; {len(self._membership.living)} of {self._membership.size} ranks go on{lost}"
@@ -94,12 +92,12 @@ class Failover:
         return {
             rank: FinalReport(
                 reason="",
-                statuses=dead_state.statuses,
+                statuses=dead_state.summary.statuses,
                 began=dead_state.session.began,
                 last_start=dead_state.session.began,
                 ended=max(dead_state.ended, dead_state.session.began),
-                best=dead_state.best,
-                failure=dead_state.failure,
+                best=dead_state.summary.best,
+                failure=dead_state.summary.failure,
             )
             for rank, dead_state in self._dead_states.items()
             if dead_state.session is not None

@@ -6,8 +6,9 @@ from collections import Counter
 
 from propulate_like.parallel.coordination.termination import FinalReport
 from propulate_like.parallel.transport import Transport
-from propulate_like.population.individual import OK, STOPPED, Individual, Status
-from propulate_like.storage.events import Died, Evaluated
+from propulate_like.population.individual import Individual
+from propulate_like.population.outcome import OK, STOPPED, Status
+from propulate_like.storage.events import Died
 
 
 class RankReport:
@@ -28,8 +29,9 @@ class RankReport:
     def count(self, individual: Individual) -> None:
         """Take in an individual that was evaluated on this rank."""
         self.finished += 1
-        self.longest = max(self.longest, individual.seconds)
-        status = individual.status
+        outcome = individual.outcome
+        self.longest = max(self.longest, outcome.seconds)
+        status = outcome.status
         if status is not OK:
             self._statuses[status] += 1
             if status is not STOPPED:
@@ -37,7 +39,9 @@ class RankReport:
                 self.failure = self.failure or individual
                 return
         best = self.best
-        if best is None or ((individual.loss < best.loss or individual.rung) and individual.order < best.order):
+        if best is None or (
+            (outcome.loss < best.outcome.loss or individual.candidate.rung) and individual.order < best.order
+        ):
             self.best = individual
 
     def final_report(
@@ -48,7 +52,7 @@ class RankReport:
         epoch: float,
         transport: Transport,
         records: int,
-        history: list[Evaluated],
+        history: list[Individual],
         died: list[Died],
         inherited_best: Individual | None = None,
     ) -> FinalReport:
@@ -69,8 +73,8 @@ class RankReport:
             batches=transport.batches,
             volume=transport.volume,
             records=records,
-            best=None if best is None else Evaluated.of(best),
-            failure=None if self.failure is None else Evaluated.of(self.failure),
+            best=best,
+            failure=self.failure,
             history=history,
             died=died,
         )

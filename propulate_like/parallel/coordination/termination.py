@@ -11,8 +11,10 @@ import msgspec
 from propulate_like.parallel import wire
 from propulate_like.parallel.coordination.membership import Membership
 from propulate_like.parallel.transport import Transport
-from propulate_like.population.individual import Status
-from propulate_like.storage.events import Died, Evaluated
+from propulate_like.population.codec import Codec
+from propulate_like.population.individual import Individual
+from propulate_like.population.outcome import Status
+from propulate_like.storage.events import Died
 
 
 class Reason(StrEnum):
@@ -34,9 +36,9 @@ class _Words(msgspec.Struct, frozen=True, kw_only=True):
     batches: int = 0
     volume: int = 0
     records: int = 0
-    best: Evaluated | None = None
-    failure: Evaluated | None = None
-    history: list[Evaluated] = []
+    best: Individual | None = None
+    failure: Individual | None = None
+    history: list[Individual] = []
     died: list[Died] = []
     """The ranks that did, as far as this one found out what they left."""
 
@@ -96,8 +98,6 @@ class SessionSummary(_Words, frozen=True, kw_only=True):
         )
 
 
-_final_report = msgspec.json.Decoder(FinalReport)
-_summary = msgspec.json.Decoder(SessionSummary)
 _words = msgspec.msgpack.Decoder(dict[int, bytes])
 
 
@@ -107,7 +107,8 @@ class Termination:
     A rank leaves once all below it have heard the ending: if one dies first, those below that one are told instead.
     """
 
-    def __init__(self, transport: Transport, membership: Membership) -> None:
+    def __init__(self, transport: Transport, membership: Membership, codec: Codec) -> None:
+        self._codec = codec
         self.summary: SessionSummary | None = None
         self._transport, self._membership = transport, membership
         self._words: dict[int, bytes] = {}
@@ -137,13 +138,13 @@ class Termination:
         elif kind == wire.SUMMARY:
             self._senders.add(peer)
             if self.summary is None:
-                self.summary = _summary.decode(content)
+                self.summary = self._codec.decode(content, SessionSummary)
                 self._hand_down(self.summary, self._below(self._membership.rank, self.summary))
             self._confirm()
 
     def speak(self, word: FinalReport) -> None:
         """Return this rank's last words."""
-        self._words[self._membership.rank] = msgspec.json.encode(word)
+        self._words[self._membership.rank] = self._codec.encode(word)
 
     def rearrange(self) -> None:
         """Speak again, to the rank that is above this one now, and tell those that the dead may not have told."""
@@ -164,7 +165,7 @@ class Termination:
         if self._membership.above is not None:  # the words are not read on their way
             self._transport.send(self._membership.above, wire.FINAL_REPORTS + msgspec.msgpack.encode(self._words))
         else:
-            words = proxy_reports | {rank: _final_report.decode(word) for rank, word in self._words.items()}
+            words = proxy_reports | {rank: self._codec.decode(word, FinalReport) for rank, word in self._words.items()}
             self.summary = SessionSummary.of(list(words.values()), self._membership.dead)
             self._hand_down(self.summary, self._below(self._membership.rank, self.summary))
 
@@ -173,7 +174,7 @@ class Termination:
         return Membership(rank, self._membership.size, summary.dead).below
 
     def _hand_down(self, summary: SessionSummary, ranks: Sequence[int]) -> None:
-        content = wire.SUMMARY + msgspec.json.encode(summary)
+        content = wire.SUMMARY + self._codec.encode(summary)
         for rank in ranks:
             self._unacknowledged.add(rank)
             self._transport.send(rank, content)

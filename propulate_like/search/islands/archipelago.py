@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from propulate_like.parallel.transport import Transport
 from propulate_like.parallel.wire import AskedRecords, Records
+from propulate_like.population.individual import Individual
 from propulate_like.population.migrating import MigratingPopulation
 from propulate_like.population.population import Population, Requirements
 from propulate_like.problem.fidelity import Fidelity
@@ -15,7 +16,7 @@ from propulate_like.propagators.propagator import whole_propagator
 from propulate_like.search.islands.island import Island
 from propulate_like.search.islands.migration import Islands, Migrator, island_of
 from propulate_like.search.optimizer import Optimizer
-from propulate_like.storage.events import Evaluated, Started
+from propulate_like.storage.events import Started
 from propulate_like.storage.journal import Journal
 from propulate_like.storage.run import ResumeSnapshot
 
@@ -101,20 +102,19 @@ class Archipelago:
 
     def settle(self, optimizer: Optimizer, snapshot: ResumeSnapshot) -> None:
         """Let a rank begin with all that was known before, and what lives on its island; it takes charge of a share."""
-        for evaluated in snapshot.known:
-            optimizer.warm_start(evaluated.individual(self._space))
-        living: list[Evaluated] = []
+        for individual in snapshot.known:
+            optimizer.warm_start(individual)
+        living: list[Individual] = []
         if snapshot.populations:
             living = snapshot.populations[optimizer.island]
         if isinstance(optimizer.population, MigratingPopulation) and living:
             members = self.layout[optimizer.island]
-            individuals = [evaluated.individual(self._space) for evaluated in living]
             mine = slice(optimizer.rank - members[0], None, len(members))
-            optimizer.population.restore(individuals, mine, whole=snapshot.whole[optimizer.island])
-        for evaluated in living:
-            optimizer.absorb(evaluated.individual(self._space))
-        if optimizer.best is None and snapshot.best is not None:
-            optimizer.best = snapshot.best.individual(self._space)
+            optimizer.population.restore(living, mine, whole=snapshot.whole[optimizer.island])
+        for individual in living:
+            optimizer.absorb(individual)
+        if optimizer.best is None and snapshot.summary.best is not None:
+            optimizer.best = snapshot.summary.best
 
     def share(self, unfinished: Sequence[Started], rank: int) -> list[Started]:
         """Return those evaluations, begun and not ended, that this rank is to begin again: some of its island's."""

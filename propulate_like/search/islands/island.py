@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-import msgspec
-
 from propulate_like.parallel import wire
 from propulate_like.parallel.coordination.broadcast import Broadcaster
 from propulate_like.parallel.transport import Transport
@@ -92,7 +90,7 @@ class Island:
     def _send_off(self, migrator: Migrator, individual: Individual, island: int, rank: int) -> None:
         arriving = individual
         if not migrator.pollination:
-            arriving = msgspec.structs.replace(individual, moves=individual.moves + 1)
+            arriving = Individual(individual.candidate, individual.outcome, individual.moves + 1)
             self._retire(migrator, individual, individual.moves)
         self._journal.note(Moved(individual.id, arriving.moves, island, copied=migrator.pollination))
         self._transport.send(rank, wire.MIGRANT + self._records.pack(arriving))

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 
 import pytest
+from conftest import make_individual
 
 import propulate_like as pl
 from propulate_like.parallel import wire
@@ -25,7 +26,7 @@ class Island:
         self.heard = [Counter() for _ in self.ends]
 
     def publish(self, rank, serial=0, seconds=0.0):
-        one = pl.Individual(
+        one = make_individual(
             pl.Id(0, rank, serial), (0.5,), SPACE, status=pl.Status.OK, loss=1.0, seconds=seconds, ended=self.now
         )
         self.publishers[rank].publish(wire.RECORDS, RECORDS.pack(one), one)

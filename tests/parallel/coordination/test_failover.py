@@ -6,7 +6,7 @@ import pytest
 
 from propulate_like import Float, Space
 from propulate_like.parallel.transport.simulated import Network
-from propulate_like.population.individual import OK, Outcome
+from propulate_like.population.outcome import OK, Outcome
 from propulate_like.problem.fidelity import Fidelity
 from propulate_like.search.islands.archipelago import Archipelago
 from propulate_like.search.islands.migration import Islands
@@ -27,11 +27,11 @@ class Disk(Journal):
         self.ids = []
 
     def start(self, individual, deaths=0):
-        self.write(Started.of(individual, deaths))
+        self.write(Started.now(individual, deaths))
 
     def end(self, individual):
         self.ids.append(individual.id)
-        self.write(Evaluated.of(individual))
+        self.write(Evaluated(individual))
 
     def write(self, event):
         self.dead_state.add(event)
@@ -98,4 +98,4 @@ def test_all_that_live_end_for_the_same_reason_with_all_counted(number, ends):
     disks, evaluations, _, summary = search(number, **ends)
     ids = [ident for disk in disks for ident in disk.ids]
     assert len(ids) == len(set(ids)) == sum(summary.statuses.values()) <= evaluations
-    assert summary.best.loss == min(disk.dead_state.best.loss for disk in disks if disk.dead_state.best)
+    assert summary.best.loss == min(disk.dead_state.summary.best.loss for disk in disks if disk.dead_state.summary.best)

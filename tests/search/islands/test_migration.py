@@ -4,6 +4,7 @@ from collections import Counter
 from itertools import count
 
 import pytest
+from conftest import make_individual
 
 import propulate_like as pl
 from propulate_like.foundation import strict_yaml
@@ -93,7 +94,7 @@ def test_islands_are_a_number_sizes_a_mapping_or_themselves_and_migration_may_st
 def migrating(losses, rank=0, reserve=0):
     serials, population = count(), MigratingPopulation(Requirements(best=len(losses)), reserve)
     for loss in losses:
-        one = pl.Individual(pl.Id(0, rank, next(serials)), (0.5,), SPACE, status=pl.Status.OK, loss=float(loss))
+        one = make_individual(pl.Id(0, rank, next(serials)), (0.5,), SPACE, status=pl.Status.OK, loss=float(loss))
         population.claim(one)
         population.add(one)
     return population

@@ -1,0 +1,184 @@
+"""An outcome: what an evaluation came to, and the judgement of whatever a loss returns."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from propulate_like.problem.space import Genome, Space
+
+_DEEPEST = 8  # levels of lists and mappings in a metric; what lies deeper is written as text
+
+
+class Status(StrEnum):
+    """How far an individual got; all but BRED, OK and STOPPED are failures, which nothing is ever bred from."""
+
+    BRED = "bred"
+    OK = "ok"
+    STOPPED = "stopped"
+    """A pruner ended it early: its loss is the last intermediate one, what its training had reached by then."""
+    ERROR = "error"
+    NAN = "nan"
+    INFINITE = "infinite"
+    INVALID = "invalid"
+    CRASHED = "crashed"
+    TIMEOUT = "timeout"
+    MEMORY = "memory"
+
+
+BRED, OK, STOPPED = Status.BRED, Status.OK, Status.STOPPED  # looked up often, and slow to find on an enum
+
+
+class Asked(msgspec.Struct, frozen=True, gc=False):
+    """What a loss asked for by name (see `Space.written`), and the genes of the values it was given."""
+
+    space: str
+    genome: Genome
+
+    def read(self) -> tuple[Space, Genome]:
+        """Return the space, of exactly those parameters, and the point in it."""
+        return Space.read(self.space), self.genome
+
+
+class Outcome(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What an evaluation came to.
+
+    `loss` is NaN unless `status` is OK or STOPPED; of several losses, `losses` has all, and `loss` is the first.
+    `seconds` is how long the evaluation took, `ended` when it was over (Unix time), `metrics` what the loss returned
+    beside the loss, and `cause` why the evaluation failed. `curve` holds its intermediate losses as (step, loss), and
+    `attempts` how often it was tried. `asked` is what the loss asked for by name, until the individual has it.
+    """
+
+    status: Status = Status.BRED
+    loss: float = math.nan
+    seconds: float = 0.0
+    ended: float = 0.0
+    metrics: dict[str, Any] = {}
+    cause: str = ""
+    losses: tuple[float, ...] = ()
+    curve: tuple[tuple[int, float], ...] = ()
+    attempts: int = 1
+    asked: Asked | None = None
+
+    @property
+    def has_loss(self) -> bool:
+        """Whether the evaluation went to its end, or until it was stopped, so that it may be bred from."""
+        return self.status is OK or self.status is STOPPED
+
+    @property
+    def failed(self) -> bool:
+        """Whether the evaluation came to nothing."""
+        return not (self.has_loss or self.status is BRED)
+
+    @classmethod
+    def failure(cls, status: Status, cause: str = "") -> Outcome:
+        """Return a failure; what its cause has that UTF-8 cannot hold is written out."""
+        return cls(status, cause=_writable(cause))
+
+    @classmethod
+    def of(cls, value: object) -> Outcome:
+        """Judge what a loss returned: a number, several in a tuple or list, or a mapping of "loss" and metrics.
+
+        Anything with `__float__` counts as a number (NumPy and PyTorch scalars too); strings and booleans do not.
+        """
+        if type(value) is not float:
+            if isinstance(value, dict | tuple | list):
+                return cls._of_mapping(value) if isinstance(value, dict) else cls._of_several(value)
+            logical = isinstance(value, bool) or str(getattr(value, "dtype", "")) in {"bool", "torch.bool"}
+            if logical or isinstance(value, str | bytes) or not hasattr(value, "__float__"):
+                return cls.failure(Status.INVALID, f"the loss returned {_shown(value)}, which is no number")
+            try:
+                value = float(value)
+            except Exception as error:  # noqa: BLE001 (not the loss, but the rule is broken: the search ends)
+                return cls.failure(Status.INVALID, f"the loss returned {_shown(value)}, which is no number: {error!r}")
+        if math.isfinite(value):
+            return cls(OK, value)
+        if math.isnan(value):
+            return cls.failure(Status.NAN, "the loss returned NaN")
+        return cls.failure(Status.INFINITE, f"the loss returned {value}")
+
+    def timed(self, seconds: float, ended: float = 0.0) -> Outcome:
+        """Return the same, of an evaluation that took so many seconds and ended at that Unix time."""
+        return msgspec.structs.replace(self, seconds=seconds, ended=ended)
+
+    def expecting(self, losses: int) -> Outcome:
+        """Return the same, or, where it is not of so many losses, a failure."""
+        count = len(self.losses) or 1
+        if self.status is not OK or count == losses:
+            return self
+        given = "one loss" if count == 1 else f"{count} losses"
+        directions = "no directions" if count == 1 else f"directions={json.dumps(['minimize'] * count)}"
+        declared = "one was" if losses == 1 else f"{losses} were"
+        cause = f"the loss returned {given}, where {declared} declared: give {directions}"
+        return Outcome.failure(Status.INVALID, cause)
+
+    @classmethod
+    def _of_several(cls, values: Sequence[Any]) -> Outcome:
+        """Judge losses: one alone is a loss, and of several that are not all finite, the first such decides."""
+        outcomes = [cls.of(value) for value in values if not isinstance(value, tuple | list | dict)]
+        if not outcomes or len(outcomes) < len(values):
+            return cls.failure(Status.INVALID, f"the loss returned {_shown(values)}, which are no losses")
+        for number, outcome in enumerate(outcomes, 1):
+            if outcome.status is not OK:
+                return cls.failure(outcome.status, f"loss {number} of {len(values)}: {outcome.cause}")
+        losses = tuple(outcome.loss for outcome in outcomes)
+        return cls(OK, losses[0], losses=losses if len(losses) > 1 else ())
+
+    @classmethod
+    def _of_mapping(cls, value: dict[Any, Any]) -> Outcome:
+        if "loss" not in value:
+            keys = ", ".join(map(repr, value)) or "none"
+            return cls.failure(Status.INVALID, f"the loss returned a mapping without 'loss': its keys are {keys}")
+        if isinstance(value["loss"], dict):
+            return cls.failure(Status.INVALID, "the loss returned a mapping whose 'loss' is a mapping again")
+        judged = cls.of(value["loss"])
+        metrics = {_writable(str(key)): plain(metric) for key, metric in value.items() if key != "loss"}
+        return msgspec.structs.replace(judged, metrics=metrics)
+
+
+UNEVALUATED = Outcome()
+"""The outcome of what was bred and not evaluated."""
+
+
+def plain(value: object, depth: int = 0) -> object:
+    """Turn a metric into what JSON can hold."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, list | tuple | dict) and depth < _DEEPEST:
+        return _nested(value, depth + 1)
+    try:
+        if isinstance(value, str):
+            return _writable(str(value))
+        if isinstance(value, int) and -(2**63) <= value < 2**63:
+            return int(value)
+        number = float(value)  # type: ignore[arg-type]  # whatever has __float__
+    except Exception:  # noqa: BLE001 (a loss may return anything, even what cannot be shown)
+        return _writable(_text(value, str))
+    return number if math.isfinite(number) else str(number)
+
+
+def _writable(text: str) -> str:
+    """Return the text as UTF-8 can hold it: undecodable bytes of file names, say, are written out."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def _shown(value: object) -> str:
+    return f"{_text(value, repr)[:80]} ({type(value).__name__})"
+
+
+def _text(value: object, write: Callable[[object], str]) -> str:
+    try:
+        return write(value)
+    except Exception:  # noqa: BLE001 (a loss may return anything, even what cannot be shown)
+        return "something"
+
+
+def _nested(value: Sequence[object] | dict[object, object], depth: int) -> object:
+    if isinstance(value, dict):
+        return {_writable(_text(key, str)): plain(member, depth) for key, member in value.items()}
+    return [plain(member, depth) for member in value]

@@ -1,0 +1,93 @@
+"""Summaries of evaluations: of a rank's, a session's, a run's."""
+
+from __future__ import annotations
+
+import math
+from typing import Self
+
+import msgspec
+
+from propulate_like.population.individual import Individual
+from propulate_like.population.outcome import OK, STOPPED, Status
+
+
+class Summary(msgspec.Struct, kw_only=True):
+    """What evaluations came to: how many ended with which status, the best of them, and the first failure."""
+
+    ok: int = 0
+    """How many went to their end: the most frequent status, and counted fastest by itself."""
+    others: dict[Status, int] = {}
+    """How many ended with each other status."""
+    best: Individual | None = None
+    failure: Individual | None = None
+
+    def add(self, individual: Individual) -> None:
+        """Count an individual that was evaluated; of failures, the first one that is added is kept."""
+        outcome = individual.outcome
+        status = outcome.status
+        if status is OK:
+            self.ok += 1
+        else:
+            self.others[status] = self.others.get(status, 0) + 1
+            if status is not STOPPED:
+                self.failure = self.failure or individual
+                return
+        best = self.best
+        if best is None or (
+            (outcome.loss < best.outcome.loss or individual.candidate.rung) and individual.order < best.order
+        ):
+            self.best = individual
+
+    def include(self, other: Summary) -> Self:
+        """Add what another summary counts, and return this one; of their failures, the one that ended first is kept."""
+        self.ok += other.ok
+        for status, count in other.others.items():
+            self.others[status] = self.others.get(status, 0) + count
+        bests = [found for found in (self.best, other.best) if found is not None]
+        failures = [found for found in (self.failure, other.failure) if found is not None]
+        self.best = min(bests, key=lambda found: (found.order, found.ended, found.id), default=None)
+        self.failure = min(failures, key=lambda found: (found.ended, found.id), default=None)
+        return self
+
+    @property
+    def finished(self) -> int:
+        """How many evaluations ended."""
+        return self.ok + sum(self.others.values())
+
+    @property
+    def statuses(self) -> dict[Status, int]:
+        """How many ended with each status that occurs, in the order of `Status`."""
+        return {status: count for status in Status if (count := self.ok if status is OK else self.others.get(status))}
+
+    @property
+    def counts(self) -> Counts:
+        """The summary in figures."""
+        finished = self.finished
+        failed = finished - self.ok - self.others.get(STOPPED, 0)
+        best = self.best
+        return Counts(finished, failed) if best is None else Counts(finished, failed, best.rung, best.loss)
+
+
+class Counts(msgspec.Struct, frozen=True, array_like=True):
+    """Evaluations finished and failed, and the lowest loss found (infinite: none) on the highest rung reached.
+
+    Of so many `ranks`, which together have given dead ones `tickets` more than they received of them.
+    """
+
+    finished: int = 0
+    failed: int = 0
+    rung: int = 0
+    loss: float = math.inf
+    ranks: int = 0
+    tickets: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        best = min((-self.rung, self.loss), (-other.rung, other.loss))
+        return Counts(
+            self.finished + other.finished,
+            self.failed + other.failed,
+            -best[0],
+            best[1],
+            self.ranks + other.ranks,
+            self.tickets + other.tickets,
+        )

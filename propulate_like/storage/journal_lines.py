@@ -1,0 +1,208 @@
+"""The lines of a journal: events as JSON, and reading them from lines that anybody may have written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from propulate_like.population.individual import Candidate, Count, Id, Individual
+from propulate_like.population.outcome import BRED, OK, STOPPED, Outcome, Status
+from propulate_like.problem.space import NOTHING, Space
+from propulate_like.storage.events import FORMAT, Closed, Died, Evaluated, Event, Moved, Session, Started, Time
+
+# What a line may say. Whatever else stands in one is no event, however well formed it is.
+Gene = Annotated[float, Meta(ge=0, le=1)]
+Rung = Annotated[int, Meta(ge=0, lt=1 << 8)]
+Step = Annotated[int, Meta(ge=0, lt=1 << 62)]
+
+
+class _StartedLine(msgspec.Struct, tag_field="type", tag="started", frozen=True, omit_defaults=True, gc=False):
+    """A `Started` as it is written: the candidate's fields beside its own."""
+
+    id: Id
+    began: Time
+    genome: tuple[Gene, ...]
+    parents: tuple[Id, ...] = ()
+    origin: str = ""
+    traits: tuple[float, ...] = ()
+    rung: Rung = 0
+    continues: Id | None = None
+    deaths: Count = 0
+    space: str = ""
+    """The space that the genome is of, where the loss asks for its parameters by name; otherwise it is the run's."""
+
+
+class _EvaluatedLine(msgspec.Struct, tag_field="type", tag="evaluated", frozen=True, omit_defaults=True, gc=False):
+    """An `Evaluated` as it is written: the fields of the individual, its candidate and its outcome in one row."""
+
+    id: Id
+    loss: float | None
+    """None, which JSON calls null, where the evaluation failed."""
+    genome: tuple[Gene, ...]
+    parents: tuple[Id, ...]
+    origin: str
+    seconds: Time
+    ended: Time
+    traits: tuple[float, ...] = ()
+    status: Status = Status.OK
+    metrics: dict[str, Any] = {}
+    cause: str = ""
+    curve: tuple[tuple[Step, float], ...] = ()
+    attempts: Count = 1
+    rung: Rung = 0
+    continues: Id | None = None
+    moves: Count = 0
+    losses: tuple[float, ...] = ()
+    space: str = ""
+    """As in `_StartedLine`."""
+
+
+_Line = Session | _StartedLine | _EvaluatedLine | Moved | Closed | Died
+_decoder = msgspec.json.Decoder(_Line)
+_encoder = msgspec.json.Encoder()
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """What a run's individuals look like: points of this space, with so many rungs and losses.
+
+    Each has a space of its own where the loss asks for its parameters.
+    """
+
+    space: Space
+    rungs: int = 1
+    losses: int = 1
+
+    def fits(self, line: _StartedLine | _EvaluatedLine) -> bool:
+        """Return whether a line can be of such an individual."""
+        if line.rung >= self.rungs:
+            return False
+        if isinstance(line, _EvaluatedLine) and line.loss is not None and (len(line.losses) or 1) != self.losses:
+            return False
+        if not self.space.asked_for:
+            return not line.space and len(line.genome) == len(self.space)
+        try:
+            return bool(line.space) and len(line.genome) == len(Space.read(line.space))
+        except (ValueError, RecursionError):
+            return False
+
+
+def encode(events: Iterable[Event]) -> bytes:
+    """Return the lines of events, one behind the other. JSON has no NaN: a loss that is NaN becomes null."""
+    return _encoder.encode_lines([_line(event) for event in events])
+
+
+def decode(written: Iterable[bytes], shape: Shape | None = None, source: Path | None = None) -> Iterator[Event]:
+    """Return the events of those lines that are whole and make sense.
+
+    Args:
+        written: The lines, as bytes.
+        shape: What individuals must look like; without, the space of those whose line names none is not known.
+        source: Where the lines come from, for messages.
+
+    Raises:
+        ValueError: A newer version wrote a line.
+
+    """
+    space = NOTHING if shape is None else shape.space
+    for text in written:
+        try:
+            line = _decoder.decode(text)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            if b'"format"' in text:
+                _refuse_newer(text, source)
+            continue
+        if isinstance(line, _EvaluatedLine):
+            if line.status is BRED or (line.loss is None) is (line.status is OK or line.status is STOPPED):
+                continue
+            if shape is None or shape.fits(line):
+                yield Evaluated(Individual(_candidate(line, space), _outcome(line), line.moves))
+        elif isinstance(line, _StartedLine):
+            if shape is None or shape.fits(line):
+                yield Started(_candidate(line, space), line.began, line.deaths)
+        else:
+            if isinstance(line, Session) and line.format > FORMAT:
+                _refuse_newer(text, source)
+            yield line
+
+
+def _line(event: Event) -> _Line:
+    if isinstance(event, Evaluated):
+        return _evaluated_line(event.individual)
+    if not isinstance(event, Started):
+        return event
+    bred = event.candidate
+    return _StartedLine(
+        bred.id,
+        event.began,
+        bred.genome,
+        bred.parents,
+        bred.origin,
+        bred.traits,
+        bred.rung,
+        bred.continues,
+        event.deaths,
+        bred.space.written if bred.space.asked_for else "",
+    )
+
+
+def _evaluated_line(individual: Individual) -> _EvaluatedLine:
+    candidate, outcome = individual.candidate, individual.outcome
+    return _EvaluatedLine(
+        candidate.id,
+        outcome.loss,
+        candidate.genome,
+        candidate.parents,
+        candidate.origin,
+        outcome.seconds,
+        outcome.ended,
+        candidate.traits,
+        outcome.status,
+        outcome.metrics,
+        outcome.cause,
+        outcome.curve,
+        outcome.attempts,
+        candidate.rung,
+        candidate.continues,
+        individual.moves,
+        outcome.losses,
+        candidate.space.written if candidate.space.asked_for else "",
+    )
+
+
+def _candidate(line: _StartedLine | _EvaluatedLine, space: Space) -> Candidate:
+    if line.space:
+        space = Space.read(line.space)
+    return Candidate(line.id, line.genome, space, line.parents, line.origin, line.traits, line.rung, line.continues)
+
+
+def _outcome(line: _EvaluatedLine) -> Outcome:
+    return Outcome(
+        line.status,
+        math.nan if line.loss is None else line.loss,
+        line.seconds,
+        line.ended,
+        line.metrics,
+        line.cause,
+        line.losses,
+        line.curve,
+        line.attempts,
+    )
+
+
+class _Version(msgspec.Struct):
+    format: int
+
+
+def _refuse_newer(text: bytes, source: Path | None) -> None:
+    try:
+        version = msgspec.json.decode(text, type=_Version).format
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return
+    if version > FORMAT:
+        message = f"{source}: a newer version wrote it: its format is {version}, and this version reads up to {FORMAT}"
+        raise ValueError(message)
