@@ -15,7 +15,7 @@ from msgspec.structs import replace
 import propulate_like as pl
 from propulate_like.foundation import declarations
 from propulate_like.propagators import BreedingContext, from_yaml
-from propulate_like.search.minimize import config
+from propulate_like.search import config
 
 optuna = pytest.importorskip("optuna")
 from optuna.trial import TrialState  # noqa: E402
