@@ -36,13 +36,15 @@ class MpiTransport:
     the peer takes it) once the one before was taken. One receive per peer is posted at all times.
     """
 
-    def __init__(self, communicator: MPI.Comm = MPI.COMM_WORLD) -> None:
-        """All ranks of `communicator` take part; it is duplicated, so that no message of others is mistaken.
+    def __init__(self, communicator: MPI.Comm | None = None) -> None:
+        """All ranks of `communicator` take part, of MPI.COMM_WORLD where it is None.
+
+        It is duplicated, so that no message of others is mistaken.
 
         RuntimeError where some have died before.
         """
         try:
-            self._communicator = communicator.Dup()
+            self._communicator = (MPI.COMM_WORLD if communicator is None else communicator).Dup()
         except MPI.Exception as error:
             message = f"ranks have died since this program began ({error.Get_error_string()}): start it anew"
             raise RuntimeError(message) from None
@@ -196,8 +198,10 @@ def started() -> int:
     return MPI.COMM_WORLD.size
 
 
-def broadcast(message: bytes | None, communicator: MPI.Comm = MPI.COMM_WORLD) -> bytes:
+def broadcast(message: bytes | None, communicator: MPI.Comm | None = None) -> bytes:
     """Return rank 0's message on every rank of a communicator, all of which must call this."""
+    if communicator is None:
+        communicator = MPI.COMM_WORLD
     length = bytearray(_LENGTH.pack(len(message or b"")))
     communicator.Bcast([length, MPI.BYTE], root=0)
     content = bytearray(message or b"") if communicator.rank == 0 else bytearray(_LENGTH.unpack(length)[0])
