@@ -1,4 +1,9 @@
-"""What the tests share: real processes, and real ranks under mpiexec."""
+"""What the tests share: real processes, and real ranks under mpiexec.
+
+A test that starts processes is marked `process`, one that starts ranks `mpi` as well; where its fixtures show that, by
+themselves. Tests run on several cores at once, each in a folder of its own; those of which two at once would
+disturb each other are of one `xdist_group`.
+"""
 
 import os
 import subprocess
@@ -8,6 +13,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from rank_pool import RankPool
 
 from propulate_like.cli.mpiexec import Mpiexec, rank_environment
 from propulate_like.population.individual import Candidate, Individual
@@ -15,6 +21,8 @@ from propulate_like.population.outcome import Outcome
 
 for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(threads, "1")  # as the launcher does: small matrices are many times slower on several threads
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):  # or each process would compile the package anew, for 0.15 s
+    sys.dont_write_bytecode = False
 
 ROOT = Path(__file__).parent.parent
 paths = [str(ROOT / "benchmarks"), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -22,6 +30,8 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
     paths
 )  # for the processes that tests start, as pytest's pythonpath is for it
 SECONDS = 120
+MOST_WORKERS = 8
+STARTING = {"python", "command", "pooled"}  # fixtures that start processes
 REPORT = """
 import os
 def report(*words):
@@ -34,6 +44,27 @@ def make_individual(ident, genome, space, *, moves=0, **fields):
     """Make an individual of fields of its candidate and its outcome."""
     candidate = {name: fields.pop(name) for name in Candidate.__struct_fields__ if name in fields}
     return Individual(Candidate(ident, tuple(genome), space, **candidate), Outcome(**fields), moves)
+
+
+def some_of(cases, first):
+    """Let a test have the first of these `numbers`, and then, as a slow test, the others."""
+    few, others = cases[:first], cases[first:]
+    named = [f"{each[0]}-{each[-1]}" for each in (few, others)]
+    return pytest.mark.parametrize(
+        "numbers", [pytest.param(few, id=named[0]), pytest.param(others, id=named[1], marks=pytest.mark.slow)]
+    )
+
+
+def pytest_xdist_auto_num_workers(config):
+    """Test on as many cores as there are; a few files that were named, on one, which is ready sooner."""
+    return min(len(os.sched_getaffinity(0)), MOST_WORKERS) if config.args == config.getini("testpaths") else 0
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if STARTING & set(item.fixturenames) or item.get_closest_marker("mpi"):
+            item.add_marker("process")
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +106,25 @@ def python(tmp_path):
         )
         if check:
             assert ended.returncode == 0, ended.stdout + ended.stderr
+        return ended
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def rank_pool():
+    pool = RankPool()
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def pooled(rank_pool, tmp_path):
+    """Run a script in the test's folder on some of the ranks that stay, and give what `python` would."""
+
+    def run(path, *arguments, ranks):
+        ended = rank_pool.run(path, [*map(str, arguments)], ranks, tmp_path, SECONDS)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
         return ended
 
     return run

@@ -150,7 +150,7 @@ def test_a_negative_value_is_no_option() -> None:
 
 
 @pytest.mark.mpi
-def test_the_first_members_output_counts_in_a_team(script: Any, python: Any, reports: Any) -> None:
+def test_the_first_members_output_counts_in_a_team(script: Any, pooled: Any, reports: Any) -> None:
     path = script("""
         import propulate_like as pl
         text = 'if [ $RANK = 1 ]; then sleep 0.1; echo -1000; else echo {x}; fi'
@@ -163,7 +163,7 @@ def test_the_first_members_output_counts_in_a_team(script: Any, python: Any, rep
             assert (result.trials / str(i.id) / "output-1.log").read_text() == "-1000\\n"
         report(result.evaluations)
     """)
-    python(path, ranks=2)
+    pooled(path, ranks=2)
     assert reports() == [["4"]] * 2
 
 

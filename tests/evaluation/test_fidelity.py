@@ -170,7 +170,7 @@ def test_what_cannot_work_is_refused(fidelity: Any, message: str) -> None:
 
 
 @pytest.mark.mpi
-def test_each_rank_promotes_its_own_and_knows_of_all(script: Any, python: Any, reports: Any) -> None:
+def test_each_rank_promotes_its_own_and_knows_of_all(script: Any, pooled: Any, reports: Any) -> None:
     path = script("""
         import propulate_like as pl
         from collections import Counter
@@ -185,13 +185,13 @@ def test_each_rank_promotes_its_own_and_knows_of_all(script: Any, python: Any, r
         continued = [i.continues for i in result.individuals if i.rung]
         report(own, len(set(continued)) == len(continued), 0.2 < rungs[1] / rungs[0] < 0.45, result.best.rung)
     """)
-    python(path, ranks=3)
+    pooled(path, ranks=3)
     assert reports() == [["True", "True", "True", "2"]] * 3
 
 
 @pytest.mark.mpi
 def test_a_promotion_that_was_cut_off_is_evaluated_once_whichever_rank_goes_on_with_it(
-    script: Any, python: Any, tmp_path: Path
+    script: Any, pooled: Any, tmp_path: Path
 ) -> None:
     path = script("""
         import sys, time, propulate_like as pl
@@ -203,13 +203,13 @@ def test_a_promotion_that_was_cut_off_is_evaluated_once_whichever_rank_goes_on_w
             propagator=pl.UniformInitialization(), fidelity={"name": "epochs", "rungs": [1, 3, 9]},
         )
     """)
-    python(path, 24, ranks=2)
+    pooled(path, 24, ranks=2)
     journal = tmp_path / "run/journal/rank-00001.jsonl"
     lines = journal.read_text().splitlines(keepends=True)
     last = max(number for number, line in enumerate(lines) if '"started"' in line and "continues" in line)
     journal.write_text("".join(lines[: last + 1]))
     for evaluations, ranks in ((50, 2), (60, 1), (90, 3)):
-        python(path, evaluations, ranks=ranks)
+        pooled(path, evaluations, ranks=ranks)
         individuals = list(Run(tmp_path / "run").individuals())
         assert len(individuals) == evaluations
         continued = [individual.continues for individual in individuals if individual.rung]

@@ -282,7 +282,7 @@ def test_a_loss_of_a_trial_is_told_by_its_argument():
 
 
 @pytest.mark.mpi
-def test_ranks_learn_the_space_from_each_other(script, python, reports):
+def test_ranks_learn_the_space_from_each_other(script, pooled, reports):
     path = script("""
         import propulate_like as pl
         from mpi4py import MPI
@@ -295,7 +295,7 @@ def test_ranks_learn_the_space_from_each_other(script, python, reports):
         known = {name for each in result.individuals for name in each.params}
         report(result.evaluations, result.best.loss < 0.01, known > {"kind", "x", "y", "z"})
     """)
-    python(path, ranks=4)
+    pooled(path, ranks=4)
     assert reports() == [["400", "True", "True"]] * 4
 
 

@@ -147,7 +147,7 @@ def test_the_command_line_shows_a_front(tmp_path, command):
 
 
 @pytest.mark.mpi
-def test_all_ranks_know_one_front(script, python, reports):
+def test_all_ranks_know_one_front(script, pooled, reports):
     path = script("""
         import propulate_like as pl
         loss = lambda x, y: (x * x + y * y, (x - 1) ** 2 + y * y)
@@ -159,7 +159,7 @@ def test_all_ranks_know_one_front(script, python, reports):
         ids = "".join(str(each.id) for each in result.front)
         report(result.evaluations, len(result.front) > 20, distance < 0.2, ids)
     """)
-    python(path, ranks=4)
+    pooled(path, ranks=4)
     (first, *others) = reports()
     assert first[:3] == ["400", "True", "True"]
     assert others == [first] * 3

@@ -240,7 +240,7 @@ class TestCommands:
 
 @pytest.mark.mpi
 @pytest.mark.parametrize("islands", ["None", "{'count': 2, 'migration_probability': 0.5, 'pollination': False}"])
-def test_every_rank_of_every_island_knows_what_rank_0_alone_can_read(islands, script, python, reports, tmp_path):
+def test_every_rank_of_every_island_knows_what_rank_0_alone_can_read(islands, script, pooled, reports, tmp_path):
     """Half of 144 points are known: the ranks evaluate others, each of them once."""
     pl.minimize(
         lambda a, b: a + b, {"a": pl.Int(1, 12), "b": pl.Int(1, 12)}, evaluations=72, seed=3, run=tmp_path / "old"
@@ -262,7 +262,7 @@ def test_every_rank_of_every_island_knows_what_rank_0_alone_can_read(islands, sc
         except ValueError as error:
             report("error", error)
     """)
-    python(path, ranks=4)
+    pooled(path, ranks=4)
     lines = reports()
     assert sorted(line[0] for line in lines) == ["0", "1", "2", "3", *["error"] * 4]
     assert all(line[1:] == ["40", "40"] for line in lines if line[0] != "error")

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 
 import pytest
+from rank_pool import SIZE
 
 import propulate_like as pl
 from propulate_like.population.migrating import MigratingPopulation
@@ -30,12 +31,12 @@ CHAIN = pl.Chain(pl.SelectBest(8), pl.SelectRandom(2), pl.UniformCrossover(), pl
 
 
 @pytest.fixture
-def search(script, python):
+def search(script, python, pooled):
     """Search on so many ranks, up to so many evaluations, with these islands; give the run as it lies on disk."""
 
     def run(ranks, evaluations, islands):
         path = script(SEARCH.replace("ISLANDS", islands))
-        python(path, evaluations, ranks=ranks)
+        (pooled if ranks <= SIZE else python)(path, evaluations, ranks=ranks)
         return Run(path.parent / "run")
 
     return run
