@@ -42,10 +42,10 @@ def test_no_loss_hurts_the_rank_and_each_outcome_is_known(tmp_path: Path) -> Non
     result = pl.minimize(
         losses.hostile,
         {"kind": KINDS, "x": (0.0, 1.0)},
-        evaluations=60,
+        evaluations=20,
         propagator=pl.UniformInitialization(),
         evaluation=settings,
-        seed=1,
+        seed=0,
         run=tmp_path / "run",
     )
     kinds = Counter(individual.params["kind"] for individual in result.individuals)
@@ -79,7 +79,7 @@ def test_one_child_serves_all_evaluations_in_a_session_of_its_own() -> None:
 
 
 @pytest.mark.mpi
-def test_a_child_sees_nothing_of_the_launcher(script: Any, python: Any, reports: Any) -> None:
+def test_a_child_sees_nothing_of_the_launcher(script: Any, pooled: Any, reports: Any) -> None:
     path = script(
         """
         import sys
@@ -90,7 +90,7 @@ def test_a_child_sees_nothing_of_the_launcher(script: Any, python: Any, reports:
         report(sum(each["launched"] for each in metrics), len({each["pid"] for each in metrics}))
     """.replace("FOLDER", repr(str(Path(__file__).parent)))
     )
-    python(path, ranks=2)
+    pooled(path, ranks=2)
     assert reports() == [["0", "2"]] * 2
 
 
@@ -173,23 +173,24 @@ def test_the_command_line_reaches_the_child(script: Any, python: Any, reports: A
 
 
 def test_interruption_ends_a_hanging_child_after_its_grace(script: Any, python: Any, reports: Any) -> None:
-    path = script("""
-        import os, signal, threading, time, propulate_like as pl
+    path = script(
+        """
+        import os, signal, time, propulate_like as pl
         def loss(x):
+            os.kill(os.getppid(), signal.SIGINT)
             time.sleep(1000)
             return x
         if __name__ == "__main__":
-            threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT)).start()
-            began = time.perf_counter()
             try:
-                result = pl.minimize(loss, {"x": (-1.0, 1.0)}, evaluations=1000, seed=0, evaluation={"isolate": True})
+                result = pl.minimize(loss, {"x": (-1.0, 1.0)}, evaluations=1000, seed=0, evaluation=SETTINGS)
             except KeyboardInterrupt:
                 report("raised")
             else:
-                report(result.reason, time.perf_counter() - began < 12, result.evaluations)
-    """)
+                report(result.reason, result.evaluations)
+    """.replace("SETTINGS", repr({"isolate": True, "grace": 0.5}))
+    )
     python(path)
-    assert reports() == [["interrupted", "True", "0"]]
+    assert reports() == [["interrupted", "0"]]
 
 
 @pytest.mark.mpi

@@ -73,7 +73,7 @@ def test_target_ends_the_search_when_it_is_reached():
 def test_seconds_end_the_search():
     result = pl.minimize(sphere, seconds=0.3, seed=0)
     assert result.reason == "seconds"
-    assert 0.29 < result.seconds < 2
+    assert result.seconds > 0.29
 
 
 def test_local_searches_repeat_to_the_bit():
@@ -137,7 +137,7 @@ def test_result_tells_its_story(tmp_path):
     assert losses[-1] == result.best.loss
     assert [i.ended for i in result.individuals] == sorted(i.ended for i in result.individuals)
     assert result.idle_share == 0.0
-    assert 0 < result.seconds < 10
+    assert result.seconds >= sum(individual.seconds for individual in result.individuals) > 0
     table = result.to_dataframe()
     assert list(table.columns[:5]) == ["id", "status", "loss", "params.x", "params.y"]
     assert len(table) == 300

@@ -31,12 +31,13 @@ COUNT = """
 """
 
 
-@pytest.mark.parametrize("on_disk", [True, False])
-@pytest.mark.parametrize("ranks", [3, 4])
-@pytest.mark.parametrize("evaluations", [1, 3, 1000, 10_007])
-def test_evaluations_are_exactly_so_many_over_all_ranks(evaluations, ranks, on_disk, script, python, reports):
+@pytest.mark.every_mpi
+@pytest.mark.parametrize(
+    ("evaluations", "ranks", "on_disk"), [(1, 4, True), (3, 3, False), (1000, 3, True), (10_007, 4, False)]
+)
+def test_evaluations_are_exactly_so_many_over_all_ranks(evaluations, ranks, on_disk, script, pooled, reports):
     path = script(COUNT.format(evaluations=evaluations, run="run" if on_disk else None))
-    python(path, ranks=ranks)
+    pooled(path, ranks=ranks)
     lines = reports()
     assert len(lines) == ranks
     assert sum(int(calls) for _, calls, *_ in lines) == evaluations
@@ -67,57 +68,67 @@ def test_search_is_one_population(script, python):
     python(path, ranks=4)
 
 
-def test_slow_rank_hands_its_evaluations_to_the_fast_ones(script, python, reports):
+def test_slow_rank_hands_its_evaluations_to_the_fast_ones(script, pooled, reports):
+    """Its first evaluation lasts until the others have done all the rest."""
     path = script("""
         import time, propulate_like as pl
+        from pathlib import Path
         from propulate_like.parallel.transport import launched
         rank = launched()[0]
         calls = []
         def loss(x):
             calls.append(x)
-            time.sleep(0.5 if rank == 1 else 0.01)
+            if rank == 1:
+                until = time.monotonic() + 60
+                while len(list(Path().glob("done-*"))) < 199 and time.monotonic() < until:
+                    time.sleep(0.01)
+            else:
+                time.sleep(0.002)
+                Path(f"done-{rank}-{len(calls)}").touch()
             return x
-        result = pl.minimize(loss, {"x": (0.0, 1.0)}, evaluations=200, seed=0)
-        report(rank, len(calls), result.seconds, result.idle_share)
+        pl.minimize(loss, {"x": (0.0, 1.0)}, evaluations=200, seed=0)
+        report(rank, len(calls))
     """)
-    python(path, ranks=4)
-    lines = reports()
-    calls = {int(rank): int(count) for rank, count, *_ in lines}
+    pooled(path, ranks=4)
+    calls = {int(rank): int(count) for rank, count in reports()}
     assert sum(calls.values()) == 200
-    assert calls[1] <= 4
-    assert float(lines[0][2]) < 3.0
+    assert calls[1] == 1
 
 
-def test_ranks_are_hardly_idle_while_work_is_left(script, python, reports):
-    """Evaluation times are lognormal (sigma 1, mean 50 ms)."""
+def test_ranks_are_hardly_idle_while_work_is_left(script, pooled, reports):
+    """Evaluation times are lognormal (sigma 1, mean 20 ms); what the share comes to is seen in virtual time."""
     path = script("""
         import math, random, time, propulate_like as pl
         draw = random.Random()
         def loss(x):
-            time.sleep(draw.lognormvariate(math.log(0.05) - 0.5, 1.0))
+            time.sleep(draw.lognormvariate(math.log(0.02) - 0.5, 1.0))
             return x
-        report(pl.minimize(loss, {"x": (0.0, 1.0)}, evaluations=400, seed=0).idle_share)
+        result = pl.minimize(loss, {"x": (0.0, 1.0)}, evaluations=400, seed=0)
+        begun = sorted((i.ended - i.seconds, i.id.rank) for i in result.individuals)
+        last = {rank: number for number, (_, rank) in enumerate(begun)}
+        report(result.idle_share, 400 - min(last.values()))
     """)
-    python(path, ranks=4)
-    shares = {line[0] for line in reports()}
-    assert len(shares) == 1
-    assert float(shares.pop()) < 0.01
+    pooled(path, ranks=4)
+    (share, after), *others = reports()
+    assert others == [[share, after]] * 3
+    assert 0.0 <= float(share) < 1.0
+    assert int(after) < 40, "so many evaluations began after a rank had begun its last"
 
 
-def test_target_and_seconds_end_every_rank(script, python):
+def test_target_and_seconds_end_every_rank(script, pooled):
     path = script("""
         import time, propulate_like as pl
         space = {"x": (0.0, 1.0)}
-        result = pl.minimize(lambda x: time.sleep(0.005) or x, space, target=0.5, seconds=30, seed=0)
-        assert (result.reason, result.best.loss <= 0.5, result.seconds < 5) == ("target", True, True), result
-        result = pl.minimize(lambda x: time.sleep(0.005) or x, space, seconds=0.5, seed=0)
-        assert result.reason == "seconds" and 0.4 < result.seconds < 3, result
+        result = pl.minimize(lambda x: time.sleep(0.005) or x, space, target=0.5, seconds=60, seed=0)
+        assert (result.reason, result.best.loss <= 0.5) == ("target", True), result
+        result = pl.minimize(lambda x: time.sleep(0.005) or x, space, seconds=0.5, target=-1.0, seed=0)
+        assert result.reason == "seconds" and result.seconds > 0.4, result
         assert result.evaluations == len(result.individuals)
     """)
-    python(path, ranks=3)
+    pooled(path, ranks=3)
 
 
-def test_search_in_which_everything_fails_ends_on_all_ranks(script, python, reports):
+def test_search_in_which_everything_fails_ends_on_all_ranks(script, pooled, reports):
     path = script("""
         import propulate_like as pl
         try:
@@ -126,13 +137,13 @@ def test_search_in_which_everything_fails_ends_on_all_ranks(script, python, repo
             assert "ZeroDivisionError" in str(failure)
             report("failed", failure.result.evaluations)
     """)
-    python(path, ranks=4)
+    pooled(path, ranks=4)
     lines = reports()
     assert [line[0] for line in lines] == ["failed"] * 4
     assert int(lines[0][1]) < 2000
 
 
-def test_failures_at_the_start_of_some_ranks_do_not_end_a_search_that_succeeds_on_others(script, python, reports):
+def test_failures_at_the_start_of_some_ranks_do_not_end_a_search_that_succeeds_on_others(script, pooled, reports):
     path = script("""
         import propulate_like as pl
         from propulate_like.parallel.transport import launched
@@ -145,11 +156,11 @@ def test_failures_at_the_start_of_some_ranks_do_not_end_a_search_that_succeeds_o
         result = pl.minimize(loss, {"x": (0.0, 1.0)}, evaluations=400, seed=0)
         report(result.evaluations, result.reason)
     """)
-    python(path, ranks=4)
+    pooled(path, ranks=4)
     assert reports() == [["400", "evaluations"]] * 4
 
 
-def test_bad_folder_is_the_same_error_on_every_rank(script, python, reports, tmp_path):
+def test_bad_folder_is_the_same_error_on_every_rank(script, pooled, reports, tmp_path):
     (tmp_path / "run").write_text("", encoding="utf-8")
     path = script("""
         import propulate_like as pl
@@ -158,7 +169,7 @@ def test_bad_folder_is_the_same_error_on_every_rank(script, python, reports, tmp
         except ValueError as error:
             report("refused", "cannot be used" in str(error))
     """)
-    python(path, ranks=3)
+    pooled(path, ranks=3)
     assert reports() == [["refused", "True"]] * 3
 
 
@@ -230,15 +241,16 @@ def ended_ids(folder):
 
 
 @pytest.mark.parametrize("seconds", ["draw.expovariate(20)", "0.0001"])
+@pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.slow)])
 def test_run_killed_at_random_moments_goes_on_with_any_number_of_ranks_and_loses_nothing(
-    seconds, script, job, reports, tmp_path
+    kills, seconds, script, job, reports, tmp_path
 ):
-    evaluations = 600 if "draw" in seconds else 60_000
+    evaluations = (50 if "draw" in seconds else 8000) * kills
     path = script(SLOW.format(seconds=seconds, evaluations=evaluations))
     generator = random.Random(1)
     known = []
-    for kills in range(10):
-        running = job(path, ranks=2 + kills % 3)
+    for kill in range(kills):
+        running = job(path, ranks=2 + kill % 3)
         wait_until(lambda before=known: len(ended_ids(tmp_path)) > len(before))
         time.sleep(generator.uniform(0, 0.5))
         running.kill()

@@ -6,12 +6,16 @@ import time
 
 from propulate_like.parallel.transport import connect
 
+SECONDS = 60
+
 endpoint = connect()
 victim = endpoint.size - 1
-began = time.monotonic()
+survivors = [peer for peer in endpoint.peers if peer != victim]
+deadline = time.monotonic() + SECONDS
 heard = dict.fromkeys(endpoint.peers, 0)
 sent = 0
-while time.monotonic() - began < 20:
+while sent < 500 or victim not in endpoint.dead or endpoint.unsent or any(heard[peer] < 500 for peer in survivors):
+    assert time.monotonic() < deadline, (sent, list(endpoint.dead), endpoint.unsent, heard)
     if sent < 500:
         for peer in list(endpoint.peers):
             endpoint.send(peer, b"%d" % sent)
@@ -22,9 +26,6 @@ while time.monotonic() - began < 20:
         heard[peer] += 1
     if endpoint.rank == victim and sent == 250:
         os.kill(os.getpid(), signal.SIGKILL)
-    whole = list(endpoint.dead) == [victim] and all(heard[peer] == 500 for peer in endpoint.peers)
-    if whole and sent == 500 and not endpoint.unsent:
-        break
     time.sleep(0.0002)
 assert victim not in endpoint.peers
 endpoint.send(victim, b"nothing comes of it")
