@@ -57,17 +57,17 @@ def test_a_table_and_its_data_and_nothing_is_measured_twice(tmp_path):
 
 def test_an_interrupted_measurement_goes_on_where_it_was(tmp_path):
     quick = "{coordinate_search: {}}"
-    chosen = [*SMALL, "--evaluations", "4000", "--contestants", "random", quick, "--seeds", *map(str, range(20))]
+    chosen = [*SMALL, "--evaluations", "4000", "--contestants", "random", quick, "--seeds", *map(str, range(200))]
     begun = subprocess.Popen(
         [*COMMAND, *chosen], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     line = begun.stderr.readline()
-    assert line.startswith("1 of 80 after")
+    assert line.startswith("1 of 800 after")
     begun.send_signal(signal.SIGINT)
     _, errors = begun.communicate(timeout=60)
     assert errors.splitlines()[-1] == "interrupted: the same command goes on from here"
     kept = len(list(tmp_path.rglob("*.json")))
-    assert 1 <= kept < 80
+    assert 1 <= kept < 800
     fewer = [*SMALL, "--evaluations", "4000", "--contestants", "random", "--seeds", "0"]
     assert "| random |" in command(tmp_path, *fewer).stdout
     shown = command(tmp_path, *chosen, "--cached")
