@@ -24,6 +24,7 @@ ENDING = """
 HAS_TORCH = bool(__import__("importlib.util").util.find_spec("torch"))
 
 
+@pytest.mark.every_mpi
 def test_params_seeds_and_stops_reach_every_member_of_a_team(script: Any, pooled: Any, reports: Any) -> None:
     path = script("""
         import propulate_like as pl

@@ -35,7 +35,7 @@ def searching(folder, ranks):
     wait_for(all_have, "every rank's first evaluation")
 
 
-@pytest.mark.parametrize("victims", [[2], [0], [0, 1], [3, 1, 2]])
+@pytest.mark.parametrize("victims", [[2], pytest.param([0], marks=pytest.mark.every_mpi), [0, 1], [3, 1, 2]])
 def test_search_ends_with_its_budget_whichever_ranks_die(victims, tmp_path):
     process = start(configuration(tmp_path, 800), 4, 0.01)
     searching(tmp_path, 4)

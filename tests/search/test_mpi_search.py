@@ -68,6 +68,7 @@ def test_search_is_one_population(script, python):
     python(path, ranks=4)
 
 
+@pytest.mark.every_mpi
 def test_slow_rank_hands_its_evaluations_to_the_fast_ones(script, pooled, reports):
     """Its first evaluation lasts until the others have done all the rest."""
     path = script("""

@@ -141,6 +141,7 @@ def test_command_told_to_end_breaks_off_what_does_not_fit_in_the_grace(number, r
 
 
 @pytest.mark.mpi
+@pytest.mark.every_mpi
 @pytest.mark.parametrize("isolate", [False, True])
 def test_sigterm_to_mpiexec_itself_leaves_nothing_behind_and_loses_nothing(isolate, folder, start):
     """Open MPI kills the ranks 0.5 s after it; MPICH lets them end."""

@@ -35,6 +35,7 @@ def test_simulated_network_keeps_the_contract(size, network):
 
 
 @pytest.mark.mpi
+@pytest.mark.every_mpi
 @pytest.mark.parametrize("size", [2, 3, 5])
 def test_mpi_keeps_the_contract(size, python):
     assert python(CONTRACT, ranks=size).stdout.count("the contract is kept") == size

@@ -42,6 +42,7 @@ def search(script, python, pooled):
     return run
 
 
+@pytest.mark.every_mpi
 def test_individuals_migrate_and_every_rank_gets_the_same_result(search, reports):
     run = search(4, 2000, '2, topology="full", migration_probability=0.1')
     individuals = list(run.individuals())
