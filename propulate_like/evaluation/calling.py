@@ -58,14 +58,14 @@ class Call:
     def _give(self, params: dict[str, Any], evaluation: Evaluation, context: dict[str, Any]) -> Outcome:
         try:
             value = self.loss(params, **context) if self.as_mapping else self.loss(**params, **context)
-        except BaseException as error:  # noqa: BLE001 (raised again by the loop, which asks for it)
+        except BaseException as error:  # noqa: BLE001 (a loss may raise anything)
             return self.failure(error)
         return self.finish(value, evaluation)
 
     def _ask(self, trial: Trial, evaluation: Evaluation, others: dict[str, Any]) -> Outcome:
         try:
             value = self.loss(trial, **others)
-        except BaseException as error:  # noqa: BLE001 (raised again by the loop, which asks for it)
+        except BaseException as error:  # noqa: BLE001 (a loss may raise anything)
             return trial.completed(trial.pruned() if is_pruned(error) else self.failure(error))
         return trial.completed(self.finish(value, evaluation))
 
@@ -74,7 +74,7 @@ class Call:
         if isinstance(value, Generator):
             try:
                 value = _drive(value, evaluation)
-            except BaseException as error:  # noqa: BLE001 (raised again by the loop, which asks for it)
+            except BaseException as error:  # noqa: BLE001 (a loss may raise anything)
                 return self.failure(error)
         if value is None and evaluation.reported is not None:
             value = evaluation.reported

@@ -200,7 +200,7 @@ class Evaluation:
             raise ValueError(message)
         try:
             loss = float(value["loss"] if isinstance(value, Mapping) else value)
-        except Exception:  # noqa: BLE001 (a loss may return anything, even what cannot be shown)
+        except Exception:  # noqa: BLE001 (a class of the user's may raise anything)
             message = f"the intermediate loss {value!r:.80} is no number"
             raise ValueError(message) from None
         self._step, self.reported, self.last = step, value, loss

@@ -32,7 +32,7 @@ class InlineEvaluator:
         if self._plain and team is None:
             try:
                 value = loss(params) if self._as_mapping else loss(**params)
-            except BaseException as error:  # noqa: BLE001 (raised again by the loop, which asks for it)
+            except BaseException as error:  # noqa: BLE001 (a loss may raise anything)
                 outcome = call.failure(error)
             else:
                 if type(value) is float and self._single and -math.inf < value < math.inf:

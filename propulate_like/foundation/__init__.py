@@ -1,1 +1,1 @@
-"""Foundation: what knows nothing of searches, such as declarations, files, the console and signals."""
+"""Foundation: declarations, files, the console, signals and other code that knows nothing of searches."""

@@ -1,4 +1,4 @@
-"""An append-only file of lines that outlives faults of the disk: what cannot be written waits in memory."""
+"""An append-only log file that survives disk faults: lines that cannot be written wait in memory."""
 
 from __future__ import annotations
 
@@ -13,21 +13,24 @@ from propulate_like.foundation.console import say
 from propulate_like.foundation.files import lines
 
 RETRY_SECONDS = 1.0
-"""How often it is tried again to write, and looked whether the file is still in its place."""
-_BLOCK = 1 << 20
+"""The time between two retries of a failed write, and between two checks that the file still exists."""
+_BLOCK = 1 << 20  # bytes
 _LINES = 1000
-_SINCE_SYNC = 1000  # lines at most that are kept until they are known to be on the disk itself
+_SINCE_SYNC = 1000  # at most this many lines are kept in memory until an fsync confirms them
 
 
 class Log:
-    """Appends lines to a file in a folder, which one process alone does. Nothing is ever raised.
+    """An append-only file of lines with a single writing process, whose methods never raise.
 
-    `unsaved` holds the lines that stand in no file: those that could not be written, and those of a file that was
-    removed. Each kind of fault is said once. Lines are written again where there is room, or the folder is back.
+    Each kind of fault is reported once, on standard error. Writing resumes once the disk has room again, or the folder
+    is back.
+
+    Attributes:
+        unsaved: The lines that are in no file: those that could not be written, and those of a file that was removed.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open the file, which is made where there is none, and its folder with it."""
+        """Open the file. The file and its folder are created where they do not exist."""
         self.unsaved: list[bytes] = []
         self._path = path
         self._file = -1
@@ -35,7 +38,7 @@ class Log:
         self._said: set[str] = set()
         self._torn = False
         self._doubtful = False
-        """Whether some of the unsaved lines may stand in the file nevertheless."""
+        """Whether the file may contain some of the unsaved lines."""
         self._unsynced: list[bytes] = []
         self._due = time.monotonic() + RETRY_SECONDS
         try:
@@ -45,7 +48,7 @@ class Log:
             self._failed(error)
 
     def append(self, added: list[bytes]) -> None:
-        """Write lines; as long as there is a fault, keep them, and try from time to time."""
+        """Write lines. While there is a fault, keep them in memory and retry every `RETRY_SECONDS`."""
         self.unsaved += added
         now = time.monotonic()
         if now >= self._due:
@@ -55,23 +58,23 @@ class Log:
             self._write()
 
     def sync(self) -> None:
-        """Force what was written to the disk itself."""
+        """Force what was written to the disk (fsync)."""
         if self._fault:
             return
         try:
             os.fsync(self._file)
-        except OSError as error:  # a network file system tells here alone that it took nothing
+        except OSError as error:  # a network file system may report a failed write only here
             self._doubt()
             self._failed(error)
         self._unsynced.clear()
 
     def retry(self) -> None:
-        """See whether the file is in its place, and write what waits."""
+        """Check that the file still exists, and write the unsaved lines."""
         if self._file >= 0 and not self._in_place():
             self._rescue()
         try:
             if self._file < 0:
-                self._path.parent.mkdir(exist_ok=True)  # but not the folder above, which somebody removed
+                self._path.parent.mkdir(exist_ok=True)  # but not its parent: somebody has removed that
                 self._open()
         except OSError as error:
             self._failed(error)
@@ -79,7 +82,7 @@ class Log:
             self._write()
 
     def close(self) -> None:
-        """Write what is left, and say what could not be."""
+        """Write the unsaved lines, close the file, and report how many lines could not be written."""
         self.retry()
         if self._file >= 0:
             try:
@@ -92,6 +95,7 @@ class Log:
             say(f"{self._path}: {len(self.unsaved)} events never got to disk: {self._fault}")
 
     def _write(self) -> None:
+        """Write the unsaved lines, block by block, up to the first fault."""
         while self.unsaved:
             left = memoryview(self._block())
             whole = len(left)
@@ -109,7 +113,7 @@ class Log:
             self._fault = ""
 
     def _block(self) -> bytes:
-        """Return what is to be written next, whole lines, after an end of line where the last one lacks it."""
+        """Return the next block: whole lines, after a line end where a torn write left the last line without one."""
         count, size = 0, 0
         while count < len(self.unsaved) and size < _BLOCK:
             size += sum(map(len, self.unsaved[count : count + _LINES]))
@@ -117,14 +121,14 @@ class Log:
         return b"".join([b"\n" if self._torn else b"", *self.unsaved[:count]])
 
     def _written(self, size: int) -> None:
-        """Note that so many bytes were: lines that were written whole wait no more."""
+        """Remove from `unsaved` the lines that the first `size` bytes of the block complete."""
         if self._torn and size:
             self._torn, size = False, size - 1
         count = 0
         if size == sum(map(len, self.unsaved)):
             count, size = len(self.unsaved), 0
         for line in self.unsaved[count:]:
-            if size < len(line) - 1:  # one that lacks but its end of line is closed off later, as a torn one is
+            if size < len(line) - 1:  # a line that lacks only its end is ended later, as a torn one is
                 break
             count, size = count + 1, size - len(line)
         self._torn = self._torn or size != 0
@@ -134,7 +138,11 @@ class Log:
         del self.unsaved[:count]
 
     def _open(self) -> None:
-        """Open the file, and leave what stands in it out of what is to be written."""
+        """Open the file, and drop unsaved lines that it already contains.
+
+        Raises:
+            OSError: The file cannot be opened or read, or is no regular file.
+        """
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
         descriptor = os.open(self._path, flags, 0o666)
         found = os.fstat(descriptor)
@@ -154,6 +162,7 @@ class Log:
         self._file = descriptor
 
     def _in_place(self) -> bool:
+        """Return whether the path still names the open file."""
         try:
             return os.path.samestat(os.fstat(self._file), self._path.stat())
         except (FileNotFoundError, NotADirectoryError):
@@ -162,7 +171,7 @@ class Log:
             return error.errno != errno.ESTALE
 
     def _rescue(self) -> None:
-        """Take all lines of a file that was removed into memory, as long as it can be read."""
+        """Read all lines of a removed file back into memory, as far as it can be read."""
         rescued = []
         with contextlib.suppress(OSError), os.fdopen(self._file, "rb") as file:
             file.seek(0)
@@ -173,6 +182,7 @@ class Log:
         self._failed(OSError(errno.ENOENT, "it was removed"))
 
     def _doubt(self) -> None:
+        """Close the file, and treat all lines since the last fsync as unsaved."""
         self.unsaved = self._unsynced + self.unsaved
         self._unsynced, self._doubtful = [], True
         with contextlib.suppress(OSError):
@@ -180,8 +190,9 @@ class Log:
         self._file = -1
 
     def _failed(self, error: OSError) -> None:
+        """Enter the faulty state, and report a fault of a new kind."""
         if self._fault and self._file < 0 and error.errno == errno.ENOENT:
-            return  # it was said already that it was removed
+            return  # the removal was reported already
         self._fault = error.strerror or str(error)
         if self._fault not in self._said:
             self._said.add(self._fault)

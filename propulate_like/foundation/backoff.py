@@ -1,24 +1,24 @@
-"""Waiting for what has no descriptor to wait on: looking again and again, ever less often."""
+"""Exponential back-off, for polling what has no file descriptor to wait on."""
 
 from __future__ import annotations
 
 import time
 
-_SHORTEST, _LONGEST = 0.000016, 0.001
+_SHORTEST, _LONGEST = 0.000016, 0.001  # seconds
 
 
 class Pause:
-    """Waits a little longer each time, from 16 microseconds up to a millisecond."""
+    """An exponential back-off: each pause is twice as long as the last, from 16 microseconds to 1 millisecond."""
 
     def __init__(self) -> None:
         self._seconds = _SHORTEST
 
     def next(self) -> float:
-        """Return for how many seconds to wait now."""
+        """Return the length of the next pause in seconds."""
         seconds = self._seconds
         self._seconds = min(seconds * 2, _LONGEST)
         return seconds
 
     def __call__(self) -> None:
-        """Wait."""
+        """Sleep for the next pause."""
         time.sleep(self.next())

@@ -1,4 +1,4 @@
-"""Words for a person: lines on standard error, and texts that others wrote made safe to show."""
+"""Console output: lines on standard error, and text from others made safe for a terminal."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import sys
 
 
 def say(line: str) -> None:
-    """Print a line on standard error, which may be a full disk or a closed pipe itself: then nobody hears it."""
+    """Print a line on standard error; ignore failures, as standard error may be a full disk or a closed pipe."""
     with contextlib.suppress(OSError, ValueError):
         print(line, file=sys.stderr, flush=True)
 
 
 def printable(text: str, kept: str = "") -> str:
-    """Return the text with all that could steer a terminal written out, but for the characters `kept`."""
+    """Return the text with every character that could control a terminal escaped, except those in `kept`."""
     if text.isprintable():
         return text
     return "".join(

@@ -1,4 +1,4 @@
-"""Starting a command: it may be told to end while it still loads, and then says so in one line."""
+"""Signals during start-up: a command that is told to end while it still loads exits with one line."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pathlib import Path
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-"""What asks for the end."""
+"""The signals that ask a process to end."""
 INTERRUPTED = 130
-"""The exit status of a command that was interrupted."""
+"""The exit status of an interrupted command."""
 told: list[int] = []
-"""The signals that came to a rank before its search could heed them."""
+"""The signals that a rank received before its search handled them."""
 _RANK = "propulate_like.cli.rank"
 
 
 def heed() -> None:
-    """Heed signals from now on, where this process is the command `propulate-like`, or a rank that it started."""
+    """Install signal handlers, where this process is the command `propulate-like` or a rank that it started."""
     module = sys.orig_argv[sys.orig_argv.index("-m") + 1] if sys.argv[:1] == ["-m"] else ""
     if module == _RANK:
         record()
@@ -28,12 +28,13 @@ def heed() -> None:
 
 
 def record() -> None:
-    """Only note signals from now on: a rank that left by itself would leave the others waiting for it."""
+    """Record signals in `told` from now on: a rank that ended by itself would leave the others waiting for it."""
     for number in SIGNALS:
         signal.signal(number, lambda number, _frame: told.append(number))
 
 
 def _end(number: int, _frame: FrameType | None) -> None:
+    """Report the interruption and exit at once."""
     os.write(2, b"\ninterrupted\n" if number == signal.SIGINT and os.isatty(2) else b"interrupted\n")
     os._exit(INTERRUPTED)
 

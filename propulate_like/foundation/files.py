@@ -1,4 +1,4 @@
-"""Reading files that anybody may have written: no pipe is waited for, no device opened, no memory filled."""
+"""Safe reading of untrusted files: never block on a pipe, open a device, or fill the memory."""
 
 from __future__ import annotations
 
@@ -9,13 +9,19 @@ from pathlib import Path
 from typing import BinaryIO
 
 LARGEST_LINE = 1 << 24
-_SKIPPED = 1 << 20
+"""The longest line that is read, in bytes; longer ones are skipped."""
+_SKIPPED = 1 << 20  # bytes
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a file for reading; ValueError where it cannot be read, FileNotFoundError where there is none."""
+    """Open a regular file for reading.
+
+    Raises:
+        FileNotFoundError: The file does not exist.
+        ValueError: The file cannot be read, or is no regular file.
+    """
     try:
-        regular = stat.S_ISREG(path.stat().st_mode)  # before it is opened, as that does something to some devices
+        regular = stat.S_ISREG(path.stat().st_mode)  # before opening, which already has an effect on some devices
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY) if regular else -1
         if regular and stat.S_ISREG(os.fstat(descriptor).st_mode):
             return os.fdopen(descriptor, "rb")
@@ -31,9 +37,13 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def read_small(path: Path, largest: int) -> bytes:
-    """Return what is in a file, or, where that is more than `largest` bytes, one byte more.
+    """Return the content of a file, up to `largest` + 1 bytes.
 
-    Errors as `open_regular`.
+    A result longer than `largest` bytes tells the caller that the file is too large.
+
+    Raises:
+        FileNotFoundError: The file does not exist.
+        ValueError: The file cannot be read, or is no regular file.
     """
     with open_regular(path) as file:
         try:
@@ -44,7 +54,12 @@ def read_small(path: Path, largest: int) -> bytes:
 
 
 def lines(path: Path) -> Iterator[bytes]:
-    """Return a file's lines, but for those longer than LARGEST_LINE; errors as `open_regular`."""
+    """Yield a file's lines, except those that are longer than `LARGEST_LINE`.
+
+    Raises:
+        FileNotFoundError: The file does not exist.
+        ValueError: The file cannot be read, or is no regular file.
+    """
     with open_regular(path) as file:
         try:
             while line := file.readline(LARGEST_LINE):
@@ -58,16 +73,16 @@ def lines(path: Path) -> Iterator[bytes]:
 
 
 class Tail:
-    """Reads on in a file that grows, each time from where it stopped: at the end of the last whole line."""
+    """A reader of a growing file, which continues each time after the last complete line."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._offset = path, 0
 
     def lines(self) -> Iterator[bytes]:
-        """Return the lines as the function `lines` does; one without its end is given again, until it has that."""
+        """Yield the new lines, as the function `lines` does; an incomplete last line is yielded again next time."""
         with open_regular(self._path) as file:
             if file.seek(0, os.SEEK_END) < self._offset:
-                self._offset = 0  # it was written anew
+                self._offset = 0  # the file was replaced
             file.seek(self._offset)
             while line := file.readline(LARGEST_LINE):
                 whole = line.endswith(b"\n")
@@ -81,9 +96,9 @@ class Tail:
 
 
 def _skip_line(file: BinaryIO) -> None:
-    """Read on to the next line. Holes of a sparse file are jumped over: there may be terabytes of them."""
+    """Skip the rest of the line, and with it the holes of a sparse file, which may span terabytes."""
     while (part := file.readline(_SKIPPED)) and not part.endswith(b"\n"):
         try:
             file.seek(file.tell(), os.SEEK_DATA)
-        except OSError:  # nothing but a hole up to the end
+        except OSError:  # only a hole is left, up to the end
             file.seek(0, os.SEEK_END)

@@ -1,4 +1,4 @@
-"""YAML as people mean it: version 1.2's numbers and booleans, no key twice, no aliases, no code."""
+"""Strict YAML: numbers and booleans of version 1.2, no duplicate keys, no aliases, no tags."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 import yaml
 
 LARGEST_BYTES = 1 << 20
-_DEEPEST = 50
+"""The largest configuration that is read, in bytes."""
+_DEEPEST = 50  # levels of nesting
 
 _RESOLVERS = (
     ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
@@ -23,6 +24,8 @@ _RESOLVERS = (
 
 
 class _Loader(yaml.SafeLoader):
+    """A safe loader that refuses aliases, tags, deep nesting, duplicate keys and very long numbers."""
+
     yaml_implicit_resolvers = {}  # noqa: RUF012 (PyYAML's own way)
 
     def compose_node(self, parent: Any, index: Any) -> Any:
@@ -67,6 +70,8 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
+    """A safe dumper that indents lists and writes values out instead of aliases."""
+
     yaml_implicit_resolvers = {}  # noqa: RUF012 (PyYAML's own way)
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
@@ -83,7 +88,12 @@ _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 
 
 def load(content: bytes) -> Any:
-    """Read YAML; ValueError with the line where it is not well formed or uses what is not supported."""
+    """Parse a YAML document in UTF-8.
+
+    Raises:
+        ValueError: The document is larger than `LARGEST_BYTES`, is not UTF-8 or not well formed, or uses what is not
+            supported. The message names line and column.
+    """
     if len(content) > LARGEST_BYTES:
         message = f"{len(content)} bytes are more than the {LARGEST_BYTES} that a configuration may have"
         raise ValueError(message)
@@ -105,6 +115,6 @@ def load(content: bytes) -> Any:
 
 
 def dump(data: Any) -> str:
-    """Write what `load` reads back."""
+    """Return data as YAML that `load` reads back."""
     text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
     return text

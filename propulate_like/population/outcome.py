@@ -94,7 +94,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
                 return cls.failure(Status.INVALID, f"the loss returned {_shown(value)}, which is no number")
             try:
                 value = float(value)
-            except Exception as error:  # noqa: BLE001 (not the loss, but the rule is broken: the search ends)
+            except Exception as error:  # noqa: BLE001 (a class of the user's may raise anything)
                 return cls.failure(Status.INVALID, f"the loss returned {_shown(value)}, which is no number: {error!r}")
         if math.isfinite(value):
             return cls(OK, value)
@@ -157,7 +157,7 @@ def plain(value: object, depth: int = 0) -> object:
         if isinstance(value, int) and -(2**63) <= value < 2**63:
             return int(value)
         number = float(value)  # type: ignore[arg-type]  # whatever has __float__
-    except Exception:  # noqa: BLE001 (a loss may return anything, even what cannot be shown)
+    except Exception:  # noqa: BLE001 (a class of the user's may raise anything)
         return _writable(_text(value, str))
     return number if math.isfinite(number) else str(number)
 

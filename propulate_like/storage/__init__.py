@@ -1,1 +1,1 @@
-"""Storage: the run folder, its journals, and what can be read back from them."""
+"""Storage: the run folder, its journals, and reading both back."""

@@ -1,4 +1,4 @@
-"""Differences between a run's config and the one that it is to go on with, and which of them mix two searches."""
+"""Differences between a run's config and the config that it continues with, and which of them mix two searches."""
 
 from __future__ import annotations
 
@@ -6,20 +6,28 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 _KEPT = ("budget", "seed")
-"""What stays as it was where nothing is said of it."""
+"""The keys that keep their value where the new config does not name them."""
 _EXTENDS = ("budget", "objective", "evaluation", "pruner", "islands", "warm_start")
-"""What may change: how long a search goes on, on what, how it carries its evaluations out, and what it knew before.
+"""The keys that may change.
 
-All else would mix two searches: genomes are points of the `space`, in the order of its parameters; losses are stored
-with the sign of `maximize`; rungs are numbers of the `fidelity`; the `propagator` reads traits that others did not
-write, and is, with the `seed`, what makes a search repeatable. So would two parts of what may change: with another
-`evaluation.metric`, losses mean something else; and no island may breed in a way that none did before.
+They say how long a search goes on, with which loss, how it evaluates, and what it was told at its start. A change of
+any other key would mix two searches: genomes are points of the `space`, in the order of its parameters; losses are
+stored with the sign of `maximize`; rungs are indices into the `fidelity`; the `propagator` reads traits that another
+one has not written, and makes a search repeatable together with the `seed`. Two parts of these keys must not change
+either: with another `evaluation.metric` the losses have another meaning, and no island may use a propagator that no
+island used before.
 """
 _MIXES = ("evaluation.metric",)
 
 
 class Difference(NamedTuple):
-    """One value that differs, at a place such as budget.evaluations."""
+    """One value that differs between two configs.
+
+    Attributes:
+        place: Where the value is, as in budget.evaluations.
+        was: The value before.
+        now: The value now.
+    """
 
     place: str
     was: Any
@@ -27,12 +35,12 @@ class Difference(NamedTuple):
 
     @property
     def mixes(self) -> bool:
-        """Whether going on would mix two searches."""
+        """Whether a run that continued with this difference would mix two searches."""
         return self.place in _MIXES or self.place.partition(".")[0] not in _EXTENDS
 
     @property
     def change(self) -> str:
-        """Say it as news."""
+        """The difference as a message about what changes."""
         return f"{self.place} {_said(self.was)} -> {_said(self.now)}"
 
     def __str__(self) -> str:
@@ -40,13 +48,13 @@ class Difference(NamedTuple):
 
 
 def joined(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a run goes on with: all that is said now, and what is kept where nothing is."""
+    """Return the config that a run continues with: the new one, with the former budget and seed where it has none."""
     kept = {key: value for key, value in before.items() if key in _KEPT}
     return kept | {key: value for key, value in now.items() if value is not None}
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Difference]:
-    """Return every value that differs between two configs."""
+    """Return every value that differs between two configs, and a changed order of the space's parameters."""
     was, now_is = (config.get("islands") for config in (before, now))
     islands = {"islands": was or _one_island(now_is)}, {"islands": now_is or _one_island(was)}
     found = list(_differences("", {**before, **islands[0]}, {**now, **islands[1]}))
@@ -59,6 +67,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Diffe
 
 
 def _differences(place: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Difference]:
+    """Yield the differences between two mappings at a place, key by key."""
     for key in {**before, **now}:
         was, now_is = before.get(key), now.get(key)
         inner = f"{place}.{key}" if place else str(key)
@@ -71,16 +80,17 @@ def _differences(place: str, before: Mapping[str, Any], now: Mapping[str, Any]) 
 
 
 def _one_island(other: Any) -> Any:
-    """Return what a config that says nothing of islands stands for, beside one that does."""
+    """Return what a config without islands means where the other config has some: the same with one island."""
     return {**other, "count": 1, "sizes": None} if isinstance(other, dict) else None
 
 
 def _breeding(config: Mapping[str, Any]) -> list[Any]:
-    """Return the propagators of all islands."""
+    """Return the propagators of all islands, as the config declares them."""
     islands = config.get("islands")
     propagators = islands.get("propagators") if isinstance(islands, dict) else None
     return propagators if isinstance(propagators, list) else [config.get("propagator")]
 
 
 def _said(value: Any) -> str:
+    """Return a value as messages show it."""
     return "left to its default" if value is None else value if isinstance(value, str) else repr(value)

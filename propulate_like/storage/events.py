@@ -1,4 +1,4 @@
-"""Events: what a run's journals tell, in the order in which each rank met it."""
+"""Events: the entries of a run's journals, in the order in which they occurred on each rank."""
 
 from __future__ import annotations
 
@@ -12,14 +12,24 @@ from propulate_like.population.individual import Candidate, Count, Id, Individua
 
 FORMAT = 1
 Time = Annotated[float, Meta(ge=0, lt=1e11)]
-"""Seconds, or Unix time: what a line of a journal may say."""
+"""A duration in seconds or a Unix time, in the range that a journal line may contain."""
 
 
 class Session(msgspec.Struct, tag_field="type", tag="session", frozen=True):
-    """A rank began: the first line it writes whenever a run starts or continues. It leads a team of `team` ranks.
+    """The start of a rank: the first line that it writes whenever a run starts or continues.
 
-    `island` is the number of its island, of so many `islands` (0: not known), and the `token` is
-    that by which the run held its folder.
+    Attributes:
+        rank: The rank's number, below `ranks`.
+        ranks: The number of ranks in the session.
+        began: The start, in Unix time.
+        host: The host's name.
+        pid: The process id on that host.
+        devices: The devices that the rank uses.
+        team: The number of ranks in the team that it leads, itself included.
+        island: The number of its island.
+        islands: The number of islands, or 0 where it is not known.
+        token: The token of the lease by which the run held its folder.
+        format: The version of the journal's format.
     """
 
     rank: Count
@@ -36,9 +46,12 @@ class Session(msgspec.Struct, tag_field="type", tag="session", frozen=True):
 
 
 class Started(msgspec.Struct, frozen=True, gc=False):
-    """A long evaluation began at `began` (Unix time), or is to begin on this rank (0), as a dead one did not end it.
+    """The start of a long evaluation, or one that a dead rank did not finish and this rank takes over.
 
-    `deaths` ranks have died while they evaluated it.
+    Attributes:
+        candidate: The candidate that is evaluated.
+        began: The start in Unix time, or 0 where this rank took the evaluation over and has yet to start it.
+        deaths: The number of ranks that died while they evaluated the candidate.
     """
 
     candidate: Candidate
@@ -47,7 +60,7 @@ class Started(msgspec.Struct, frozen=True, gc=False):
 
     @classmethod
     def now(cls, individual: Individual, deaths: int = 0) -> Started:
-        """Note that the evaluation of an individual begins now."""
+        """Return the event that the evaluation of an individual starts now."""
         return cls(individual.candidate, time.time(), deaths)
 
     @property
@@ -57,7 +70,7 @@ class Started(msgspec.Struct, frozen=True, gc=False):
 
 
 class Evaluated(msgspec.Struct, frozen=True, gc=False):
-    """An evaluation ended."""
+    """The end of an evaluation."""
 
     individual: Individual
 
@@ -68,7 +81,13 @@ class Evaluated(msgspec.Struct, frozen=True, gc=False):
 
 
 class Closed(msgspec.Struct, tag_field="type", tag="closed", frozen=True):
-    """A rank ended in good order, at `ended` (Unix time), having waited `idle` seconds for work."""
+    """The orderly end of a rank.
+
+    Attributes:
+        ended: The end, in Unix time.
+        idle: The seconds for which the rank waited for work.
+        reason: Why the search ended.
+    """
 
     ended: Time
     idle: Time
@@ -76,9 +95,14 @@ class Closed(msgspec.Struct, tag_field="type", tag="closed", frozen=True):
 
 
 class Moved(msgspec.Struct, tag_field="type", tag="moved", frozen=True, omit_defaults=True, gc=False):
-    """An individual left for another island, its `moves` counted with this one, or a copy did; or it was `replaced`.
+    """A migration of an individual or of its copy to another island, or its replacement there.
 
-    Then `island` is the one on which it lives no more.
+    Attributes:
+        id: The individual's identity.
+        moves: The number of its migrations, this one included.
+        island: The island that it moved to, or, where it was `replaced`, the island that it no longer lives on.
+        copied: Whether a copy moved, and the individual stayed.
+        replaced: Whether a copy that arrived on `island` took its place there.
     """
 
     id: Id
@@ -89,7 +113,15 @@ class Moved(msgspec.Struct, tag_field="type", tag="moved", frozen=True, omit_def
 
 
 class Died(msgspec.Struct, tag_field="type", tag="died", frozen=True, omit_defaults=True):
-    """A rank died, as another one notes, perhaps while it was evaluating an individual."""
+    """The death of a rank, as another rank records it.
+
+    Attributes:
+        rank: The dead rank's number.
+        noted: When the death was recorded, in Unix time.
+        host: The host that it ran on, or nothing where that is not known.
+        pid: Its process id on that host.
+        id: The individual that it was evaluating, or None.
+    """
 
     rank: Count
     noted: Time

@@ -1,4 +1,4 @@
-"""Forking: a copy of a run, which goes on under another config."""
+"""Forks: a copy of a run folder that continues with another config."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from propulate_like.storage.run import CONFIG, Run, signs_in, space_in
 
 
 class Forked(msgspec.Struct):
-    """How many evaluated individuals a fork took over, and how many it left out."""
+    """The numbers of evaluated individuals that a fork took over and left out."""
 
     taken: int = 0
     left: int = 0
@@ -35,12 +35,22 @@ class Forked(msgspec.Struct):
 
 
 def fork(old: Path, new: Path, config: Mapping[str, Any]) -> Forked:
-    """Copy the run in `old`, as it stands now, to `new`, whose config says what `config` does.
+    """Copy the run in `old`, in its present state, to `new`, and give the copy another config.
 
-    Individuals keep their identity, and are written anew where the space, the rungs or the direction differ; those that
-    the new search could not have bred are left out. `old` is only read. `new` appears once it is whole.
+    Individuals keep their identity. They are converted where the space, the rungs or the direction differ; those that
+    the new search could not have bred are left out.
 
-    ValueError where there is no run in `old`, or anything in `new`; OSError where it cannot be written.
+    Args:
+        old: The folder of the run, which is only read.
+        new: The new folder, which appears once it is complete.
+        config: The new run's config; the former budget and seed stay where it has none.
+
+    Returns:
+        The numbers of individuals taken over and left out.
+
+    Raises:
+        ValueError: `old` holds no run, or `new` exists.
+        OSError: `new` cannot be written.
     """
     before = Run(old)
     if os.path.lexists(new):
@@ -50,7 +60,7 @@ def fork(old: Path, new: Path, config: Mapping[str, Any]) -> Forked:
     partial = new.parent / f".{new.name}.{os.getpid()}.partial"
     try:
         (partial / "journal").mkdir(parents=True)
-        if (old / "trials").is_dir():  # evaluations go on from what those before left there
+        if (old / "trials").is_dir():  # promoted evaluations continue from the files that earlier ones left there
             shutil.copytree(old / "trials", partial / "trials", symlinks=True, ignore=shutil.ignore_patterns(".*"))
         forked = _copy(before, partial, _Translation(before, told))
         (partial / CONFIG).write_text(strict_yaml.dump(told), encoding="utf-8")
@@ -62,7 +72,7 @@ def fork(old: Path, new: Path, config: Mapping[str, Any]) -> Forked:
 
 
 def _copy(before: Run, folder: Path, translation: _Translation) -> Forked:
-    """Write the journals of a run to another folder."""
+    """Write the converted journals of a run to another folder, and return what was taken over."""
     forked = Forked()
     journals: dict[int, Journal] = {}
     for rank, event in read(before.folder, before.shape):
@@ -81,7 +91,7 @@ def _copy(before: Run, folder: Path, translation: _Translation) -> Forked:
 
 
 class _Translation:
-    """From the words of one search to those of another."""
+    """The conversion of a run's events for a search with another config."""
 
     def __init__(self, before: Run, config: Mapping[str, Any]) -> None:
         self._before, self._space = before.space, space_in(config)
@@ -91,10 +101,10 @@ class _Translation:
         self._signs = values_of(before.signs, signs)  # -1 where the direction changes
         self._rungs = matching_rungs(before.config.get("fidelity"), config.get("fidelity"))
         if metric_of(before.config) != metric_of(config) or len(before.signs) != len(signs):
-            self._rungs = {}  # no loss means what it did
+            self._rungs = {}  # no loss keeps its meaning
 
     def __call__(self, event: Event) -> Event | None:
-        """Return what is to be written; None for an individual that could not have been bred."""
+        """Return the converted event, or None where its individual does not fit the new search."""
         if isinstance(event, Started):
             candidate = self._candidate(event.candidate)
             return None if candidate is None else msgspec.structs.replace(event, candidate=candidate)
@@ -107,6 +117,7 @@ class _Translation:
         return Evaluated(Individual(candidate, self._outcome(individual.outcome), individual.moves))
 
     def _candidate(self, candidate: Candidate) -> Candidate | None:
+        """Return the converted candidate, or None where it does not fit the new search."""
         rung = self._rungs.get(candidate.rung)
         if rung is None or (rung and candidate.continues is None):
             return None
@@ -119,6 +130,7 @@ class _Translation:
         return msgspec.structs.replace(candidate, genome=genome, space=space, rung=rung, continues=continues)
 
     def _outcome(self, outcome: Outcome) -> Outcome:
+        """Return the outcome with the signs of the new directions."""
         sign = self._signs[0]
         return msgspec.structs.replace(
             outcome,
@@ -128,14 +140,23 @@ class _Translation:
         )
 
     def _genome(self, candidate: Candidate) -> Genome:
-        """Return the genome of the same params; the genes of parameters that are the same stay."""
+        """Return the genome of the same params in the new space."""
         return translated(candidate.genome, candidate.space, self._space) if self._space else candidate.genome
 
 
 def translated(genome: Genome, before: Space, now: Space) -> Genome:
-    """Return the genome of the same params in another space; the genes of parameters that are the same stay.
+    """Return the genome of the same params in another space.
 
-    ValueError where these are none of its params.
+    Args:
+        genome: The genome, a point of the space `before`.
+        before: The space that the genome belongs to.
+        now: The other space.
+
+    Returns:
+        The genome in the space `now`. Parameters that are equal in both spaces keep their genes.
+
+    Raises:
+        ValueError: The space `now` does not contain these params.
     """
     encoded = now.encode(before.decode(genome))
     genes = dict(zip(before, genome))
@@ -145,7 +166,12 @@ def translated(genome: Genome, before: Space, now: Space) -> Genome:
 
 
 def matching_rungs(before: Any, now: Any) -> dict[int, int]:
-    """Return the rung of now that is as thorough as each of those before, where one is."""
+    """Return, for each former rung whose fidelity value still exists, the index of its present rung.
+
+    Args:
+        before: The former fidelity or its declaration, or None.
+        now: The present one.
+    """
     if before is None and now is None:
         return {0: 0}
     if before is None or now is None:
@@ -157,6 +183,6 @@ def matching_rungs(before: Any, now: Any) -> dict[int, int]:
 
 
 def metric_of(config: Mapping[str, Any]) -> Any:
-    """Return the metric that stands for the loss under a run's config, None where none does."""
+    """Return the name of the metric that a run's config uses as the loss, or None where it uses none."""
     evaluation = config.get("evaluation")
     return evaluation.get("metric") if isinstance(evaluation, dict) else None

@@ -1,4 +1,4 @@
-"""The journal: one append-only file of JSON lines for each rank, which holds all that was ever evaluated."""
+"""The journal: one append-only file of JSON lines per rank, which together hold every evaluation of a run."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from propulate_like.storage.events import Evaluated, Event, Moved, Session, Star
 from propulate_like.storage.journal_lines import Shape, decode
 
 FLUSH_SECONDS = 0.01
-"""How long an evaluation that has ended may wait in memory; one that took longer is written at once."""
+"""The time for which a finished evaluation may wait in memory; one that took longer is written at once."""
 LOOK_SECONDS = 4.0
-"""How often a rank looks, before it writes, whether the run is still its own."""
+"""The time between two checks, made before a write, that the run still owns its folder."""
 SYNC_SECONDS = 1.0
-"""An evaluation that took this long is forced to the disk itself (fsync), not only to the operating system."""
-_LONGEST_CAUSE = 10_000  # of an outcome that is too large for a line
+"""An evaluation that took at least this long is forced to the disk (fsync), not only to the operating system."""
+_LONGEST_CAUSE = 10_000  # characters that are kept of an outcome too large for a line
 _RANK_FILE = re.compile(r"rank-([0-9]{5,10})\.jsonl")
 
 _MIGRATION = b'"type":"moved"', b'"type":"session"'
@@ -28,21 +28,23 @@ _EVALUATED = b'"type":"evaluated"'
 
 
 class TakenOver(RuntimeError):  # noqa: N818 (it says what happened)
-    """Another run has taken over the run's folder."""
+    """The error that another run has taken over the run's folder."""
 
 
 class Journal:
-    """One rank's events: appended to a file, or kept in memory where there is none.
+    """The events of one rank, appended to a file, or kept in memory where there is no file.
 
-    A fault of the disk ends nothing. It is said once for each kind, what could not be written waits in memory, and is
-    tried again every RETRY_SECONDS.
+    A disk fault does not end the search. Each kind of fault is reported once, and lines that could not be written wait
+    in memory and are retried every `append_log.RETRY_SECONDS`.
     """
 
     def __init__(self, path: Path | None, ours: Callable[[], bool] = lambda: True, shape: Shape | None = None) -> None:
-        """Open the file for appending; a torn last line in it is closed off, and so ignored from then on.
+        """Open the file for appending. A torn last line is ended, so that readers skip it.
 
-        `ours` says whether the run's folder is this run's still: without that, nothing is appended. `shape` is what the
-        run's individuals look like.
+        Args:
+            path: The file, or None to keep outcomes in memory.
+            ours: Returns whether this run still owns its folder; where not, nothing is appended.
+            shape: The shape of the run's individuals, by which lines that are still in memory are read.
         """
         self._history: list[Individual] = []
         self._path = path
@@ -54,12 +56,12 @@ class Journal:
 
     @property
     def lasts(self) -> bool:
-        """Whether it is on disk."""
+        """Whether the journal is on disk."""
         return self._log is not None
 
     @property
     def history(self) -> list[Individual]:
-        """The outcomes that stand in no file: all where there is none, else what could not be written to it."""
+        """The evaluated individuals that are in no file: all without a file, otherwise those not yet written."""
         if self._log is None:
             return self._history
         self.flush()
@@ -68,12 +70,24 @@ class Journal:
         return [event.individual for event in found if isinstance(event, Evaluated)]
 
     def start(self, individual: Individual, deaths: int = 0) -> None:
-        """Write at once that an evaluation begins, so that a run that is cut off knows what was under way."""
+        """Write at once that an evaluation starts, so that a run that was cut off can repeat it.
+
+        Args:
+            individual: The individual to be evaluated.
+            deaths: The number of ranks that died while they evaluated it.
+        """
         if self._log is not None:
             self.write(Started.now(individual, deaths))
 
     def end(self, individual: Individual) -> None:
-        """Note an outcome; it is written within FLUSH_SECONDS, at once where it took longer than that."""
+        """Append an evaluated individual.
+
+        It is written within `FLUSH_SECONDS`; at once where its evaluation took longer, and with an fsync where it took
+        at least `SYNC_SECONDS`.
+
+        Raises:
+            TakenOver: Another run has taken over the folder.
+        """
         if self._log is None:
             self._history.append(individual)
             return
@@ -85,25 +99,34 @@ class Journal:
                 self._log.sync()
 
     def note(self, event: Event) -> None:
-        """Append an event, which is written with what comes next, within FLUSH_SECONDS."""
+        """Append an event, which is written with the next ones, within `FLUSH_SECONDS`."""
         if self._log is not None:
             self._waiting.append(event)
 
     def flush_if_due(self) -> None:
-        """Write what has waited for FLUSH_SECONDS."""
+        """Write the waiting events, where the last write is at least `FLUSH_SECONDS` ago.
+
+        Raises:
+            TakenOver: Another run has taken over the folder.
+        """
         if self._log is not None and time.monotonic() - self._flushed >= FLUSH_SECONDS:
             self.flush()
 
     def write(self, event: Event) -> None:
-        """Append an event and write at once."""
+        """Append an event and write it at once.
+
+        Raises:
+            TakenOver: Another run has taken over the folder.
+        """
         if self._log is not None:
             self._waiting.append(event)
             self.flush()
 
     def flush(self) -> None:
-        """Hand everything to the operating system, where it survives the end of this process.
+        """Write the waiting events to the operating system, where they survive the end of this process.
 
-        TakenOver where another run has taken over, which may have begun with what this file held then.
+        Raises:
+            TakenOver: Another run has taken over the folder. It may have started from what this file held then.
         """
         if self._log is not None:
             if time.monotonic() - self._looked > LOOK_SECONDS:
@@ -119,13 +142,18 @@ class Journal:
         self._flushed = time.monotonic()
 
     def close(self) -> None:
-        """Write what is left and close the file; say what never got there."""
+        """Write the waiting events and close the file; report how many could not be written.
+
+        Raises:
+            TakenOver: Another run has taken over the folder.
+        """
         if self._log is not None:
             self.flush()
             self._log.close()
 
 
 def _line(event: Event) -> bytes:
+    """Return an event's line; without metrics and curve, and with a shortened cause, where it would be too long."""
     line = journal_lines.encode([event])
     if len(line) > LARGEST_LINE and isinstance(event, Evaluated):
         individual = event.individual
@@ -135,14 +163,21 @@ def _line(event: Event) -> bytes:
 
 
 def journal_path(folder: Path, rank: int) -> Path:
-    """Return where a rank's journal lies in a run's folder."""
+    """Return the path of a rank's journal in a run's folder."""
     return folder / "journal" / f"rank-{rank:05d}.jsonl"
 
 
 def read(folder: Path, shape: Shape | None = None) -> Iterator[tuple[int, Event]]:
-    """Return every whole event of every rank as (rank, event), in the order written; other lines are passed over.
+    """Yield every valid event of every rank as (rank, event), rank by rank in the order written.
 
-    ValueError where a file cannot be read, or a newer version wrote it.
+    Lines that are torn or not valid are skipped.
+
+    Args:
+        folder: The run's folder.
+        shape: The shape that individuals must have, or None to accept any.
+
+    Raises:
+        ValueError: A file cannot be read, or a newer version wrote it.
     """
     for rank, path in _files(folder):
         for event in decode(lines(path), shape, path):
@@ -150,14 +185,18 @@ def read(folder: Path, shape: Shape | None = None) -> Iterator[tuple[int, Event]
 
 
 class Follower:
-    """Reads the journals of a run that goes on, each time what was written since."""
+    """A reader of the journals of a run in progress, which continues each time after the last complete line."""
 
     def __init__(self, folder: Path, shape: Shape | None = None) -> None:
         self._folder, self._shape = folder, shape
         self._tails: dict[Path, Tail] = {}
 
     def read(self) -> Iterator[tuple[int, Event]]:
-        """Return what is new, as the function `read` does; a line that lacks its end comes again."""
+        """Yield the new events, as the function `read` does; those of an incomplete line are yielded again.
+
+        Raises:
+            ValueError: A file cannot be read, or a newer version wrote it.
+        """
         for rank, path in _files(self._folder):
             tail = self._tails.setdefault(path, Tail(path))
             for event in decode(tail.lines(), self._shape, path):
@@ -165,12 +204,12 @@ class Follower:
 
 
 def count_evaluated(folder: Path) -> int:
-    """Count the evaluations in a run's folder, fast and roughly: torn lines count."""
+    """Count the finished evaluations in a run's folder fast and approximately: torn lines count too."""
     return sum(_EVALUATED in line for _, path in _files(folder) for line in lines(path))
 
 
 def migrations(folder: Path) -> Iterator[tuple[int, Moved]]:
-    """Return every word of a migration, with the number of islands that there were."""
+    """Yield every migration as (islands, event), where `islands` is the number of islands then (0: not known)."""
     for _, path in _files(folder):
         islands = 0
         for event in decode(line for line in lines(path) if any(kind in line for kind in _MIGRATION)):
@@ -181,7 +220,7 @@ def migrations(folder: Path) -> Iterator[tuple[int, Moved]]:
 
 
 def _files(folder: Path) -> Iterator[tuple[int, Path]]:
-    """Return the journals of a run's folder, each with its rank."""
+    """Yield the journals of a run's folder as (rank, path)."""
     for path in sorted((folder / "journal").glob("rank-*.jsonl")):
         digits = _RANK_FILE.fullmatch(path.name)
         if digits and path == journal_path(folder, int(digits[1])):

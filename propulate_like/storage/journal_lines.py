@@ -1,4 +1,4 @@
-"""The lines of a journal: events as JSON, and reading them from lines that anybody may have written."""
+"""The lines of a journal: events as JSON, and reading them from untrusted lines."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from propulate_like.population.outcome import BRED, OK, STOPPED, Outcome, Status
 from propulate_like.problem.space import NOTHING, Space
 from propulate_like.storage.events import FORMAT, Closed, Died, Evaluated, Event, Moved, Session, Started, Time
 
-# What a line may say. Whatever else stands in one is no event, however well formed it is.
+# The ranges of a line's values. A line with any other value is no event, even where it is well-formed JSON.
 Gene = Annotated[float, Meta(ge=0, le=1)]
 Rung = Annotated[int, Meta(ge=0, lt=1 << 8)]
 Step = Annotated[int, Meta(ge=0, lt=1 << 62)]
 
 
 class _StartedLine(msgspec.Struct, tag_field="type", tag="started", frozen=True, omit_defaults=True, gc=False):
-    """A `Started` as it is written: the candidate's fields beside its own."""
+    """A `Started` event as it is written: the candidate's fields beside its own."""
 
     id: Id
     began: Time
@@ -34,15 +34,15 @@ class _StartedLine(msgspec.Struct, tag_field="type", tag="started", frozen=True,
     continues: Id | None = None
     deaths: Count = 0
     space: str = ""
-    """The space that the genome is of, where the loss asks for its parameters by name; otherwise it is the run's."""
+    """The space of the genome, where the loss asks for its parameters by name; otherwise empty: the run's space."""
 
 
 class _EvaluatedLine(msgspec.Struct, tag_field="type", tag="evaluated", frozen=True, omit_defaults=True, gc=False):
-    """An `Evaluated` as it is written: the fields of the individual, its candidate and its outcome in one row."""
+    """An `Evaluated` event as it is written: the fields of individual, candidate and outcome on one level."""
 
     id: Id
     loss: float | None
-    """None, which JSON calls null, where the evaluation failed."""
+    """None, which is null in JSON, where the evaluation failed."""
     genome: tuple[Gene, ...]
     parents: tuple[Id, ...]
     origin: str
@@ -68,9 +68,12 @@ _encoder = msgspec.json.Encoder()
 
 
 class Shape(msgspec.Struct, frozen=True):
-    """What a run's individuals look like: points of this space, with so many rungs and losses.
+    """The shape of a run's individuals.
 
-    Each has a space of its own where the loss asks for its parameters.
+    Attributes:
+        space: The search space. Where the loss asks for its parameters, each individual has a space of its own.
+        rungs: The number of rungs.
+        losses: The number of losses.
     """
 
     space: Space
@@ -78,7 +81,7 @@ class Shape(msgspec.Struct, frozen=True):
     losses: int = 1
 
     def fits(self, line: _StartedLine | _EvaluatedLine) -> bool:
-        """Return whether a line can be of such an individual."""
+        """Return whether a line can belong to an individual of this shape."""
         if line.rung >= self.rungs:
             return False
         if isinstance(line, _EvaluatedLine) and line.loss is not None and (len(line.losses) or 1) != self.losses:
@@ -92,21 +95,21 @@ class Shape(msgspec.Struct, frozen=True):
 
 
 def encode(events: Iterable[Event]) -> bytes:
-    """Return the lines of events, one behind the other. JSON has no NaN: a loss that is NaN becomes null."""
+    """Return the concatenated lines of events. JSON has no NaN: a loss that is NaN becomes null."""
     return _encoder.encode_lines([_line(event) for event in events])
 
 
 def decode(written: Iterable[bytes], shape: Shape | None = None, source: Path | None = None) -> Iterator[Event]:
-    """Return the events of those lines that are whole and make sense.
+    """Yield the events of the valid lines, and skip the others.
 
     Args:
         written: The lines, as bytes.
-        shape: What individuals must look like; without, the space of those whose line names none is not known.
-        source: Where the lines come from, for messages.
+        shape: The shape that individuals must have. Without it, individuals whose line names no space have `NOTHING`
+            as their space.
+        source: The file that the lines come from, for messages.
 
     Raises:
         ValueError: A newer version wrote a line.
-
     """
     space = NOTHING if shape is None else shape.space
     for text in written:
@@ -131,6 +134,7 @@ def decode(written: Iterable[bytes], shape: Shape | None = None, source: Path | 
 
 
 def _line(event: Event) -> _Line:
+    """Return an event in its written form."""
     if isinstance(event, Evaluated):
         return _evaluated_line(event.individual)
     if not isinstance(event, Started):
@@ -151,6 +155,7 @@ def _line(event: Event) -> _Line:
 
 
 def _evaluated_line(individual: Individual) -> _EvaluatedLine:
+    """Return an evaluated individual in its written form."""
     candidate, outcome = individual.candidate, individual.outcome
     return _EvaluatedLine(
         candidate.id,
@@ -175,12 +180,14 @@ def _evaluated_line(individual: Individual) -> _EvaluatedLine:
 
 
 def _candidate(line: _StartedLine | _EvaluatedLine, space: Space) -> Candidate:
+    """Return the candidate of a line, in the space that the line names, or else in `space`."""
     if line.space:
         space = Space.read(line.space)
     return Candidate(line.id, line.genome, space, line.parents, line.origin, line.traits, line.rung, line.continues)
 
 
 def _outcome(line: _EvaluatedLine) -> Outcome:
+    """Return the outcome of a line."""
     return Outcome(
         line.status,
         math.nan if line.loss is None else line.loss,
@@ -195,10 +202,13 @@ def _outcome(line: _EvaluatedLine) -> Outcome:
 
 
 class _Version(msgspec.Struct):
+    """The version of the format that a line names."""
+
     format: int
 
 
 def _refuse_newer(text: bytes, source: Path | None) -> None:
+    """Raise ValueError where a newer version wrote the line."""
     try:
         version = msgspec.json.decode(text, type=_Version).format
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -1,6 +1,7 @@
-"""Ownership: one run at a time writes to a folder. A file says whose it is, and is touched while that one lives.
+"""The lease of a run folder: one run at a time writes to a folder.
 
-No lock is relied on, as network file systems have none that survives a crash. Times are those the file server gives.
+A file names the owner, whose heartbeat sets the file's modification time. No lock is used, as network file systems have
+none that survives a crash. All ages are differences of the file server's own times.
 """
 
 from __future__ import annotations
@@ -19,16 +20,27 @@ from propulate_like.foundation.console import printable, say
 from propulate_like.foundation.files import read_small
 
 BEAT_SECONDS = 4.0
+"""The time between two heartbeats."""
 SILENT_SECONDS = 16.0
-"""An owner on another host that gave no sign of life for so long is dead."""
+"""The time without a heartbeat after which an owner on another host counts as dead."""
 _FILE, _NEXT = "owner.json", "owner.next.json"
-_LARGEST = 1 << 16
+_LARGEST = 1 << 16  # bytes
 _POLL_SECONDS = 0.5
 _TRIES = 100
 
 
 class _Owner(msgspec.Struct, frozen=True):
-    """Who owns a folder: a process (`pid`, begun at `process` ticks) of a `place`, one boot's table of processes."""
+    """The process that owns a folder.
+
+    Attributes:
+        token: The lease's token.
+        launch: The token of the launcher's job, or nothing.
+        host: The host's name.
+        place: The process table that `pid` belongs to (see `place`).
+        pid: The process id.
+        process: When the process started, in clock ticks since the boot.
+        since: When it took the folder, in Unix time.
+    """
 
     token: str
     launch: str = ""
@@ -40,47 +52,60 @@ class _Owner(msgspec.Struct, frozen=True):
 
     @classmethod
     def here(cls, token: str, launch: str) -> _Owner:
+        """Return this process as an owner."""
         pid = os.getpid()
         return cls(token, launch, os.uname().nodename, place(), pid, _begun(pid), time.time())
 
     @property
     def dead(self) -> bool:
-        """Whether it is known to have ended, which is so only where it ran here."""
+        """Whether it is known to have ended, which only this host can know of its own processes."""
         return self.here_too and _begun(self.pid) != self.process
 
     @property
     def here_too(self) -> bool:
+        """Whether its process table is that of this process."""
         return self.place != "" and self.place == place()
 
 
 class _Seen(msgspec.Struct, frozen=True):
-    """An owner, and when it last gave a sign of life by the file server's clock."""
+    """An owner, and its last heartbeat (`beat`) as Unix time by the file server's clock."""
 
     owner: _Owner
     beat: float
 
 
 class Lease:
-    """A run's hold on its folder, which lasts until it is released, or its process dies.
+    """The lease of a run's folder, which lasts until it is released or its process dies.
 
-    `lost` says that another run has taken over, `gone` that the folder was removed; both are known after some seconds.
+    Attributes:
+        token: The lease's token, which names it in the owner file.
+        lost: Whether another run has taken over, known at the next heartbeat.
+        gone: Whether the folder was removed, known at the next heartbeat.
     """
 
     def __init__(self, folder: Path, owner: _Owner) -> None:
-        """Begin to beat for what was taken."""
+        """Start the heartbeat of a lease that was acquired."""
         self.token = owner.token
         self.lost = self.gone = False
         self._folder, self._owner = folder, owner
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="propulate-like ownership", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="propulate-like lease", daemon=True)
         self._thread.start()
 
     @classmethod
     def acquire(cls, folder: Path, token: str | None = None) -> Self:
-        """Take a folder, which is made where there is none; ValueError where another run holds it.
+        """Acquire the lease of a folder, which is created where it does not exist.
 
-        Of a former owner on another host nothing is known but when it last gave a sign of life: that is waited for.
-        From another job of the same launcher, which has a `token`, it is taken over at once.
+        Of an owner on another host only the heartbeat is known: this call waits up to `SILENT_SECONDS` for the next
+        one.
+
+        Args:
+            folder: The run's folder.
+            token: The token of the launcher's job: from another owner with this token the lease is taken over at once.
+
+        Raises:
+            ValueError: Another run holds the folder.
+            OSError: The folder cannot be created or written.
         """
         folder.mkdir(parents=True, exist_ok=True)
         owner = _Owner.here(uuid.uuid4().hex, token or "")
@@ -99,7 +124,16 @@ class Lease:
 
     @classmethod
     def inherit(cls, folder: Path, token: str) -> Self:
-        """Go on beating on behalf of the same run, whose rank that did so has died; ValueError where it lost it."""
+        """Take over the lease of the same run from a dead rank, and continue its heartbeat.
+
+        Args:
+            folder: The run's folder.
+            token: The token of the run's lease.
+
+        Raises:
+            ValueError: Another run holds the folder by now.
+            OSError: The folder cannot be written.
+        """
         seen = _look(folder / _FILE)
         if seen is not None and seen.owner.token != token:
             raise ValueError(_held(folder, seen, _age(folder, seen)))
@@ -111,7 +145,7 @@ class Lease:
         return cls(folder, owner)
 
     def release(self) -> None:
-        """Leave the folder to others."""
+        """Stop the heartbeat, and remove the owner file where it is still this lease's."""
         self._ended.set()
         self._thread.join()
         with contextlib.suppress(OSError, ValueError):
@@ -120,11 +154,13 @@ class Lease:
                 (self._folder / _FILE).unlink()
 
     def _run(self) -> None:
+        """Send heartbeats until the lease ends."""
         while not self._ended.wait(BEAT_SECONDS):
             with contextlib.suppress(OSError, ValueError):  # a fault of the disk may pass
                 self._beat()
 
     def _beat(self) -> None:
+        """Touch the owner file, or find that the lease is lost or the folder gone."""
         seen = _look(self._folder / _FILE)
         if seen is None:
             self.gone = not (self._folder / "config.yaml").exists()
@@ -139,9 +175,9 @@ class Lease:
 
 
 def owns(folder: Path, token: str) -> bool:
-    """Return whether no other run has taken the folder over from the one with this token.
+    """Return whether the lease with this token still holds the folder.
 
-    Without an owner it is another's that has ended, unless somebody removed more than that.
+    Without an owner file another run took the folder over and has ended, unless somebody also removed the config.
     """
     with contextlib.suppress(OSError, ValueError):
         seen = _look(folder / _FILE)
@@ -150,7 +186,11 @@ def owns(folder: Path, token: str) -> bool:
 
 
 def refusal(folder: Path) -> str:
-    """Say who holds a folder, as far as can be told without waiting or changing anything; nothing where it is free."""
+    """Return a message that says who holds a folder, or "" where it is free, without waiting or changing anything.
+
+    Raises:
+        ValueError: The owner file cannot be read.
+    """
     seen = _look(folder / _FILE)
     if seen is None or seen.owner.dead:
         return ""
@@ -159,7 +199,11 @@ def refusal(folder: Path) -> str:
 
 
 def _create(path: Path, owner: _Owner) -> bool:
-    """Write a file that must not exist, which one process alone can do; return whether this one did."""
+    """Create an owner file atomically; return False where it exists.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     except FileExistsError:
@@ -174,7 +218,11 @@ def _create(path: Path, owner: _Owner) -> bool:
 
 
 def _look(path: Path) -> _Seen | None:
-    """Read who owns a folder; None where nobody does. ValueError where the file is none."""
+    """Return the owner of a folder and its last heartbeat, or None where there is no owner.
+
+    Raises:
+        ValueError: The owner file is no regular file, or cannot be read.
+    """
     try:
         content = read_small(path, _LARGEST)
         beat = path.stat().st_mtime
@@ -182,12 +230,16 @@ def _look(path: Path) -> _Seen | None:
         return None
     try:
         return _Seen(msgspec.json.decode(content, type=_Owner), beat)
-    except (ValueError, RecursionError):  # one that is just being written, say
+    except (ValueError, RecursionError):  # for example a file that is just being written
         return _Seen(_Owner(""), beat)
 
 
 def _await_silence(folder: Path, seen: _Seen) -> None:
-    """Return once the owner is known to be dead, or is another one; ValueError where it lives."""
+    """Wait until the owner is known to be dead, or is another one.
+
+    Raises:
+        ValueError: The owner lives.
+    """
     if seen.owner.here_too:
         if seen.owner.dead:
             return
@@ -207,7 +259,7 @@ def _await_silence(folder: Path, seen: _Seen) -> None:
 
 
 def _age(folder: Path, seen: _Seen) -> float:
-    """Return the seconds since the owner's last sign of life, by the file server's clock."""
+    """Return the seconds since the owner's last heartbeat, by the file server's clock."""
     try:
         os.utime(folder)
         return folder.stat().st_mtime - seen.beat
@@ -216,7 +268,7 @@ def _age(folder: Path, seen: _Seen) -> float:
 
 
 def _replace(folder: Path, seen: _Seen, owner: _Owner) -> bool:
-    """Put an owner in the place of one that is dead; False where somebody else does, or did."""
+    """Replace a dead owner; return False where another process does so now, or has done so."""
     following = folder / _NEXT
     if not _create(following, owner):
         rival = _look(following)
@@ -224,7 +276,7 @@ def _replace(folder: Path, seen: _Seen, owner: _Owner) -> bool:
             following.unlink(missing_ok=True)
         time.sleep(_POLL_SECONDS / 10)
         return False
-    again = _look(folder / _FILE)  # only who made the other file may replace this one
+    again = _look(folder / _FILE)  # only the process that created `following` may replace this file
     if again is None or again.owner.token != seen.owner.token:
         following.unlink(missing_ok=True)
         return False
@@ -234,6 +286,7 @@ def _replace(folder: Path, seen: _Seen, owner: _Owner) -> bool:
 
 
 def _held(folder: Path, seen: _Seen, ago: float) -> str:
+    """Return the message that another run holds a folder, whose last heartbeat was `ago` seconds before."""
     owner = seen.owner
     try:
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(owner.since))
@@ -246,7 +299,10 @@ def _held(folder: Path, seen: _Seen, ago: float) -> str:
 
 
 def place() -> str:
-    """Name this boot's table of processes, in which a pid means something; nothing where that is unknown."""
+    """Return an identifier of the process table: boot and pid namespace, within which a pid is unique.
+
+    It is "" where the system does not tell.
+    """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
@@ -255,7 +311,7 @@ def place() -> str:
 
 
 def _begun(pid: int) -> int:
-    """Say when a process began, in ticks since the boot; 0 where there is none that lives."""
+    """Return when a process started, in clock ticks since the boot, or 0 where it is dead or a zombie."""
     try:
         words = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2].split()
     except OSError:

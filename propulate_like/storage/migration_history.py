@@ -1,4 +1,4 @@
-"""Migration history: on which islands individuals live, by what the journals tell of their migrations."""
+"""Migration history: the islands on which individuals live, as the journals record their migrations."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from propulate_like.storage.events import Moved
 
 
 class MigrationHistory:
-    """Where individuals live: on the island where they were born, unless they moved, or copies of them did.
+    """The islands on which individuals live: the one that bred them, unless they or their copies migrated.
 
-    A run may go on with other islands: of fewer, those of a vanished one live on the one whose number is theirs modulo
-    the number of islands; with more, they live on their own again.
+    A run may continue with another number of islands. With fewer, the individuals of island i live on island i modulo
+    the number of islands; with more, each lives on its own island again.
     """
 
     def __init__(self, migrations: Iterable[tuple[int, Moved]]) -> None:
-        """`migrations` come with the number of islands that there were (0: not known)."""
+        """Read the migrations, each as (islands, event) with the number of islands then (0: not known)."""
         self._moved: dict[Id, Moved] = {}
         self._copied: dict[Id, set[int]] = {}
         self._replaced: dict[Id, set[tuple[int, int]]] = {}
@@ -38,6 +38,6 @@ class MigrationHistory:
         return {one for one in living if all((one % islands if islands else one) != at for at, islands in replaced)}
 
     def moves(self, ident: Id) -> int:
-        """Return how often an individual has moved."""
+        """Return the number of an individual's migrations."""
         moved = self._moved.get(ident)
         return 0 if moved is None else moved.moves

@@ -1,4 +1,4 @@
-"""Recovery: what a run's journals tell of all its sessions, or of a rank's newest one."""
+"""Recovery: the state of a run, or of a dead rank, from the journals."""
 
 from __future__ import annotations
 
@@ -19,20 +19,37 @@ from propulate_like.storage.journal_lines import Shape, decode
 
 
 class DeadRankState(msgspec.Struct):
-    """What a rank's journal tells of its newest session."""
+    """The state of a dead rank, from its journal's newest session.
+
+    Attributes:
+        session: The session's start, or None where there is no journal.
+        summary: The summary of its evaluations.
+        ended: The end of its last evaluation, in Unix time.
+        unfinished: The evaluations that it started, or was to start, and did not end, in that order: the last one that
+            it started is the one it was evaluating.
+        died: The deaths of other ranks that it recorded.
+    """
 
     session: Session | None = None
     summary: Summary = msgspec.field(default_factory=Summary)
     ended: float = 0.0
     unfinished: dict[Id, Started] = {}
-    """What was begun, or was to be, and has not ended: of the former, the last one is what it was evaluating."""
     died: list[Died] = []
 
     @classmethod
     def read(cls, path: Path, shape: Shape, token: str = "") -> DeadRankState:
-        """Read a journal from the beginning of its newest session on.
+        """Read the newest session of a journal.
 
-        Nothing where there is no such file, or, with a `token`, where that session is not of the same run.
+        Args:
+            path: The journal.
+            shape: The shape of the run's individuals.
+            token: The token of the run's lease, or "" to accept the session of any.
+
+        Returns:
+            The rank's state, which is empty where there is no journal, or its newest session has another token.
+
+        Raises:
+            ValueError: The journal cannot be read, or a newer version wrote it.
         """
         dead_state = cls()
         with suppress(FileNotFoundError):
@@ -45,7 +62,7 @@ class DeadRankState(msgspec.Struct):
         return dead_state if ours or not token else cls()
 
     def add(self, event: Event) -> None:
-        """Add the next event."""
+        """Add the session's next event."""
         match event:
             case Started():
                 self.unfinished.pop(event.id, None)
@@ -58,17 +75,21 @@ class DeadRankState(msgspec.Struct):
                 self.died.append(event)
 
     def death(self, rank: int) -> Died:
-        """Note that the rank died in that session."""
+        """Return the event that the rank died in this session, now."""
         host, pid = ("", 0) if self.session is None else (self.session.host, self.session.pid)
         begun = (event.id for event in reversed(self.unfinished.values()) if event.began)
         return Died(rank, time.time(), host, pid, next(begun, None))
 
 
 class Recovery:
-    """What the journals of a run tell: every outcome so far, what had not ended, and where each rank's count stood."""
+    """The state of a run, from the journals of all its sessions.
+
+    Attributes:
+        serials: For each rank, the serial number of the next individual that it breeds.
+    """
 
     def __init__(self, folder: Path, shape: Shape) -> None:
-        """Read nothing yet: `individuals` does, and the rest is known once it has given them all."""
+        """Read nothing yet: `individuals` does so, and all else is known once it is exhausted."""
         self.serials: dict[int, int] = {}
         self._summaries: dict[int, Summary] = {}  # of each rank
         self._folder, self._shape = folder, shape
@@ -76,10 +97,14 @@ class Recovery:
         self._started: dict[Id, Started] = {}
         self._deaths: Counter[Id] = Counter()
         self._noted: set[tuple[str, int]] = set()
-        self._ended: set[Id] = set()  # of those whose start was noted, or that another rank evaluated
+        self._ended: set[Id] = set()  # only those whose start was recorded, or that another rank evaluated
 
     def individuals(self) -> Iterator[Individual]:
-        """Read on, giving each individual that was evaluated, failures included."""
+        """Yield each evaluated individual, failures included, and collect everything else on the way.
+
+        Raises:
+            ValueError: A journal cannot be read, or a newer version wrote it.
+        """
         began: dict[int, float] = {}
         for rank, event in read(self._folder, self._shape):
             match event:
@@ -108,14 +133,18 @@ class Recovery:
 
     @property
     def summary(self) -> Summary:
-        """What the evaluations of all ranks came to."""
+        """The summary of all ranks' evaluations."""
         whole = Summary()
         for summary in self._summaries.values():
             whole.include(summary)
         return whole
 
     def died(self, ranks: Iterable[int]) -> list[Died]:
-        """Note the deaths of ranks in the newest session, but for those that others had noted before they ended too."""
+        """Return the deaths of ranks in the newest session that no other rank recorded, and count them.
+
+        Args:
+            ranks: The ranks whose death ended the session before.
+        """
         found = []
         for rank in ranks:
             dead_state = DeadRankState.read(journal_path(self._folder, rank), self._shape)
@@ -125,13 +154,14 @@ class Recovery:
         return found
 
     def unfinished(self) -> list[Started]:
-        """Return what had started and not ended."""
+        """Return the evaluations that started and did not end, each with the number of ranks that died over it."""
         return [msgspec.structs.replace(event, deaths=self._deaths[event.id]) for event in self._started.values()]
 
     @property
     def seconds(self) -> float:
-        """How long the run has taken so far, over all its sessions."""
+        """The time that the run has taken over all its sessions."""
         return max(self._elapsed.values(), default=0.0)
 
     def _count(self, ident: Id) -> None:
+        """Raise the next serial number of the individual's rank above its own."""
         self.serials[ident.rank] = max(self.serials.get(ident.rank, 0), ident.serial + 1)

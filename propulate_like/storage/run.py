@@ -1,4 +1,4 @@
-"""A run: a folder that holds what was searched for, and every evaluation."""
+"""A run: a folder that holds the search's config and every evaluation."""
 
 from __future__ import annotations
 
@@ -30,33 +30,49 @@ from propulate_like.storage.migration_history import MigrationHistory
 from propulate_like.storage.recovery import Recovery
 
 CONFIG = "config.yaml"
-_CURVES = 1000  # of the newest evaluations, which a pruner learns of when a run continues
+_CURVES = 1000  # the newest evaluations whose curves the pruner receives when a run continues
 
 
 class ResumeSnapshot(msgspec.Struct):
-    """What every rank needs to know before it begins; rank 0 reads it from the run's folder and hands it over."""
+    """The state from which every rank starts. Rank 0 reads it from the run's folder and broadcasts it.
+
+    Attributes:
+        seed: The run's seed.
+        summary: The summary of the evaluations so far.
+        seconds: The time that the run has taken so far.
+        serials: For each rank, the serial number of the next individual that it breeds.
+        populations: The best individuals of each island, best first; all of them where the search has a fidelity.
+        whole: For each island, whether these are all its successfully evaluated individuals.
+        unfinished: The evaluations that started and did not end.
+        died: The ranks that died at the end of the session before, and ended it for all others.
+        curves: The newest evaluations with curves, oldest first, where the search has a pruner.
+        promoted: The individuals that were promoted to a higher rung.
+        seen: The evaluated points of a space without continuous parameters, as `PointPartition.codes` encodes them.
+        known: The individuals of a warm start (see `WarmStart`), none of which counts.
+    """
 
     seed: int
     summary: Summary = msgspec.field(default_factory=Summary)
     seconds: float = 0.0
     serials: dict[int, int] = {}
     populations: list[list[Individual]] = []
-    """The best of each island, best first."""
     whole: list[bool] = []
-    """Whether those are all of it."""
     unfinished: list[Started] = []
     died: list[Died] = []
-    """Ranks that died at the end of the session before, and took all others with them."""
     curves: list[Individual] = []
     promoted: list[Id] = []
     seen: bytes = b""
-    """What was evaluated of a space without continuous parameters, as `PointPartition.codes` has it."""
     known: list[Individual] = []
-    """What others had evaluated before (see `WarmStart`), none of which counts."""
 
 
 class Standing(NamedTuple):
-    """How far a run is. `best` is the lowest loss on the highest rung that was reached."""
+    """The progress of a run.
+
+    Attributes:
+        evaluations: The number of evaluations that ended.
+        unfinished: The number that started and did not end.
+        best: The lowest loss on the highest rung reached, or None.
+    """
 
     evaluations: int
     unfinished: int
@@ -64,10 +80,25 @@ class Standing(NamedTuple):
 
 
 class Run:
-    """A run's folder, as it lies on disk. Reading it executes nothing."""
+    """A run's folder on disk. Reading it executes no code.
+
+    Attributes:
+        folder: The folder.
+        config: The content of its config.yaml.
+        space: The search space, which is empty where the loss asks for its parameters.
+        signs: 1 for each loss that is minimized, -1 for each that is maximized.
+        maximize: Whether a single loss is maximized.
+        budget: The budget's declaration.
+        shape: The shape of its individuals.
+        changes: What differs from the config with which the run was opened to continue.
+    """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        """ValueError where there is no run in the folder, or none that this version can read."""
+        """Read the folder's config.
+
+        Raises:
+            ValueError: The folder holds no run, or none that this version can read.
+        """
         self.folder = Path(folder)
         self.config = _read_config(self.folder)
         self.space = space_in(self.config)
@@ -86,10 +117,18 @@ class Run:
 
     @classmethod
     def merged(cls, folder: Path, config: Mapping[str, Any]) -> tuple[dict[str, Any], list[Difference]]:
-        """Return the config with which a run begins, or goes on, and in what it goes on otherwise; changes nothing.
+        """Return the config with which a run starts or continues, without changing anything on disk.
 
-        The budget and the seed are the folder's where `config` has none. ValueError where going on would mix two
-        searches (see `differences`): it shows all that differs, a line each.
+        Args:
+            folder: The run's folder, which need not exist.
+            config: The new config. The folder's budget and seed stay where it has none.
+
+        Returns:
+            The config, and its differences from the folder's.
+
+        Raises:
+            ValueError: Continuing would mix two searches (see `differences`). The message shows each such difference
+                on a line of its own.
         """
         before = cls(folder).config if cls.exists(folder) else None
         merged = joined(before or {}, config)
@@ -105,7 +144,12 @@ class Run:
 
     @classmethod
     def open(cls, folder: Path, config: Mapping[str, Any]) -> Run:
-        """Begin a run, or go on with the one in the folder; ValueError where `merged` gives one."""
+        """Start a run, or continue the one in the folder, and write its config.
+
+        Raises:
+            ValueError: As for `merged`.
+            OSError: The folder cannot be written.
+        """
         merged, changes = cls.merged(folder, config)
         (folder / "journal").mkdir(parents=True, exist_ok=True)
         _write_config(folder, merged)
@@ -114,17 +158,21 @@ class Run:
         return opened
 
     def restore(self) -> None:
-        """Write the config again where somebody removed it, or the folder of which evaluations made parts anew."""
+        """Write the config again where it, or the whole folder, was removed and others have recreated the folder."""
         if self.folder.is_dir() and not self.exists(self.folder):
-            with contextlib.suppress(OSError):  # the journals tell of what was evaluated nevertheless
+            with contextlib.suppress(OSError):  # the journals hold the evaluations even without a config
                 _write_config(self.folder, self.config)
 
     def individuals(self) -> Iterator[Individual]:
-        """Read every evaluated individual, failures included, rank by rank."""
+        """Yield every evaluated individual, failures included, rank by rank.
+
+        Raises:
+            ValueError: A journal cannot be read, or a newer version wrote it.
+        """
         return Recovery(self.folder, self.shape).individuals()
 
     def standing(self) -> Standing:
-        """Read how far the run is."""
+        """Return the run's progress, from its journals."""
         recovery = Recovery(self.folder, self.shape)
         for _ in recovery.individuals():
             pass
@@ -132,16 +180,18 @@ class Run:
         return Standing(recovery.summary.finished, len(recovery.unfinished()), None if best is None else best.loss)
 
     def recover(self, populations: Sequence[Population], died: Sequence[int] = ()) -> ResumeSnapshot:
-        """Read all that is needed to go on; what lives on each island goes through its population.
+        """Read the state from which the run continues.
 
-        `died` are the ranks whose death ended the session before.
+        Args:
+            populations: An empty population for each island, to which the individuals that live there are added.
+            died: The ranks whose death ended the session before.
         """
         recovery = Recovery(self.folder, self.shape)
         history = MigrationHistory(migrations(self.folder))
-        everyone: list[list[Individual]] = [[] for _ in populations]  # a ladder counts those too that were promoted
-        curves: list[tuple[float, int, Individual]] = []  # a heap, from which the oldest one goes first
+        everyone: list[list[Individual]] = [[] for _ in populations]  # promotion counts those already promoted too
+        curves: list[tuple[float, int, Individual]] = []  # a heap with the oldest on top
         number = count()
-        promoted: list[Id] = []  # those too whose higher rung failed, or has not ended
+        promoted: list[Id] = []  # also those whose evaluation on the higher rung failed or did not end
         partition = PointPartition.of(self.space)
         add = (lambda _genome: None) if partition is None else partition.add
         for individual in recovery.individuals():
@@ -180,19 +230,25 @@ class Run:
 
 
 def space_in(config: Mapping[str, Any]) -> Space:
-    """Return the space of a run's config, empty where the loss asks for its parameters.
+    """Return the space of a run's config, which is empty where the loss asks for its parameters.
 
-    ValueError where it is wrong.
+    Raises:
+        ValueError: The space's declaration is wrong.
     """
     return Space.from_declaration(config["space"], asked_for=not config["space"])
 
 
 def signs_in(config: Mapping[str, Any]) -> Signs:
-    """Return the signs of a run's config. ValueError where its directions are wrong."""
+    """Return 1 for each loss that a run's config minimizes, and -1 for each that it maximizes.
+
+    Raises:
+        ValueError: The config's directions are wrong.
+    """
     return signs_of(config.get("directions"), maximize=bool(config.get("maximize", False)))
 
 
 def _write_config(folder: Path, config: dict[str, Any]) -> None:
+    """Write the config atomically."""
     path = folder / CONFIG
     temporary = path.with_suffix(".partial")
     temporary.unlink(missing_ok=True)
@@ -202,6 +258,11 @@ def _write_config(folder: Path, config: dict[str, Any]) -> None:
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
+    """Return the config of a run's folder.
+
+    Raises:
+        ValueError: The folder holds no config, or none that this version can read.
+    """
     path = folder / CONFIG
     if not path.is_file():
         what = "has no config.yaml" if folder.is_dir() else "does not exist"
@@ -218,7 +279,11 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 
 def _check(config: Any) -> None:
-    """ValueError where a run's config is none, or a newer version's."""
+    """Check the parts of a run's config that reading relies on.
+
+    Raises:
+        ValueError: It is no run's config, or a newer version's.
+    """
     if not isinstance(config, dict) or not isinstance(config.get("space"), dict):
         message = "a run's config must be a mapping with a `space`"
         raise ValueError(message)

@@ -1,4 +1,4 @@
-"""Holding a run's folder: one search alone writes to it, from the reading of what stands there to the end."""
+"""The handle of a run's folder: a single search writes to it, from reading its former state to the end."""
 
 from __future__ import annotations
 
@@ -18,9 +18,13 @@ from propulate_like.storage.run import ResumeSnapshot, Run
 
 
 class RunFolder:
-    """A run's folder in the hands of one search; without a folder, all is kept in memory.
+    """A run's folder under the lease of one search; without a folder, everything is kept in memory.
 
-    Rank 0 begins, and hands the `token` to all ranks: it says that the folder is theirs.
+    Rank 0 calls `begin` and broadcasts the token to all ranks, by which they know the folder as theirs.
+
+    Attributes:
+        folder: The folder, or None.
+        token: The token of the lease, or "" before `begin`.
     """
 
     def __init__(
@@ -33,11 +37,15 @@ class RunFolder:
         job: str | None = None,
         unsure: bool = False,
     ) -> None:
-        """Hold a new folder that is a copy of the `original`, where one is given, for a search with this `config`.
+        """Take the settings; `begin` acquires the folder.
 
-        Its individuals have this `shape`.
-        Jobs of one launcher bear the token `job`, by which the next takes over from the last at once; `unsure` says
-        that ranks of the last may still run.
+        Args:
+            folder: The run's folder, or None to keep everything in memory.
+            original: The folder of the run that this one is a fork of, or None.
+            config: The search's config.
+            shape: The shape of its individuals.
+            job: The token of the launcher's job: a job takes over at once from another one with the same token.
+            unsure: Whether ranks of the launcher's last job may still run.
         """
         self.folder, self.token = folder, ""
         self._job, self._unsure = job, unsure
@@ -48,10 +56,17 @@ class RunFolder:
     def begin(
         self, seed: int, populations: Sequence[Population], died: Sequence[int], tell: Callable[[str], None]
     ) -> ResumeSnapshot:
-        """Take the folder, and read what stands there; `died` are the ranks whose death ended the session before.
+        """Acquire the folder's lease, and read the state from which the search continues.
 
-        The `seed` is used where neither config nor folder has one. ValueError where another run holds the folder, or
-        where it holds another search; OSError where it cannot be used.
+        Args:
+            seed: The seed, where neither config nor folder has one.
+            populations: An empty population for each island.
+            died: The ranks whose death ended the session before.
+            tell: Receives messages for the user.
+
+        Raises:
+            ValueError: Another run holds the folder, or the folder holds another search.
+            OSError: The folder cannot be used.
         """
         if self.folder is None:
             return ResumeSnapshot(seed=seed)
@@ -59,7 +74,7 @@ class RunFolder:
             tell(f"{self.folder} is a copy of {self._original}, {fork(self._original, self.folder, self._config)}")
         self._lease = Lease.acquire(self.folder, self._job)
         self.token = self._lease.token
-        if self._unsure:  # ranks that may still run will have seen that it is theirs no more
+        if self._unsure:  # ranks that may still run have noticed the lost lease by then
             time.sleep(2 * LOOK_SECONDS)
         if self._config["seed"] is None and not Run.exists(self.folder):
             self._config["seed"] = seed
@@ -69,14 +84,21 @@ class RunFolder:
         return self._run.recover(populations, died)
 
     def journal(self, rank: int) -> Journal:
-        """Return a rank's journal, which is appended to as long as the folder is this run's."""
+        """Return a rank's journal, which appends only while this run holds the folder."""
         folder, token = self.folder, self.token
         if folder is None:
             return Journal(None)
         return Journal(journal_path(folder, rank), lambda: owns(folder, token), self._shape)
 
     def inherit(self, rank: int) -> DeadRankState:
-        """Return what a dead rank left, as the lowest rank that lives: this one holds the folder from now on."""
+        """Take over the lease as the lowest living rank, and return the state of a dead rank.
+
+        Args:
+            rank: The dead rank.
+
+        Raises:
+            TakenOver: Another run holds the folder.
+        """
         if self.folder is None:
             return DeadRankState()
         if self._lease is None:
@@ -93,11 +115,11 @@ class RunFolder:
             return DeadRankState()
 
     def restore(self) -> None:
-        """Write what was removed of the folder meanwhile, where it is there again."""
+        """Write the config again where it was removed during the run."""
         if self._run is not None:
             self._run.restore()
 
     def release(self) -> None:
-        """Leave the folder to others."""
+        """Release the lease."""
         if self._lease is not None:
             self._lease.release()

@@ -1,4 +1,4 @@
-"""Tables of what was evaluated elsewhere, whoever wrote them: their rows as params and outcomes."""
+"""Tables of evaluations by this or other software: their rows as params and outcomes."""
 
 from __future__ import annotations
 
@@ -24,14 +24,19 @@ _UNEVALUATED = ("bred", "running", "waiting")
 _STATES = {"complete": OK, "pruned": STOPPED, "fail": Status.ERROR, **{str(status): status for status in Status}}
 _LATEST = 1e11  # seconds
 _SHOWN = 12  # columns that a message names
-_CLOSE = 1e-9  # numbers that were computed by others may differ from ours in their last digits
+_CLOSE = 1e-9  # numbers that other software computed may differ from ours in their last digits
 
 
 class Row(NamedTuple):
-    """One that was evaluated elsewhere: its params as they were found, and what it came to, to be minimized.
+    """One evaluation from elsewhere.
 
-    `blank` names parameters that are None, or do not exist there. `seconds` are 0 where they are not known. The
-    `distributions` are Optuna's, where they are known.
+    Attributes:
+        params: Its params, as they were found.
+        outcome: Its outcome, with losses that are minimized.
+        seconds: The duration of the evaluation, or 0 where it is not known.
+        ended: Its end in Unix time, or 0 where it is not known.
+        blank: The parameters whose cell is empty: each is None or does not exist there.
+        distributions: Optuna's distributions, where they are known.
     """
 
     params: Mapping[str, Any]
@@ -42,7 +47,11 @@ class Row(NamedTuple):
     distributions: Mapping[str, Any] | None = None
 
     def genome(self, space: Space) -> Genome:
-        """Return the genome of these params; ValueError where the space does not have them."""
+        """Return the genome of these params.
+
+        Raises:
+            ValueError: The space does not contain these params.
+        """
         params = dict(self.params)
         for name in params.keys() & space.keys():
             params[name] = value_of(name, space[name], params[name])
@@ -54,7 +63,16 @@ class Row(NamedTuple):
 
 
 def value_of(name: str, parameter: Parameter, given: Any) -> Any:
-    """Return the parameter's value that is meant by what was found: a text, say, or a number of another type."""
+    """Return the parameter's value that was found in another form, such as a text or a number of another type.
+
+    Args:
+        name: The parameter's name, for messages.
+        parameter: The parameter.
+        given: What was found.
+
+    Raises:
+        ValueError: It stands for no value of the parameter.
+    """
     if parameter.contains(given):
         return given
     if isinstance(parameter, Choice | Ordinal):
@@ -68,7 +86,12 @@ def value_of(name: str, parameter: Parameter, given: Any) -> Any:
 
 
 def read_csv(path: Path) -> list[dict[str, Any]]:
-    """Read a file's rows; ValueError where it is no table, or cannot be read."""
+    """Return the rows of a CSV file, each as a dict by column.
+
+    Raises:
+        FileNotFoundError: The file does not exist.
+        ValueError: It is no table, is too large, or cannot be read.
+    """
     content = read_small(path, _LARGEST_BYTES)
     try:
         text = content.decode("utf-8-sig")
@@ -83,11 +106,19 @@ def read_csv(path: Path) -> list[dict[str, Any]]:
 
 
 def read_rows(table: Sequence[Mapping[str, Any]], space: Space, signs: Signs) -> Iterator[Row]:
-    """Return the rows of a table that were evaluated, for a search with values of these signs.
+    """Yield the evaluated rows of a table.
 
-    Parameters are in columns such as params.x, params_x, or x; a column `loss` holds what is minimized, one `value`
-    what the loss function returned; of several, loss.0 and the following do, or values_0. ValueError where there are
-    no such columns, or a row's loss is no number.
+    Parameters are in columns such as params.x, params_x, or x. Losses are in the column `loss`, with the sign that is
+    minimized, or `value`, as the loss function returned them. Several losses are in loss.0, loss.1 and so on, or
+    values_0, values_1 and so on.
+
+    Args:
+        table: The rows, each as a mapping by column.
+        space: The search's space.
+        signs: 1 for each loss that the search minimizes, -1 for each that it maximizes.
+
+    Raises:
+        ValueError: The table has no such columns, or a row's loss is no number.
     """
     columns = _Columns.of(table, space, len(signs))
     columns.check_direction(table, signs)
@@ -109,16 +140,27 @@ def read_rows(table: Sequence[Mapping[str, Any]], space: Space, signs: Signs) ->
 
 
 class _Columns(NamedTuple):
+    """The columns of a table that hold parameters and losses."""
+
     params: dict[str, str]
-    """The columns that hold parameters, and their names."""
+    """The name of the parameter in each column that holds one."""
     losses: list[str]
-    """Those that hold the losses, or the values that the loss function returned."""
+    """The columns that hold the losses, or the values that the loss function returned."""
     minimized: bool
-    """Whether it is losses that they hold."""
+    """Whether these are losses, with the sign that is minimized."""
 
     @classmethod
     def of(cls, table: Sequence[Mapping[str, Any]], space: Space, losses: int) -> _Columns:
-        """Find the columns that matter, with so many losses."""
+        """Find the columns that matter.
+
+        Args:
+            table: The rows.
+            space: The search's space.
+            losses: The number of losses.
+
+        Raises:
+            ValueError: No column holds a parameter or the losses, or the table has more losses.
+        """
         all_of = list(dict.fromkeys(str(column) for row in table for column in row))
         prefix = next((one for one in _PREFIXES if any(one + name in all_of for name in space)), None)
         shown = printable(", ".join(all_of[:_SHOWN])) + ", ..." * (len(all_of) > _SHOWN)
@@ -147,7 +189,11 @@ class _Columns(NamedTuple):
         raise ValueError(message)
 
     def check_direction(self, table: Sequence[Mapping[str, Any]], signs: Signs) -> None:
-        """ValueError where the table tells of another direction, by its values beside losses."""
+        """Compare the table's direction, which its values beside losses show, with the search's.
+
+        Raises:
+            ValueError: The directions differ.
+        """
         if self.losses != ["loss"] or "value" in self.params:
             return
         for row in table:
@@ -157,14 +203,24 @@ class _Columns(NamedTuple):
                 return
 
     def outcome(self, number: int, row: Mapping[str, Any], signs: Signs, status: Status) -> Outcome:
-        """Judge a row's losses, of an evaluation that ended so."""
-        partition = [_cell(row.get(column)) for column in self.losses]
+        """Return the outcome of a row.
+
+        Args:
+            number: The row's number, for messages.
+            row: The row.
+            signs: 1 for each loss that the search minimizes, -1 for each that it maximizes.
+            status: The status with which the evaluation ended.
+
+        Raises:
+            ValueError: A loss is no number.
+        """
+        cells = [_cell(row.get(column)) for column in self.losses]
         if status not in (OK, STOPPED):
             return Outcome(status)
-        if None in partition:
+        if None in cells:
             return Outcome.failure(Status.NAN, "no loss is known")
         losses = []
-        for column, cell, sign in zip(self.losses, partition, signs):
+        for column, cell, sign in zip(self.losses, cells, signs):
             loss = _number(cell)
             if loss is None:
                 message = f"row {number}: {column}={cell!r:.40} is no number"
@@ -174,7 +230,16 @@ class _Columns(NamedTuple):
 
 
 def check_directions(what: str, were: Signs, signs: Signs) -> None:
-    """ValueError where what is known has other directions than the search."""
+    """Check that the directions of a source are those of the search.
+
+    Args:
+        what: The beginning of the message.
+        were: The source's signs.
+        signs: The search's signs.
+
+    Raises:
+        ValueError: The directions differ.
+    """
     if were == signs:
         return
     if len(were) == len(signs) == 1:
@@ -186,24 +251,25 @@ def check_directions(what: str, were: Signs, signs: Signs) -> None:
 
 
 def judged(losses: Sequence[float], status: Status) -> Outcome:
-    """Return the outcome of an evaluation that ended so, with its losses."""
+    """Return the outcome with these losses and this status, or a failure where a loss is not finite."""
     outcome = Outcome.of(tuple(losses))
     return msgspec.structs.replace(outcome, status=status) if outcome.status is OK else outcome
 
 
 def _state(row: Mapping[str, Any]) -> str:
-    """Return a row's status, as we or Optuna write it, in small letters."""
+    """Return a row's status in lower case, as this package or Optuna writes it, or "" where it has none."""
     return str(_cell(row.get("status")) or _cell(row.get("state")) or "").rpartition(".")[2].lower()
 
 
 def _cell(value: Any) -> Any:
-    """Return what a cell holds, as Python has it; None where it is empty."""
+    """Return a cell's content as a Python value, or None where it is empty."""
     value = value.item() if hasattr(value, "item") else value
     empty = (isinstance(value, str) and not value.strip()) or (isinstance(value, float) and value != value)  # noqa: PLR0124
     return None if empty or type(value).__name__ in ("NAType", "NaTType") else value
 
 
 def _number(value: Any) -> float | None:
+    """Return a cell's content as a number, or None where it is none."""
     cell = _cell(value)
     try:
         return None if cell is None or isinstance(cell, bool) else float(cell)
@@ -212,13 +278,13 @@ def _number(value: Any) -> float | None:
 
 
 def time_of(value: Any) -> float:
-    """Return so many seconds, as a journal can hold them; 0 where that is no such number."""
+    """Return a cell's content as seconds, or 0 where it is no number that a journal can hold."""
     number = _number(value)
     return number if number is not None and 0.0 < number < _LATEST else 0.0
 
 
 def _means(given: Any, option: Any) -> bool:
-    """Return whether what was found stands for an option."""
+    """Return whether a value that was found stands for an option."""
     if isinstance(given, str):
         if isinstance(option, bool):
             return given.lower() == str(option).lower()
@@ -228,7 +294,7 @@ def _means(given: Any, option: Any) -> bool:
 
 
 def _meant(parameter: Parameter, number: float | None) -> float | None:
-    """Return the value of a Float or Int that is as good as equal to a number."""
+    """Return the value of a Float or Int that equals a number up to rounding, or else the number."""
     if number is None or not parameter.levels or not isinstance(parameter, Float):
         return int(number) if isinstance(parameter, Int) and number is not None and number.is_integer() else number
     step = parameter.step or 1.0

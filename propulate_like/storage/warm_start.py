@@ -1,4 +1,4 @@
-"""Warm starts: a search begins with what was evaluated before, by another one or by other software."""
+"""Warm starts: a search starts from what another search, or other software, evaluated before."""
 
 from __future__ import annotations
 
@@ -24,7 +24,14 @@ _EXAMPLE = "a run's folder, a CSV file, {storage: sqlite:///x.db, study: NAME}, 
 
 
 class Aim(NamedTuple):
-    """What decides which individuals are of use: the search's space and its losses."""
+    """The properties of a search by which it chooses individuals: its space, and what its losses mean.
+
+    Attributes:
+        space: The search's space, which is empty where the loss asks for its parameters.
+        signs: 1 for each loss that is minimized, -1 for each that is maximized.
+        fidelity: The search's fidelity, or None.
+        metric: The metric that is used as the loss, or None.
+    """
 
     space: Space
     signs: Signs
@@ -33,29 +40,37 @@ class Aim(NamedTuple):
 
 
 class WarmStart:
-    """What a search is told of at its beginning.
+    """The evaluations of other searches from which a search starts.
 
-    Such individuals are known to every rank, as if they had been evaluated by another one: they are bred from, models
-    learn from them and from failures among them, and no point of theirs is evaluated again. But they are not the
-    search's own: they count nowhere, migrate nowhere, and stand in no journal.
+    Every rank knows these individuals, as if another rank had evaluated them: propagators breed from them, models are
+    fitted to them and to the failures among them, and none of their points is evaluated again. They are not the
+    search's own: they do not count, do not migrate, and are in no journal.
     """
 
     def __init__(self, form: Any = None) -> None:
-        """Take one source, or several in a list, and read none yet; None for nothing. ValueError where it is neither.
+        """Take one source, several in a list, or None, and read nothing yet.
 
-        A source is a run's folder, a CSV file, a mapping of Optuna's `storage` and `study`, an `optuna.Study`, a list
-        of its trials, or a table: a DataFrame, or a list of mappings.
+        Args:
+            form: A source is a run's folder, a CSV file, a mapping of Optuna's `storage` and `study`, an
+                `optuna.Study`, a list of its trials, or a table: a DataFrame, or a list of mappings.
+
+        Raises:
+            ValueError: It is no source.
         """
         several = isinstance(form, list | tuple) and not _is_table(form) and not _known_whole(form)
         self._sources = [] if form is None else [_source(each) for each in (form if several else [form])]
 
     @classmethod
     def of(cls, form: Any) -> WarmStart:
-        """Take a warm start as it is, or make one of its sources."""
+        """Return a warm start as it is, or make one from its sources.
+
+        Raises:
+            ValueError: `form` is no source.
+        """
         return form if isinstance(form, WarmStart) else cls(form)
 
     def declaration(self) -> Any:
-        """Return it as YAML can hold it; what was in memory only is described. None where there is nothing."""
+        """Return the sources as YAML can hold them, or None where there is none; objects in memory are described."""
         forms = [source.declaration for source in self._sources]
         return forms[0] if len(forms) == 1 else forms or None
 
@@ -67,11 +82,20 @@ class WarmStart:
         metric: str | None = None,
         tell: Callable[[str], None] = lambda _news: None,
     ) -> list[Individual]:
-        """Read all sources, and return the individuals that fit the search, in their order; `tell` hears how many do.
+        """Read all sources, and return the individuals that fit the search, in their order.
 
-        Others are left out: those with params that the space does not have, or without one that it has. Where the
-        `space` is empty, as the loss asks for its parameters, each has its own. ValueError where a source cannot be
-        read, has losses of other `directions`, or nothing in any of them fits.
+        Individuals with a param that the space does not have, or without one that it has, are left out.
+
+        Args:
+            space: The search's space. Where it is empty, as the loss asks for its parameters, each individual has a
+                space of its own.
+            directions: The direction of each loss, or None where a single one is minimized.
+            fidelity: The search's fidelity, or None.
+            metric: The metric that is used as the loss, or None.
+            tell: Receives a message for each source, which says how many of its individuals fit.
+
+        Raises:
+            ValueError: A source cannot be read, has losses of other directions, or no individual of any source fits.
         """
         aim = Aim(space, signs_of(directions), fidelity, metric)
         known: list[Individual] = []
@@ -96,7 +120,7 @@ class WarmStart:
 
 
 def _read(source: Source, aim: Aim, known: list[Individual]) -> list[str]:
-    """Add the individuals of a source that fit, and return for each other one why it does not."""
+    """Add the individuals of a source that fit to `known`, and return for each other one why it does not fit."""
     left, first = [], len(known)
     ids: dict[Id, Id] = {}
     for entry in source.entries(aim):
@@ -117,7 +141,11 @@ def _read(source: Source, aim: Aim, known: list[Individual]) -> list[str]:
 
 
 def _fitted(entry: Individual | Row, ident: Id, aim: Aim) -> Individual:
-    """Return an individual of the search's space; ValueError where there is none of these params."""
+    """Return an individual in the search's space.
+
+    Raises:
+        ValueError: The space does not contain these params.
+    """
     if isinstance(entry, Row):
         space = aim.space or Space.from_optuna(entry.distributions or {}, asked_for=True)
         outcome = entry.outcome.timed(entry.seconds, entry.ended)
@@ -131,28 +159,37 @@ def _fitted(entry: Individual | Row, ident: Id, aim: Aim) -> Individual:
 
 
 class Source(Protocol):
-    """Where individuals that were evaluated before come from."""
+    """A source of individuals that were evaluated before."""
 
     name: str
-    """What messages call it."""
+    """Its name in messages."""
     declaration: Any
-    """What YAML can hold of it."""
+    """Its form in YAML."""
 
     def entries(self, aim: Aim) -> Iterable[Individual | Row]:
-        """Return what was evaluated, losses as they are minimized; ValueError where all of it is of no use."""
+        """Return what was evaluated, with losses that are minimized.
+
+        Raises:
+            ValueError: The source cannot be read, or nothing in it is of use.
+        """
         ...
 
 
 READERS: list[Callable[[Any], Source | None]] = []
-"""What makes sources of other software's objects, and None of all else; integrations add theirs."""
+"""Functions that return a source of another software's object, or None for any other; integrations add theirs."""
 FORMS: list[Callable[..., Source]] = []
-"""What makes sources of mappings in YAML, whose keys are its parameters; integrations add theirs."""
+"""Kinds of sources that are declared as a mapping in YAML, by its keys; integrations add theirs."""
 
 
 class _File:
-    """A run's folder, or a CSV file: what it is, the disk says."""
+    """A run's folder or a CSV file, whichever lies at the path."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Take the path.
+
+        Raises:
+            ValueError: It is a storage's URL.
+        """
         self.name = self.declaration = os.fspath(path)
         if "://" in self.name:
             message = f"a storage needs the name of a study, as {{storage: {public(self.name)}, study: NAME}}"
@@ -169,7 +206,7 @@ class _File:
 
 
 class _Table:
-    """Rows in memory."""
+    """A table in memory."""
 
     def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
         self._rows = rows
@@ -180,6 +217,11 @@ class _Table:
 
 
 def _source(form: Any) -> Source:
+    """Return the source that `form` declares.
+
+    Raises:
+        ValueError: It declares none.
+    """
     if isinstance(form, str | os.PathLike):
         return _File(form)
     for reader in READERS:
@@ -197,11 +239,16 @@ def _source(form: Any) -> Source:
 
 
 def _known_whole(form: Sequence[Any]) -> bool:
+    """Return whether a list as a whole is one source."""
     return any(reader(form) is not None for reader in READERS)
 
 
 def _built(form: Mapping[str, Any]) -> Source:
-    """Build a source of a mapping, by the first kind that has its keys, or else the first one there is."""
+    """Build a source of a mapping, by the first kind that accepts its keys.
+
+    Raises:
+        ValueError: No kind does.
+    """
     for kind in FORMS:
         try:
             return declarations.build(kind, [], form)
@@ -211,11 +258,16 @@ def _built(form: Mapping[str, Any]) -> Source:
 
 
 def _is_table(form: Sequence[Any]) -> bool:
+    """Return whether a list is a table: mappings that declare no storage."""
     return bool(form) and all(isinstance(each, Mapping) and "storage" not in each for each in form)
 
 
 def _individuals(run: Run, aim: Aim) -> Iterable[Individual]:
-    """Return what a run has evaluated, in the order in which that ended, on the search's rungs."""
+    """Yield a run's evaluated individuals on the search's rungs, in the order in which their evaluations ended.
+
+    Raises:
+        ValueError: The run has other directions, another metric, or no rung of the search.
+    """
     check_directions("it is", run.signs, aim.signs)
     if metric_of(run.config) != aim.metric:
         was, now = (metric or "what the loss returned" for metric in (metric_of(run.config), aim.metric))
@@ -234,6 +286,11 @@ def _individuals(run: Run, aim: Aim) -> Iterable[Individual]:
 
 
 def _table(rows: Sequence[Mapping[str, Any]], aim: Aim) -> Iterable[Row]:
+    """Return the evaluated rows of a table.
+
+    Raises:
+        ValueError: The search has a fidelity or no space, or the table does not fit it.
+    """
     without_fidelity(aim)
     if not aim.space:
         message = "a table does not tell what its columns mean: the search needs a space"
@@ -242,7 +299,11 @@ def _table(rows: Sequence[Mapping[str, Any]], aim: Aim) -> Iterable[Row]:
 
 
 def without_fidelity(aim: Aim) -> None:
-    """ValueError where the search has a fidelity, of which such a source tells nothing."""
+    """Check that the search has no fidelity, as such a source does not record the rungs of its losses.
+
+    Raises:
+        ValueError: The search has a fidelity.
+    """
     if aim.fidelity is not None:
         message = f"it does not tell the {aim.fidelity.name} of a loss: with a fidelity, only the folder of a run does"
         raise ValueError(message)

@@ -205,7 +205,7 @@ def test_threads_share_a_sampler():
 
 PROGRAM = """
 import sys
-import optuna  # noqa: F401 (that it is not installed is no fault of the storage)
+import optuna
 import propulate_like as pl
 from optuna.storages.journal import JournalFileBackend
 

@@ -47,7 +47,7 @@ def kills(python: str, runs: int, name: str) -> None:
                         died += 1
             try:
                 output, _ = process.communicate(timeout=_PATIENCE)
-            except Exception as error:  # noqa: BLE001 (not the loss, but the rule is broken: the search ends)
+            except Exception as error:  # noqa: BLE001 (whatever it is, the next one is tried)
                 os.killpg(process.pid, signal.SIGKILL)
                 output = f"{error}"
             took.append(time.monotonic() - began)

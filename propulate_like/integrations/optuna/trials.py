@@ -44,7 +44,7 @@ def load_study(storage: str, name: str | None) -> Study:
         names = optuna.get_all_study_names(opened)
         if name in names or (name is None and len(names) == 1):
             return optuna.load_study(study_name=name or names[0], storage=opened)
-    except Exception as error:  # noqa: BLE001 (not the loss, but the rule is broken: the search ends)
+    except Exception as error:  # noqa: BLE001 (of the database, its driver or SQLAlchemy)
         raise ValueError(_unreadable(error).replace(storage, "its URL")) from None  # which may have a password
     has = f"there are {', '.join(names)}" if names else "there is none"
     message = f"there is no study {name!r}: {has}" if name is not None else f"it must name one study: {has}"
@@ -56,7 +56,7 @@ def study_rows(study: Study, signs: Signs) -> Iterator[Row]:
     check_directions("it is", signs_of([direction.name.lower() for direction in study.directions]), signs)
     try:
         trials = study.get_trials(deepcopy=False)
-    except Exception as error:  # noqa: BLE001 (not the loss, but the rule is broken: the search ends)
+    except Exception as error:  # noqa: BLE001 (as above)
         raise ValueError(_unreadable(error)) from None
     return trial_rows(trials, signs)
 
