@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from random import Random
 from typing import Any, ClassVar
@@ -11,13 +10,16 @@ import msgspec
 
 from propulate_like.foundation import declarations
 from propulate_like.foundation.declarations import nearest
+from propulate_like.foundation.registry import Registry, snake_case
 from propulate_like.population.individual import Candidate, Id, Individual
 from propulate_like.population.outcome import BRED
 from propulate_like.population.population import Requirements
 from propulate_like.problem.partition import PointPartition
 from propulate_like.problem.space import Genome, Space
 
-REGISTRY: dict[str, type[Propagator]] = {}
+PROPAGATORS: Registry[Propagator] = Registry(
+    "propagator", "propulate_like.propagators", term="step", example="a step such as select_best: 64"
+)
 
 
 class BreedingContext(msgspec.Struct, frozen=True):
@@ -73,14 +75,9 @@ class Propagator:
         """Register the class under its name, unless it is `abstract`, for others to be made of, or named with a `_`."""
         super().__init_subclass__(**options)
         cls._origins = {}
-        cls.name = cls.__dict__.get("name") or re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
-        if abstract or cls.__name__.startswith("_"):
-            return
-        taken = REGISTRY.get(cls.name)
-        if taken is not None and (taken.__module__, taken.__qualname__) != (cls.__module__, cls.__qualname__):
-            message = f"the propagator name {cls.name!r} is taken by {taken.__module__}.{taken.__qualname__}"
-            raise ValueError(message)
-        REGISTRY[cls.name] = cls
+        cls.name = cls.__dict__.get("name") or snake_case(cls.__name__)
+        if not abstract and not cls.__name__.startswith("_"):
+            PROPAGATORS.register(cls.name, cls)
 
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         """Breed: give new individuals, or a selection of those given, which are not to be changed."""

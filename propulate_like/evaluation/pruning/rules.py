@@ -142,8 +142,7 @@ class AnyPruner(Pruner):
             return form
         if isinstance(form, list):
             return cls(*[cls.of(rule) for rule in form])
-        example = "a rule such as median, or {patience: 5}"
-        return declarations.of_registry(form, PRUNERS, example, "pruner", _nested)
+        return PRUNERS.read(form, _nested)
 
     def stops(self, ident: Id, curves: Curves) -> bool:
         """Ask every rule: some keep what they were asked about."""
