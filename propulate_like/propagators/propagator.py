@@ -17,6 +17,8 @@ from propulate_like.population.population import Requirements
 from propulate_like.problem.partition import PointPartition
 from propulate_like.problem.space import Genome, Space
 
+Arity = tuple[int, int | None]
+"""The fewest and the most individuals that a step can be given; None for no upper limit."""
 PROPAGATORS: Registry[Propagator] = Registry(
     "propagator", "propulate_like.propagators", term="step", example="a step such as select_best: 64"
 )
@@ -56,8 +58,7 @@ class Propagator:
     it goes by its class's name in snake case.
     """
 
-    takes: tuple[int, int | None] = (1, 1)
-    """The fewest and the most individuals it can be given; None for no upper limit."""
+    takes: Arity = (1, 1)
     gives: int = 1
     """How many individuals it gives, where it is given enough."""
     wants: int = 0
@@ -103,13 +104,14 @@ class Propagator:
 class Selection(Propagator, abstract=True):
     """A step that picks `count` of the individuals it is given."""
 
-    takes = (1, None)
+    takes: Arity = (1, None)
 
     def __init__(self, count: int) -> None:
         """ValueError where `count` is below 1."""
-        self.count = declarations.whole("count", count, 1)
-        self.gives = self.wants = count
-        self.requirements = Requirements(everything=True)
+        self.count: int = declarations.whole("count", count, 1)
+        self.gives: int = count
+        self.wants: int = count
+        self.requirements: Requirements = Requirements(everything=True)
 
 
 class Variation(Propagator, abstract=True):

@@ -44,7 +44,7 @@ class PrunerState:
     """A rule with the curves that this rank knows, for each rung of a fidelity apart: their losses do not compare."""
 
     def __init__(self, pruner: Pruner, rungs: int = 1) -> None:
-        self.curves = [Curves() for _ in range(rungs)]
+        self.curves: list[Curves] = [Curves() for _ in range(rungs)]
         self._pruners = [pruner] + [copy.deepcopy(pruner) for _ in range(rungs - 1)]
 
     def add(self, individual: Individual) -> None:

@@ -89,7 +89,7 @@ class RandomRegular(Topology):
 
     def __init__(self, degree: int = 2) -> None:
         """ValueError where `degree` is below 1."""
-        self.degree = declarations.whole("degree", degree, 1)
+        self.degree: int = declarations.whole("degree", degree, 1)
 
     def targets(self, island: int, count: int, generator: Random) -> Iterable[int]:
         order = generator.sample(range(count), count)
@@ -108,7 +108,7 @@ class Given(Topology):
         if not rows or not numbers or any(row[number] for number, row in enumerate(rows)):
             message = f"{rows!r} must be a square matrix of whole numbers, 0 on its diagonal, such as [[0, 1], [1, 0]]"
             raise ValueError(message)
-        self.rows = [list(row) for row in rows]
+        self.rows: list[list[int]] = [list(row) for row in rows]
 
     def row(self, island: int, count: int, seed: int) -> list[int]:
         return self.rows[island][:count]
