@@ -4,11 +4,13 @@ import json
 import re
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import jsonschema
 import pytest
-from installing import declare, install
+from conftest import ROOT
+from installing import declare, declare_project, install
 
 from propulate_like.foundation import strict_yaml
 from propulate_like.storage.run import Run
@@ -216,3 +218,19 @@ def test_command_that_cannot_be_loaded_says_so_and_leaves_the_others(folder, bro
         "ModuleNotFoundError: No module named 'nowhere'\n"
     )
     assert "'number' is none" in propulate(folder, broken, "number", status=2).stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("project", ["tests/third_party", "benchmarks"])
+def test_pip_installs_the_entry_points_that_these_tests_declare(project, tmp_path):
+    pytest.importorskip("hatchling", reason="builds the wheel: pip install hatchling")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps"]
+    target = [*pip, "--no-build-isolation", "--target", tmp_path / "real", ROOT / project]
+    subprocess.run(list(map(str, target)), capture_output=True, text=True, timeout=120, check=True)
+    declare_project(ROOT / project, tmp_path / "declared")
+    assert entry_points(tmp_path / "real") == entry_points(tmp_path / "declared")
+
+
+def entry_points(site):
+    found = [one for each in metadata.distributions(path=[str(site)]) for one in each.entry_points]
+    return sorted((one.group, one.name, one.value) for one in found)
