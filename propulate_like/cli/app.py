@@ -14,6 +14,7 @@ import typer
 from propulate_like.cli import export as exporting
 from propulate_like.cli import rank, show, slurm, starter
 from propulate_like.cli import simulate as forecasts
+from propulate_like.cli.command_group import CommandGroup
 from propulate_like.cli.dry_run import dry_run
 from propulate_like.cli.forecast import draw
 from propulate_like.cli.hosts import Hosts
@@ -27,6 +28,7 @@ from propulate_like.search.config import Config, ConfigError, schema
 from propulate_like.storage.run import Run
 
 app = typer.Typer(
+    cls=CommandGroup,
     help="Asynchronous evolutionary search for hyperparameters, on every MPI rank.",
     no_args_is_help=True,
     add_completion=False,
@@ -176,7 +178,7 @@ def simulate(
     changes: SetOption = None,
     form: Annotated[Format, typer.Option("--format", help="How to write the table.")] = Format.TABLE,
 ) -> None:
-    """Return what a run would cost and reach on many ranks: the same program, on virtual ranks in virtual time."""
+    """Predict what a run costs and reaches on many ranks: the same program, on virtual ranks in virtual time."""
     read = Config.read(config, changes or [])
     assumptions = forecasts.Assumptions(seconds, losses, failures, forecasts.network(latency, bandwidth))
     if read.pruner is not None:
@@ -225,32 +227,6 @@ def write_slurm(
         raise ValueError(message)
     Path(output).write_text(text, encoding="utf-8")
     typer.echo(f"wrote {output}; next: sbatch {shlex.quote(output)}")
-
-
-@app.command()
-def bench(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME", help="overhead, quality, training, or a YAML file; all.")
-    ] = None,
-    output: Annotated[Path, typer.Option(metavar="DIR", help="Where results and the page are written.")] = Path(
-        "bench"
-    ),
-    quick: Annotated[bool, typer.Option("--quick", help="A small version, of a few minutes.")] = False,
-    show: Annotated[
-        str | None, typer.Option("--show", metavar="NAME", help="Print a comparison's YAML, and measure nothing.")
-    ] = None,
-    page_only: Annotated[bool, typer.Option("--page", help="Write the page of what has been measured.")] = False,
-    propulate: Annotated[
-        str | None, typer.Option(metavar="PYTHON", help="A Python that has propulate and an MPI.")
-    ] = None,
-) -> None:
-    """Measure beside Optuna, and write a page of it; what has been measured is not measured again."""
-    from propulate_like_bench.comparison import command, comparison
-
-    if show is not None:
-        typer.echo(comparison.text_of(show), nl=False)
-        return
-    typer.echo(command.bench(names or [], output, quick=quick, page_only=page_only, propulate=propulate))
 
 
 def main() -> None:

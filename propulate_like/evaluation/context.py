@@ -140,14 +140,14 @@ class Evaluation:
     """
 
     def __init__(self, task: Task, report: Report, signs: Signs = (1.0,), comm: Any = None) -> None:
-        self.id = task.candidate.id
-        self.devices = task.devices
-        self.fidelity = task.fidelity
-        self.rank = task.member
-        self.size = int(task.environment.get("WORLD_SIZE", "1"))
+        self.id: Id = task.candidate.id
+        self.devices: tuple[str, ...] = task.devices
+        self.fidelity: float | int | None = task.fidelity
+        self.rank: int = task.member
+        self.size: int = int(task.environment.get("WORLD_SIZE", "1"))
         self.reported: float | Mapping[str, Any] | None = None
         """What the loss function reported last, as it gave it; `last` is the loss of that."""
-        self.last = 0.0
+        self.last: float = 0.0
         self._task, self._report, self._comm = task, report, comm
         self._signs = signs
         self._step = -1

@@ -31,9 +31,9 @@ class Trial:
     """
 
     def __init__(self, task: Task, evaluation: Evaluation) -> None:
-        self.number = task.number
+        self.number: int = task.number
         """Different for each evaluation of a session, and about how many evaluations began before."""
-        self.datetime_start = dt.datetime.fromtimestamp(time.time())  # noqa: DTZ006 (naive, as Optuna's is)
+        self.datetime_start: dt.datetime = dt.datetime.fromtimestamp(time.time())  # noqa: DTZ006 (naive, as Optuna's is)
         self.params: dict[str, Any] = {}
         self.user_attrs: dict[str, Any] = {}
         self.constraints: dict[str, float] = {}

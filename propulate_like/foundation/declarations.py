@@ -90,38 +90,6 @@ def build(
     return kind(*arguments, **converted)
 
 
-def of_registry(
-    form: Any,
-    registry: Mapping[str, type[_Built]],
-    example: str,
-    what: str,
-    convert: Callable[[Any, Any], Any],
-) -> _Built:
-    """Build one of the registered parts from its form in YAML: a name, or {name: arguments}."""
-    if isinstance(form, str):
-        form = {form: None}
-    if not isinstance(form, Mapping) or len(form) != 1:
-        message = f"{form!r} must be {example}"
-        raise ValueError(message)
-    ((name, arguments),) = form.items()
-    if name not in registry:
-        message = f"unknown {what} {name!r}{nearest(name, sorted(registry))}"
-        raise ValueError(message)
-    keywords = arguments if isinstance(arguments, Mapping) else {}
-    nested = set(registry) - set(inspect.signature(registry[name]).parameters)
-    if isinstance(arguments, Mapping) and len(arguments) == 1 and nested.issuperset(arguments):
-        positional, keywords = [arguments], {}
-    elif arguments is None or isinstance(arguments, Mapping):
-        positional = []
-    else:
-        positional = arguments if isinstance(arguments, list) else [arguments]
-    try:
-        return build(registry[name], positional, keywords, convert)
-    except ValueError as error:
-        message = f"{name}: {error}"
-        raise ValueError(message) from None
-
-
 def dump(thing: Any) -> Any:
     """Return the YAML form of a registered part, such as a propagator: {name: {parameter: value}}."""
     signature, _ = _signature(thing.__class__)

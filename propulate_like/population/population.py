@@ -60,7 +60,7 @@ class Population(Sequence[Individual]):
         self._forgotten = 0  # points
         self._failed: deque[Individual] = deque()  # as many as there may be points
         self._arrivals: deque[Individual] = deque()
-        self.arrived = 0
+        self.arrived: int = 0
         self._keys: list[Key] = []
         self._ranked: list[Individual] = []
         self._recent: deque[Individual] = deque()

@@ -26,7 +26,7 @@ class TrainingData:
     def __init__(self, size: int, before: int = 0) -> None:
         """Count on from those `before`, which are not kept."""
         self.size = size
-        self.total = before
+        self.total: int = before
         self._known: dict[Id, None] = {}
         self._genomes: Array = np.empty((0, 0))
         self._losses: Array = np.empty(0)

@@ -31,8 +31,8 @@ class Fidelity:
         if not numbers or len(rungs) < 2 or any(low >= high for low, high in pairwise(rungs)):  # noqa: PLR2004
             message = f"rungs={rungs!r} must be at least two rising numbers, such as [1, 3, 9]"
             raise ValueError(message)
-        self.rungs = tuple(rungs)
-        self.reduction = declarations.number("reduction", reduction, 1.0, above=True)
+        self.rungs: tuple[float, ...] = tuple(rungs)
+        self.reduction: float = declarations.number("reduction", reduction, 1.0, above=True)
 
     @classmethod
     def of(cls, form: Fidelity | Mapping[str, Any]) -> Fidelity:

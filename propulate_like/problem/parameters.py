@@ -144,14 +144,19 @@ class _Number(Parameter):
         if declarations.flag("log", log) and low <= 0:
             message = f"low={low!r} must be above 0 on a logarithmic scale"
             raise ValueError(message)
-        self.low, self.high, self.log, self.step = low, high, log, step
+        self.low: float = low
+        self.high: float = high
+        self.log: bool = log
+        self.step: float | None = step
+        self.decode: Callable[[float], Any]
+        self.levels: int | None
         if step is None:
             self.decode = _logarithmic(low, high) if log else _linear(low, high)
         else:
-            self.levels = _count_steps(low, high, step)
+            levels = self.levels = _count_steps(low, high, step)
             if log:
                 self._edges = self._log_edges()
-            self.decode = self._grid_decoder(low, step, self.levels)
+            self.decode = self._grid_decoder(low, step, levels)
 
     def _grid_decoder(self, low: float, step: float, levels: int) -> Callable[[float], Any]:
         value = self._grid_value
@@ -310,8 +315,9 @@ class _Options(Parameter):
             twice = next(option for index, option in enumerate(options) if option in options[:index])
             message = f"{twice!r} is given twice"
             raise ValueError(message)
-        count = self.levels = len(options)
-        self.decode = lambda gene: options[min(int(gene * count), count - 1)]
+        count = len(options)
+        self.levels: int | None = count
+        self.decode: Callable[[float], Any] = lambda gene: options[min(int(gene * count), count - 1)]
 
     def encode(self, value: Any) -> float:
         if not self.contains(value):

@@ -45,17 +45,18 @@ class PointPartition:
         self._parents = sorted({parent for _, parents in self._conditions for parent, _ in parents})
         generator = Random(0)
         self._orders = [generator.sample(self._several, len(self._several)) for _ in range(_ORDERS)]
-        self.finite = all(parameter.countable for parameter in space.parameters)
+        self.finite: bool = all(parameter.countable for parameter in space.parameters)
         """Whether every point has a cell."""
-        self.few = self.finite and math.prod(self._counts) < _MANY
+        self.few: bool = self.finite and math.prod(self._counts) < _MANY
         """Whether all of them can be listed."""
         self.seen: set[int] = set()
         """The codes of those that this rank has bred or learnt of lately."""
         self._before: set[int] = set()  # and of those before
         self._remaining: list[tuple[Levels, list[int], int]] | None = None
-        self.rank, self.ranks = rank, ranks
+        self.rank: int = rank
+        self.ranks: int = ranks
         self.seed = seed
-        self.exhausted = False
+        self.exhausted: bool = False
         """Whether all were met: points are evaluated again from then on."""
 
     @classmethod
@@ -77,8 +78,9 @@ class PointPartition:
 
     def _divide(self, shares: int, strides: Sequence[int]) -> None:
         """Let own cells be those whose sum of strides, modulo so many shares, is the rank."""
-        self.shares, self.strides = shares, strides
-        self.share = self.rank % shares
+        self.shares: int = shares
+        self.strides: Sequence[int] = strides
+        self.share: int = self.rank % shares
         self._reached: list[dict[int, list[int]]] = []  # the levels of each parameter that add so much to the sum
         for stride, count in zip(strides, self._counts):
             reached: dict[int, list[int]] = {}

@@ -44,9 +44,9 @@ class Space(Mapping[str, Parameter]):
         self.asked_for = asked_for
         """Whether the loss asks for its parameters by name, instead of being given those that were declared."""
         self._parameters = dict(parameters)
-        self.names = tuple(self._parameters)
-        self.parameters = tuple(self._parameters.values())
-        self.ordered = all(parameter.ordered for parameter in self.parameters)
+        self.names: tuple[str, ...] = tuple(self._parameters)
+        self.parameters: tuple[Parameter, ...] = tuple(self._parameters.values())
+        self.ordered: bool = all(parameter.ordered for parameter in self.parameters)
         self._decoders = tuple((name, parameter.decode) for name, parameter in self._parameters.items())
         self._conditional = self._order_conditional()
         self._free = not self._conditional and all(parameter.levels is None for parameter in self.parameters)

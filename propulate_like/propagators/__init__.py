@@ -23,7 +23,7 @@ from propulate_like.propagators.mutation import (
     SelfAdaptiveMutation,
 )
 from propulate_like.propagators.pareto import SelectPareto
-from propulate_like.propagators.propagator import REGISTRY, BreedingContext, Propagator, Selection, Variation
+from propulate_like.propagators.propagator import PROPAGATORS, BreedingContext, Propagator, Selection, Variation
 from propulate_like.propagators.selection import (
     SelectBest,
     SelectRandom,
@@ -34,7 +34,7 @@ from propulate_like.propagators.selection import (
 
 __all__ = [
     "CMAES",
-    "REGISTRY",
+    "PROPAGATORS",
     "Auto",
     "BreedingContext",
     "CenteredInitialization",

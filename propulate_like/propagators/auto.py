@@ -8,7 +8,7 @@ from statistics import median
 from typing import NamedTuple
 
 from propulate_like.population.individual import Individual
-from propulate_like.population.population import MODELED
+from propulate_like.population.population import MODELED, Requirements
 from propulate_like.problem.space import Space
 from propulate_like.propagators.chain import Choose
 from propulate_like.propagators.cma_es import CMAES
@@ -17,7 +17,7 @@ from propulate_like.propagators.evolution import Evolution, genetic_chain, paren
 from propulate_like.propagators.initialization import CenteredInitialization, UniformInitialization
 from propulate_like.propagators.mixed import MixedGaussianProcess
 from propulate_like.propagators.model_based import QuadraticModel, TrustRegion
-from propulate_like.propagators.propagator import BreedingContext, Propagator
+from propulate_like.propagators.propagator import Arity, BreedingContext, Propagator
 
 _LOOKS = 16  # asks between two looks at what evaluations cost
 _TIMED = 9  # evaluations, its rank's own where there are any
@@ -62,14 +62,15 @@ class Auto(Propagator):
     """
 
     by_loss = True
-    takes = (0, None)
+    takes: Arity = (0, None)
 
     def __init__(self, evaluations: int | None = None, share: float = 1.0) -> None:
         """ValueError where `evaluations` is below 1 or `share` not in (0, 1]."""
         self._initial = CenteredInitialization()
         self._cheapest = Evolution(evaluations, share, normal=False)
         self._cheap = Evolution(evaluations, share)
-        self.evaluations, self.share = self._cheap.evaluations, self._cheap.share
+        self.evaluations: int | None = self._cheap.evaluations
+        self.share: float = self._cheap.share
         chain = genetic_chain(parents())
         self._local = (
             _Expert(TrustRegion(), TrustRegion.name, 0.6),
@@ -78,8 +79,8 @@ class Auto(Propagator):
             _Expert(CMAES(), CMAES.name, 0.25, 150.0),
         )
         self._mixed = Choose(MixedGaussianProcess(), UniformInitialization(), weights=[0.93, 0.07])
-        self.traits = chain.traits
-        self.requirements = MODELED
+        self.traits: int = chain.traits
+        self.requirements: Requirements = MODELED
         self._asks = 0
         self._times: deque[float] = deque(maxlen=_TIMED)
         self._experts: tuple[_Expert, ...] = ()

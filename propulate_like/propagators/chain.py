@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from itertools import accumulate, pairwise
+from operator import or_
 
 from propulate_like.foundation import declarations
 from propulate_like.population.individual import Individual
 from propulate_like.population.population import Requirements
-from propulate_like.propagators.propagator import BreedingContext, Propagator
+from propulate_like.propagators.propagator import Arity, BreedingContext, Propagator
 
 
 class Chain(Propagator):
@@ -30,9 +32,11 @@ class Chain(Propagator):
                 message = f"{step!r} takes {_range(step)}, but {before!r} before it gives {_count(before.gives)}"
                 raise ValueError(message)
         self.steps = steps
-        self.takes, self.wants, self.requirements = steps[0].takes, steps[0].wants, steps[0].requirements
-        self.gives = steps[-1].gives
-        self.traits = max(step.traits for step in steps)
+        self.takes: Arity = steps[0].takes
+        self.wants: int = steps[0].wants
+        self.gives: int = steps[-1].gives
+        self.requirements: Requirements = steps[0].requirements
+        self.traits: int = max(step.traits for step in steps)
 
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         for step in self.steps:
@@ -48,14 +52,17 @@ class Warmup(Propagator):
         _require_propagator(initial)
         _require_propagator(then)
         _require_alike(initial, then)
-        self.initial, self.then = initial, then
-        self.size = declarations.whole("size", size, 1)
+        self.initial: Propagator = initial
+        self.then: Propagator = then
+        self.size: int = declarations.whole("size", size, 1)
         if size < then.wants:
             message = f"size={size} is too small for {then!r}, which needs a population of {then.wants}"
             raise ValueError(message)
-        self.takes, self.gives, self.wants = (0, None), then.gives, initial.wants
-        self.requirements = initial.requirements | then.requirements | Requirements(best=size)
-        self.traits = max(initial.traits, then.traits)
+        self.takes: Arity = (0, None)
+        self.wants: int = initial.wants
+        self.gives: int = then.gives
+        self.requirements: Requirements = initial.requirements | then.requirements | Requirements(best=size)
+        self.traits: int = max(initial.traits, then.traits)
 
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         return (self.initial if len(individuals) < self.size else self.then)(individuals, breeding)
@@ -66,11 +73,15 @@ class Sometimes(Propagator):
 
     def __init__(self, probability: float, step: Propagator, otherwise: Propagator | None = None) -> None:
         """ValueError where the probability is not in [0, 1], or the two ways take or give different numbers."""
-        self.probability = declarations.number("probability", probability, 0.0, 1.0)
+        self.probability: float = declarations.number("probability", probability, 0.0, 1.0)
         _require_propagator(step)
-        self.step, self.otherwise = step, otherwise
-        self.takes, self.gives, self.wants = step.takes, step.gives, step.wants
-        self.requirements, self.traits = step.requirements, step.traits
+        self.step: Propagator = step
+        self.otherwise: Propagator | None = otherwise
+        self.takes: Arity = step.takes
+        self.wants: int = step.wants
+        self.gives: int = step.gives
+        self.requirements: Requirements = step.requirements
+        self.traits: int = step.traits
         if otherwise is not None:
             _require_propagator(otherwise)
             _require_alike(step, otherwise)
@@ -100,17 +111,19 @@ class Choose(Propagator):
             _require_propagator(option)
             _require_alike(options[0], option)
         self.options = options
-        self.weights = None if weights is None else [declarations.number("weight", weight) for weight in weights]
+        self.weights: list[float] | None = (
+            None if weights is None else [declarations.number("weight", weight) for weight in weights]
+        )
         shares = self.weights or [1.0] * len(options)
         if len(shares) != len(options) or not sum(shares) > 0:
             message = f"weights={weights!r} must hold {len(options)} numbers, not all 0"
             raise ValueError(message)
         self._thresholds = list(accumulate(share / sum(shares) for share in shares))
-        self.takes, self.gives = _common(*options), options[0].gives
-        self.wants = max(option.wants for option in options)
-        self.traits = max(option.traits for option in options)
-        for option in options:
-            self.requirements |= option.requirements
+        self.takes: Arity = _common(*options)
+        self.wants: int = max(option.wants for option in options)
+        self.gives: int = options[0].gives
+        self.requirements: Requirements = reduce(or_, (option.requirements for option in options))
+        self.traits: int = max(option.traits for option in options)
 
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         draw = breeding.generator.random()
@@ -134,7 +147,7 @@ def _require_alike(one: Propagator, other: Propagator) -> None:
         raise ValueError(message)
 
 
-def _common(*options: Propagator) -> tuple[int, int | None]:
+def _common(*options: Propagator) -> Arity:
     fewest = max(option.takes[0] for option in options)
     upper = [option.takes[1] for option in options if option.takes[1] is not None]
     if upper and min(upper) < fewest:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from propulate_like.foundation import declarations
 from propulate_like.population.individual import Individual
 from propulate_like.population.population import Requirements
-from propulate_like.propagators.propagator import BreedingContext, Propagator
+from propulate_like.propagators.propagator import Arity, BreedingContext, Propagator
 
 if TYPE_CHECKING:
     from propulate_like.propagators.models.restarts import RestartedCMAES
@@ -29,14 +29,14 @@ class CMAES(Propagator):
 
     by_loss = True
     name = "cma_es"
-    takes = (0, None)
+    takes: Arity = (0, None)
 
     def __init__(self, sigma: float = 0.25, population: int | None = None, shared: int = 1000) -> None:
         """ValueError where `sigma` is not in (0, 1], `population` below 4 or `shared` below 1."""
-        self.sigma = declarations.number("sigma", sigma, 0.0, 1.0, above=True)
-        self.population = None if population is None else declarations.whole("population", population, 4)
-        self.shared = declarations.whole("shared", shared, 1)
-        self.requirements = Requirements(best=shared, training_data=max(shared, 256))
+        self.sigma: float = declarations.number("sigma", sigma, 0.0, 1.0, above=True)
+        self.population: int | None = None if population is None else declarations.whole("population", population, 4)
+        self.shared: int = declarations.whole("shared", shared, 1)
+        self.requirements: Requirements = Requirements(best=shared, training_data=max(shared, 256))
         self._state: _State | None = None
 
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:

@@ -11,7 +11,7 @@ from propulate_like.population.individual import Id, Individual
 from propulate_like.problem.parameters import Parameter
 from propulate_like.problem.space import Genome, Space
 from propulate_like.propagators.mutation import moved
-from propulate_like.propagators.propagator import BreedingContext, Propagator
+from propulate_like.propagators.propagator import Arity, BreedingContext, Propagator
 
 _GROWTH, _SHRINKAGE, _REDRAW = 1.6, 0.3, 0.1
 _PATIENCE = 20  # rounds
@@ -29,14 +29,13 @@ class CoordinateSearch(Propagator):
     """
 
     by_loss = True
-    takes = (0, None)
+    takes: Arity = (0, None)
 
     def __init__(self, step: float = 0.25, smallest: float = 1e-9, best: bool = False) -> None:
         """ValueError where not 0 < `smallest` <= `step` <= 1, or `best` is no bool."""
-        self.step = declarations.number("step", step, 0.0, 1.0, above=True)
-        self.smallest = declarations.number("smallest", smallest, 0.0, self.step, above=True)
-        self.best = declarations.flag("best", best)
-        self.searches = 0
+        self.step: float = declarations.number("step", step, 0.0, 1.0, above=True)
+        self.smallest: float = declarations.number("smallest", smallest, 0.0, self.step, above=True)
+        self.best: bool = declarations.flag("best", best)
         self._known: Individual | None = None
         self._trials: Generator[Genome, float, None] | None = None
         self._asked: tuple[Id, Genome] | None = None
@@ -61,7 +60,6 @@ class CoordinateSearch(Propagator):
     def _searches(self, space: Space, generator: Random) -> Generator[Genome, float, None]:
         """Search again and again: each genome that is given is to be answered by its loss, infinite if it failed."""
         while True:
-            self.searches += 1
             if self._known is not None:
                 known = self._known
                 yield from _descend(space, list(known.genome), known.loss, self.step, self.smallest, generator)

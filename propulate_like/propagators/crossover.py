@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from propulate_like.foundation import declarations
 from propulate_like.population.individual import Id, Individual
 from propulate_like.population.outcome import BRED
-from propulate_like.propagators.propagator import BreedingContext, Variation
+from propulate_like.propagators.propagator import Arity, BreedingContext, Variation
 
 
 class _Crossover(Variation):
@@ -16,7 +16,7 @@ class _Crossover(Variation):
 
     def __init__(self, probability: float) -> None:
         """ValueError where a probability is not in [0, 1]."""
-        self.probability = declarations.number("probability", probability, 0.0, 1.0)
+        self.probability: float = declarations.number("probability", probability, 0.0, 1.0)
 
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         probability = self.probability
@@ -41,12 +41,12 @@ class UniformCrossover(_Crossover):
     Syswerda 1989, Uniform crossover in genetic algorithms.
     """
 
-    takes = (2, 2)
+    takes: Arity = (2, 2)
 
     def __init__(self, probability: float = 1.0, share: float = 0.5) -> None:
         """ValueError where a probability is not in [0, 1]."""
         super().__init__(probability)
-        self.share = declarations.number("share", share, 0.0, 1.0)
+        self.share: float = declarations.number("share", share, 0.0, 1.0)
 
     def _mix(self, individuals: Sequence[Individual], breeding: BreedingContext) -> tuple[float, ...]:
         random, share = breeding.generator.random, self.share
@@ -60,7 +60,7 @@ class MultiParentCrossover(_Crossover):
     Eiben, Raue and Ruttkay 1994, Genetic algorithms with multi-parent recombination (gene scanning).
     """
 
-    takes = (2, None)
+    takes: Arity = (2, None)
 
     def __init__(self, probability: float = 1.0) -> None:
         """ValueError where a probability is not in [0, 1]."""
@@ -78,7 +78,7 @@ class MeanCrossover(_Crossover):
     wrong with single parents, noise too, averages out.
     """
 
-    takes = (2, None)
+    takes: Arity = (2, None)
 
     def __init__(self, probability: float = 1.0) -> None:
         """ValueError where the probability is not in [0, 1]."""
@@ -102,12 +102,12 @@ class SigmoidCrossover(_Crossover):
     simulated annealing, for each gene by itself.
     """
 
-    takes = (2, 2)
+    takes: Arity = (2, 2)
 
     def __init__(self, temperature: float = 1.0, probability: float = 1.0) -> None:
         """ValueError where the temperature is not above 0 or the probability not in [0, 1]."""
         super().__init__(probability)
-        self.temperature = declarations.number("temperature", temperature, above=True)
+        self.temperature: float = declarations.number("temperature", temperature, above=True)
 
     def _mix(self, individuals: Sequence[Individual], breeding: BreedingContext) -> tuple[float, ...]:
         random = breeding.generator.random

@@ -11,7 +11,7 @@ from propulate_like.foundation import declarations
 from propulate_like.population.individual import Id, Individual
 from propulate_like.population.population import Requirements
 from propulate_like.problem.space import Genome, Space
-from propulate_like.propagators.propagator import BreedingContext, Propagator
+from propulate_like.propagators.propagator import Arity, BreedingContext, Propagator
 
 _MEMORIES = 6
 _FEWEST = 4  # members
@@ -37,13 +37,13 @@ class DifferentialEvolution(Propagator):
     """
 
     by_loss = True
-    takes = (0, None)
+    takes: Arity = (0, None)
 
     def __init__(self, population: int = 20, greed: float = 0.15) -> None:
         """ValueError where `population` is below 4 or `greed` not in (0, 1]."""
-        self.population = declarations.whole("population", population, _FEWEST)
-        self.greed = declarations.number("greed", greed, 0.0, 1.0, above=True)
-        self.requirements = Requirements(best=2 * population)
+        self.population: int = declarations.whole("population", population, _FEWEST)
+        self.greed: float = declarations.number("greed", greed, 0.0, 1.0, above=True)
+        self.requirements: Requirements = Requirements(best=2 * population)
         self._memory = _Memory()
         self._trial: _Trial | None = None
 

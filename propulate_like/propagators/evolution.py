@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from propulate_like.foundation import declarations
 from propulate_like.population.individual import ELSEWHERE, Individual
+from propulate_like.population.population import Requirements
 from propulate_like.problem.space import Space
 from propulate_like.propagators.chain import Chain, Choose, Warmup
 from propulate_like.propagators.cma_es import CMAES
@@ -15,7 +16,7 @@ from propulate_like.propagators.differential import DifferentialEvolution
 from propulate_like.propagators.initialization import RandomRestart, UniformInitialization
 from propulate_like.propagators.mutation import SelfAdaptiveMutation
 from propulate_like.propagators.pareto import SelectPareto
-from propulate_like.propagators.propagator import BreedingContext, Propagator
+from propulate_like.propagators.propagator import Arity, BreedingContext, Propagator
 from propulate_like.propagators.selection import SelectBest, SelectRandom, SelectRanked
 
 _FEWEST, _MOST = 4, 40  # individuals to breed from
@@ -45,13 +46,15 @@ class Evolution(Propagator):
     """
 
     by_loss = True
-    takes = (0, None)
+    takes: Arity = (0, None)
 
     def __init__(self, evaluations: int | None = None, share: float = 1.0, normal: bool = True) -> None:
         """ValueError where `evaluations` is below 1 or `share` not in (0, 1], or `normal` is no bool."""
-        self.evaluations = None if evaluations is None else declarations.whole("evaluations", evaluations, 1)
-        self.share = declarations.number("share", share, 0.0, 1.0, above=True)
-        self.normal = declarations.flag("normal", normal)
+        self.evaluations: int | None = (
+            None if evaluations is None else declarations.whole("evaluations", evaluations, 1)
+        )
+        self.share: float = declarations.number("share", share, 0.0, 1.0, above=True)
+        self.normal: bool = declarations.flag("normal", normal)
         self._among = among = parents(evaluations, share)
         self._alone = CoordinateSearch()
         self._elsewhere = CoordinateSearch(smallest=_COARSE, best=True)
@@ -60,10 +63,8 @@ class Evolution(Propagator):
         self._together = _together(among)
         self._among_few = genetic_chain(_FEW)
         self._normal: CMAES | None = None
-        self.requirements, self.traits = (
-            self._together.requirements | self._among_few.requirements,
-            self._together.traits,
-        )
+        self.requirements: Requirements = self._together.requirements | self._among_few.requirements
+        self.traits: int = self._together.traits
         if normal:
             self.requirements |= CMAES(shared=among).requirements
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from propulate_like.foundation import declarations
 from propulate_like.propagators.chain import Chain
-from propulate_like.propagators.propagator import REGISTRY, Propagator
+from propulate_like.propagators.propagator import PROPAGATORS, Propagator
 
 
 def read(form: Any) -> Propagator:
@@ -15,7 +14,7 @@ def read(form: Any) -> Propagator:
         return form
     if isinstance(form, list):
         return Chain(*[_numbered(number, step) for number, step in enumerate(form, 1)])
-    return declarations.of_registry(form, REGISTRY, "a step such as select_best: 64", "step", _convert)
+    return PROPAGATORS.read(form, _convert)
 
 
 def _numbered(number: int, step: Any) -> Propagator:

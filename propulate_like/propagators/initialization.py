@@ -10,7 +10,7 @@ from typing import Any
 from propulate_like.foundation import declarations
 from propulate_like.population.individual import Individual
 from propulate_like.problem.space import Float, Int
-from propulate_like.propagators.propagator import BreedingContext, Propagator
+from propulate_like.propagators.propagator import Arity, BreedingContext, Propagator
 
 _SPREAD = 0.6  # of a Latin hypercube around the center, where there are few parameters
 _STRATA = 8  # of it, at least
@@ -19,7 +19,7 @@ _STRATA = 8  # of it, at least
 class UniformInitialization(Propagator):
     """A point drawn uniformly from the unit cube."""
 
-    takes = (0, None)
+    takes: Arity = (0, None)
 
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         return [breeding.child(breeding.space.sample(breeding.generator), origin=self.name)]
@@ -28,11 +28,11 @@ class UniformInitialization(Propagator):
 class _Design(Propagator):
     """What designs share: points of one common design, each rank taking every `workers`-th."""
 
-    takes = (0, None)
+    takes: Arity = (0, None)
 
     def __init__(self, size: int) -> None:
         """ValueError where `size` is below 1."""
-        self.size = declarations.whole("size", size, 1)
+        self.size: int = declarations.whole("size", size, 1)
 
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         index = breeding.id.serial * breeding.workers + breeding.id.rank
@@ -69,11 +69,13 @@ class CenteredInitialization(Propagator):
     each other.
     """
 
-    takes = (0, None)
+    takes: Arity = (0, None)
 
     def __init__(self, spread: float | None = None) -> None:
         """ValueError where `spread` is not in (0, 1]."""
-        self.spread = None if spread is None else declarations.number("spread", spread, 0.0, 1.0, above=True)
+        self.spread: float | None = (
+            None if spread is None else declarations.number("spread", spread, 0.0, 1.0, above=True)
+        )
 
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         rank, serial = breeding.id.rank, breeding.id.serial
@@ -96,7 +98,7 @@ class RandomRestart(Propagator):
 
     def __init__(self, probability: float) -> None:
         """ValueError where the probability is not in [0, 1]."""
-        self.probability = declarations.number("probability", probability, 0.0, 1.0)
+        self.probability: float = declarations.number("probability", probability, 0.0, 1.0)
 
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         if breeding.generator.random() >= self.probability:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from propulate_like.foundation import declarations
 from propulate_like.population.individual import Individual
-from propulate_like.population.population import MODELED
+from propulate_like.population.population import MODELED, Requirements
 from propulate_like.problem.partition import PointPartition
 from propulate_like.propagators.initialization import CenteredInitialization
-from propulate_like.propagators.propagator import BreedingContext, Propagator
+from propulate_like.propagators.propagator import Arity, BreedingContext, Propagator
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,14 +32,14 @@ class MixedGaussianProcess(Propagator):
     """
 
     by_loss = True
-    takes = (0, None)
-    requirements = MODELED
-    initial = CenteredInitialization()
+    takes: Arity = (0, None)
+    requirements: Requirements = MODELED
+    initial: Propagator = CenteredInitialization()
 
     def __init__(self, rows: int = 100, boldness: float = 0.5) -> None:
         """ValueError where `rows` is below 8 or `boldness` below 0."""
-        self.rows = declarations.whole("rows", rows, 8)
-        self.boldness = declarations.number("boldness", boldness)
+        self.rows: int = declarations.whole("rows", rows, 8)
+        self.boldness: float = declarations.number("boldness", boldness)
         self._search: MixedSearch | None = None
 
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from propulate_like.population.individual import Individual
-from propulate_like.population.population import MODELED
+from propulate_like.population.population import MODELED, Requirements
 from propulate_like.propagators.initialization import CenteredInitialization
-from propulate_like.propagators.propagator import BreedingContext, Propagator
+from propulate_like.propagators.propagator import Arity, BreedingContext, Propagator
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,9 +31,9 @@ class LocalModel(Propagator, abstract=True):
     would be a known point again, as an optimum in a corner. The first points are a centered design's.
     """
 
-    takes = (0, None)
-    requirements = MODELED
-    initial = CenteredInitialization()
+    takes: Arity = (0, None)
+    requirements: Requirements = MODELED
+    initial: Propagator = CenteredInitialization()
 
     def __init__(self) -> None:
         self._basins: Basins | None = None

@@ -19,7 +19,7 @@ class PointMutation(Variation):
 
     def __init__(self, count: int = 1) -> None:
         """ValueError where `count` is below 1."""
-        self.count = declarations.whole("count", count, 1)
+        self.count: int = declarations.whole("count", count, 1)
 
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         (individual,) = individuals
@@ -36,8 +36,8 @@ class RandomPointMutation(Variation):
 
     def __init__(self, fewest: int, most: int) -> None:
         """ValueError where `fewest` is below 0 or above `most`."""
-        self.fewest = declarations.whole("fewest", fewest, 0)
-        self.most = declarations.whole("most", most, fewest)
+        self.fewest: int = declarations.whole("fewest", fewest, 0)
+        self.most: int = declarations.whole("most", most, fewest)
 
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         (individual,) = individuals
@@ -55,9 +55,9 @@ class GaussianMutation(Variation):
 
     def __init__(self, sigma: float = 0.05, probability: float = 1.0) -> None:
         """ValueError where `sigma` is not above 0 or the probability not in [0, 1]."""
-        self.sigma = declarations.number("sigma", sigma, above=True)
+        self.sigma: float = declarations.number("sigma", sigma, above=True)
         self._steps = NormalDist(0.0, self.sigma)
-        self.probability = declarations.number("probability", probability, 0.0, 1.0)
+        self.probability: float = declarations.number("probability", probability, 0.0, 1.0)
 
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         (individual,) = individuals
@@ -108,11 +108,11 @@ class SelfAdaptiveMutation(Variation):
         redraw: float = 0.2,
     ) -> None:
         """ValueError where a parameter is not above 0, `redraw` is above 1, or `initial` not in [`smallest`, 1]."""
-        self.smallest = declarations.number("smallest", smallest, 0.0, 1.0, above=True)
-        self.initial = declarations.number("initial", initial, self.smallest, 1.0)
-        self.genes = declarations.number("genes", genes, above=True)
-        self.learning_rate = declarations.number("learning_rate", learning_rate, above=True)
-        self.redraw = declarations.number("redraw", redraw, 0.0, 1.0)
+        self.smallest: float = declarations.number("smallest", smallest, 0.0, 1.0, above=True)
+        self.initial: float = declarations.number("initial", initial, self.smallest, 1.0)
+        self.genes: float = declarations.number("genes", genes, above=True)
+        self.learning_rate: float = declarations.number("learning_rate", learning_rate, above=True)
+        self.redraw: float = declarations.number("redraw", redraw, 0.0, 1.0)
 
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         (individual,) = individuals

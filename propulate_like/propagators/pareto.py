@@ -25,7 +25,7 @@ class SelectPareto(Selection):
     def __init__(self, count: int) -> None:
         """ValueError where `count` is below 1."""
         super().__init__(count)
-        self.requirements = Requirements(everything=True, arrivals=_NEWEST)
+        self.requirements: Requirements = Requirements(everything=True, arrivals=_NEWEST)
         self._archive, self._read = _Archive(_HOLDS * count), -_NEWEST
 
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:

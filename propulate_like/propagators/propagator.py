@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from random import Random
 from typing import Any, ClassVar
@@ -11,13 +10,18 @@ import msgspec
 
 from propulate_like.foundation import declarations
 from propulate_like.foundation.declarations import nearest
+from propulate_like.foundation.registry import Registry, snake_case
 from propulate_like.population.individual import Candidate, Id, Individual
 from propulate_like.population.outcome import BRED
 from propulate_like.population.population import Requirements
 from propulate_like.problem.partition import PointPartition
 from propulate_like.problem.space import Genome, Space
 
-REGISTRY: dict[str, type[Propagator]] = {}
+Arity = tuple[int, int | None]
+"""The fewest and the most individuals that a step can be given; None for no upper limit."""
+PROPAGATORS: Registry[Propagator] = Registry(
+    "propagator", "propulate_like.propagators", term="step", example="a step such as select_best: 64"
+)
 
 
 class BreedingContext(msgspec.Struct, frozen=True):
@@ -54,8 +58,7 @@ class Propagator:
     it goes by its class's name in snake case.
     """
 
-    takes: tuple[int, int | None] = (1, 1)
-    """The fewest and the most individuals it can be given; None for no upper limit."""
+    takes: Arity = (1, 1)
     gives: int = 1
     """How many individuals it gives, where it is given enough."""
     wants: int = 0
@@ -73,14 +76,9 @@ class Propagator:
         """Register the class under its name, unless it is `abstract`, for others to be made of, or named with a `_`."""
         super().__init_subclass__(**options)
         cls._origins = {}
-        cls.name = cls.__dict__.get("name") or re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
-        if abstract or cls.__name__.startswith("_"):
-            return
-        taken = REGISTRY.get(cls.name)
-        if taken is not None and (taken.__module__, taken.__qualname__) != (cls.__module__, cls.__qualname__):
-            message = f"the propagator name {cls.name!r} is taken by {taken.__module__}.{taken.__qualname__}"
-            raise ValueError(message)
-        REGISTRY[cls.name] = cls
+        cls.name = cls.__dict__.get("name") or snake_case(cls.__name__)
+        if not abstract and not cls.__name__.startswith("_"):
+            PROPAGATORS.register(cls.name, cls)
 
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         """Breed: give new individuals, or a selection of those given, which are not to be changed."""
@@ -106,13 +104,14 @@ class Propagator:
 class Selection(Propagator, abstract=True):
     """A step that picks `count` of the individuals it is given."""
 
-    takes = (1, None)
+    takes: Arity = (1, None)
 
     def __init__(self, count: int) -> None:
         """ValueError where `count` is below 1."""
-        self.count = declarations.whole("count", count, 1)
-        self.gives = self.wants = count
-        self.requirements = Requirements(everything=True)
+        self.count: int = declarations.whole("count", count, 1)
+        self.gives: int = count
+        self.wants: int = count
+        self.requirements: Requirements = Requirements(everything=True)
 
 
 class Variation(Propagator, abstract=True):

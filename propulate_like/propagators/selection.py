@@ -11,7 +11,7 @@ from random import Random
 from propulate_like.foundation import declarations
 from propulate_like.population.individual import Individual
 from propulate_like.population.population import Population, Requirements
-from propulate_like.propagators.propagator import BreedingContext, Selection
+from propulate_like.propagators.propagator import Arity, BreedingContext, Selection
 
 _LOSS = attrgetter("loss")
 
@@ -24,7 +24,7 @@ class SelectBest(Selection):
     def __init__(self, count: int) -> None:
         """ValueError where `count` is below 1."""
         super().__init__(count)
-        self.requirements = Requirements(best=count)
+        self.requirements: Requirements = Requirements(best=count)
 
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         if isinstance(individuals, Population):
@@ -47,7 +47,7 @@ class SelectRandom(Selection):
     def __init__(self, count: int) -> None:
         """ValueError where `count` is below 1."""
         super().__init__(count)
-        self.takes = (count, None)
+        self.takes: Arity = (count, None)
 
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         size, count = len(individuals), self.count
@@ -71,7 +71,7 @@ class SelectTournament(Selection):
     def __init__(self, count: int, size: int = 2) -> None:
         """ValueError where `count` or `size` is below 1."""
         super().__init__(count)
-        self.size = declarations.whole("size", size, 1)
+        self.size: int = declarations.whole("size", size, 1)
 
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         random, known = breeding.generator.random, len(individuals)
@@ -93,9 +93,10 @@ class SelectRanked(Selection):
     def __init__(self, count: int, among: int = 64, pressure: float = 0.05) -> None:
         """ValueError where `count` is below 1 or above `among`, or `pressure` is not in (0, 1]."""
         super().__init__(count)
-        self.among = declarations.whole("among", among, count)
-        self.pressure = declarations.number("pressure", pressure, 0.0, 1.0, above=True)
-        self.requirements, self.takes = Requirements(best=among), (count, None)
+        self.among: int = declarations.whole("among", among, count)
+        self.pressure: float = declarations.number("pressure", pressure, 0.0, 1.0, above=True)
+        self.requirements: Requirements = Requirements(best=among)
+        self.takes: Arity = (count, None)
 
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         if isinstance(individuals, Population):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -23,7 +23,7 @@ from propulate_like.problem.directions import signs_of
 from propulate_like.problem.fidelity import Fidelity
 from propulate_like.problem.parameters import KINDS
 from propulate_like.problem.space import Space
-from propulate_like.propagators import REGISTRY, BreedingContext, Propagator, from_yaml
+from propulate_like.propagators import PROPAGATORS, BreedingContext, Propagator, from_yaml
 from propulate_like.propagators.propagator import whole_propagator
 from propulate_like.search.islands.migration import Islands
 from propulate_like.search.islands.topologies import TOPOLOGIES, Topology
@@ -200,18 +200,17 @@ def schema() -> dict[str, Any]:
     """Return the JSON Schema of a configuration, for editors."""
     whole = msgspec.json.schema(Settings)
     step = {"$ref": "#/$defs/step"}
-    options = _forms(REGISTRY, {Propagator: step})
     definitions = whole["$defs"]
-    definitions["step"] = {"anyOf": [*options, {"type": "array", "items": step}]}
+    definitions["step"] = {"anyOf": [*PROPAGATORS.schema({Propagator: step}), {"type": "array", "items": step}]}
     definitions["parameter"] = {"anyOf": [_parameter_schema(name, kind) for name, kind in KINDS.items()]}
     properties = definitions["Settings"]["properties"]
-    definitions["rule"] = {"anyOf": [*_forms(PRUNERS), {"type": "array", "items": {"$ref": "#/$defs/rule"}}]}
+    definitions["rule"] = {"anyOf": [*PRUNERS.schema(), {"type": "array", "items": {"$ref": "#/$defs/rule"}}]}
     properties["pruner"] = {"anyOf": [{"type": "null"}, {"$ref": "#/$defs/rule"}], "default": None}
     properties["fidelity"] = {
         "anyOf": [{"type": "null"}, declarations.schema(Fidelity, {})["anyOf"][0]],
         "default": None,
     }
-    definitions["topology"] = {"anyOf": [{"type": "array"}, *_forms(TOPOLOGIES)]}
+    definitions["topology"] = {"anyOf": [{"type": "array"}, *TOPOLOGIES.schema()]}
     islands = declarations.schema(Islands, {Propagator: step, Topology: {"$ref": "#/$defs/topology"}})
     properties["islands"] = {
         "anyOf": [{"type": "null"}, {"type": "integer", "minimum": 1}, {"type": "array"}, islands["anyOf"][0]],
@@ -223,18 +222,6 @@ def schema() -> dict[str, Any]:
     properties["propagator"] = {"anyOf": [{"const": "auto"}, step], "default": "auto"}
     properties["space"] = {"type": "object", "minProperties": 1, "additionalProperties": {"$ref": "#/$defs/parameter"}}
     return {"$schema": _DIALECT, "title": "propulate-like configuration", **whole}
-
-
-def _forms(
-    registry: Mapping[str, type], nested: Mapping[type, Mapping[str, Any]] | None = None
-) -> list[dict[str, Any]]:
-    """Return the schemas of all that is registered: by name alone, and with arguments."""
-    named = [_named(name, declarations.schema(kind, nested or {})) for name, kind in sorted(registry.items())]
-    return [{"enum": sorted(registry)}, *named]
-
-
-def _named(name: str, form: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": {name: form}, "required": [name], "additionalProperties": False}
 
 
 def _parameter_schema(name: str, kind: type) -> dict[str, Any]:

@@ -58,14 +58,16 @@ class Optimizer:
     ) -> None:
         """ValueError where the space or the propagator cannot work, or a number is none that is possible."""
         self._learned = LearnedSpace() if space is None else None
-        self.space = NOTHING if space is None else Space.of(space)
+        self.space: Space = NOTHING if space is None else Space.of(space)
         chosen = auto(evaluations, rungs=fidelity is not None, losses=losses) if propagator == "auto" else propagator
         self._given = whole_propagator(chosen)
-        self.propagator = copy.deepcopy(self._given)  # what it learns is its rank's own
+        self.propagator: Propagator = copy.deepcopy(self._given)  # what it learns is its rank's own
         self._rungs = Requirements(everything=fidelity is not None)  # a rung's best are known by all that reached it
         self._read = self.propagator.requirements
         requirements = self._requirements
-        self.population = Population(requirements) if reserve is None else MigratingPopulation(requirements, reserve)
+        self.population: Population = (
+            Population(requirements) if reserve is None else MigratingPopulation(requirements, reserve)
+        )
         self._members, self._islands = range(workers) if members is None else members, islands
         self._ladder = None if fidelity is None else Ladder(fidelity, self._mine, len(self._members))
         self.best: Individual | None = None
@@ -73,10 +75,11 @@ class Optimizer:
         self._ready = False
         self._asked = time.perf_counter()
         self._shrinks = bool(reserve)
-        self.rank, self.island = whole("rank", rank, 0), island
-        self.workers = whole("workers", workers, 1)
-        self.seed = Random().getrandbits(32) if seed is None else whole("seed", seed, 0)
-        self.losses = whole("losses", losses, 1)
+        self.rank: int = whole("rank", rank, 0)
+        self.island: int = island
+        self.workers: int = whole("workers", workers, 1)
+        self.seed: int = Random().getrandbits(32) if seed is None else whole("seed", seed, 0)
+        self.losses: int = whole("losses", losses, 1)
         self.propagator.check(BreedingContext(self.space, Random(0), Id(island, rank, 0), workers, losses=losses))
         self._pending: set[int] = set()  # serial numbers
         self._partition = PointPartition.of(self.space, self.seed, rank, workers)

@@ -64,7 +64,7 @@ class Result:
         deaths: Sequence[Died] = (),
         speaker: int = 0,
     ) -> None:
-        self.losses = len(signs)
+        self.losses: int = len(signs)
         """How many losses an evaluation has."""
         self.failure = failure
         self.statuses = statuses

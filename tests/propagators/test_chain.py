@@ -33,7 +33,7 @@ from propulate_like import (
 )
 from propulate_like.foundation.declarations import dump
 from propulate_like.population.population import Population, Requirements
-from propulate_like.propagators import REGISTRY
+from propulate_like.propagators import PROPAGATORS
 
 SPACE = Space({"x": Float(0, 1), "y": Float(0, 1)})
 
@@ -128,7 +128,7 @@ def test_own_propagator_is_a_class_with_one_method():
     second = optimizer.ask()
     assert second.genome == tuple(gene / 2 for gene in first.genome)
     assert (second.parents, second.origin) == ((first.id,), "halve")
-    assert REGISTRY.pop("halve") is Halve
+    assert PROPAGATORS["halve"] is Halve
 
 
 def test_name_of_a_propagator_cannot_be_taken_twice():

@@ -9,7 +9,7 @@ import pytest
 import propulate_like as pl
 from propulate_like.population.migrating import MigratingPopulation
 from propulate_like.population.outcome import Outcome
-from propulate_like.propagators import REGISTRY
+from propulate_like.propagators import PROPAGATORS
 
 
 class Trial:
@@ -81,16 +81,16 @@ SKIPPED = {"chain", "warmup", "sometimes", "choose", "auto"}
 
 def alone(name):
     """Give a propagator by name that can breed on its own; None for steps of a chain."""
-    if name in SKIPPED or name not in {cls.name for cls in REGISTRY.values() if cls.__module__.startswith("propulate")}:
+    if name in SKIPPED or not PROPAGATORS[name].__module__.startswith("propulate"):
         return None
     try:
-        made = REGISTRY[name]()
+        made = PROPAGATORS[name]()
     except TypeError:
         return None
     return made if made.gives == 1 and made.takes == (0, None) else None
 
 
-@pytest.mark.parametrize("name", [name for name in sorted(REGISTRY) if alone(name)])
+@pytest.mark.parametrize("name", [name for name in PROPAGATORS if alone(name)])
 def test_every_propagator_goes_on_as_the_space_grows(name):
     optimizer, told = search(nested, 60, propagator=alone(name))
     assert len(optimizer.space) == 7

@@ -19,9 +19,9 @@ import msgspec
 
 from propulate_like_bench.comparison.comparison import Comparison
 from propulate_like_bench.comparison.measures import Cell, Result
+from propulate_like_bench.launching import ONE_THREAD
 
 _MODULE = f"{__package__}.cell"
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _LEAVE_SECONDS = 5.0
 _FAILED = "failed: "
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -140,7 +140,7 @@ class Running:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,  # all that it starts ends with it
-            env={**dict.fromkeys(_THREADS, "1"), **os.environ},
+            env=ONE_THREAD | os.environ,
         )
         self._processes.add(process)
         try:

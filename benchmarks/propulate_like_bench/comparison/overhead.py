@@ -14,12 +14,13 @@ from typing import Annotated, Any
 
 import msgspec
 
-from propulate_like_bench.comparison import measures
+from propulate_like_bench.comparison import measures, storages
 from propulate_like_bench.comparison.measures import Cell, Missing
 from propulate_like_bench.comparison.overhead_section import section
-from propulate_like_bench.comparison.timed import noting, storages
-from propulate_like_bench.launching import measure as launch
-from propulate_like_bench.quality import peer_propulate
+from propulate_like_bench.quality import peer_optuna, peer_propulate
+from propulate_like_bench.timed import noting, searches
+from propulate_like_bench.timed.order import Order
+from propulate_like_bench.timed.search_optuna import opened
 
 __all__ = ["PARALLEL", "Settings", "cells", "measure", "section"]
 
@@ -27,8 +28,6 @@ PARALLEL = False
 OURS, PROPULATE = ("auto", "chain"), "propulate"
 OPTUNAS = ("tpe", "random", "cmaes", "nsga2")
 _OURS_STORAGES = ("memory", "folder")
-_TIMED = Path(__file__).parent / "timed"
-_PEER = Path(__file__).parent.parent / "throughput" / "peer_propulate.py"
 _LEAST = 100  # trials of Propulate, which is started again for each mark
 Count = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -122,14 +121,20 @@ def measure(cell: Cell) -> dict[str, Any]:
     }
 
 
-def _order(cell: Cell, rank: int, **more: Any) -> str:
-    marks = noting.own_marks(cell["marks"], cell["workers"])
-    seed = 1000 * cell["repetition"] + rank
-    return json.dumps({**cell, "trials": cell["marks"][-1], "marks": marks, "seed": seed, **more})
+def _order(cell: Cell, rank: int, **more: Any) -> Order:
+    return Order(
+        parameters=cell["parameters"],
+        seed=1000 * cell["repetition"] + rank,
+        seconds=cell["seconds"],
+        marks=[mark // cell["workers"] for mark in cell["marks"]],  # about what one worker has had by then
+        **more,
+    )
 
 
 def _ours(cell: Cell, folder: str) -> list[dict[str, Any]]:
-    launch(sys.executable, _TIMED / "ours.py", cell["workers"], _order(cell, 0, folder=folder))
+    journal = cell["storage"] == "folder"
+    order = _order(cell, 0, evaluations=cell["marks"][-1], by=cell["contestant"], folder=folder, journal=journal)
+    searches.search("ours", order, cell["workers"])
     return [json.loads(Path(folder, f"{rank}.json").read_text(encoding="utf-8")) for rank in range(cell["workers"])]
 
 
@@ -143,14 +148,22 @@ def _optuna(cell: Cell, folder: Path) -> list[dict[str, Any]]:
     if cell["contestant"] == "cmaes" and find_spec("cmaes") is None:
         message = "Optuna's CMA-ES needs: pip install cmaes"
         raise Missing(message)
+    sampler, arguments = peer_optuna.SAMPLERS[cell["contestant"]]
     with storages.serving(cell["storage"], folder) as place:
-        optuna.create_study(study_name="overhead", storage=storages.opened(cell["storage"], place))
-        workers = [
-            subprocess.Popen(
-                [sys.executable, str(_TIMED / "optuna_worker.py"), _order(cell, rank, place=place)],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        optuna.create_study(study_name="timed", storage=opened(cell["storage"], place))
+        orders = [
+            _order(
+                cell, rank, evaluations=cell["marks"][-1] // cell["workers"], by=sampler, arguments=arguments,
+                storage=cell["storage"], place=place,
             )
             for rank in range(cell["workers"])
+        ]  # fmt: skip
+        workers = [
+            subprocess.Popen(
+                [sys.executable, searches.path("optuna"), searches.encoded(order)],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            )
+            for order in orders
         ]  # fmt: skip
         for worker in workers:
             _line(worker)
@@ -185,8 +198,9 @@ def _propulate(cell: Cell) -> dict[str, Any]:
     for mark in [mark for mark in cell["marks"] if mark >= _LEAST] or cell["marks"][:1]:
         if trials and spent + seconds[trials] * (mark / trials) > cell["seconds"]:
             break
-        said = launch(python, _PEER, cell["workers"], mark, cell["parameters"]).split()
-        trials, seconds[mark], memory[mark] = mark, float(said[1]), float(said[3])
+        order = Order(evaluations=mark, parameters=cell["parameters"])
+        found = searches.search("propulate", order, cell["workers"], python)
+        trials, seconds[mark], memory[mark] = mark, found.seconds, found.memory
         spent += seconds[mark]
     return {
         "seconds": seconds, "memory": memory, "trials": trials, "total_seconds": seconds[trials], "peak": memory[trials]

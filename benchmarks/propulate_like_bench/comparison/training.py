@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,12 +14,13 @@ from typing import Annotated, Any
 
 import msgspec
 
-from propulate_like.cli.mpiexec import Mpiexec, rank_environment
+from propulate_like.cli.mpiexec import rank_environment
 from propulate_like.foundation.declarations import nearest
 from propulate_like.problem.space import Space
 from propulate_like_bench.comparison import measures
 from propulate_like_bench.comparison.measures import Cell, Missing
 from propulate_like_bench.comparison.training_section import section
+from propulate_like_bench.launching import ONE_THREAD, command
 
 __all__ = ["PARALLEL", "Settings", "cells", "measure", "section"]
 
@@ -107,8 +107,8 @@ def measure(cell: Cell) -> dict[str, Any]:
         launched = time.monotonic()
         with Path(folder, "errors").open("w", encoding="utf-8") as errors:
             processes = [
-                subprocess.Popen(command, env=_environment(), stdout=errors, stderr=errors)
-                for command in _commands(cell, launched, folder)
+                subprocess.Popen(words, env=_environment(), stdout=errors, stderr=errors)
+                for words in _commands(cell, launched, folder)
             ]
             statuses = [process.wait(cell["seconds"] + _LEAVES) for process in processes]
         if any(statuses):
@@ -119,7 +119,7 @@ def measure(cell: Cell) -> dict[str, Any]:
 
 
 def _environment() -> dict[str, str]:
-    return rank_environment(os.cpu_count() or 1) | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    return rank_environment(os.cpu_count() or 1) | ONE_THREAD
 
 
 def _commands(cell: Cell, launched: float, folder: str) -> Iterator[list[str]]:
@@ -128,9 +128,8 @@ def _commands(cell: Cell, launched: float, folder: str) -> Iterator[list[str]]:
     task = {key: value for key, value in cell.items() if key != "name"} | {"launched": launched, "folder": folder}
     ours = contestant["by"] != "Optuna"
     processes = 1 if ours or contestant["storage"] == "memory" else workers
-    launcher = Mpiexec().command(workers) if ours and workers > 1 else []
     for number in range(processes):
-        yield [*launcher, sys.executable, str(_WORKER), json.dumps(task | {"number": number})]
+        yield command(workers if ours else 1, _WORKER, json.dumps(task | {"number": number}))
 
 
 def _told(cell: Cell, launched: float, folder: Path) -> dict[str, Any]:

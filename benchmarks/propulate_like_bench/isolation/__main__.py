@@ -7,7 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from propulate_like.cli.mpiexec import Mpiexec, rank_environment
+from propulate_like.cli.mpiexec import rank_environment
+from propulate_like_bench.launching import command
 
 HERE = Path(__file__).parent
 
@@ -20,13 +21,11 @@ def main() -> None:
     for script, ranks in (("hostile", 4), ("overhead", 1), ("absorption", 4)):
         if chosen.only and script not in chosen.only:
             continue
-        command = [sys.executable, str(HERE / f"{script}.py")]
-        if ranks > 1:
-            command = [*Mpiexec().command(ranks), *command]
+        words = command(ranks, HERE / f"{script}.py")
         print(f"{script}, {ranks} {'rank' if ranks == 1 else 'ranks'}", flush=True)
-        ended = subprocess.run(command, env=rank_environment(ranks), check=False)
+        ended = subprocess.run(words, env=rank_environment(ranks), check=False)
         if ended.returncode != 0:
-            sys.exit(f"{' '.join(command)} exited with status {ended.returncode}")
+            sys.exit(f"{' '.join(words)} exited with status {ended.returncode}")
 
 
 if __name__ == "__main__":

@@ -14,11 +14,11 @@ from random import Random
 
 import msgspec
 
+from propulate_like_bench.launching import ONE_THREAD
 from propulate_like_bench.quality import contestants, suites, workers
 from propulate_like_bench.quality.workers import Course, Setting
 
 _LUCK = 12  # hexadecimal digits of a file's name that tell apart what the rest of it does not
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class Cell(msgspec.Struct, frozen=True):
@@ -138,8 +138,7 @@ def measure(
     missing = [cell for cell in _longest(wanted) if cache.find(cell, named[cell.contestant]) is None]
     if not missing:
         return
-    for variable in _THREADS:  # each process has one core
-        os.environ.setdefault(variable, "1")
+    os.environ.update(ONE_THREAD | os.environ)  # each process has one core
     begun = time.monotonic()
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         running = {pool.submit(_measured, cell): cell for cell in missing}

@@ -9,7 +9,7 @@ from importlib import metadata
 import msgspec
 
 from propulate_like.foundation.declarations import nearest
-from propulate_like.propagators import REGISTRY
+from propulate_like.propagators import PROPAGATORS
 from propulate_like_bench.quality import (
     ours,
     peer_optuna,
@@ -69,8 +69,8 @@ def entry(name: str) -> Entry:
     """Return a peer by its name, or one of ours as `propagator_of` reads it; ValueError where it is neither."""
     if name in PEERS:
         return PEERS[name]
-    if name.isidentifier() and name != "auto" and name not in REGISTRY:
-        message = f"unknown contestant {name!r}{nearest(name, [*PEERS, 'auto', *sorted(REGISTRY)])}"
+    if name.isidentifier() and name != "auto" and name not in PROPAGATORS:
+        message = f"unknown contestant {name!r}{nearest(name, [*PEERS, 'auto', *PROPAGATORS])}"
         raise ValueError(message)
     propagator = ours.propagator_of(name)
     return Entry(lambda setting: ours.Workers(setting, propagator), lambda: ours.version(name), told_budget=True)

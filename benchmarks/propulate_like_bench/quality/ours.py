@@ -17,10 +17,7 @@ from propulate_like.propagators import Propagator, from_yaml
 from propulate_like.search.optimizer import Optimizer
 from propulate_like_bench.quality.workers import Contestant, Proposal, Setting
 
-_SOURCES = (
-    "models", "propagators", "points.py", "cells.py", "optimizer.py", "population.py", "space.py", "parameters.py",
-    "individual.py"
-)  # fmt: skip
+_SOURCES = ("problem", "population", "propagators", "search")  # the packages that decide a search
 
 
 class Workers(Contestant):
@@ -87,7 +84,6 @@ def _source() -> str:
     package = Path(propulate_like.__file__).parent
     digest = hashlib.sha256()
     for part in _SOURCES:
-        for path in sorted((package / part).rglob("*.py")) or [package / part]:
-            if path.is_file():
-                digest.update(f"{path.relative_to(package)}\n".encode() + path.read_bytes())
+        for path in sorted((package / part).rglob("*.py")):
+            digest.update(f"{path.relative_to(package)}\n".encode() + path.read_bytes())
     return digest.hexdigest()[:16]

@@ -64,43 +64,23 @@ def _suggest(trial: Any, coordinate: Coordinate) -> float:
     return int(trial.suggest_categorical(coordinate.name, list(range(coordinate.levels))))
 
 
-def _tpe(setting: Setting, seed: int) -> Any:
-    from optuna.samplers import TPESampler
-
-    conditional = any(parameter.when for parameter in setting.space.values())
-    return TPESampler(multivariate=True, group=conditional, constant_liar=True, seed=seed)
-
-
-def _cmaes(setting: Setting, seed: int) -> Any:
-    from optuna.samplers import CmaEsSampler
-
-    return CmaEsSampler(seed=seed, warn_independent_sampling=False)
-
-
-def _gp(setting: Setting, seed: int) -> Any:
-    from optuna.samplers import GPSampler
-
-    return GPSampler(seed=seed, deterministic_objective=True, warn_independent_sampling=False)
-
-
-def _nsga2(setting: Setting, seed: int) -> Any:
-    from optuna.samplers import NSGAIISampler
-
-    return NSGAIISampler(seed=seed)
-
-
-def _random(setting: Setting, seed: int) -> Any:
-    from optuna.samplers import RandomSampler
-
-    return RandomSampler(seed=seed)
-
-
-SAMPLERS: dict[str, Callable[[Setting, int], Any]] = {
-    "tpe": _tpe,
-    "cmaes": _cmaes,
-    "gp": _gp,
-    "nsga2": _nsga2,
-    "random": _random,
+SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "tpe": ("TPESampler", {"multivariate": True, "constant_liar": True}),
+    "cmaes": ("CmaEsSampler", {"warn_independent_sampling": False}),
+    "gp": ("GPSampler", {"deterministic_objective": True, "warn_independent_sampling": False}),
+    "nsga2": ("NSGAIISampler", {}),
+    "random": ("RandomSampler", {}),
 }
-"""A worker's sampler, by its setting and its own seed, as Optuna's documentation recommends."""
-tpe, cmaes, gp, nsga2 = (partial(Study, sampler=SAMPLERS[name]) for name in ("tpe", "cmaes", "gp", "nsga2"))
+"""The class and the arguments of a sampler, as Optuna's documentation recommends; TPE groups conditional parameters."""
+
+
+def _sampler(name: str, setting: Setting, seed: int) -> Any:
+    from optuna import samplers
+
+    kind, arguments = SAMPLERS[name]
+    if name == "tpe" and any(parameter.when for parameter in setting.space.values()):
+        arguments = {**arguments, "group": True}
+    return getattr(samplers, kind)(seed=seed, **arguments)
+
+
+tpe, cmaes, gp, nsga2 = (partial(Study, sampler=partial(_sampler, name)) for name in ("tpe", "cmaes", "gp", "nsga2"))

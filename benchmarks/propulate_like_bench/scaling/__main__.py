@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import platform
 import statistics
-import sys
 import time
-from pathlib import Path
-from typing import Any
 
 from propulate_like.parallel.coordination.termination import SessionSummary
-from propulate_like_bench.launching import measure
 from propulate_like_bench.scaling import costs, funnels, schedules
+from propulate_like_bench.timed.order import Found, Order
+from propulate_like_bench.timed.searches import search
 
-HERE = Path(__file__).parent
 _REAL_RANKS = 8
 _SEEDS = 16  # idle shares of single runs differ by a factor of three
 
@@ -52,10 +48,8 @@ def show_messages(_propulate: str | None) -> None:
     """Count the messages per evaluation for evaluations of a millisecond, simulated and on real ranks."""
     for ranks in (2, 4, 8, 16):
         simulated = _row(costs.search(ranks, 50 * ranks, 1e-3), 50 * ranks, ranks)
-        real = [
-            json.loads(measure(sys.executable, HERE / "real.py", ranks, 50 * ranks, 1e-3, 1.0, n)) for n in range(5)
-        ]
-        batches = statistics.median(each["batches"] for each in real) / (50 * ranks)
+        real = [search("ours", _sleeping(50 * ranks, 1e-3, 1.0, seed), ranks) for seed in range(5)]
+        batches = statistics.median(each.batches or 0 for each in real) / (50 * ranks)
         print(f"  {ranks:>5} ranks: {simulated}; real ranks {batches:.2f}", flush=True)
     for ranks in (64, 256, 1024, 4096):
         print(f"  {ranks:>5} ranks: {_row(costs.search(ranks, 50 * ranks, 1e-3), 50 * ranks, ranks)}", flush=True)
@@ -76,19 +70,14 @@ def show_latency(_propulate: str | None) -> None:
 def show_idle(propulate: str | None) -> None:
     """Compare idle shares: real ranks that sleep, simulated ones, Propulate, and a thousand simulated ranks."""
     evaluations, mean, sigma = 1600, 0.05, 1.0
-    real = [
-        json.loads(measure(sys.executable, HERE / "real.py", _REAL_RANKS, evaluations, mean, sigma, seed))
-        for seed in range(_SEEDS)
-    ]
+    real = [search("ours", _sleeping(evaluations, mean, sigma, seed), _REAL_RANKS) for seed in range(_SEEDS)]
     simulated = [costs.search(_REAL_RANKS, evaluations, mean, sigma=sigma, seed=seed) for seed in range(_SEEDS)]
     _print_cost("real", [_figures(each) for each in real])
-    _print_cost("simulated", [_figures(_as_result(each)) for each in simulated])
+    _print_cost("simulated", [_figures_of(each) for each in simulated])
     if propulate:
-        peer = [
-            json.loads(measure(propulate, HERE / "peer_propulate.py", _REAL_RANKS, evaluations, mean, sigma, seed))
-            for seed in range(3)
-        ]
-        print(f"  Propulate: idle {statistics.median(each['idle_share'] for each in peer):.2%}", flush=True)
+        orders = [_sleeping(evaluations, mean, sigma, seed) for seed in range(3)]
+        peer = [search("propulate", order, _REAL_RANKS, propulate) for order in orders]
+        print(f"  Propulate: idle {statistics.median(each.idle_share or 0.0 for each in peer):.2%}", flush=True)
     summary = costs.search(1024, 51_200, 60.0)
     idle, tail = summary.idle_share, summary.tail_share
     print(f"  1,024 simulated ranks, mean 60 s: idle {idle:.3%}, tail {tail:.1%}", flush=True)
@@ -112,20 +101,23 @@ def _row(summary: SessionSummary, evaluations: int, ranks: int) -> str:
     return f"{messages:.2f} messages ({messages / math.log2(ranks):.2f} log2(ranks)), {volume:,.0f} bytes an evaluation"
 
 
-def _as_result(summary: SessionSummary) -> dict[str, Any]:
-    return {
-        "evaluations": sum(summary.statuses.values()),
-        **{name: getattr(summary, name) for name in ("seconds", "idle_share", "tail_share", "batches")},
-    }
+def _sleeping(evaluations: int, mean: float, sigma: float, seed: int) -> Order:
+    return Order(evaluations=evaluations, by="auto", sleep=(mean, sigma), seed=seed)
 
 
-def _figures(found: dict[str, Any]) -> tuple[float, float, float, float]:
+def _figures(found: Found) -> tuple[float, float, float, float]:
+    """Return evaluations a second, idle and tail shares, and messages an evaluation."""
     return (
-        found["evaluations"] / found["seconds"],
-        found["idle_share"],
-        found["tail_share"],
-        found["batches"] / found["evaluations"],
+        found.evaluations / (found.searched or found.seconds),
+        found.idle_share or 0.0,
+        found.tail_share or 0.0,
+        (found.batches or 0) / found.evaluations,
     )
+
+
+def _figures_of(summary: SessionSummary) -> tuple[float, float, float, float]:
+    evaluations = sum(summary.statuses.values())
+    return evaluations / summary.seconds, summary.idle_share, summary.tail_share, summary.batches / evaluations
 
 
 def _print_cost(name: str, runs: list[tuple[float, float, float, float]]) -> None:

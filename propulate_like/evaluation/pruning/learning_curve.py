@@ -32,10 +32,10 @@ class LearningCurvePruner(Pruner):
 
     def __init__(self, keep: int = 1, probability: float = 0.05, startup: int = 10, warmup: int = 3) -> None:
         """ValueError where `probability` is outside 0 to 0.5, or a whole number is too low."""
-        self.keep = declarations.whole("keep", keep, 1)
-        self.probability = declarations.number("probability", probability, 0.0, 0.5, above=True)
-        self.startup = declarations.whole("startup", startup, 5)
-        self.warmup = declarations.whole("warmup", warmup, 2)
+        self.keep: int = declarations.whole("keep", keep, 1)
+        self.probability: float = declarations.number("probability", probability, 0.0, 0.5, above=True)
+        self.startup: int = declarations.whole("startup", startup, 5)
+        self.warmup: int = declarations.whole("warmup", warmup, 2)
         self._arrays: dict[Id, tuple[Array, Array]] = {}
 
     def stops(self, ident: Id, curves: Curves) -> bool:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
-import re
 from typing import Any, ClassVar
 
 from propulate_like.evaluation.pruning.curves import Curves
 from propulate_like.foundation import declarations
+from propulate_like.foundation.registry import Registry, snake_case
 from propulate_like.population.individual import Id, Individual
 from propulate_like.population.outcome import OK
 
-PRUNERS: dict[str, type[Pruner]] = {}
+PRUNERS: Registry[Pruner] = Registry(
+    "pruner", "propulate_like.pruners", example="a rule such as median, or {patience: 5}"
+)
 
 
 class Pruner:
@@ -26,9 +28,9 @@ class Pruner:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        cls.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__.removesuffix("Pruner")).lower()
+        cls.name = snake_case(cls.__name__.removesuffix("Pruner"))
         if not cls.__name__.startswith("_"):
-            PRUNERS[cls.name] = cls
+            PRUNERS.register(cls.name, cls)
 
     def stops(self, ident: Id, curves: Curves) -> bool:
         """Return whether to stop the evaluation `ident`, by its newest loss, the last of `curves[ident]`."""
@@ -42,7 +44,7 @@ class PrunerState:
     """A rule with the curves that this rank knows, for each rung of a fidelity apart: their losses do not compare."""
 
     def __init__(self, pruner: Pruner, rungs: int = 1) -> None:
-        self.curves = [Curves() for _ in range(rungs)]
+        self.curves: list[Curves] = [Curves() for _ in range(rungs)]
         self._pruners = [pruner] + [copy.deepcopy(pruner) for _ in range(rungs - 1)]
 
     def add(self, individual: Individual) -> None:

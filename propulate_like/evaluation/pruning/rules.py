@@ -21,9 +21,9 @@ class SuccessiveHalvingPruner(Pruner):
 
     def __init__(self, reduction: int = 3, first: int = 1, minimum: int = 1) -> None:
         """ValueError where `reduction` is below 2, or `first` or `minimum` below 1."""
-        self.reduction = declarations.whole("reduction", reduction, 2)
-        self.first = declarations.whole("first", first, 1)
-        self.minimum = declarations.whole("minimum", minimum, 1)
+        self.reduction: int = declarations.whole("reduction", reduction, 2)
+        self.first: int = declarations.whole("first", first, 1)
+        self.minimum: int = declarations.whole("minimum", minimum, 1)
 
     def stops(self, ident: Id, curves: Curves) -> bool:
         """Judge at the first step on or after each rung."""
@@ -55,10 +55,10 @@ class PercentilePruner(Pruner):
 
     def __init__(self, percentile: float = 25.0, startup: int = 5, warmup: int = 0, interval: int = 1) -> None:
         """ValueError where `percentile` is outside 0 to 100, or a whole number is too low."""
-        self.percentile = declarations.number("percentile", percentile, 0.0, 100.0)
-        self.startup = declarations.whole("startup", startup, 1)
-        self.warmup = declarations.whole("warmup", warmup, 0)
-        self.interval = declarations.whole("interval", interval, 1)
+        self.percentile: float = declarations.number("percentile", percentile, 0.0, 100.0)
+        self.startup: int = declarations.whole("startup", startup, 1)
+        self.warmup: int = declarations.whole("warmup", warmup, 0)
+        self.interval: int = declarations.whole("interval", interval, 1)
 
     def stops(self, ident: Id, curves: Curves) -> bool:
         """Judge where a step of the interval has been reached since the report before."""
@@ -91,8 +91,8 @@ class PatiencePruner(Pruner):
 
     def __init__(self, patience: int, tolerance: float = 0.0) -> None:
         """ValueError where `patience` is below 1, or `tolerance` below 0."""
-        self.patience = declarations.whole("patience", patience, 1)
-        self.tolerance = declarations.number("tolerance", tolerance, 0.0)
+        self.patience: int = declarations.whole("patience", patience, 1)
+        self.tolerance: float = declarations.number("tolerance", tolerance, 0.0)
 
     def stops(self, ident: Id, curves: Curves) -> bool:
         """Judge by this evaluation's own course alone."""
@@ -109,8 +109,8 @@ class ThresholdPruner(Pruner):
 
     def __init__(self, upper: float, warmup: int = 0) -> None:
         """ValueError where `upper` is no number, or `warmup` below 0."""
-        self.upper = declarations.number("upper", upper, -float("inf"))
-        self.warmup = declarations.whole("warmup", warmup, 0)
+        self.upper: float = declarations.number("upper", upper, -float("inf"))
+        self.warmup: int = declarations.whole("warmup", warmup, 0)
 
     def stops(self, ident: Id, curves: Curves) -> bool:
         """Judge by the newest report alone."""
@@ -142,8 +142,7 @@ class AnyPruner(Pruner):
             return form
         if isinstance(form, list):
             return cls(*[cls.of(rule) for rule in form])
-        example = "a rule such as median, or {patience: 5}"
-        return declarations.of_registry(form, PRUNERS, example, "pruner", _nested)
+        return PRUNERS.read(form, _nested)
 
     def stops(self, ident: Id, curves: Curves) -> bool:
         """Ask every rule: some keep what they were asked about."""

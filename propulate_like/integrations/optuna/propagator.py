@@ -15,7 +15,7 @@ from propulate_like.population.pareto import losses_of
 from propulate_like.population.population import MODELED, Population, Requirements
 from propulate_like.problem.distributions import distribution_of, suggested
 from propulate_like.problem.space import Genome, Parameter, Space
-from propulate_like.propagators import BreedingContext, Propagator
+from propulate_like.propagators.propagator import Arity, BreedingContext, Propagator
 
 if TYPE_CHECKING:
     import optuna
@@ -36,14 +36,14 @@ class OptunaPropagator(Propagator):
     sampler, or else by the run's.
     """
 
-    takes = (0, None)
-    requirements = Requirements(best=MODELED.best, arrivals=MODELED.best)
+    takes: Arity = (0, None)
+    requirements: Requirements = Requirements(best=MODELED.best, arrivals=MODELED.best)
 
     def __init__(self, sampler: object, arguments: Mapping[str, Any] | None = None) -> None:
         """ValueError where Optuna or what the sampler needs is missing, or Optuna has no such sampler or refuses it."""
         self._sampler = made("sampler", sampler, arguments)
-        self.sampler = sampler if isinstance(sampler, str) else type(sampler).__name__
-        self.arguments = None if arguments is None else dict(arguments)
+        self.sampler: str = sampler if isinstance(sampler, str) else type(sampler).__name__
+        self.arguments: dict[str, Any] | None = None if arguments is None else dict(arguments)
         self._study: _Study | None = None
 
     def check(self, breeding: BreedingContext) -> None:

@@ -28,8 +28,8 @@ class OptunaPruner(Pruner):
     def __init__(self, pruner: object, arguments: Mapping[str, Any] | None = None) -> None:
         """ValueError where Optuna is missing, has no such pruner, or that refuses its arguments."""
         instance = made("pruner", pruner, arguments)
-        self.pruner = pruner if isinstance(pruner, str) else type(pruner).__name__
-        self.arguments = None if arguments is None else dict(arguments)
+        self.pruner: str = pruner if isinstance(pruner, str) else type(pruner).__name__
+        self.arguments: dict[str, Any] | None = None if arguments is None else dict(arguments)
         self._judges_all = type(instance).__name__ not in _STATELESS
         self._study = quiet_study(pruner=instance)
         self._mirrors: dict[Id, _Mirror] = {}

@@ -49,7 +49,7 @@ class PropagatorSampler(BaseSampler):
         """ValueError where the propagator cannot breed on its own, or a number is none that is possible."""
         self.propagator = propagator if propagator == "auto" else whole_propagator(propagator)
         self.seed = Random().getrandbits(32) if seed is None else whole("seed", seed, 0)
-        self.evaluations = None if evaluations is None else whole("evaluations", evaluations, 1)
+        self.evaluations: int | None = None if evaluations is None else whole("evaluations", evaluations, 1)
         self.constraints_func = constraints_func
         self._lock = threading.Lock()
         self._latest: Following | None = None

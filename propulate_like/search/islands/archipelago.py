@@ -89,7 +89,7 @@ class Archipelago:
         """Return a population for each island that takes in what a run's journals hold of it."""
         populations = []
         for members in self.layout:
-            requirements = self.optimizer(members[0], 0).population.requirements
+            requirements: Requirements = self.optimizer(members[0], 0).population.requirements
             best = requirements.best * (2 * len(members) if self._leaving else 1)
             populations.append(
                 Population(

@@ -47,33 +47,37 @@ class Islands:
         if sizes is not None and not (isinstance(sizes, list | tuple) and sizes):
             message = f"sizes={sizes!r} must be a list of numbers of ranks, such as [2, 6]"
             raise ValueError(message)
-        self.sizes = None if sizes is None else [declarations.whole("sizes", size, 1) for size in sizes]
+        self.sizes: list[int] | None = (
+            None if sizes is None else [declarations.whole("sizes", size, 1) for size in sizes]
+        )
         several = len(self.sizes) if self.sizes else 1 if propagators is None else len(propagators)
-        self.count = several if count is None else declarations.whole("count", count, 1)
+        self.count: int = several if count is None else declarations.whole("count", count, 1)
         if self.sizes and self.count != len(self.sizes):
             message = f"count={count} and sizes={sizes!r} name different numbers of islands"
             raise ValueError(message)
-        self.topology = _named("topology", lambda: Topology.of(topology))
+        self.topology: Topology = _named("topology", lambda: Topology.of(topology))
         if isinstance(self.topology, Given) and len(self.topology.rows) != self.count:
             message = f"topology: {self.topology.rows!r} is for {len(self.topology.rows)} islands, not {self.count}"
             raise ValueError(message)
         if isinstance(self.topology, RandomRegular) and self.topology.degree >= max(self.count, 2):
             message = f"topology: {self.topology!r} needs more than {self.topology.degree} islands, not {self.count}"
             raise ValueError(message)
-        self.migration_probability = declarations.number("migration_probability", migration_probability, 0.0, 1.0)
-        self.pollination = pollination
+        self.migration_probability: float = declarations.number(
+            "migration_probability", migration_probability, 0.0, 1.0
+        )
+        self.pollination: bool = pollination
         if not isinstance(pollination, bool):
             message = f"pollination={pollination!r} must be true (copies leave) or false (individuals leave)"
             raise ValueError(message)
-        self.emigrants = SelectBest(1) if emigrants is None else _selection("emigrants", emigrants)
-        self.replaced = None if replaced is None else _selection("replaced", replaced)
+        self.emigrants: Propagator = SelectBest(1) if emigrants is None else _selection("emigrants", emigrants)
+        self.replaced: Propagator | None = None if replaced is None else _selection("replaced", replaced)
         if self.replaced is not None and not pollination:
             message = "replaced: only copies can take the place of others: it needs pollination: true"
             raise ValueError(message)
         if propagators is not None and not (isinstance(propagators, list | tuple) and len(propagators) == self.count):
             message = f"propagators={propagators!r} must be a list with one for each of {self.count} islands"
             raise ValueError(message)
-        self.propagators = (
+        self.propagators: list[Propagator | str] | None = (
             None if propagators is None else [_propagator(number, one) for number, one in enumerate(propagators)]
         )
 
@@ -135,8 +139,8 @@ class Migrator:
     def __init__(
         self, islands: Islands, layout: Sequence[range], rank: int, migrating: MigratingPopulation, seed: int
     ) -> None:
-        self.island = island_of(layout, rank)
-        self.pollination = islands.pollination
+        self.island: int = island_of(layout, rank)
+        self.pollination: bool = islands.pollination
         self.migrating = migrating
         self._islands = islands
         self._layout = [list(ranks) for ranks in layout]  # those that live

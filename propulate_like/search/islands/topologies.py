@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from math import isqrt
 from random import Random
 from typing import Any, ClassVar
 
 from propulate_like.foundation import declarations
+from propulate_like.foundation.registry import Registry, snake_case
 
-TOPOLOGIES: dict[str, type[Topology]] = {}
+TOPOLOGIES: Registry[Topology] = Registry("topology", "propulate_like.topologies", example="a topology such as ring")
 
 
 class Topology:
@@ -20,8 +20,8 @@ class Topology:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        cls.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
-        TOPOLOGIES[cls.name] = cls
+        cls.name = snake_case(cls.__name__)
+        TOPOLOGIES.register(cls.name, cls)
 
     @staticmethod
     def of(form: Any) -> Topology:
@@ -30,7 +30,7 @@ class Topology:
             return form
         if isinstance(form, list | tuple):
             return Given(list(form))
-        return declarations.of_registry(form, TOPOLOGIES, "a topology such as ring", "topology", lambda _, value: value)
+        return TOPOLOGIES.read(form)
 
     def row(self, island: int, count: int, seed: int) -> list[int]:
         """Return how many go from an island to each of `count`; where that is random, by the run's `seed`."""
@@ -89,7 +89,7 @@ class RandomRegular(Topology):
 
     def __init__(self, degree: int = 2) -> None:
         """ValueError where `degree` is below 1."""
-        self.degree = declarations.whole("degree", degree, 1)
+        self.degree: int = declarations.whole("degree", degree, 1)
 
     def targets(self, island: int, count: int, generator: Random) -> Iterable[int]:
         order = generator.sample(range(count), count)
@@ -108,7 +108,7 @@ class Given(Topology):
         if not rows or not numbers or any(row[number] for number, row in enumerate(rows)):
             message = f"{rows!r} must be a square matrix of whole numbers, 0 on its diagonal, such as [[0, 1], [1, 0]]"
             raise ValueError(message)
-        self.rows = [list(row) for row in rows]
+        self.rows: list[list[int]] = [list(row) for row in rows]
 
     def row(self, island: int, count: int, seed: int) -> list[int]:
         return self.rows[island][:count]

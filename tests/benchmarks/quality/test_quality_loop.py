@@ -3,11 +3,13 @@
 import importlib.util
 import math
 import os
+import shutil
 import statistics
+from pathlib import Path
 from random import Random
 
 import pytest
-from propulate_like_bench.quality import cells, contestants, coordinates, workers
+from propulate_like_bench.quality import cells, contestants, coordinates, ours, workers
 from propulate_like_bench.quality.cells import Cell
 from propulate_like_bench.quality.suites import Problem
 from propulate_like_bench.quality.workers import Contestant, Proposal, Setting
@@ -172,3 +174,24 @@ def test_a_cell_repeats_and_no_two_share_luck(contestant):
     first = cells.run(cell).improvements
     assert first == cells.run(cell).improvements
     assert first != cells.run(Cell("bbob", "f8", 3, 1, 1, 4, 60, contestant)).improvements
+
+
+def test_version_of_ours_depends_on_all_the_source_that_decides_a_search(tmp_path, monkeypatch, request):
+    request.addfinalizer(ours._source.cache_clear)
+    package = Path(pl.__file__).parent
+    copied = tmp_path / "propulate_like"
+    shutil.copytree(package, copied, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(pl, "__file__", str(copied / "__init__.py"))
+
+    def version():
+        ours._source.cache_clear()
+        return ours.version("auto")
+
+    before = version()
+    for part in ("problem/partition.py", "population/training_data.py", "propagators/auto.py", "search/optimizer.py"):
+        with (copied / part).open("a") as file:
+            file.write("# changed\n")
+        assert version() != before
+        before = version()
+    (copied / "cli/app.py").write_text("")
+    assert version() == before

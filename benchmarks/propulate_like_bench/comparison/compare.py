@@ -1,4 +1,4 @@
-"""The command `propulate-like bench`: measure what is missing, then write the page of all that the folder has."""
+"""What `propulate-like bench` does: measure what is missing, then write the page of all that the folder has."""
 
 from __future__ import annotations
 
@@ -18,10 +18,21 @@ from propulate_like_bench.comparison.surroundings import surroundings
 from propulate_like_bench.quality import peer_propulate
 
 
-def bench(sources: Sequence[str], output: Path, *, quick: bool, page_only: bool, propulate: str | None) -> str:
-    """Measure comparisons (all that come with the package, where none is named), and return what to print.
+def compare(sources: Sequence[str], output: Path, *, quick: bool, page_only: bool, propulate: str | None) -> str:
+    """Measure comparisons, and write their page.
 
-    `page_only`: measure nothing, and write the page of what there is. ConfigError or ValueError where that cannot be.
+    Args:
+        sources: Names of comparisons, or their files; all that come with the package where there is none.
+        output: The folder of the results and of the page.
+        quick: Measure the small version.
+        page_only: Measure nothing, and write the page of what there is.
+        propulate: A Python that has Propulate and an MPI.
+
+    Returns:
+        What to print.
+
+    Raises:
+        ConfigError: A comparison is none.
     """
     if propulate:
         os.environ[peer_propulate.PYTHON] = propulate

@@ -8,6 +8,8 @@ import subprocess
 import sys
 
 import pytest
+from conftest import ROOT
+from installing import declare_project
 from propulate_like_bench.comparison.comparison import Comparison, names, text_of
 from propulate_like_bench.comparison.intervals import (
     Estimate,
@@ -45,6 +47,13 @@ grids:
   - {title: Two functions, suite: bbob, dimension: 2, evaluations: 12, problems: [f1, f3], instances: [1, 2],
      contestants: [auto, tpe]}
 """
+
+
+@pytest.fixture(autouse=True)
+def installed(tmp_path_factory, monkeypatch):
+    """Let processes find the command where the benchmarks are not installed, as after `pip install -e .[dev]`."""
+    site = declare_project(ROOT / "benchmarks", tmp_path_factory.mktemp("site"))
+    monkeypatch.setenv("PYTHONPATH", site["PYTHONPATH"])
 
 
 def bench(folder, *arguments):

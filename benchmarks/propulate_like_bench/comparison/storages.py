@@ -1,4 +1,4 @@
-"""Optuna's storages: what has to run for one, and how a worker opens it."""
+"""Optuna's storages: what has to run for one."""
 
 from __future__ import annotations
 
@@ -29,21 +29,6 @@ import sys
 from optuna.storages import get_storage, run_grpc_proxy_server
 run_grpc_proxy_server(get_storage(sys.argv[1]), host="127.0.0.1", port=int(sys.argv[2]))
 """
-
-
-def opened(storage: str, place: str) -> Any:
-    """Open a storage, as Optuna's documentation recommends; None for one in memory."""
-    import optuna
-
-    if storage == "memory":
-        return None
-    if storage == "journal":
-        from optuna.storages.journal import JournalFileBackend
-
-        return optuna.storages.JournalStorage(JournalFileBackend(place))
-    if storage == "grpc":
-        return optuna.storages.GrpcStorageProxy(host="127.0.0.1", port=int(place))
-    return optuna.storages.get_storage(place)
 
 
 @contextmanager

@@ -10,6 +10,8 @@ import time
 
 import msgspec
 import pytest
+from conftest import ROOT
+from installing import declare_project
 from propulate_like_bench.comparison import training
 from propulate_like_bench.comparison.comparison import Comparison, text_of
 from propulate_like_bench.comparison.measures import Result
@@ -28,6 +30,13 @@ TINY = (
     .replace("seconds: 9 ", "seconds: 14 ")
     .replace("seeds: 5", "seeds: 1")
 )
+
+
+@pytest.fixture(autouse=True)
+def installed(tmp_path_factory, monkeypatch):
+    """Let processes find the command where the benchmarks are not installed, as after `pip install -e .[dev]`."""
+    site = declare_project(ROOT / "benchmarks", tmp_path_factory.mktemp("site"))
+    monkeypatch.setenv("PYTHONPATH", site["PYTHONPATH"])
 
 
 def bench(folder, *arguments):

@@ -1,10 +1,10 @@
-"""The limit to come close to: the same search in one loop written by hand, without any abstraction.
+"""The limit to come close to: the same search in one loop written by hand: python search_bare.py ORDER.
 
 Each rank does an equal share, keeps the best 64 it knows, publishes what enters them, writes a JSON line for each
 evaluation, and takes part in no budget, recovery or failure handling.
 """
 
-import resource
+import json
 import sys
 import tempfile
 import time
@@ -15,6 +15,9 @@ from random import Random
 import msgspec
 import numpy as np
 from mpi4py import MPI
+
+from propulate_like_bench.timed.noting import peak_megabytes
+from propulate_like_bench.timed.order import Order
 
 POPULATION, POLL_EVERY, LINES_EVERY = 64, 32, 1024
 
@@ -124,8 +127,8 @@ def search(world: MPI.Intracomm, evaluations: int, folder: str) -> tuple[int, fl
 
 
 def main() -> None:
-    """Search, and let rank 0 print evaluations, seconds, batches of messages, its memory in MB and the best loss."""
-    evaluations = int(sys.argv[1])
+    """Search, and let rank 0 print what it came to."""
+    evaluations = msgspec.json.decode(sys.argv[1], type=Order).evaluations
     world = MPI.COMM_WORLD
     with tempfile.TemporaryDirectory() as folder:
         shared = world.bcast(folder)
@@ -133,10 +136,11 @@ def main() -> None:
         began = time.perf_counter()
         batches, loss = search(world, evaluations, shared)
         seconds = time.perf_counter() - began
-        memory = world.reduce(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, MPI.MAX)
+        memory = world.reduce(peak_megabytes(), MPI.MAX)
         total, lowest = world.reduce(batches), world.reduce(loss, MPI.MIN)
         if world.rank == 0:
-            print(evaluations // world.size * world.size, seconds, total, memory, lowest, flush=True)
+            found = {"evaluations": evaluations // world.size * world.size, "seconds": seconds, "memory": memory}
+            print(json.dumps({**found, "best": lowest, "batches": total}), flush=True)
         world.Barrier()
 
 

@@ -6,7 +6,7 @@ import os
 import resource
 import statistics
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +36,6 @@ class Notes:
         """Return all of it, for JSON."""
         memory = [*self._memory, (len(self.ended), peak_megabytes())]
         return {"began": self.began, "ended": self.ended, "memory": memory}
-
-
-def own_marks(marks: Sequence[int], workers: int) -> list[int]:
-    """Return about how many evaluations one worker has had when all have had so many."""
-    return [mark // workers for mark in marks]
 
 
 def fsync_milliseconds(folder: Path) -> float:

@@ -1,1 +1,0 @@
-"""Searches of a loss that costs nothing, each in processes of its own, that note when each evaluation ended."""

@@ -1,0 +1,1 @@
+"""Parts that another distribution adds to propulate-like."""
