@@ -10,12 +10,13 @@ import numpy.typing as npt
 
 from propulate_like.population.individual import Individual
 from propulate_like.population.outcome import OK, Outcome
+from propulate_like.problem.budget import Budget
 from propulate_like.problem.parameters import Float
 from propulate_like.problem.space import Space
 from propulate_like.propagators import Propagator
-from propulate_like.search.islands.archipelago import Archipelago
 from propulate_like.search.islands.migration import Islands
 from propulate_like.search.simulation import Simulation
+from propulate_like.search.specification import SearchSpecification
 
 Point = npt.NDArray[np.float64]
 
@@ -37,13 +38,15 @@ def lowest_loss(
     def evaluate(individual: Individual) -> Individual:
         return individual.evaluated(Outcome(OK, loss(2.0 * bound * np.array(individual.genome) - bound)))
 
-    ending = Simulation(
-        Archipelago(islands, space, ranks, propagator, evaluations),
-        evaluate,
-        lambda _, times: math.exp(times.gauss(0.0, 1.0)),
-        evaluations=evaluations,
+    specification = SearchSpecification(
+        objective=loss,
+        space=space,
+        budget=Budget(evaluations),
+        islands=islands,
+        propagator=propagator,
         seed=seed,
-    ).run()
+    )
+    ending = Simulation(specification, ranks, evaluate, lambda _, times: math.exp(times.gauss(0.0, 1.0))).run()
     return math.inf if ending is None or ending.best is None or ending.best.loss is None else ending.best.loss
 
 

@@ -24,7 +24,8 @@ from propulate_like.cli.mpiexec import LaunchError
 from propulate_like.foundation.console import printable
 from propulate_like.parallel.transport import launched
 from propulate_like.parallel.transport.simulated import Network
-from propulate_like.search.config import Config, ConfigError, schema
+from propulate_like.search.config import Config, ConfigError
+from propulate_like.search.schema import schema
 from propulate_like.storage.run import Run
 
 app = typer.Typer(
@@ -67,8 +68,9 @@ def check(config: ConfigArgument, changes: SetOption = None) -> None:
     """Validate a configuration, running nothing."""
     read = Config.read(config, changes or [])
     read.check_objective()
-    space = "that the function itself tells" if read.space is None else f"of {', '.join(read.space.names)}"
-    objective = read.settings.objective
+    known = read.specification.space
+    space = "that the function itself tells" if known is None else f"of {', '.join(known.names)}"
+    objective = read.objective
     what = objective if isinstance(objective, str) else f"the command {shlex.join(objective.words)}"
     typer.echo(f"{config} is valid: {what}, a space {space}, run folder {read.run}")
 
@@ -181,9 +183,9 @@ def simulate(
     """Predict what a run costs and reaches on many ranks: the same program, on virtual ranks in virtual time."""
     read = Config.read(config, changes or [])
     assumptions = forecasts.Assumptions(seconds, losses, failures, forecasts.network(latency, bandwidth))
-    if read.pruner is not None:
+    if read.specification.pruner is not None:
         print("the pruner is left out: every evaluation takes its whole time", file=sys.stderr, flush=True)
-    if read.settings.warm_start is not None:
+    if read.specification.warm_start.declaration() is not None:
         print("the warm start is left out: the search begins knowing nothing", file=sys.stderr, flush=True)
     if plot is not None:
         plot.touch()  # rather than find out after a long simulation that it cannot be written
@@ -191,7 +193,7 @@ def simulate(
     for number in forecasts.numbers(ranks):
         found.append(forecasts.forecast(read, number, assumptions))
         print(f"simulated {number} ranks", file=sys.stderr, flush=True)
-    maximize = read.settings.maximize
+    maximize = read.specification.maximize
     rows = [each.row(maximize=maximize) for each in found]
     typer.echo(_WRITERS[form](rows), nl=form is not Format.CSV)
     if plot is not None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import msgspec
+
 from propulate_like.foundation.console import printable
 from propulate_like.search.config import Config
-from propulate_like.search.description import describe
 from propulate_like.storage.lease import refusal
 from propulate_like.storage.run import Run
 
@@ -21,7 +22,8 @@ def dry_run(config: Config) -> str:
         message = f"{config.source}: the run's folder {folder} cannot be used: {what}"
         raise ValueError(message)
     if not Run.exists(folder):
-        return printable(f"{config.source} would begin a new run in {folder}: {_budget(config.budget.declaration())}")
+        budget = config.specification.budget.declaration()
+        return printable(f"{config.source} would begin a new run in {folder}: {_budget(budget)}")
     try:
         return printable(f"{config.source} would {_continuing(config, folder)}")
     except ValueError as error:
@@ -34,21 +36,8 @@ def _continuing(config: Config, folder: Path) -> str:
     if held:
         raise ValueError(held)
     run = Run(folder)
-    settings = config.settings
-    described = describe(
-        settings.objective,
-        config.space or run.space,  # that of a decorated function is known once it is imported
-        signs=config.signs,
-        budget=config.budget,
-        islands=config.islands,
-        propagator=config.propagator,
-        pruner=config.pruner,
-        fidelity=config.fidelity,
-        settings=settings.evaluation,
-        seed=settings.seed,
-        warm_start=config.warm_start,
-    )
-    merged, changes = Run.merged(folder, described)
+    space = config.specification.space or run.space  # that of a decorated function is known once it is imported
+    merged, changes = Run.merged(folder, msgspec.structs.replace(config.specification, space=space).declaration())
     budget = merged["budget"]
     standing = run.standing()
     if standing.evaluations >= budget.get("evaluations", float("inf")):

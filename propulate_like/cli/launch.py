@@ -44,8 +44,8 @@ class _Launcher:
     def __init__(self, order: Order, ranks: int, config: Config, placement: Placement) -> None:
         self._order, self._ranks, self._placement = order, ranks, placement
         self._run = config.run if order.fork is None else Path(order.fork)
-        self._grace = config.settings.evaluation.grace
-        self._team = config.settings.evaluation.ranks_per_worker
+        self._grace = config.specification.evaluation.grace
+        self._team = config.specification.evaluation.ranks_per_worker
         self._mpiexec = Mpiexec()
         self._environment = rank_environment(ranks) | {rank_status.TOKEN: secrets.token_hex(16)}
         if sys.stderr.isatty():

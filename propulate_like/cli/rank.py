@@ -9,7 +9,6 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -17,15 +16,15 @@ from typing import NamedTuple
 import msgspec
 
 from propulate_like.evaluation import loading
-from propulate_like.evaluation.command import Command
 from propulate_like.foundation import early_signals
 from propulate_like.foundation.console import printable
 from propulate_like.parallel import rank_status
 from propulate_like.parallel.rank_status import State
 from propulate_like.parallel.transport import announce, launched
 from propulate_like.search.config import Config, ConfigError, text_of
-from propulate_like.search.minimize import maximize, minimize
 from propulate_like.search.result import Result, SearchFailed, last_line
+from propulate_like.search.session import Search
+from propulate_like.search.specification import SearchSpecification
 from propulate_like.storage.journal import TakenOver
 
 _METRICS, _WIDTH = 20, 200  # how many metrics the summary shows, and how much of each value
@@ -65,26 +64,7 @@ def _run(order: Order) -> _Outcome:
     if launched() is not None:
         early_signals.record()
     try:
-        config, loss = _prepare(order, first=first)
-        settings = config.settings
-        search = maximize if settings.maximize else partial(minimize, directions=settings.directions)
-        result = search(
-            loss,
-            config.space,
-            evaluations=config.budget.evaluations,
-            seconds=config.budget.seconds,
-            target=config.budget.target,
-            islands=config.islands,
-            propagator=config.propagator,
-            pruner=config.pruner,
-            fidelity=config.fidelity,
-            evaluation=settings.evaluation,
-            seed=settings.seed,
-            run=config.run,
-            fork=order.fork,
-            warm_start=settings.warm_start,
-            progress=first,
-        )
+        result = Search(_prepare(order, first=first), progress=first).run()
     except SearchFailed as failure:
         result = failure.result
         status = _say(rank == result.speaker, f"{failure}", FAILED)
@@ -113,8 +93,8 @@ class _Handover(msgspec.Struct, frozen=True):
     error: str = ""
 
 
-def _prepare(order: Order, *, first: bool) -> tuple[Config, str | Command]:
-    """Return the configuration and its objective, of which rank 0 alone reads the files.
+def _prepare(order: Order, *, first: bool) -> SearchSpecification:
+    """Return what is to be searched, and of what objective; rank 0 alone reads the files.
 
     ConfigError where they fail.
     """
@@ -124,15 +104,17 @@ def _prepare(order: Order, *, first: bool) -> tuple[Config, str | Command]:
             text = text_of(order.source)
             config = Config.parse(text, order.source, order.changes, order.run)
             config.check_objective()
-            message = _pack(_Handover(text, str(config.folder.resolve()), loading.code(config.located_objective())))
+            code = loading.code(config.located_objective())
+            message = _pack(_Handover(text, str(config.folder.resolve()), code))
         except ConfigError as error:
             message = _pack(_Handover(error=str(error)))
     handover = msgspec.msgpack.decode(announce(message), type=_Handover)
     if handover.error:
         raise ConfigError(handover.error)
     loading.handed.update(handover.code)
-    config = Config.parse(handover.text, order.source, order.changes, order.run, handover.folder)
-    return config, config.located_objective()
+    specification = Config.parse(handover.text, order.source, order.changes, order.run, handover.folder).located()
+    fork = None if order.fork is None else Path(order.fork)
+    return msgspec.structs.replace(specification, fork=fork)
 
 
 def summary(result: Result, command: str) -> str:

@@ -16,19 +16,18 @@ from propulate_like.evaluation.calling import Call
 from propulate_like.evaluation.command import Command
 from propulate_like.evaluation.context import Tasks, never_stop
 from propulate_like.evaluation.inline import InlineEvaluator
-from propulate_like.evaluation.objective import space_of
 from propulate_like.foundation import declarations
 from propulate_like.parallel.coordination.termination import SessionSummary
 from propulate_like.parallel.transport.simulated import Network
 from propulate_like.population.individual import Individual
 from propulate_like.population.outcome import OK, Outcome, Status
-from propulate_like.problem.space import Space
 from propulate_like.search.config import Config
-from propulate_like.search.islands.archipelago import Archipelago
 from propulate_like.search.simulation import Simulation, Trace
+from propulate_like.search.specification import SearchSpecification
 from propulate_like.storage.run import Run
 
 Seconds = Callable[[Individual, Random], float]
+Evaluate = Callable[[Individual], Individual]
 _LONGEST = 1e9  # seconds of an evaluation
 _FORMS = "60, lognormal:60,1 (mean and sigma) or the folder of a run"
 
@@ -76,16 +75,14 @@ class Forecast(msgspec.Struct, frozen=True):
 
 def forecast(config: Config, ranks: int, assumptions: Assumptions) -> Forecast:
     """Simulate a configuration's run on so many ranks. ValueError where an assumption cannot work."""
-    budget, settings = config.budget, config.settings
-    if config.fidelity is not None:
+    budget = config.specification.budget
+    if config.specification.fidelity is not None:
         message = "fidelity: a simulation has no rungs: it would not know how long each of them takes"
         raise ValueError(message)
     if budget.evaluations is None and budget.seconds is None:
         message = "budget: a simulation needs evaluations or seconds, as it may never reach a target"
         raise ValueError(message)
-    space, evaluate = _losses(config, assumptions)
-    workers = max(ranks // settings.evaluation.ranks_per_worker, 1)
-    archipelago = Archipelago(config.islands, space, workers, config.propagator, budget.evaluations)
+    specification, evaluate = _losses(config, assumptions)
     traces: list[Trace] = []
 
     def journal(_rank: int) -> Trace:
@@ -93,13 +90,10 @@ def forecast(config: Config, ranks: int, assumptions: Assumptions) -> Forecast:
         return traces[-1]
 
     simulation = Simulation(
-        archipelago,
+        specification,
+        max(ranks // specification.evaluation.ranks_per_worker, 1),
         evaluate,
         read_seconds(assumptions.seconds),
-        evaluations=budget.evaluations,
-        deadline=math.inf if budget.seconds is None else budget.seconds,
-        target=budget.lowest_loss(maximize=settings.maximize),
-        seed=settings.seed or 0,
         network=assumptions.network,
         journal=journal,
     )
@@ -107,7 +101,7 @@ def forecast(config: Config, ranks: int, assumptions: Assumptions) -> Forecast:
     if summary is None:
         message = "a simulation without an end came to one"
         raise RuntimeError(message)
-    return Forecast(ranks, len(archipelago.layout), summary, _improvements(traces))
+    return Forecast(ranks, len(simulation.archipelago.layout), summary, _improvements(traces))
 
 
 def network(latency: float, bandwidth: float) -> Network:
@@ -150,54 +144,62 @@ def read_seconds(form: str) -> Seconds:
     return lambda _, generator: generator.choice(times)
 
 
-def _losses(config: Config, assumptions: Assumptions) -> tuple[Space, Callable[[Individual], Individual]]:
-    """Return the space, and what evaluates an individual at once."""
+def _losses(config: Config, assumptions: Assumptions) -> tuple[SearchSpecification, Evaluate]:
+    """Return the search, whose space is known, and what evaluates an individual at once."""
     if assumptions.losses == "objective":
-        space, evaluate = _objective(config)
-    elif assumptions.losses == "random":
-        space, generator = _space(config), Random(config.settings.seed or 0)
-        evaluate = lambda individual: individual.evaluated(Outcome(OK, generator.random()))  # noqa: E731
+        specification, evaluate = _objective(config)
     else:
-        space = _space(config)
-        evaluate = _nearest(Run(assumptions.losses), space)
+        specification = config.specification
+        if specification.space is None:
+            specification = _objective(config)[0]
+        random = assumptions.losses == "random"
+        evaluate = _random(specification) if random else _nearest(Run(assumptions.losses), specification)
     share = declarations.number("failures", assumptions.failures, 0.0, 1.0)
     if not share:
-        return space, evaluate
-    chance = Random(f"{config.settings.seed or 0}/failures")
+        return specification, evaluate
+    chance = Random(f"{specification.seed or 0}/failures")
     failure = Outcome(Status.ERROR, cause="simulated")
-    return space, lambda each: each.evaluated(failure) if chance.random() < share else evaluate(each)
+    return specification, lambda each: each.evaluated(failure) if chance.random() < share else evaluate(each)
 
 
-def _space(config: Config) -> Space:
-    return config.space if config.space is not None else _objective(config)[0]
-
-
-def _objective(config: Config) -> tuple[Space, Callable[[Individual], Individual]]:
+def _objective(config: Config) -> tuple[SearchSpecification, Evaluate]:
     config.check_objective()
     reference = config.located_objective()
     if isinstance(reference, Command):
         message = "a command is not run by a simulation: add --losses random, or --losses with the folder of a run"
         raise ValueError(message)
     loss = loading.load(reference, Path())
-    space = space_of(loss, config.space)
-    settings = config.settings
-    evaluator = InlineEvaluator(Call(loss, space, signs=config.signs), Tasks(settings.seed or 0, ""))
-    return space, lambda individual: evaluator(individual, never_stop)
+    specification = config.specification.loaded(loss)
+    call = Call(loss, specification.known_space, signs=specification.signs)
+    evaluator = InlineEvaluator(call, Tasks(specification.seed or 0, ""))
+    return specification, lambda individual: evaluator(individual, never_stop)
 
 
-def _nearest(run: Run, space: Space) -> Callable[[Individual], Individual]:
-    """Return each individual the loss of the one in a run whose genome is nearest to its own."""
+def _random(specification: SearchSpecification) -> Evaluate:
+    """Return each individual losses drawn from [0, 1)."""
+    generator, count = Random(specification.seed or 0), specification.losses
+    if count == 1:
+        return lambda individual: individual.evaluated(Outcome(OK, generator.random()))
+    return lambda individual: individual.evaluated(Outcome.of([generator.random() for _ in range(count)]))
+
+
+def _nearest(run: Run, specification: SearchSpecification) -> Evaluate:
+    """Return each individual the losses of the one in a run whose genome is nearest to its own."""
     import numpy as np
 
     known = [individual for individual in run.individuals() if individual.has_loss]
-    if run.space.declaration() != space.declaration() or not known:
+    if run.space.declaration() != specification.known_space.declaration() or not known:
         message = f"{run.folder} holds {'another space' if known else 'no evaluation that succeeded'}"
+        raise ValueError(message)
+    if len(run.signs) != specification.losses:
+        message = f"{run.folder} holds individuals of {len(run.signs)} losses, not {specification.losses}"
         raise ValueError(message)
     genomes = np.array([individual.genome for individual in known])
 
     def evaluate(individual: Individual) -> Individual:
         distances = ((genomes - np.array(individual.genome)) ** 2).sum(axis=1)
-        return individual.evaluated(Outcome(OK, known[int(distances.argmin())].loss))
+        nearest = known[int(distances.argmin())]
+        return individual.evaluated(Outcome(OK, nearest.loss, losses=nearest.losses))
 
     return evaluate
 

@@ -75,7 +75,7 @@ def script(job: Job, source: str, changes: Sequence[str], run: str | None) -> st
     """Write the batch script for a configuration; ValueError where it, or what the job asks for, cannot work."""
     config = Config.read(source, changes, run)
     config.check_objective()
-    evaluation = config.settings.evaluation
+    evaluation = config.specification.evaluation
     ranks = _ranks_per_node(job)
     if job.nodes * ranks % evaluation.ranks_per_worker:
         message = (

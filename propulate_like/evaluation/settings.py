@@ -130,17 +130,14 @@ class Objective:
         signs: Signs,
         fidelity: Fidelity | None,
     ) -> None:
-        """ValueError where the loss does not fit the space or the settings, which have been checked."""
+        """ValueError where a function does not fit the space or the settings; all else has been checked."""
         self.space, self.settings, self.signs = space, settings, signs
         self.fidelity = "" if fidelity is None else fidelity.name
-        if self.fidelity in space:
-            message = f"the fidelity {self.fidelity!r} has the name of a parameter"
-            raise ValueError(message)
         self._loss = loss
         self._call: Call | None = None
         if isinstance(loss, Command):
-            loss.check(space, self.fidelity)
-        elif not isinstance(loss, str):
+            return
+        if not isinstance(loss, str):
             self._call = Call(loss, space, signs=signs, fidelity=self.fidelity)
             self._reference = loading.reference_of(loss) if settings.isolated else ""
         elif settings.isolated:

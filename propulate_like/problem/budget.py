@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from propulate_like.foundation import declarations
 
 
-class Budget(msgspec.Struct, frozen=True):
-    """So many evaluations over all ranks, so many seconds, or a value that is good enough: the first that is reached.
+class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When a search ends: after `evaluations` over all ranks, after `seconds` and `hours`, or at a `target`.
 
-    It holds for a run as a whole, however often it is continued. ValueError where nothing is given, or nothing valid.
+    The first of these that is reached ends it. Seconds and hours add up, and are kept as `seconds`. The target is a
+    value as the loss function returns it. The budget holds for a run as a whole, however often it is continued.
+
+    Raises:
+        ValueError: Nothing is given, or nothing valid.
     """
 
-    evaluations: int | None = None
-    seconds: float | None = None
+    evaluations: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    seconds: Annotated[float, msgspec.Meta(gt=0)] | None = None
     target: float | None = None
+    hours: Annotated[float, msgspec.Meta(gt=0)] | None = None
 
     def __post_init__(self) -> None:
-        if self.evaluations is None and self.seconds is None and self.target is None:
+        if self.evaluations is None and self.seconds is None and self.target is None and self.hours is None:
             message = "no budget: give evaluations=, seconds= or target="
             raise ValueError(message)
         if self.evaluations is not None:
@@ -30,6 +35,10 @@ class Budget(msgspec.Struct, frozen=True):
             declarations.number("seconds", self.seconds, above=True)
         if self.target is not None:
             declarations.number("target", self.target, -math.inf)
+        if self.hours is not None:
+            hours = declarations.number("hours", self.hours, above=True)
+            msgspec.structs.force_setattr(self, "seconds", (self.seconds or 0.0) + 3600.0 * hours)
+            msgspec.structs.force_setattr(self, "hours", None)
 
     def evaluations_left(self, done: int) -> int | None:
         """Return how many evaluations are left after `done`; None where their number is not limited."""

@@ -1,128 +1,54 @@
-"""Configuration: from a YAML file to settings that are known to be valid, and the JSON Schema of such files."""
+"""Configuration: from a YAML file, or the name of a function, to the specification of a search."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from random import Random
-from typing import Annotated, Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.command import Command
-from propulate_like.evaluation.pruning import PRUNERS, AnyPruner
 from propulate_like.evaluation.settings import EvaluationSettings, refusal
-from propulate_like.foundation import declarations, strict_yaml
+from propulate_like.foundation import strict_yaml
 from propulate_like.foundation.declarations import nearest
-from propulate_like.population.individual import Id
 from propulate_like.problem.budget import Budget
-from propulate_like.problem.directions import signs_of
-from propulate_like.problem.fidelity import Fidelity
-from propulate_like.problem.parameters import KINDS
 from propulate_like.problem.space import Space
-from propulate_like.propagators import PROPAGATORS, BreedingContext, Propagator, from_yaml
-from propulate_like.propagators.propagator import whole_propagator
-from propulate_like.search.islands.migration import Islands
-from propulate_like.search.islands.topologies import TOPOLOGIES, Topology
-from propulate_like.storage.warm_start import FORMS, WarmStart
-
-_Part = TypeVar("_Part")
-_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+from propulate_like.propagators import Propagator, from_yaml
+from propulate_like.search.specification import SearchSpecification, Settings, SpecificationError
 
 
 class ConfigError(ValueError):
     """A configuration that cannot work; the message is one line with the file, the place in it and what is valid."""
 
 
-class BudgetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When a search ends: at the first of these."""
-
-    evaluations: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    seconds: Annotated[float, msgspec.Meta(gt=0)] | None = None
-    hours: Annotated[float, msgspec.Meta(gt=0)] | None = None
-    target: float | None = None
-
-    @property
-    def total_seconds(self) -> float | None:
-        """The time given, in seconds: seconds and hours together."""
-        if self.seconds is None and self.hours is None:
-            return None
-        return (self.seconds or 0.0) + 3600.0 * (self.hours or 0.0)
-
-
-class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A search as a YAML file describes it.
-
-    `objective` is file.py:function, relative to the YAML file, or module:function, or a command. `space` is left out
-    where the function is decorated with `objective`, or asks for its parameters by a `trial`. `directions` says of each
-    of several losses whether to minimize or maximize it. `run` is the run's folder, relative to the working directory,
-    as is what `warm_start` names.
-    """
-
-    objective: str | Command
-    budget: BudgetSettings
-    space: dict[str, Any] | None = None
-    islands: int | list[int] | dict[str, Any] | None = None
-    propagator: str | list[Any] | dict[str, Any] = "auto"
-    pruner: str | list[Any] | dict[str, Any] | None = None
-    fidelity: dict[str, Any] | None = None
-    evaluation: EvaluationSettings = EvaluationSettings()
-    maximize: bool = False
-    directions: list[str] | None = None
-    seed: Annotated[int, msgspec.Meta(ge=0)] | None = None
-    run: str | None = None
-    warm_start: str | list[Any] | dict[str, Any] | None = None
-
-
 class Config:
-    """Valid settings, and where they came from."""
+    """A search as a file describes it: its specification, and where that came from."""
 
     def __init__(self, settings: Settings, source: str, folder: Path, default_run: str) -> None:
-        """ConfigError where the parts do not fit each other."""
-        objective = settings.objective
-        if isinstance(objective, Command):
-            objective = msgspec.structs.replace(objective, folder=str((folder / objective.folder).resolve()))
-        self.objective = objective
-        self.settings, self.source, self.folder = settings, source, folder
+        """Read the parts of the settings, of which the objective lies in `folder`.
+
+        Raises:
+            ConfigError: A part cannot work, or does not fit the others.
+        """
+        self.source, self.folder = source, folder
         self.run = Path(settings.run or f"runs/{default_run}")
+        self.objective = settings.objective
+        if isinstance(self.objective, Command):
+            inside = str((folder / self.objective.folder).resolve())
+            self.objective = msgspec.structs.replace(self.objective, folder=inside)
+        forms: dict[str, Any] = msgspec.structs.asdict(settings)
+        forms |= {"objective": self.objective, "space": self._space(settings.space)}
+        forms |= {"propagator": self._propagator(settings.propagator), "run": self.run}
         try:
-            self.signs = signs_of(settings.directions, maximize=settings.maximize)
+            self.specification = SearchSpecification.read(**forms)
+        except SpecificationError as error:
+            raise self.error(error.place, error.inside) from None
         except ValueError as error:
-            raise self.error("directions", str(error).removeprefix("directions: ")) from None
-        given = settings.budget
-        if given == BudgetSettings():
-            raise self.error("budget", "empty: give evaluations, seconds, hours or target")
-        try:
-            self.budget = Budget(given.evaluations, given.total_seconds, given.target)
-        except ValueError as error:
-            raise self.error("budget", str(error)) from None
-        try:
-            self.space = None if settings.space is None else Space.from_declaration(settings.space)
-        except ValueError as error:
-            name, colon, rest = str(error).partition(": ")
-            inside = colon and name in (settings.space or {})
-            raise self.error(f"space.{name}" if inside else "space", rest if inside else str(error)) from None
-        self.islands = self._part("islands", Islands.of, settings.islands) or Islands()
-        self.propagator = self._propagator(settings.propagator)
-        if isinstance(self.propagator, Propagator) and self.space is not None:
-            breeding = BreedingContext(self.space, Random(0), Id(0, 0, 0), losses=len(self.signs))
-            self._part("propagator", self.propagator.check, breeding)
-        self.pruner = self._part("pruner", AnyPruner.of, settings.pruner)
-        self.fidelity = self._part("fidelity", Fidelity.of, settings.fidelity)
-        self.warm_start = self._part("warm_start", WarmStart, settings.warm_start) or WarmStart()
-        if self.fidelity is not None and self.space is not None and self.fidelity.name in self.space:
-            raise self.error("fidelity", f"{self.fidelity.name!r} is the name of a parameter")
-        self._part("evaluation", partial(settings.evaluation.check, pruned=self.pruner is not None), objective)
-        if isinstance(objective, Command):
-            if self.space is None:
-                raise self.error("space", "missing: a command has none of its own")
-            try:
-                objective.check(self.space, "" if self.fidelity is None else self.fidelity.name)
-            except ValueError as error:
-                raise self.error("objective", str(error)) from None
+            message = f"{source}: {error}"
+            raise ConfigError(message) from None
 
     @classmethod
     def read(cls, source: str, changes: Sequence[str] = (), run: str | None = None) -> Config:
@@ -177,63 +103,27 @@ class Config:
         objective = self.objective
         return objective if isinstance(objective, Command) else loading.located(objective, self.folder)
 
+    def located(self) -> SearchSpecification:
+        """Return the search of the objective as it is found from anywhere."""
+        return msgspec.structs.replace(self.specification, objective=self.located_objective())
+
     def error(self, place: str, message: str) -> ConfigError:
         """Return an error at a place inside the file."""
         return ConfigError(f"{self.source}: {place}: {message}")
 
-    def _part(self, place: str, read: Callable[[Any], _Part], form: Any) -> _Part | None:
+    def _space(self, declared: dict[str, Any] | None) -> Space | None:
         try:
-            return None if form is None else read(form)
+            return None if declared is None else Space.from_declaration(declared)
         except ValueError as error:
-            raise self.error(place, str(error)) from None
+            name, colon, rest = str(error).partition(": ")
+            inside = colon and name in (declared or {})
+            raise self.error(f"space.{name}" if inside else "space", rest if inside else str(error)) from None
 
     def _propagator(self, form: Any) -> Propagator | str:
-        if form == "auto":
-            return "auto"
         try:
-            return whole_propagator(from_yaml.read(form))
+            return "auto" if form == "auto" else from_yaml.read(form)
         except ValueError as error:
             raise self.error("propagator", str(error)) from None
-
-
-def schema() -> dict[str, Any]:
-    """Return the JSON Schema of a configuration, for editors."""
-    whole = msgspec.json.schema(Settings)
-    step = {"$ref": "#/$defs/step"}
-    definitions = whole["$defs"]
-    definitions["step"] = {"anyOf": [*PROPAGATORS.schema({Propagator: step}), {"type": "array", "items": step}]}
-    definitions["parameter"] = {"anyOf": [_parameter_schema(name, kind) for name, kind in KINDS.items()]}
-    properties = definitions["Settings"]["properties"]
-    definitions["rule"] = {"anyOf": [*PRUNERS.schema(), {"type": "array", "items": {"$ref": "#/$defs/rule"}}]}
-    properties["pruner"] = {"anyOf": [{"type": "null"}, {"$ref": "#/$defs/rule"}], "default": None}
-    properties["fidelity"] = {
-        "anyOf": [{"type": "null"}, declarations.schema(Fidelity, {})["anyOf"][0]],
-        "default": None,
-    }
-    definitions["topology"] = {"anyOf": [{"type": "array"}, *TOPOLOGIES.schema()]}
-    islands = declarations.schema(Islands, {Propagator: step, Topology: {"$ref": "#/$defs/topology"}})
-    properties["islands"] = {
-        "anyOf": [{"type": "null"}, {"type": "integer", "minimum": 1}, {"type": "array"}, islands["anyOf"][0]],
-        "default": None,
-    }
-    source = [{"type": "string"}, *(declarations.schema(form, {})["anyOf"][0] for form in FORMS)]
-    sources = {"type": "array", "items": {"anyOf": [*source, {"type": "object"}]}}
-    properties["warm_start"] = {"anyOf": [{"type": "null"}, *source, sources], "default": None}
-    properties["propagator"] = {"anyOf": [{"const": "auto"}, step], "default": "auto"}
-    properties["space"] = {"type": "object", "minProperties": 1, "additionalProperties": {"$ref": "#/$defs/parameter"}}
-    return {"$schema": _DIALECT, "title": "propulate-like configuration", **whole}
-
-
-def _parameter_schema(name: str, kind: type) -> dict[str, Any]:
-    by_keyword = declarations.schema(kind, {})["anyOf"][0]["properties"]
-    options = {key: value for key, value in by_keyword.items() if key in ("log", "step", "when")}
-    return {
-        "type": "object",
-        "description": kind.__doc__,
-        "properties": {name: {"type": "array", "minItems": 1}, **options},
-        "required": [name],
-        "additionalProperties": False,
-    }
 
 
 def text_of(source: str) -> bytes | None:
@@ -281,28 +171,37 @@ def _change(data: dict[str, Any], change: str) -> None:
 
 
 def _settings(data: dict[str, Any], source: str) -> Settings:
+    if data.get("budget") == {}:
+        message = f"{source}: budget: empty: give evaluations, seconds, hours or target"
+        raise ConfigError(message)
     try:
         return msgspec.convert(data, Settings)
     except msgspec.ValidationError as error:
         text, _, where = str(error).partition(" - at `$")
         place = re.sub(r"^\.", "", where.rstrip("`"))
-    unknown = re.search(r"unknown field `(.*)`", text)
-    missing = re.search(r"missing required field `(.*)`", text)
+        refused = isinstance(error.__cause__, ValueError)  # by the part itself, not for its type
     keys = re.search(r"at `key` in `\$\.?(.*)`", text)
     place = keys[1] if keys else place
     prefix = f"{source}: {place}: " if place else f"{source}: "
-    if unknown:
-        kinds = {"budget": BudgetSettings, "evaluation": EvaluationSettings, "objective": Command}
-        kind = kinds.get(place, Settings)
-        text = f"unknown key {unknown[1]!r}{nearest(unknown[1], kind.__struct_fields__)}"
-    elif keys:
+    if keys:
         text = "every key must be a name"
-    elif missing:
-        example = {"objective": "train.py:train", "budget": "{evaluations: 100}"}.get(missing[1], "...")
-        text = f"the key {missing[1]!r} is missing: add `{missing[1]}: {example}`"
-    else:
-        value: Any = data
-        for part in filter(None, re.sub(r"\[.*", "", place).split(".")):
-            value = value.get(part) if isinstance(value, dict) else value
-        text = refusal(re.sub(r"^evaluation\.|\[.*", "", place), value, text)
+    elif not refused:
+        text = _explained(text, place, data)
     raise ConfigError(prefix + text) from None
+
+
+def _explained(text: str, place: str, data: dict[str, Any]) -> str:
+    """Return what msgspec's `text` says of the value at a place, with what would be valid."""
+    unknown = re.search(r"unknown field `(.*)`", text)
+    missing = re.search(r"missing required field `(.*)`", text)
+    if unknown:
+        kinds = {"budget": Budget, "evaluation": EvaluationSettings, "objective": Command}
+        kind = kinds.get(place, Settings)
+        return f"unknown key {unknown[1]!r}{nearest(unknown[1], kind.__struct_fields__)}"
+    if missing:
+        example = {"objective": "train.py:train", "budget": "{evaluations: 100}"}.get(missing[1], "...")
+        return f"the key {missing[1]!r} is missing: add `{missing[1]}: {example}`"
+    value: Any = data
+    for part in filter(None, re.sub(r"\[.*", "", place).split(".")):
+        value = value.get(part) if isinstance(value, dict) else value
+    return refusal(re.sub(r"^evaluation\.|\[.*", "", place), value, text)

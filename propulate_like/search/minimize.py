@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 from propulate_like.evaluation.command import Command
 from propulate_like.evaluation.objective import Loss
 from propulate_like.evaluation.pruning import Pruner
 from propulate_like.evaluation.settings import EvaluationSettings
 from propulate_like.problem.budget import Budget
-from propulate_like.problem.directions import signs_of
+from propulate_like.problem.directions import MAXIMIZE
 from propulate_like.problem.fidelity import Fidelity
 from propulate_like.problem.space import Space
 from propulate_like.propagators import Propagator
-from propulate_like.search.islands.migration import Islands, IslandsForm
+from propulate_like.search.islands.migration import IslandsForm
 from propulate_like.search.result import Result
-from propulate_like.search.session import How, Search
+from propulate_like.search.session import Search
+from propulate_like.search.specification import Options, SearchSpecification
+
+
+class SearchOptions(Options, total=False):
+    """The keywords that `minimize` and `maximize` share: how to search and to evaluate, and until when."""
+
+    evaluations: int | None
+    seconds: float | None
+    target: float | None
+    progress: bool | None
 
 
 def minimize(
@@ -43,58 +54,73 @@ def minimize(
     """Search for the parameters with the lowest loss, on every rank that this program was started with.
 
     The search ends after exactly `evaluations` over all ranks, after `seconds`, or once a loss of at most `target` was
-    found, whichever comes first; at least one must be given. With `run`, a folder, every evaluation is on disk, and
-    the same call continues where the last one ended: the budget counts from the run's first beginning. Without, all
-    is kept in memory. With `fork`, a new folder, the search goes on in a copy of the run there, and may be another one:
-    those of its individuals that fit are taken over. With a `warm_start` (a run's folder, a study of Optuna's, a table,
-    or several, see `WarmStart`), it begins knowing what they hold, which counts nowhere. `progress` shows a bar or
-    lines on standard error; None does so where that is a terminal.
+    found, whichever comes first; at least one must be given. Every rank must make the same call, and gets the same
+    result. Ctrl-C ends the search in good order, and gives the result so far.
 
-    `islands` divides the ranks into populations that evolve apart: their number, their sizes, a mapping or `Islands`.
-    `migration` may say between which of them individuals travel, and how (see `Islands`).
+    Args:
+        loss: A function, or a `Command`. One that takes a `trial` asks for its parameters as Optuna's objectives do
+            (see `Trial`), without a `space`. A parameter of it that is named `evaluation` receives the context (see
+            `Evaluation`).
+        space: The parameters by their names, or limits of them; that of a decorated function by default.
+        directions: What to do with each of several losses, such as ["minimize", "maximize"]: then there is no best
+            individual, but `result.front`.
+        evaluations: The number of evaluations over all ranks.
+        seconds: The time that the search may take.
+        target: The value that is good enough.
+        islands: The populations that evolve apart: their number, their sizes, a mapping or `Islands`.
+        migration: Between which islands individuals travel, and how (see `Islands`).
+        propagator: What breeds: "auto", or a propagator such as a `Chain`.
+        pruner: What stops an evaluation early, by the intermediate losses that the loss yields or reports; the last
+            one stands for it.
+        fidelity: The rungs on which individuals are evaluated, the cheapest first.
+        evaluation: How an evaluation is carried out, with the keys that YAML has: isolate, timeout, memory, retries,
+            gpus, ranks_per_worker, energy and others (see `EvaluationSettings`).
+        seed: A number by which searches on one rank repeat.
+        run: A folder in which every evaluation is kept. The same call continues where the last one ended: the budget
+            counts from the run's first beginning. Without it, all is kept in memory.
+        fork: A new folder: the search goes on in a copy of the run there, and may be another one. Those of its
+            individuals that fit are taken over.
+        warm_start: What is known from the beginning, and counts nowhere: a run's folder, a study of Optuna's, a
+            table, or several of these (see `WarmStart`).
+        progress: Whether to show a bar or lines on standard error; by default where that is a terminal.
 
-    `loss` is a function, or a `Command`. One that takes a `trial` asks for its parameters as Optuna's objectives do
-    (see `Trial`), without a `space`. One that returns several losses needs `directions`, such as ["minimize",
-    "maximize"]: then there is no best one, but `result.front`. A parameter of it that is named `evaluation` receives
-    the context (see `Evaluation`). It may yield intermediate losses, or report them: then `pruner` may stop it early,
-    and its last one stands for it. With a `fidelity`, cheap evaluations come first. `evaluation` says how an evaluation
-    is carried out, with the keys that YAML has: isolate, timeout, memory, retries, gpus, ranks_per_worker, energy and
-    others.
-
-    Every rank gets the same result. Ctrl-C ends the search in good order, and gives the result so far.
-
-    ValueError where the input cannot work; SearchFailed where every evaluation failed.
+    Raises:
+        ValueError: The input cannot work, or differs between ranks.
+        SearchFailed: Every evaluation failed.
     """
-    budget = Budget(evaluations, seconds, target)
-    islands_given = Islands.of(islands, migration)
-    how = How(islands_given, propagator, pruner, fidelity, evaluation, warm_start, signs_of(directions))
-    return Search(loss, space, budget, how, seed, run, fork, progress=progress).run()
+    specification = SearchSpecification.read(
+        loss,
+        space,
+        budget=Budget(evaluations, seconds, target),
+        directions=directions,
+        islands=islands,
+        migration=migration,
+        propagator=propagator,
+        pruner=pruner,
+        fidelity=fidelity,
+        evaluation=evaluation,
+        seed=seed,
+        run=run,
+        fork=fork,
+        warm_start=warm_start,
+    )
+    return Search(specification, progress=progress).run()
 
 
 def maximize(
-    loss: Loss | Command | str,
-    space: Space | Mapping[str, Any] | None = None,
-    *,
-    evaluations: int | None = None,
-    seconds: float | None = None,
-    target: float | None = None,
-    islands: IslandsForm = None,
-    migration: Mapping[str, Any] | None = None,
-    propagator: Propagator | str = "auto",
-    pruner: Pruner | str | Mapping[str, Any] | list[Any] | None = None,
-    fidelity: Fidelity | Mapping[str, Any] | None = None,
-    evaluation: EvaluationSettings | Mapping[str, Any] | None = None,
-    seed: int | None = None,
-    run: str | os.PathLike[str] | None = None,
-    fork: str | os.PathLike[str] | None = None,
-    warm_start: Any = None,
-    progress: bool | None = None,
+    loss: Loss | Command | str, space: Space | Mapping[str, Any] | None = None, **options: Unpack[SearchOptions]
 ) -> Result:
     """Search for the parameters with the highest value: as `minimize`, of the value negated.
 
     An individual's `loss` is the value negated; the result's `value` and `target` are as the function returns them.
     """
-    budget = Budget(evaluations, seconds, target)
-    islands_given, signs = Islands.of(islands, migration), signs_of(None, maximize=True)
-    how = How(islands_given, propagator, pruner, fidelity, evaluation, warm_start, signs)
-    return Search(loss, space, budget, how, seed, run, fork, progress=progress).run()
+    return minimize(loss, space, directions=[MAXIMIZE], **options)
+
+
+def _signature() -> inspect.Signature:
+    """Return the signature of `maximize` with its keywords, which are those of `minimize` but for the directions."""
+    whole = inspect.signature(minimize)
+    return whole.replace(parameters=[each for name, each in whole.parameters.items() if name != "directions"])
+
+
+maximize.__signature__ = _signature()  # type: ignore[attr-defined]  # what help() and notebooks show

@@ -16,6 +16,7 @@ from propulate_like.parallel.wire import Records
 from propulate_like.population.individual import Individual
 from propulate_like.problem.space import Space
 from propulate_like.search.islands.archipelago import Archipelago
+from propulate_like.search.specification import SearchSpecification
 from propulate_like.search.worker import Worker
 from propulate_like.storage.events import Event
 from propulate_like.storage.journal import Journal
@@ -26,7 +27,7 @@ _POLL_SECONDS = 0.001  # how often an idle rank looks at its messages, once it h
 
 
 class Simulation:
-    """Runs a search on so many ranks of one process.
+    """Runs a search on so many virtual ranks of one process.
 
     `evaluate` gives an individual with its outcome, at once; `seconds` says how long its evaluation takes in virtual
     time, with the random numbers of its rank, to which the worker's own `overhead` is added. A rank for which `silent`
@@ -35,14 +36,11 @@ class Simulation:
 
     def __init__(
         self,
-        archipelago: Archipelago,
+        specification: SearchSpecification,
+        ranks: int,
         evaluate: Callable[[Individual], Individual],
         seconds: Callable[[Individual, Random], float],
         *,
-        evaluations: int | None = None,
-        deadline: float = math.inf,
-        target: float = -math.inf,
-        seed: int = 0,
         network: Network | None = None,
         overhead: float = 30e-6,
         silent: Callable[[int], bool] = lambda _rank: False,
@@ -50,47 +48,55 @@ class Simulation:
         deaths: Sequence[tuple[int, float, Callable[[int], float]]] = (),
         dead_state: Callable[[int], DeadRankState] = lambda _rank: DeadRankState(),
     ) -> None:
-        """Begin at time 0, to end after so many `evaluations`, at the `deadline` or at the `target`.
+        """Begin at time 0, to end when the budget says; pruner and warm start are left out, and a seed of None is 0.
 
         Of `deaths`, each is of a rank, at a time, of which every other rank learns so many seconds later; `dead_state`
         tells what the rank left.
         """
         self.now = 0.0
         self.overhead = overhead
+        self.archipelago = Archipelago(specification, ranks)
         self._evaluate, self._seconds, self._silent = evaluate, seconds, silent
-        self._deadline = deadline
+        self._deadline = specification.budget.seconds_left(0.0)
         self._deaths = [(time, rank, rank) for rank, time, _ in deaths]
         for dying, time, delay in deaths:
-            others = (rank for rank in range(archipelago.ranks) if rank != dying)
+            others = (rank for rank in range(ranks) if rank != dying)
             self._deaths += [(time + delay(rank), rank, dying) for rank in others]
         self._deaths.sort(reverse=True)
         self._queue: list[tuple[float, int, _Rank, int]] = []
         self.steps = 0
         """How many moments were simulated so far, on all ranks."""
         self._running: _Rank | None = None
-        self._records: Records | None = None
-        ends = SimulatedTransport.connected(archipelago.ranks, network or Network(), lambda: self.now, self._notify)
-        self.ranks: list[_Rank] = []
-        for end in ends:
-            optimizer = archipelago.optimizer(end.rank, seed)
-            if self._records is None:
-                self._records = _SharedRecords(optimizer.space, archipelago.traits)
-            kept = journal(end.rank)
-            worker = Worker(
-                optimizer,
-                end,
-                _Nothing(),
-                kept,
-                Tickets(evaluations, end.rank, end.size),
-                archipelago.island(optimizer, end, kept, self._records),
-                deadline=deadline,
-                target=target,
-                clock=lambda: self.now,
-                epoch=0.0,
-                layout=archipelago.layout,
-                dead_state=dead_state,
-            )
-            self.ranks.append(_Rank(worker, end, Random(f"{seed}/{end.rank}/seconds")))
+        ends = SimulatedTransport.connected(ranks, network or Network(), lambda: self.now, self._notify)
+        records = _SharedRecords(specification.known_space, self.archipelago.traits, specification.losses)
+        self.ranks = [self._rank(specification, end, journal(end.rank), records, dead_state) for end in ends]
+
+    def _rank(
+        self,
+        specification: SearchSpecification,
+        end: SimulatedTransport,
+        journal: Journal,
+        records: Records,
+        dead_state: Callable[[int], DeadRankState],
+    ) -> _Rank:
+        """Return a rank that has not begun yet."""
+        seed = specification.seed or 0
+        optimizer = self.archipelago.optimizer(end.rank, seed)
+        worker = Worker(
+            optimizer,
+            end,
+            _Nothing(),
+            journal,
+            Tickets(specification.budget.evaluations, end.rank, end.size),
+            self.archipelago.island(optimizer, end, journal, records),
+            deadline=self._deadline,
+            target=specification.lowest_loss,
+            clock=lambda: self.now,
+            epoch=0.0,
+            layout=self.archipelago.layout,
+            dead_state=dead_state,
+        )
+        return _Rank(worker, end, Random(f"{seed}/{end.rank}/seconds"))
 
     def run(self, until: float = math.inf) -> SessionSummary | None:
         """Go on to the end, or up to a time; return what the search came to, where it is over.
@@ -234,8 +240,8 @@ class _Rank:
 class _SharedRecords(Records):
     """Reads each record once for all ranks."""
 
-    def __init__(self, space: Space, traits: int) -> None:
-        super().__init__(space, traits)
+    def __init__(self, space: Space, traits: int, losses: int) -> None:
+        super().__init__(space, traits, losses)
         self._read: dict[bytes, list[tuple[Individual, bytes]]] = {}
 
     def unpack(self, records: bytes) -> Iterable[tuple[Individual, bytes]]:

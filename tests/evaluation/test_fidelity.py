@@ -10,7 +10,9 @@ import pytest
 from conftest import make_individual
 
 import propulate_like as pl
+from propulate_like.problem.budget import Budget
 from propulate_like.search.islands.archipelago import Archipelago
+from propulate_like.search.specification import SearchSpecification
 from propulate_like.storage.run import Run
 
 SPACE = {"x": (0.0, 1.0)}
@@ -221,7 +223,10 @@ def test_run_that_goes_on_with_other_ranks_promotes_everyone_of_every_island_onc
     """Eight ranks on two islands began it."""
     space = pl.Space({"x": pl.Float(0, 1)})
     fidelity = pl.Fidelity("epochs", [1, 3], reduction=1.5)
-    archipelago = Archipelago(pl.Islands(2), space, ranks, fidelity=fidelity)
+    specification = SearchSpecification(
+        objective=train, space=space, budget=Budget(seconds=1.0), islands=pl.Islands(2), fidelity=fidelity
+    )
+    archipelago = Archipelago(specification, ranks)
     before = [
         make_individual(pl.Id(rank // 4, rank, serial), (0.5,), space, status=pl.Status.OK, loss=rank + serial / 10)
         for rank in range(8)

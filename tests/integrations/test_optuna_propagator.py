@@ -15,7 +15,7 @@ from msgspec.structs import replace
 import propulate_like as pl
 from propulate_like.foundation import declarations
 from propulate_like.propagators import BreedingContext, from_yaml
-from propulate_like.search import config
+from propulate_like.search.schema import schema
 
 optuna = pytest.importorskip("optuna")
 from optuna.trial import TrialState  # noqa: E402
@@ -237,7 +237,7 @@ def test_yaml_python_and_schema_say_the_same():
     }
     settings = {"objective": "a.py:f", "budget": {"evaluations": 9}}
     for step in ({"optuna_propagator": "TPESampler"}, [form, {"gaussian_mutation": 0.01}]):
-        jsonschema.validate({**settings, "propagator": step}, config.schema())
+        jsonschema.validate({**settings, "propagator": step}, schema())
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from propulate_like.cli import app
 from propulate_like.foundation import strict_yaml
 from propulate_like.foundation.declarations import dump
 from propulate_like.propagators.from_yaml import read
-from propulate_like.search.config import schema
+from propulate_like.search.schema import schema
 
 LOSS = "def train(**params):\n    return 1.0\n"
 SPACE = "space: {x: {float: [0, 1]}}\n"

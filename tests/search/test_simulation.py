@@ -11,8 +11,9 @@ import propulate_like as pl
 from propulate_like.parallel.coordination.termination import Reason
 from propulate_like.parallel.transport.simulated import Network
 from propulate_like.population.population import Requirements
-from propulate_like.search.islands.archipelago import Archipelago
+from propulate_like.problem.budget import Budget
 from propulate_like.search.simulation import Simulation
+from propulate_like.search.specification import SearchSpecification
 
 SPACE = pl.Space({"x": pl.Float(-5, 5), "y": pl.Float(-5, 5)})
 
@@ -21,9 +22,18 @@ CHAIN = pl.Chain(pl.SelectBest(8), pl.SelectRandom(2), pl.UniformCrossover(), pl
 
 
 def simulation(ranks=8, evaluations=400, islands=1, seconds=None, propagator=CHAIN, **settings):
-    archipelago = Archipelago(pl.Islands.of(islands), SPACE, ranks, propagator, evaluations)
+    """Give a search of the sphere; budget and seed are among the settings."""
+    budget = Budget(evaluations, settings.pop("deadline", None), settings.pop("target", None))
+    specification = SearchSpecification(
+        objective=costs.sphere,
+        space=SPACE,
+        budget=budget,
+        islands=pl.Islands.of(islands),
+        propagator=propagator,
+        seed=settings.pop("seed", 0),
+    )
     seconds = seconds or (lambda _, generator: math.exp(generator.gauss(0, 1)))
-    return Simulation(archipelago, costs.sphere, seconds, evaluations=evaluations, **settings)
+    return Simulation(specification, ranks, costs.sphere, seconds, **settings)
 
 
 def outcome(summary):

@@ -10,7 +10,9 @@ from conftest import make_individual
 
 import propulate_like as pl
 from propulate_like.population.migrating import FOR_EVER
+from propulate_like.problem.budget import Budget
 from propulate_like.search.islands.archipelago import Archipelago
+from propulate_like.search.specification import SearchSpecification
 from propulate_like.storage.events import Evaluated, Moved, Session
 from propulate_like.storage.fork import fork
 from propulate_like.storage.journal import Journal, journal_path
@@ -98,6 +100,10 @@ def test_no_rank_breeds_again_what_it_or_another_bred_before(initial, before, af
     assert not first & then
 
 
+def archipelago(ranks, **parts):
+    return Archipelago(SearchSpecification(objective=loss, space=SPACE, budget=Budget(100), **parts), ranks)
+
+
 def begun(folder, archipelago):
     """Give the optimizers of all ranks, as they begin where the run in the folder stands."""
     snapshot = Run(folder).recover(archipelago.recovering())
@@ -157,7 +163,7 @@ def test_everyone_lives_on_exactly_one_place_of_each_island_however_many_there_a
     write(tmp_path / "run", 2, again, rank=1)
     layout = pl.Islands(islands, migration_probability=0.1, replaced="select_worst")
     chain = pl.Chain(pl.SelectBest(64), pl.SelectRandom(2), pl.UniformCrossover(), pl.SelfAdaptiveMutation())
-    _, optimizers = begun(tmp_path / "run", Archipelago(layout, SPACE, 2 * islands, chain, 100))
+    _, optimizers = begun(tmp_path / "run", archipelago(2 * islands, islands=layout, propagator=chain))
     if islands == 1:
         lists = [optimizers[0].population]
         assert [*optimizers[0].population] == [*optimizers[1].population]
@@ -180,7 +186,7 @@ def test_curves_of_the_newest_evaluations_come_back_whichever_rank_had_them(tmp_
             one = evaluated(0, rank, serial + 10)
             journal.note(Evaluated(one.with_outcome(ended=10.0 + serial, curve=((1, one.loss),))))
         journal.close()
-    snapshot, _ = begun(tmp_path / "run", Archipelago(pl.Islands(), SPACE, 1, CHAIN, 100))
+    snapshot, _ = begun(tmp_path / "run", archipelago(1, propagator=CHAIN))
     assert len(snapshot.curves) == 1000
     assert {one.id.rank for one in snapshot.curves} == {0, 1, 2}
     assert all(one.ended <= other.ended for one, other in pairwise(snapshot.curves))

@@ -22,12 +22,13 @@ import propulate_like as pl
 from propulate_like.cli import show
 from propulate_like.cli.dry_run import dry_run
 from propulate_like.cli.rank import is_ours
-from propulate_like.foundation import declarations, strict_yaml
+from propulate_like.foundation import strict_yaml
 from propulate_like.foundation.console import printable
 from propulate_like.population.codec import Codec
+from propulate_like.problem.budget import Budget
 from propulate_like.search.config import Config
 from propulate_like.search.islands.archipelago import Archipelago
-from propulate_like.search.islands.migration import Islands
+from propulate_like.search.specification import SearchSpecification
 from propulate_like.storage.events import FORMAT, Closed, Moved, Session
 from propulate_like.storage.journal import Journal, journal_path, read
 from propulate_like.storage.run import Run
@@ -107,12 +108,11 @@ def enemy(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "trap.py").write_text(TRAP.format(marker=str(tmp_path / "marker")))
     (tmp_path / "search.yaml").write_text(CONFIG.format(objective="trap.py:train"))
-    config = Config.read("search.yaml")
+    declared = Config.read("search.yaml").specification.declaration()
     folder = tmp_path / "run"
     described = strict_yaml.load((tmp_path / "search.yaml").read_bytes())
     del described["run"]
-    described |= {name: getattr(config, name).declaration() for name in ("islands", "budget", "fidelity")}
-    described["propagator"] = declarations.dump(config.propagator)
+    described |= {name: declared[name] for name in ("islands", "budget", "fidelity", "propagator")}
     Run.open(folder, described)
     write_journals(folder)
     _watched.append(str(tmp_path))
@@ -164,7 +164,8 @@ def all_shown(folder):
         for rows in (show.best_rows(run, 5), show.failed_rows(run, 5)):
             texts += [show.table(rows), show.as_json(rows), show.as_csv(rows)]
         json.dumps(known)
-        snapshot = run.recover(Archipelago(Islands(), run.space, 2).recovering())
+        specification = SearchSpecification(objective="trap.py:train", space=run.space, budget=Budget(100))
+        snapshot = run.recover(Archipelago(specification, 2).recovering())
         Codec(run.space).encode(snapshot)
     except ValueError as error:
         return [said(error)]

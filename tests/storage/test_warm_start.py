@@ -9,7 +9,8 @@ import pytest
 import propulate_like as pl
 from propulate_like.foundation import strict_yaml
 from propulate_like.population.individual import ELSEWHERE
-from propulate_like.search.config import Config, ConfigError, schema
+from propulate_like.search.config import Config, ConfigError
+from propulate_like.search.schema import schema
 from propulate_like.storage.events import Evaluated, Moved
 from propulate_like.storage.journal import read
 from propulate_like.storage.run import Run

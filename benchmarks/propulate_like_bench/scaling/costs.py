@@ -13,12 +13,13 @@ import msgspec
 from propulate_like.parallel.coordination.termination import SessionSummary
 from propulate_like.population.individual import Individual
 from propulate_like.population.outcome import OK, Outcome
+from propulate_like.problem.budget import Budget
 from propulate_like.problem.parameters import Float
 from propulate_like.problem.space import Space
-from propulate_like.search.islands.archipelago import Archipelago
-from propulate_like.search.islands.migration import Islands
+from propulate_like.propagators import auto
 from propulate_like.search.optimizer import Optimizer
 from propulate_like.search.simulation import Simulation
+from propulate_like.search.specification import SearchSpecification
 
 SPACE = Space({"x": Float(-5.12, 5.12), "y": Float(-5.12, 5.12)})
 _HOUR, _QUICK, _OBSERVED = 3600.0, 1e-4, 0.5  # seconds
@@ -33,11 +34,10 @@ def sphere(individual: Individual) -> Individual:
 def search(ranks: int, evaluations: int, mean: float, *, sigma: float = 1.0, seed: int = 0) -> SessionSummary:
     """Search with lognormal evaluation times, or all alike with sigma 0, and say what it came to."""
     simulation = Simulation(
-        Archipelago(Islands(), SPACE, ranks, "auto", evaluations),
+        SearchSpecification(objective=sphere, space=SPACE, budget=Budget(evaluations), seed=seed),
+        ranks,
         sphere,
         lambda _, generator: mean * math.exp(sigma * generator.gauss(0.0, 1.0) - sigma * sigma / 2),
-        evaluations=evaluations,
-        seed=seed,
     )
     ending = simulation.run()
     if ending is None:
@@ -79,8 +79,10 @@ def latency(ranks: int = 64, *, of_busy: bool) -> Latency:
     quick ones did. Every evaluation is better than all before, so that each is published.
     """
     ever_better = count(0, -1)
+    budget, propagator = Budget(seconds=_HOUR), auto(100_000)
     simulation = Simulation(
-        Archipelago(Islands(), SPACE, ranks, "auto", 100_000),
+        SearchSpecification(objective=sphere, space=SPACE, budget=budget, propagator=propagator),
+        ranks,
         lambda individual: individual.evaluated(Outcome(OK, float(next(ever_better)))),
         _hour_or_less,
         silent=lambda rank: rank % 2 == 1,

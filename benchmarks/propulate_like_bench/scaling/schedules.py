@@ -13,6 +13,7 @@ from propulate_like.parallel.transport.simulated import Network, SimulatedTransp
 from propulate_like.population.individual import Id, Individual
 from propulate_like.population.migrating import MigratingPopulation
 from propulate_like.population.outcome import OK, Outcome
+from propulate_like.problem.budget import Budget
 from propulate_like.problem.parameters import Float
 from propulate_like.problem.space import Space
 from propulate_like.propagators import (
@@ -24,9 +25,9 @@ from propulate_like.propagators import (
     SelectTournament,
     UniformCrossover,
 )
-from propulate_like.search.islands.archipelago import Archipelago
 from propulate_like.search.islands.migration import Islands
 from propulate_like.search.simulation import Simulation, Trace
+from propulate_like.search.specification import SearchSpecification
 from propulate_like.storage.events import Event, Moved
 from propulate_like.storage.migration_history import MigrationHistory
 
@@ -69,7 +70,6 @@ class Schedule:
         silent: Callable[[int], bool] = lambda _rank: False,
     ) -> None:
         """Draw losses at random, from a stationary distribution or an `improving` one, and lognormal times."""
-        self.archipelago = Archipelago(islands, SPACE, ranks, propagator, evaluations)
         self.books: list[Book] = []
         generator = Random(seed)
         self._drawn = 0
@@ -80,12 +80,19 @@ class Schedule:
                 Outcome(OK, generator.random() / (math.sqrt(self._drawn) if improving else 1.0))
             )
 
+        specification = SearchSpecification(
+            objective=evaluate,
+            space=SPACE,
+            budget=Budget(evaluations),
+            islands=islands,
+            propagator=propagator,
+            seed=seed,
+        )
         self.simulation = Simulation(
-            self.archipelago,
+            specification,
+            ranks,
             evaluate,
             lambda _, times: seconds * math.exp(times.gauss(0.0, 1.0)),
-            evaluations=evaluations,
-            seed=seed,
             network=network,
             silent=silent,
             journal=self._book,
@@ -214,7 +221,7 @@ def exactness(seed: int, migration: str = "none") -> Exactness:
     )
     schedule.run()
     wrong = 0
-    for island, members in enumerate(schedule.archipelago.layout):
+    for island, members in enumerate(schedule.simulation.archipelago.layout):
         best = [individual.loss for individual in schedule.living(island)[:k]]
         populations = [schedule.simulation.ranks[rank].worker.optimizer.population for rank in members]
         wrong += sum([individual.loss for individual in population.best(k)] != best for population in populations)

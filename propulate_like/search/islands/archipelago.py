@@ -9,13 +9,12 @@ from propulate_like.parallel.wire import AskedRecords, Records
 from propulate_like.population.individual import Individual
 from propulate_like.population.migrating import MigratingPopulation
 from propulate_like.population.population import Population, Requirements
-from propulate_like.problem.fidelity import Fidelity
-from propulate_like.problem.space import Space
 from propulate_like.propagators import Propagator, auto
 from propulate_like.propagators.propagator import whole_propagator
 from propulate_like.search.islands.island import Island
-from propulate_like.search.islands.migration import Islands, Migrator, island_of
+from propulate_like.search.islands.migration import Migrator, island_of
 from propulate_like.search.optimizer import Optimizer
+from propulate_like.search.specification import SearchSpecification
 from propulate_like.storage.events import Started
 from propulate_like.storage.journal import Journal
 from propulate_like.storage.run import ResumeSnapshot
@@ -24,28 +23,17 @@ _RECOVERED = 20_000  # individuals of an island at most that its ranks begin wit
 
 
 class Archipelago:
-    """Divides so many ranks into islands, and gives each rank its parts."""
+    """Divides the ranks of a search into islands, and gives each rank its parts."""
 
-    def __init__(
-        self,
-        islands: Islands,
-        space: Space,
-        ranks: int,
-        propagator: Propagator | str = "auto",
-        evaluations: int | None = None,
-        fidelity: Fidelity | None = None,
-        losses: int = 1,
-    ) -> None:
-        """Every island breeds by `propagator`, unless it has one of its own. `evaluations` are of all islands.
-
-        The `space` is empty where the loss asks for its parameters.
-        """
+    def __init__(self, specification: SearchSpecification, ranks: int) -> None:
+        """Divide so many ranks: every island breeds by the search's propagator, unless it has one of its own."""
+        islands = specification.islands
+        self.specification, self.islands, self.ranks = specification, islands, ranks
         self.layout = islands.layout(ranks)
         self.migrates = len(self.layout) > 1 and islands.migration_probability > 0
         self._leaving = self.migrates and (not islands.pollination or islands.replaced is not None)
-        self.islands, self._space, self.ranks = islands, space, ranks
-        self._propagators = islands.propagators or [propagator] * len(self.layout)
-        self._evaluations, self._fidelity, self._losses = evaluations, fidelity, losses
+        self._space, self._losses = specification.known_space, specification.losses
+        self._propagators = islands.propagators or [specification.propagator] * len(self.layout)
 
     def optimizer(self, rank: int, seed: int | None) -> Optimizer:
         """Return a rank's optimizer, whose population lets individuals come and go where that may happen."""
@@ -57,7 +45,7 @@ class Archipelago:
             workers=self.ranks,
             rank=rank,
             seed=seed,
-            fidelity=self._fidelity,
+            fidelity=self.specification.fidelity,
             losses=self._losses,
             island=island,
             islands=len(self.layout),
@@ -126,12 +114,9 @@ class Archipelago:
     def _propagator(self, island: int) -> Propagator:
         chosen = self._propagators[island]
         if chosen == "auto":
-            return auto(
-                self._evaluations,
-                len(self.layout[island]) / self.ranks,
-                rungs=self._fidelity is not None,
-                losses=self._losses,
-            )
+            share = len(self.layout[island]) / self.ranks
+            evaluations, rungs = self.specification.budget.evaluations, self.specification.fidelity is not None
+            return auto(evaluations, share, rungs=rungs, losses=self._losses)
         return whole_propagator(chosen)
 
     def _reserve(self, island: int) -> int:

@@ -8,10 +8,11 @@ from conftest import some_of
 from propulate_like import Float, Space
 from propulate_like.parallel.transport.simulated import Network
 from propulate_like.population.outcome import OK, Outcome
+from propulate_like.problem.budget import Budget
 from propulate_like.problem.fidelity import Fidelity
-from propulate_like.search.islands.archipelago import Archipelago
 from propulate_like.search.islands.migration import Islands
 from propulate_like.search.simulation import Simulation
+from propulate_like.search.specification import SearchSpecification
 from propulate_like.storage.events import Evaluated, Session, Started
 from propulate_like.storage.journal import Journal
 from propulate_like.storage.recovery import DeadRankState
@@ -51,12 +52,20 @@ def search(number, *, kept=True, fidelity=None, **ends):
         migration_probability=generator.choice([0.0, 0.3]),
         pollination=generator.random() < 0.5,
     )
+    deadline = ends["deadline"] * length if "deadline" in ends else None
+    specification = SearchSpecification(
+        objective="loss.py:first",
+        space=SPACE,
+        budget=Budget(evaluations, deadline, ends.get("target")),
+        islands=islands,
+        fidelity=fidelity,
+        seed=number,
+    )
     simulation = Simulation(
-        Archipelago(islands, SPACE, ranks, "auto", evaluations, fidelity),
+        specification,
+        ranks,
         lambda individual: individual.evaluated(Outcome(OK, individual.genome[0])),
         lambda _individual, own: own.expovariate(1 / mean),
-        evaluations=evaluations,
-        seed=number,
         network=Network(latency=10 ** generator.uniform(-5, -1)),
         silent=lambda rank: rank % 3 == 1,
         journal=lambda rank: disks[rank],
@@ -64,7 +73,6 @@ def search(number, *, kept=True, fidelity=None, **ends):
             (rank, generator.uniform(0, 1.3 * length), lambda _other: generator.uniform(0.003, 0.1)) for rank in dying
         ],
         dead_state=lambda rank: disks[rank].dead_state if kept else DeadRankState(),
-        **{name: value * length if name == "deadline" else value for name, value in ends.items()},
     )
     summary = simulation.run()
     dead = {rank.end.rank for rank in simulation.ranks if rank.dead}

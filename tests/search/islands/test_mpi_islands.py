@@ -8,7 +8,9 @@ from rank_pool import SIZE
 
 import propulate_like as pl
 from propulate_like.population.migrating import MigratingPopulation
+from propulate_like.problem.budget import Budget
 from propulate_like.search.islands.archipelago import Archipelago
+from propulate_like.search.specification import SearchSpecification
 from propulate_like.storage.journal import migrations
 from propulate_like.storage.migration_history import MigrationHistory
 from propulate_like.storage.run import Run
@@ -69,9 +71,12 @@ def test_run_goes_on_with_other_numbers_of_ranks_and_everyone_where_they_lived(s
     islands = f'2, topology="full", migration_probability=0.1, {more}'
     run = search(4, 1000, islands)
     history = MigrationHistory(migrations(run.folder))
-    archipelago = Archipelago(pl.Islands(2, migration_probability=0.1, pollination="True" in more,
-                                         replaced="select_worst" if "True" in more else None),
-                              run.space, ranks, CHAIN, 2000)  # fmt: skip
+    replaced = "select_worst" if "True" in more else None
+    layout = pl.Islands(2, migration_probability=0.1, pollination="True" in more, replaced=replaced)
+    specification = SearchSpecification(
+        objective="script.py:loss", space=run.space, budget=Budget(2000), islands=layout, propagator=CHAIN
+    )
+    archipelago = Archipelago(specification, ranks)
     snapshot = run.recover(archipelago.recovering())
     in_charge = Counter()
     for rank in range(ranks):

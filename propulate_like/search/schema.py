@@ -1,0 +1,59 @@
+"""The JSON Schema of configurations, for editors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from propulate_like.evaluation.pruning import PRUNERS
+from propulate_like.foundation import declarations
+from propulate_like.problem.fidelity import Fidelity
+from propulate_like.problem.parameters import KINDS
+from propulate_like.propagators import PROPAGATORS, Propagator
+from propulate_like.search.islands.migration import Islands
+from propulate_like.search.islands.topologies import TOPOLOGIES, Topology
+from propulate_like.search.specification import Settings
+from propulate_like.storage.warm_start import FORMS
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of a configuration, for editors."""
+    whole = msgspec.json.schema(Settings)
+    step = {"$ref": "#/$defs/step"}
+    definitions = whole["$defs"]
+    definitions["step"] = {"anyOf": [*PROPAGATORS.schema({Propagator: step}), {"type": "array", "items": step}]}
+    definitions["parameter"] = {"anyOf": [_parameter_schema(name, kind) for name, kind in KINDS.items()]}
+    properties = definitions["Settings"]["properties"]
+    definitions["rule"] = {"anyOf": [*PRUNERS.schema(), {"type": "array", "items": {"$ref": "#/$defs/rule"}}]}
+    properties["pruner"] = {"anyOf": [{"type": "null"}, {"$ref": "#/$defs/rule"}], "default": None}
+    properties["fidelity"] = {
+        "anyOf": [{"type": "null"}, declarations.schema(Fidelity, {})["anyOf"][0]],
+        "default": None,
+    }
+    definitions["topology"] = {"anyOf": [{"type": "array"}, *TOPOLOGIES.schema()]}
+    islands = declarations.schema(Islands, {Propagator: step, Topology: {"$ref": "#/$defs/topology"}})
+    properties["islands"] = {
+        "anyOf": [{"type": "null"}, {"type": "integer", "minimum": 1}, {"type": "array"}, islands["anyOf"][0]],
+        "default": None,
+    }
+    source = [{"type": "string"}, *(declarations.schema(form, {})["anyOf"][0] for form in FORMS)]
+    sources = {"type": "array", "items": {"anyOf": [*source, {"type": "object"}]}}
+    properties["warm_start"] = {"anyOf": [{"type": "null"}, *source, sources], "default": None}
+    properties["propagator"] = {"anyOf": [{"const": "auto"}, step], "default": "auto"}
+    properties["space"] = {"type": "object", "minProperties": 1, "additionalProperties": {"$ref": "#/$defs/parameter"}}
+    return {"$schema": _DIALECT, "title": "propulate-like configuration", **whole}
+
+
+def _parameter_schema(name: str, kind: type) -> dict[str, Any]:
+    by_keyword = declarations.schema(kind, {})["anyOf"][0]["properties"]
+    options = {key: value for key, value in by_keyword.items() if key in ("log", "step", "when")}
+    return {
+        "type": "object",
+        "description": kind.__doc__,
+        "properties": {name: {"type": "array", "minItems": 1}, **options},
+        "required": [name],
+        "additionalProperties": False,
+    }
