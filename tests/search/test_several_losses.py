@@ -7,8 +7,10 @@ from itertools import pairwise
 import pytest
 
 import propulate_like as pl
+from propulate_like.cli.simulate import Assumptions, forecast
 from propulate_like.population.pareto import dominates, front
 from propulate_like.problem.directions import directions_of, signs_of
+from propulate_like.search.config import Config
 from propulate_like.storage.run import Run
 
 
@@ -144,6 +146,20 @@ def test_the_command_line_shows_a_front(tmp_path, command):
     (tmp_path / "wrong.yaml").write_text(wrong)
     refused = command("check", "wrong.yaml", check=False)
     assert refused.stderr == "wrong.yaml: directions: 'up' is not valid; valid: minimize, maximize\n"
+
+
+@pytest.mark.parametrize("losses", ["objective", "random", "old"])
+def test_a_simulation_has_as_many_losses(losses, tmp_path, monkeypatch, search):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "losses.py").write_text("def loss(x):\n    return x, 1 - x\n")
+    (tmp_path / "search.yaml").write_text(
+        "objective: losses.py:loss\nspace: {x: {float: [0, 1]}}\ndirections: [minimize, maximize]\n"
+        "budget: {evaluations: 60}\n"
+    )
+    search(lambda x: (x, 1 - x), space={"x": (0.0, 1.0)}, evaluations=20, run=tmp_path / "old")
+    found = forecast(Config.read("search.yaml"), 4, Assumptions("60", losses))
+    assert found.summary.statuses == {pl.Status.OK: 60}
+    assert len(found.summary.best.losses) == 2
 
 
 @pytest.mark.mpi

@@ -1,12 +1,9 @@
 """One specification of a search: what Python and YAML build alike, and what ranks compare before they begin."""
 
 import inspect
-import subprocess
-import sys
 import typing
 
 import pytest
-from conftest import ROOT
 
 import propulate_like as pl
 from propulate_like.problem.budget import Budget
@@ -116,26 +113,6 @@ def test_both_functions_show_the_same_keywords():
     assert typing.get_type_hints(pl.maximize)["return"] is pl.Result
 
 
-def test_types_refuse_a_wrong_keyword(tmp_path):
-    pytest.importorskip("mypy")
-    path = tmp_path / "script.py"
-    path.write_text(
-        "import propulate_like as pl\n"
-        "def loss(x: float) -> float:\n"
-        "    return x\n"
-        "found: pl.Result = pl.maximize(loss, {'x': (0.0, 1.0)}, evaluations=5, seed=1)\n"
-        "pl.minimize(loss, {'x': (0.0, 1.0)}, evaluatons=5)\n"
-        "pl.maximize(loss, {'x': (0.0, 1.0)}, evaluatons=5)\n"
-        "pl.maximize(loss, {'x': (0.0, 1.0)}, seed='a')\n",
-        encoding="utf-8",
-    )
-    command = [sys.executable, "-m", "mypy", str(path)]  # as the package itself is checked, so with what is known of it
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    lines = [line.partition("script.py:")[2] for line in ended.stdout.splitlines() if "script.py:" in line]
-    errors = {int(line.split(":")[0]) for line in lines if ": error:" in line}
-    assert errors == {5, 6, 7}, ended.stdout
-
-
 class TestDigest:
     @pytest.mark.parametrize(
         ("options", "key"),
@@ -213,7 +190,7 @@ class TestDigest:
         ),
     ],
 )
-def test_ranks_that_were_given_different_searches_end_with_one_line(drawn, key, script, python, reports, tmp_path):
+def test_ranks_that_were_given_different_searches_end_with_one_line(drawn, key, script, pooled, reports, tmp_path):
     path = script(f"""
         import random, propulate_like as pl
         from propulate_like.parallel.transport import launched
@@ -223,7 +200,7 @@ def test_ranks_that_were_given_different_searches_end_with_one_line(drawn, key, 
         except ValueError as error:
             report(error)
     """)
-    python(path, ranks=3)
+    pooled(path, ranks=3)
     lines = [" ".join(line) for line in reports()]
     assert len(lines) == 3
     assert len(set(lines)) == 1
@@ -232,7 +209,7 @@ def test_ranks_that_were_given_different_searches_end_with_one_line(drawn, key, 
 
 
 @pytest.mark.mpi
-def test_ranks_may_differ_in_folders_seeds_times_and_the_names_of_their_functions(script, python, reports, tmp_path):
+def test_ranks_may_differ_in_folders_seeds_times_and_the_names_of_their_functions(script, pooled, reports, tmp_path):
     path = script("""
         import os, time, propulate_like as pl
         from propulate_like.parallel.transport import launched
@@ -251,7 +228,7 @@ def test_ranks_may_differ_in_folders_seeds_times_and_the_names_of_their_function
         os.chdir("..")
         report(result.evaluations, result.best.id)
     """)
-    python(path, ranks=3)
+    pooled(path, ranks=3)
     assert len(reports()) == 3
     assert len({tuple(line) for line in reports()}) == 1
     assert Run(tmp_path / "run").config["seed"] == 0

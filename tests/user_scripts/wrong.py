@@ -23,6 +23,9 @@ pl.minimize(loss, space, evaluations="many")  # refused
 pl.minimize(loss, space, evaluations=10, propagator=3)  # refused
 pl.minimize(loss, space, evaluations=10, run=3.5)  # refused
 pl.minimize(0.5, space, evaluations=10)  # refused
+pl.maximize(loss, space, evaluatoins=10)  # refused
+pl.maximize(loss, space, evaluations="many")  # refused
+pl.maximize(loss, space, evaluations=10, directions=["maximize"])  # refused
 result = pl.minimize(loss, space, evaluations=10)
 print(result.bset)  # refused
 print(result.best.loss.upper())  # refused
