@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import product
 from operator import mul
 from random import Random
 
-from propulate_like.problem.parameters import Parameter
 from propulate_like.problem.space import Genome, Space
 
 Levels = list[int]
@@ -39,7 +38,9 @@ class PointPartition:
     def __init__(self, space: Space, seed: int = 0, rank: int = 0, ranks: int = 1) -> None:
         self._parameters, self._conditions = space.parameters, space.conditions
         self._salts = salts(space)
-        self._leveling = [_leveling(parameter) for parameter in space.parameters]
+        self._leveling = [
+            parameter.level_function() if parameter.countable else _no_level for parameter in space.parameters
+        ]
         self._counts = [parameter.levels or 1 if parameter.countable else 1 for parameter in space.parameters]
         self._several = [index for index, count in enumerate(self._counts) if count > 1]
         self._parents = sorted({parent for _, parents in self._conditions for parent, _ in parents})
@@ -313,11 +314,5 @@ def _unevenness(counts: Sequence[int], strides: Sequence[int], ranks: int) -> fl
     return total
 
 
-def _leveling(parameter: Parameter) -> Callable[[float], int]:
-    """Return what says of a gene which level it stands for: that of most parameters is quick."""
-    if not parameter.countable:
-        return lambda _gene: _UNCOUNTABLE
-    if getattr(parameter, "log", False):
-        return parameter.level
-    count = parameter.levels or 1
-    return lambda gene: int(gene * count) if gene < 1.0 else count - 1
+def _no_level(_gene: float) -> int:
+    return _UNCOUNTABLE

@@ -10,10 +10,8 @@ from functools import cached_property, lru_cache
 from random import Random
 from typing import Any
 
-from propulate_like.foundation.declarations import build, nearest
-from propulate_like.problem.parameters import KINDS, Choice, Float, Int, Ordinal, Parameter
-
-__all__ = ["NOTHING", "Choice", "Float", "Int", "Ordinal", "Parameter", "Space"]
+from propulate_like.foundation.declarations import nearest
+from propulate_like.problem.parameters import KINDS, Choice, Float, Int, Parameter
 
 Genome = tuple[float, ...]
 Conditions = tuple[tuple[int, tuple[tuple[int, frozenset[int]], ...]], ...]
@@ -39,7 +37,9 @@ class Space(Mapping[str, Parameter]):
                 message = f"{name!r} cannot be a parameter's name: the loss gets it as a keyword argument"
                 raise ValueError(message)
             if not isinstance(parameter, Parameter):
-                message = f"{name}={parameter!r} must be a Float, Int, Choice or Ordinal, such as {name}=Float(0, 1)"
+                *kinds, last = (kind.__name__ for kind in KINDS.values())
+                kind = f"{', '.join(kinds)} or {last}"
+                message = f"{name}={parameter!r} must be a {kind}, such as {name}=Float(0, 1)"
                 raise ValueError(message)
         self.asked_for = asked_for
         """Whether the loss asks for its parameters by name, instead of being given those that were declared."""
@@ -63,9 +63,7 @@ class Space(Mapping[str, Parameter]):
     @classmethod
     def from_optuna(cls, distributions: Mapping[str, Any], *, asked_for: bool = False) -> Space:
         """Make a space of Optuna's distributions; ValueError names the one that cannot be had."""
-        from propulate_like.problem.distributions import parameter_of
-
-        return cls(_each(distributions, parameter_of), asked_for=asked_for)
+        return cls(_each(distributions, Parameter.from_optuna), asked_for=asked_for)
 
     @classmethod
     def from_declaration(cls, declaration: Mapping[str, Any], *, asked_for: bool = False) -> Space:
@@ -73,7 +71,7 @@ class Space(Mapping[str, Parameter]):
 
         ValueError names the parameter that is wrong.
         """
-        return cls(_each(declaration, _from_form), asked_for=asked_for)
+        return cls(_each(declaration, Parameter.from_declaration), asked_for=asked_for)
 
     @classmethod
     def of(cls, space: Space | Mapping[str, Any]) -> Space:
@@ -257,22 +255,3 @@ def _each(forms: Mapping[str, Any], read: Callable[[Any], Parameter]) -> dict[st
             message = f"{name}: {error}"
             raise ValueError(message) from None
     return parameters
-
-
-def _from_form(form: Any) -> Parameter:
-    if not isinstance(form, Mapping):
-        message = f"{form!r} must be a mapping such as {{float: [0.0, 1.0]}}"
-        raise ValueError(message)
-    kinds = [key for key in form if key in KINDS]
-    if len(kinds) != 1:
-        unknown = [key for key in form if key not in (*KINDS, "log", "step", "when")]
-        hint = nearest(unknown[0], list(KINDS)) if unknown else f"; valid: {', '.join(KINDS)}"
-        message = f"{dict(form)!r} must name one kind of parameter{hint}"
-        raise ValueError(message)
-    (kind,) = kinds
-    values = form[kind]
-    options = {key: value for key, value in form.items() if key != kind}
-    if not isinstance(values, list):
-        message = f"{kind}: {values!r} must be a list such as {'[0.0, 1.0]' if kind in ('float', 'int') else '[a, b]'}"
-        raise ValueError(message)
-    return build(KINDS[kind], values, options)

@@ -9,7 +9,6 @@ from typing import Any
 
 from propulate_like.foundation import declarations
 from propulate_like.population.individual import Individual
-from propulate_like.problem.space import Float, Int
 from propulate_like.propagators.propagator import Arity, BreedingContext, Propagator
 
 _SPREAD = 0.6  # of a Latin hypercube around the center, where there are few parameters
@@ -88,7 +87,7 @@ class CenteredInitialization(Propagator):
         genome = []
         for parameter in breeding.space.parameters:
             strata = design.sample(range(size), size)
-            width = spread if block == 0 and isinstance(parameter, Float | Int) else 1.0
+            width = spread if block == 0 and parameter.numeric else 1.0
             genome.append(0.5 + width * ((strata[row] + design.random()) / size - 0.5))
         return [breeding.child(tuple(genome), origin=self.name)]
 

@@ -13,8 +13,8 @@ from propulate_like.population.individual import Id, Individual
 from propulate_like.population.outcome import STOPPED
 from propulate_like.population.pareto import losses_of
 from propulate_like.population.population import MODELED, Population, Requirements
-from propulate_like.problem.distributions import distribution_of, suggested
-from propulate_like.problem.space import Genome, Parameter, Space
+from propulate_like.problem.parameters import Parameter
+from propulate_like.problem.space import Genome, Space
 from propulate_like.propagators.propagator import Arity, BreedingContext, Propagator
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class _Study:
             *(names[index] for index, _ in space.conditions),
         ]:
             if all(parent in params and params[parent] in values for parent, values in space[name].when.items()):
-                genes[name] = suggested(trial, name, space[name])
+                genes[name] = space[name].suggested(trial, name)
                 params[name] = space[name].decode(genes[name])
         self._asked[breeding.id] = _Asked(trial, params)
         self._generation.note(self._study, trial.number)
@@ -227,12 +227,8 @@ def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def _distribution(name: str, parameter: Parameter) -> BaseDistribution:
-    options = getattr(parameter, "options", ())
-    if len(set(options)) < len(options):
-        message = f"{name}: Optuna cannot tell all options of {parameter!r} apart, as some are equal in Python"
-        raise ValueError(message)
     try:
-        return distribution_of(parameter)
+        return parameter.distribution(exact=True)
     except ValueError as error:
         message = f"{name}: {error}"
         raise ValueError(message) from None
