@@ -18,8 +18,9 @@ from propulate_like.population.outcome import Asked, Outcome, Status, plain
 from propulate_like.problem.parameters import Choice, Float, Int, Parameter, Scalar
 from propulate_like.problem.space import NOTHING, Space
 
-_Key = tuple[str, type[Parameter], tuple[Any, ...], tuple[tuple[str, Any], ...], tuple[type, ...]]
-"""A parameter that was asked for: its name, kind, values, settings, and the types of these: 1 and True are equal."""
+_Key = tuple[str, type[Parameter], tuple[Any, ...], tuple[type, ...], tuple[str, ...]]
+"""A parameter that was asked for: its name, kind, arguments, their types, as 1 and True are equal, and keywords."""
+_SCALE = ("step", "log")
 
 
 class Trial:
@@ -54,7 +55,7 @@ class Trial:
                 raise ValueError(message)
             low, step = float(low), _plain_number(step)
             high = _on_grid(low, high, step)
-        return float(self._suggest(name, Float, low, high, step=step, log=log))
+        return float(self._suggest(name, Float, low, high, step, log, keywords=_SCALE))
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
         """Return a whole number from `low` to `high`: on a logarithmic scale, or low plus a whole number of steps."""
@@ -62,7 +63,8 @@ class Trial:
             message = f"{name}: step={step!r} and log=True exclude each other"
             raise ValueError(message)
         low, high, step = int(low), int(high), int(step)
-        return int(self._suggest(name, Int, low, high - (high - low) % step if step > 0 else high, step=step, log=log))
+        high = high - (high - low) % step if step > 0 else high
+        return int(self._suggest(name, Int, low, high, step, log, keywords=_SCALE))
 
     def suggest_categorical(self, name: str, choices: Sequence[Scalar]) -> Any:
         """Return one of several strings, numbers, booleans and None."""
@@ -88,7 +90,9 @@ class Trial:
     def report(self, value: float, step: int) -> None:
         """Tell an intermediate value; at a step not above the last one it is passed over.
 
-        NotImplementedError where there are several losses, ValueError where the step is below 0.
+        Raises:
+            NotImplementedError: There are several losses.
+            ValueError: The step is below 0.
         """
         if self._evaluation.losses > 1:
             message = "an evaluation of several losses reports no intermediate values"
@@ -132,9 +136,20 @@ class Trial:
     def _space(self) -> Space:
         return _space(tuple(key for key, _ in self._asked.values()))
 
-    def _suggest(self, name: str, kind: type[Parameter], *values: Any, **settings: Any) -> Any:
-        """Return the value of a parameter of any kind, which `values` and `settings` make."""
-        key: _Key = (name, kind, values, tuple(settings.items()), tuple(map(type, (*values, *settings.values()))))
+    def _suggest(self, name: str, kind: type[Parameter], *arguments: Any, keywords: tuple[str, ...] = ()) -> Any:
+        """Return the value of a parameter.
+
+        Args:
+            name: Its name.
+            kind: Its kind.
+            arguments: The kind's arguments.
+            keywords: The names of the last of them, which it takes by keyword.
+
+        Raises:
+            ValueError: There is no such parameter, or another one of this name was asked for. The message begins
+                with the name.
+        """
+        key: _Key = (name, kind, arguments, tuple(map(type, arguments)), keywords)
         try:
             parameter = _parameter(key)
         except ValueError as error:
@@ -168,7 +183,11 @@ def is_pruned(error: BaseException) -> bool:
 
 
 def _parameter(key: _Key) -> Parameter:
-    """Return the parameter, the same one each time; ValueError where it cannot be."""
+    """Return the parameter, the same one each time.
+
+    Raises:
+        ValueError: There is no such parameter.
+    """
     try:
         return _known_parameter(key)
     except TypeError:  # values that cannot be hashed, so that the kind refuses them
@@ -177,8 +196,9 @@ def _parameter(key: _Key) -> Parameter:
 
 def _made(key: _Key) -> Parameter:
     make: Callable[..., Parameter]
-    _, make, values, settings, _ = key
-    return make(*values, **dict(settings))
+    _, make, arguments, _, keywords = key
+    positional = len(arguments) - len(keywords)
+    return make(*arguments[:positional], **dict(zip(keywords, arguments[positional:])))
 
 
 _known_parameter = lru_cache(maxsize=4096)(_made)

@@ -25,9 +25,14 @@ class Space(Mapping[str, Parameter]):
     """
 
     def __init__(self, parameters: Mapping[str, Parameter], *, asked_for: bool = False) -> None:
-        """Declare parameters, or list those that a loss asked for by name, of any name and perhaps none at all.
+        """Declare parameters, or list those that a loss asked for.
 
-        ValueError where none is declared, or a condition names an unknown one, a wrong value or a cycle.
+        Args:
+            parameters: The parameters by name.
+            asked_for: Whether they were asked for by name: then there may be none, and names may be any text.
+
+        Raises:
+            ValueError: None is declared, or a condition names an unknown parameter, a wrong value or a cycle.
         """
         if not parameters and not asked_for:
             message = "a space needs at least one parameter"
@@ -57,25 +62,37 @@ class Space(Mapping[str, Parameter]):
 
         The type of the tuple's members decides: (0.0, 1.0) is a Float, (1, 8) an Int, both ends included, and
         ("relu", "gelu") a Choice.
+
+        Raises:
+            ValueError: A limit is none of these. The message names its parameter.
         """
         return cls({name: _from_limit(name, limit) for name, limit in limits.items()})
 
     @classmethod
     def from_optuna(cls, distributions: Mapping[str, Any], *, asked_for: bool = False) -> Space:
-        """Make a space of Optuna's distributions; ValueError names the one that cannot be had."""
+        """Make a space of Optuna's distributions.
+
+        Raises:
+            ValueError: No parameter has a distribution's values. The message names it.
+        """
         return cls(_each(distributions, Parameter.from_optuna), asked_for=asked_for)
 
     @classmethod
     def from_declaration(cls, declaration: Mapping[str, Any], *, asked_for: bool = False) -> Space:
         """Read a space as it stands in YAML, such as {"layers": {"int": [1, 8], "log": True}}.
 
-        ValueError names the parameter that is wrong.
+        Raises:
+            ValueError: A parameter is wrong. The message names it.
         """
         return cls(_each(declaration, Parameter.from_declaration), asked_for=asked_for)
 
     @classmethod
     def of(cls, space: Space | Mapping[str, Any]) -> Space:
-        """Take a space as it is, or make one of a mapping of parameters, or limits as `from_limits` has."""
+        """Take a space as it is, or make one of a mapping of parameters, or of limits as `from_limits` reads them.
+
+        Raises:
+            ValueError: It is none of these.
+        """
         if isinstance(space, Space):
             return space
         if not isinstance(space, Mapping):
@@ -112,7 +129,8 @@ class Space(Mapping[str, Parameter]):
     def encode(self, params: Mapping[str, Any]) -> Genome:
         """Return a genome that decodes to `params`; the genes of inactive parameters become 0.5.
 
-        ValueError where a value is not among its parameter's, an active one is missing, or a name is unknown.
+        Raises:
+            ValueError: A value is not among its parameter's, an active parameter is missing, or a name is unknown.
         """
         for name in params:
             if name not in self._parameters:
@@ -157,7 +175,11 @@ class Space(Mapping[str, Parameter]):
     @staticmethod
     @lru_cache(maxsize=4096)
     def read(text: str) -> Space:
-        """Return the space, of parameters that were asked for, that `written` is of; ValueError where it is of none."""
+        """Return the space of parameters that were asked for whose `written` is `text`.
+
+        Raises:
+            ValueError: The text is that of no space.
+        """
         declaration = json.loads(text)
         if not isinstance(declaration, dict):
             message = f"{text[:80]!r} declares no space"

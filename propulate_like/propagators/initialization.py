@@ -30,7 +30,11 @@ class _Design(Propagator):
     takes: Arity = (0, None)
 
     def __init__(self, size: int) -> None:
-        """ValueError where `size` is below 1."""
+        """Draw `size` points, and then others.
+
+        Raises:
+            ValueError: `size` is below 1.
+        """
         self.size: int = declarations.whole("size", size, 1)
 
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
@@ -47,7 +51,11 @@ class SobolInitialization(_Design):
     """
 
     def __init__(self, size: int = 64) -> None:
-        """ValueError where `size` is below 1."""
+        """Draw `size` points, and then others.
+
+        Raises:
+            ValueError: `size` is below 1.
+        """
         super().__init__(size)
 
 
@@ -71,7 +79,11 @@ class CenteredInitialization(Propagator):
     takes: Arity = (0, None)
 
     def __init__(self, spread: float | None = None) -> None:
-        """ValueError where `spread` is not in (0, 1]."""
+        """Take the share of the range that the first points lie in.
+
+        Raises:
+            ValueError: `spread` is not in (0, 1].
+        """
         self.spread: float | None = (
             None if spread is None else declarations.number("spread", spread, 0.0, 1.0, above=True)
         )
@@ -96,7 +108,11 @@ class RandomRestart(Propagator):
     """With a probability, a point drawn uniformly from the unit cube instead of the newborn."""
 
     def __init__(self, probability: float) -> None:
-        """ValueError where the probability is not in [0, 1]."""
+        """Take the probability.
+
+        Raises:
+            ValueError: It is not in [0, 1].
+        """
         self.probability: float = declarations.number("probability", probability, 0.0, 1.0)
 
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:

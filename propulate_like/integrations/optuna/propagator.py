@@ -40,7 +40,15 @@ class OptunaPropagator(Propagator):
     requirements: Requirements = Requirements(best=MODELED.best, arrivals=MODELED.best)
 
     def __init__(self, sampler: object, arguments: Mapping[str, Any] | None = None) -> None:
-        """ValueError where Optuna or what the sampler needs is missing, or Optuna has no such sampler or refuses it."""
+        """Take a sampler.
+
+        Args:
+            sampler: The name of its class, or an instance.
+            arguments: The arguments of the class.
+
+        Raises:
+            ValueError: Optuna or what the sampler needs is missing, or Optuna has no such sampler or refuses it.
+        """
         self._sampler = made("sampler", sampler, arguments)
         self.sampler: str = sampler if isinstance(sampler, str) else type(sampler).__name__
         self.arguments: dict[str, Any] | None = None if arguments is None else dict(arguments)
@@ -172,7 +180,11 @@ class _Study:
         return tuple(genes.values())
 
     def _distributions_of(self, space: Space) -> Mapping[str, BaseDistribution]:
-        """Return the distributions of all its parameters; ValueError names the one that Optuna cannot hold."""
+        """Return the distributions of all its parameters.
+
+        Raises:
+            ValueError: Optuna cannot hold a parameter. The message names it.
+        """
         if space is not self._space:
             self._distributions = {name: _distribution(name, parameter) for name, parameter in space.items()}
             self._space = space
