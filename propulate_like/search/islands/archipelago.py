@@ -15,7 +15,7 @@ from propulate_like.propagators import Propagator, auto
 from propulate_like.propagators.propagator import whole_propagator
 from propulate_like.search.islands.island import Island
 from propulate_like.search.islands.migration import Islands, Migrator, island_of
-from propulate_like.search.optimizer import Optimizer
+from propulate_like.search.optimizer import IslandPlace, Optimizer
 from propulate_like.storage.events import Started
 from propulate_like.storage.journal import Journal
 from propulate_like.storage.run import ResumeSnapshot
@@ -59,10 +59,7 @@ class Archipelago:
             seed=seed,
             fidelity=self._fidelity,
             losses=self._losses,
-            island=island,
-            islands=len(self.layout),
-            members=members,
-            reserve=self._reserve(island) if self.migrates else None,
+            place=IslandPlace(island, len(self.layout), members, self._reserve(island) if self.migrates else None),
         )
 
     @property
