@@ -31,7 +31,8 @@ from propulate_like.integrations.optuna.pruner import OptunaPruner
 from propulate_like.population.individual import Id, Individual
 from propulate_like.population.outcome import Status
 from propulate_like.problem.fidelity import Fidelity
-from propulate_like.problem.space import Choice, Float, Int, Ordinal, Space
+from propulate_like.problem.parameters import Choice, Float, Int, Ordinal
+from propulate_like.problem.space import Space
 from propulate_like.propagators import (
     CMAES,
     Auto,

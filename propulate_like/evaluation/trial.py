@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from numbers import Integral, Real
@@ -18,8 +18,9 @@ from propulate_like.population.outcome import Asked, Outcome, Status, plain
 from propulate_like.problem.parameters import Choice, Float, Int, Parameter, Scalar
 from propulate_like.problem.space import NOTHING, Space
 
-_Key = tuple[str, type[Parameter], tuple[Any, ...], tuple[type, ...]]
-"""A parameter that was asked for: its name, kind and arguments, and their types, as 1 and True are equal."""
+_Key = tuple[str, type[Parameter], tuple[Any, ...], tuple[type, ...], tuple[str, ...]]
+"""A parameter that was asked for: its name, kind, arguments, their types, as 1 and True are equal, and keywords."""
+_SCALE = ("step", "log")
 
 
 class Trial:
@@ -54,7 +55,7 @@ class Trial:
                 raise ValueError(message)
             low, step = float(low), _plain_number(step)
             high = _on_grid(low, high, step)
-        return float(self._suggest(name, Float, low, high, step, log))
+        return float(self._suggest(name, Float, low, high, step, log, keywords=_SCALE))
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
         """Return a whole number from `low` to `high`: on a logarithmic scale, or low plus a whole number of steps."""
@@ -62,7 +63,8 @@ class Trial:
             message = f"{name}: step={step!r} and log=True exclude each other"
             raise ValueError(message)
         low, high, step = int(low), int(high), int(step)
-        return int(self._suggest(name, Int, low, high - (high - low) % step if step > 0 else high, step, log))
+        high = high - (high - low) % step if step > 0 else high
+        return int(self._suggest(name, Int, low, high, step, log, keywords=_SCALE))
 
     def suggest_categorical(self, name: str, choices: Sequence[Scalar]) -> Any:
         """Return one of several strings, numbers, booleans and None."""
@@ -83,14 +85,14 @@ class Trial:
     @property
     def distributions(self) -> dict[str, Any]:
         """Optuna's distributions of the parameters asked for so far; it must be installed for that alone."""
-        from propulate_like.problem.distributions import distribution_of
-
-        return {name: distribution_of(parameter) for name, parameter in self._space.items()}
+        return {name: parameter.distribution() for name, parameter in self._space.items()}
 
     def report(self, value: float, step: int) -> None:
         """Tell an intermediate value; at a step not above the last one it is passed over.
 
-        NotImplementedError where there are several losses, ValueError where the step is below 0.
+        Raises:
+            NotImplementedError: There are several losses.
+            ValueError: The step is below 0.
         """
         if self._evaluation.losses > 1:
             message = "an evaluation of several losses reports no intermediate values"
@@ -134,8 +136,20 @@ class Trial:
     def _space(self) -> Space:
         return _space(tuple(key for key, _ in self._asked.values()))
 
-    def _suggest(self, name: str, kind: type[Parameter], *arguments: Any) -> Any:
-        key: _Key = (name, kind, arguments, tuple(map(type, arguments)))
+    def _suggest(self, name: str, kind: type[Parameter], *arguments: Any, keywords: tuple[str, ...] = ()) -> Any:
+        """Return the value of a parameter.
+
+        Args:
+            name: Its name.
+            kind: Its kind.
+            arguments: The kind's arguments.
+            keywords: The names of the last of them, which it takes by keyword.
+
+        Raises:
+            ValueError: There is no such parameter, or another one of this name was asked for. The message begins
+                with the name.
+        """
+        key: _Key = (name, kind, arguments, tuple(map(type, arguments)), keywords)
         try:
             parameter = _parameter(key)
         except ValueError as error:
@@ -143,7 +157,7 @@ class Trial:
             raise ValueError(message) from None
         if name in self._asked:
             before, _ = self._asked[name]
-            if before[1] is not kind or (kind is Choice and before != key):
+            if before[1] is not kind or not (kind.numeric or before == key):
                 message = f"{name} was asked for already, as {_parameter(before)!r}, and not as {parameter!r}"
                 raise ValueError(message)
             return self.params[name]
@@ -169,20 +183,25 @@ def is_pruned(error: BaseException) -> bool:
 
 
 def _parameter(key: _Key) -> Parameter:
-    """Return the parameter, the same one each time; ValueError where it cannot be."""
+    """Return the parameter, the same one each time.
+
+    Raises:
+        ValueError: There is no such parameter.
+    """
     try:
+        return _known_parameter(key)
+    except TypeError:  # values that cannot be hashed, so that the kind refuses them
         return _made(key)
-    except TypeError:  # options that cannot be hashed, so that this refuses them
-        return Choice(*key[2])
 
 
-@lru_cache(maxsize=4096)
 def _made(key: _Key) -> Parameter:
-    _, kind, arguments, _ = key
-    if kind is Choice:
-        return Choice(*arguments)
-    low, high, step, log = arguments
-    return Int(low, high, step=step, log=log) if kind is Int else Float(low, high, step=step, log=log)
+    make: Callable[..., Parameter]
+    _, make, arguments, _, keywords = key
+    positional = len(arguments) - len(keywords)
+    return make(*arguments[:positional], **dict(zip(keywords, arguments[positional:])))
+
+
+_known_parameter = lru_cache(maxsize=4096)(_made)
 
 
 @lru_cache(maxsize=4096)

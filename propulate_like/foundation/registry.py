@@ -20,6 +20,19 @@ def snake_case(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
+def register(parts: dict[str, type[Part]], kind: str, name: str, part: type[Part]) -> None:
+    """Add a class to those of a kind; one that is defined anew, at the same place, takes its own name again.
+
+    Raises:
+        ValueError: Another class has the name.
+    """
+    taken = parts.get(name)
+    if taken is not None and (taken.__module__, taken.__qualname__) != (part.__module__, part.__qualname__):
+        message = f"the {kind} name {name!r} is taken by {taken.__module__}.{taken.__qualname__}"
+        raise ValueError(message)
+    parts[name] = part
+
+
 class Registry(Generic[Part]):
     """Classes of one kind by name.
 
@@ -46,11 +59,7 @@ class Registry(Generic[Part]):
         Raises:
             ValueError: Another class has the name.
         """
-        taken = self._parts.get(name)
-        if taken is not None and (taken.__module__, taken.__qualname__) != (part.__module__, part.__qualname__):
-            message = f"the {self._kind} name {name!r} is taken by {taken.__module__}.{taken.__qualname__}"
-            raise ValueError(message)
-        self._parts[name] = part
+        register(self._parts, self._kind, name, part)
 
     def __contains__(self, name: object) -> bool:
         """Return whether the name is registered or declared, importing nothing."""

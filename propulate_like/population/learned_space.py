@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import copy
-import math
 from collections.abc import Callable, Iterable
-from decimal import Decimal
 from typing import NamedTuple
 
 from propulate_like.population.individual import Individual
 from propulate_like.population.outcome import OK, Status
-from propulate_like.problem.parameters import Choice, Float, Int, Ordinal, Parameter, Scalar
+from propulate_like.problem.parameters import Parameter, Scalar
 from propulate_like.problem.space import NOTHING, Space
 
-_FEW = 64  # values of an Int at most by which others are asked for or not
 _SILENT = {Status.CRASHED, Status.TIMEOUT, Status.MEMORY}  # what was asked for is not known, but for some
 
 Plan = list[tuple[int, Callable[[float], float] | None]]
@@ -89,11 +85,11 @@ class LearnedSpace:
             trace = self._traces.get(name)
             if trace is None:
                 absent = {parent: set(values) for parent, values in self._met.items()}
-                self._traces[name] = _Trace(_bare(parameter), position, set(before), absent)
+                self._traces[name] = _Trace(parameter.conditioned({}), position, set(before), absent)
                 new = True
             else:
-                new |= trace.add(_joined(trace.parameter, _bare(parameter)), position, before)
-            if _decides(parameter):
+                new |= trace.add(_joined(trace.parameter, parameter.conditioned({})), position, before)
+            if parameter.decides:
                 before.add(name)
                 parents.append((position, name, parameter.decode))
         return parents, new
@@ -109,7 +105,7 @@ class LearnedSpace:
 
     def _revise(self) -> bool:
         ordered = sorted(self._traces, key=lambda name: (self._traces[name].position, name))
-        parents = [name for name in ordered if _decides(self._traces[name].parameter)]
+        parents = [name for name in ordered if self._traces[name].parameter.decides]
         space = Space({name: self._conditioned(self._traces[name], parents) for name in ordered}, asked_for=True)
         if space == self.space:
             return False
@@ -126,9 +122,7 @@ class LearnedSpace:
             values = [known.decode(known.gene(level)) for level in range(known.levels or 0)]
             possible = tuple(value for value in values if value not in absent)
             if 0 < len(possible) < len(values):
-                conditioned = copy.copy(trace.parameter)
-                conditioned.when = {parent: possible}
-                return conditioned
+                return trace.parameter.conditioned({parent: possible})
         return trace.parameter
 
     def _plan(self, space: Space) -> Plan:
@@ -137,7 +131,7 @@ class LearnedSpace:
         positions = {name: position for position, name in enumerate(self.space.names)}
         for index, (name, own) in enumerate(space.items()):
             known = self._traces[name].parameter
-            plan[positions[name]] = index, None if _bare(own) == known else _recoder(own, known)
+            plan[positions[name]] = index, None if own.conditioned({}) == known else _recoder(own, known)
         return plan
 
 
@@ -170,65 +164,20 @@ def as_asked(individual: Individual) -> Individual:
     """Return the individual without parameters that are not active in it, and without conditions, as if asked for."""
     active = individual.params
     genes = [gene for name, gene in zip(individual.space, individual.genome) if name in active]
-    parameters = {name: _bare(parameter) for name, parameter in individual.space.items() if name in active}
+    parameters = {name: parameter.conditioned({}) for name, parameter in individual.space.items() if name in active}
     space = Space(parameters, asked_for=True)
     return individual.with_genome(tuple(genes), space)
 
 
-def _decides(parameter: Parameter) -> bool:
-    """Return whether others may be asked for by its value."""
-    few = parameter.levels is not None and parameter.levels <= _FEW
-    return isinstance(parameter, Choice | Ordinal) or (isinstance(parameter, Int) and few)
-
-
-def _bare(parameter: Parameter) -> Parameter:
-    """Return a parameter without its condition."""
-    if not parameter.when:
-        return parameter
-    bare = copy.copy(parameter)
-    bare.when = {}
-    return bare
-
-
 def _joined(known: Parameter, new: Parameter) -> Parameter:
-    """Return a parameter with the values of both, as far as there is one."""
-    joined = known
+    """Return a parameter with the values of both, as far as there is one; `known` itself where that has them all."""
     try:
-        if isinstance(known, Choice | Ordinal) and isinstance(new, Choice | Ordinal):
-            options = known.options + tuple(option for option in new.options if not known.contains(option))
-            joined = (Choice if Choice in (type(known), type(new)) else Ordinal)(*options)
-        elif isinstance(known, Float | Int) and isinstance(new, Float | Int):
-            joined = _widest(known, new)
-    except ValueError:  # a range beyond what floats can tell, say
-        pass
+        joined = known.joined(new)
+    except ValueError:
+        return known
     return known if joined == known else joined
-
-
-def _widest(known: Float | Int, new: Float | Int) -> Parameter:
-    low, high = min(known.low, new.low), max(known.high, new.high)
-    log = known.log and low > 0
-    if isinstance(known, Int) and isinstance(new, Int):
-        step = math.gcd(int(known.step or 1), int(new.step or 1), int(known.low - new.low))
-        return Int(int(low), int(high), log=log, step=step)
-    if known.step is None or known.step != new.step:
-        return Float(low, high, log=log)
-    apart = (Decimal(str(known.low)) - Decimal(str(new.low))) % Decimal(str(known.step))
-    return Float(low, high, log=log, step=None if apart else known.step)
 
 
 def _recoder(own: Parameter, known: Parameter) -> Callable[[float], float]:
     """Return what turns a gene of `own` into the one of `known` for the same value, or for the nearest there is."""
-    return lambda gene: nearest_gene(known, own.decode(gene))
-
-
-def nearest_gene(parameter: Parameter, value: object) -> float:
-    """Return the gene of a value, or else of the nearest one; 0.5 for one that is near none."""
-    try:
-        return parameter.encode(value)
-    except ValueError:
-        pass
-    if not isinstance(parameter, Float | Int) or isinstance(value, bool) or not isinstance(value, int | float):
-        return 0.5
-    low, high, step = parameter.low, parameter.high, parameter.step
-    within = min(max(value, low), high)
-    return parameter.encode(within) if step is None else parameter.gene(round((within - low) / step))
+    return lambda gene: known.nearest_gene(own.decode(gene))

@@ -1,17 +1,16 @@
-"""Cells: the points that a space tells apart where no parameter is continuous, and which rank each belongs to."""
+"""The partition of a space's points among ranks, where no parameter is continuous, so that none is evaluated twice."""
 
 from __future__ import annotations
 
 import math
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import product
 from operator import mul
 from random import Random
 
-from propulate_like.problem.parameters import Parameter
 from propulate_like.problem.space import Genome, Space
 
 Levels = list[int]
@@ -39,7 +38,9 @@ class PointPartition:
     def __init__(self, space: Space, seed: int = 0, rank: int = 0, ranks: int = 1) -> None:
         self._parameters, self._conditions = space.parameters, space.conditions
         self._salts = salts(space)
-        self._leveling = [_leveling(parameter) for parameter in space.parameters]
+        self._leveling = [
+            parameter.level_function() if parameter.countable else _no_level for parameter in space.parameters
+        ]
         self._counts = [parameter.levels or 1 if parameter.countable else 1 for parameter in space.parameters]
         self._several = [index for index, count in enumerate(self._counts) if count > 1]
         self._parents = sorted({parent for _, parents in self._conditions for parent, _ in parents})
@@ -50,7 +51,7 @@ class PointPartition:
         self.few: bool = self.finite and math.prod(self._counts) < _MANY
         """Whether all of them can be listed."""
         self.seen: set[int] = set()
-        """The codes of those that this rank has bred or learnt of lately."""
+        """The codes of those that this rank has bred or learned of lately."""
         self._before: set[int] = set()  # and of those before
         self._remaining: list[tuple[Levels, list[int], int]] | None = None
         self.rank: int = rank
@@ -61,7 +62,14 @@ class PointPartition:
 
     @classmethod
     def of(cls, space: Space, seed: int = 0, rank: int = 0, ranks: int = 1) -> PointPartition | None:
-        """Return the cells of a space; None where all its points have a continuous parameter, or it is empty."""
+        """Return the partition of a space; None where every point has a continuous parameter, or the space is empty.
+
+        Args:
+            space: The space.
+            seed: Decides which points are whose, on all ranks alike.
+            rank: Whose points are proposed here.
+            ranks: How many ranks share the points.
+        """
         if not space or any(not parameter.countable and not parameter.when for parameter in space.parameters):
             return None
         return cls(space, seed, rank, ranks)
@@ -77,7 +85,7 @@ class PointPartition:
         self._divide(self.ranks, even_strides(tuple(self._counts), self.ranks, seed))
 
     def _divide(self, shares: int, strides: Sequence[int]) -> None:
-        """Let own cells be those whose sum of strides, modulo so many shares, is the rank."""
+        """Let own cells be those whose sum of strides, modulo the number of shares, is the rank."""
         self.shares: int = shares
         self.strides: Sequence[int] = strides
         self.share: int = self.rank % shares
@@ -123,8 +131,17 @@ class PointPartition:
         """Return whether this rank may propose a point."""
         return self.exhausted or self._fresh(self._active(self._levels(genome)))
 
+    def claim(self, genome: Sequence[float]) -> bool:
+        """Return whether this rank may propose a point, and if so, learn that it does."""
+        active = self._active(self._levels(genome))
+        if not (self.exhausted or self._fresh(active)):
+            return False
+        if active is not None:
+            self.meet_code(sum(map(mul, active, self._salts)))
+        return True
+
     def near(self, genome: Genome, generator: Random, changes: int = 1) -> Genome:
-        """Return a fresh point that differs in so many genes, or in more; the same point where none is found."""
+        """Return a fresh point that differs in `changes` genes, or in more; the same point where none is found."""
         levels = self._levels(genome)
         fresh = self._changed(levels, changes, generator)
         if fresh is None and self.few:
@@ -160,7 +177,7 @@ class PointPartition:
         return self.unmet(sum(map(mul, active, self._salts)))
 
     def _changed(self, levels: Levels, changes: int, generator: Random) -> Levels | None:
-        """Change so many genes, the last one such that the cell is fresh; then more of them; None where that fails."""
+        """Change `changes` genes, the last one such that the cell is fresh, then more; None where that fails."""
         several, random = self._several, generator.random
         if self.exhausted or not several:
             return None
@@ -313,11 +330,5 @@ def _unevenness(counts: Sequence[int], strides: Sequence[int], ranks: int) -> fl
     return total
 
 
-def _leveling(parameter: Parameter) -> Callable[[float], int]:
-    """Return what says of a gene which level it stands for: that of most parameters is quick."""
-    if not parameter.countable:
-        return lambda _gene: _UNCOUNTABLE
-    if getattr(parameter, "log", False):
-        return parameter.level
-    count = parameter.levels or 1
-    return lambda gene: int(gene * count) if gene < 1.0 else count - 1
+def _no_level(_gene: float) -> int:
+    return _UNCOUNTABLE

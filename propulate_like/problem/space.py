@@ -10,10 +10,8 @@ from functools import cached_property, lru_cache
 from random import Random
 from typing import Any
 
-from propulate_like.foundation.declarations import build, nearest
-from propulate_like.problem.parameters import KINDS, Choice, Float, Int, Ordinal, Parameter
-
-__all__ = ["NOTHING", "Choice", "Float", "Int", "Ordinal", "Parameter", "Space"]
+from propulate_like.foundation.declarations import nearest
+from propulate_like.problem.parameters import KINDS, Choice, Float, Int, Parameter
 
 Genome = tuple[float, ...]
 Conditions = tuple[tuple[int, tuple[tuple[int, frozenset[int]], ...]], ...]
@@ -27,9 +25,14 @@ class Space(Mapping[str, Parameter]):
     """
 
     def __init__(self, parameters: Mapping[str, Parameter], *, asked_for: bool = False) -> None:
-        """Declare parameters, or list those that a loss asked for by name, of any name and perhaps none at all.
+        """Declare parameters, or list those that a loss asked for.
 
-        ValueError where none is declared, or a condition names an unknown one, a wrong value or a cycle.
+        Args:
+            parameters: The parameters by name.
+            asked_for: Whether they were asked for by name: then there may be none, and names may be any text.
+
+        Raises:
+            ValueError: None is declared, or a condition names an unknown parameter, a wrong value or a cycle.
         """
         if not parameters and not asked_for:
             message = "a space needs at least one parameter"
@@ -39,7 +42,9 @@ class Space(Mapping[str, Parameter]):
                 message = f"{name!r} cannot be a parameter's name: the loss gets it as a keyword argument"
                 raise ValueError(message)
             if not isinstance(parameter, Parameter):
-                message = f"{name}={parameter!r} must be a Float, Int, Choice or Ordinal, such as {name}=Float(0, 1)"
+                *kinds, last = (kind.__name__ for kind in KINDS.values())
+                kind = f"{', '.join(kinds)} or {last}"
+                message = f"{name}={parameter!r} must be a {kind}, such as {name}=Float(0, 1)"
                 raise ValueError(message)
         self.asked_for = asked_for
         """Whether the loss asks for its parameters by name, instead of being given those that were declared."""
@@ -57,27 +62,37 @@ class Space(Mapping[str, Parameter]):
 
         The type of the tuple's members decides: (0.0, 1.0) is a Float, (1, 8) an Int, both ends included, and
         ("relu", "gelu") a Choice.
+
+        Raises:
+            ValueError: A limit is none of these. The message names its parameter.
         """
         return cls({name: _from_limit(name, limit) for name, limit in limits.items()})
 
     @classmethod
     def from_optuna(cls, distributions: Mapping[str, Any], *, asked_for: bool = False) -> Space:
-        """Make a space of Optuna's distributions; ValueError names the one that cannot be had."""
-        from propulate_like.problem.distributions import parameter_of
+        """Make a space of Optuna's distributions.
 
-        return cls(_each(distributions, parameter_of), asked_for=asked_for)
+        Raises:
+            ValueError: No parameter has a distribution's values. The message names it.
+        """
+        return cls(_each(distributions, Parameter.from_optuna), asked_for=asked_for)
 
     @classmethod
     def from_declaration(cls, declaration: Mapping[str, Any], *, asked_for: bool = False) -> Space:
         """Read a space as it stands in YAML, such as {"layers": {"int": [1, 8], "log": True}}.
 
-        ValueError names the parameter that is wrong.
+        Raises:
+            ValueError: A parameter is wrong. The message names it.
         """
-        return cls(_each(declaration, _from_form), asked_for=asked_for)
+        return cls(_each(declaration, Parameter.from_declaration), asked_for=asked_for)
 
     @classmethod
     def of(cls, space: Space | Mapping[str, Any]) -> Space:
-        """Take a space as it is, or make one of a mapping of parameters, or limits as `from_limits` has."""
+        """Take a space as it is, or make one of a mapping of parameters, or of limits as `from_limits` reads them.
+
+        Raises:
+            ValueError: It is none of these.
+        """
         if isinstance(space, Space):
             return space
         if not isinstance(space, Mapping):
@@ -114,7 +129,8 @@ class Space(Mapping[str, Parameter]):
     def encode(self, params: Mapping[str, Any]) -> Genome:
         """Return a genome that decodes to `params`; the genes of inactive parameters become 0.5.
 
-        ValueError where a value is not among its parameter's, an active one is missing, or a name is unknown.
+        Raises:
+            ValueError: A value is not among its parameter's, an active parameter is missing, or a name is unknown.
         """
         for name in params:
             if name not in self._parameters:
@@ -159,7 +175,11 @@ class Space(Mapping[str, Parameter]):
     @staticmethod
     @lru_cache(maxsize=4096)
     def read(text: str) -> Space:
-        """Return the space, of parameters that were asked for, that `written` is of; ValueError where it is of none."""
+        """Return the space of parameters that were asked for whose `written` is `text`.
+
+        Raises:
+            ValueError: The text is that of no space.
+        """
         declaration = json.loads(text)
         if not isinstance(declaration, dict):
             message = f"{text[:80]!r} declares no space"
@@ -257,22 +277,3 @@ def _each(forms: Mapping[str, Any], read: Callable[[Any], Parameter]) -> dict[st
             message = f"{name}: {error}"
             raise ValueError(message) from None
     return parameters
-
-
-def _from_form(form: Any) -> Parameter:
-    if not isinstance(form, Mapping):
-        message = f"{form!r} must be a mapping such as {{float: [0.0, 1.0]}}"
-        raise ValueError(message)
-    kinds = [key for key in form if key in KINDS]
-    if len(kinds) != 1:
-        unknown = [key for key in form if key not in (*KINDS, "log", "step", "when")]
-        hint = nearest(unknown[0], list(KINDS)) if unknown else f"; valid: {', '.join(KINDS)}"
-        message = f"{dict(form)!r} must name one kind of parameter{hint}"
-        raise ValueError(message)
-    (kind,) = kinds
-    values = form[kind]
-    options = {key: value for key, value in form.items() if key != kind}
-    if not isinstance(values, list):
-        message = f"{kind}: {values!r} must be a list such as {'[0.0, 1.0]' if kind in ('float', 'int') else '[a, b]'}"
-        raise ValueError(message)
-    return build(KINDS[kind], values, options)

@@ -9,7 +9,6 @@ from typing import Any
 
 from propulate_like.foundation import declarations
 from propulate_like.population.individual import Individual
-from propulate_like.problem.space import Float, Int
 from propulate_like.propagators.propagator import Arity, BreedingContext, Propagator
 
 _SPREAD = 0.6  # of a Latin hypercube around the center, where there are few parameters
@@ -31,7 +30,11 @@ class _Design(Propagator):
     takes: Arity = (0, None)
 
     def __init__(self, size: int) -> None:
-        """ValueError where `size` is below 1."""
+        """Draw `size` points, and then others.
+
+        Raises:
+            ValueError: `size` is below 1.
+        """
         self.size: int = declarations.whole("size", size, 1)
 
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
@@ -48,7 +51,11 @@ class SobolInitialization(_Design):
     """
 
     def __init__(self, size: int = 64) -> None:
-        """ValueError where `size` is below 1."""
+        """Draw `size` points, and then others.
+
+        Raises:
+            ValueError: `size` is below 1.
+        """
         super().__init__(size)
 
 
@@ -72,7 +79,11 @@ class CenteredInitialization(Propagator):
     takes: Arity = (0, None)
 
     def __init__(self, spread: float | None = None) -> None:
-        """ValueError where `spread` is not in (0, 1]."""
+        """Take the share of the range that the first points lie in.
+
+        Raises:
+            ValueError: `spread` is not in (0, 1].
+        """
         self.spread: float | None = (
             None if spread is None else declarations.number("spread", spread, 0.0, 1.0, above=True)
         )
@@ -88,7 +99,7 @@ class CenteredInitialization(Propagator):
         genome = []
         for parameter in breeding.space.parameters:
             strata = design.sample(range(size), size)
-            width = spread if block == 0 and isinstance(parameter, Float | Int) else 1.0
+            width = spread if block == 0 and parameter.numeric else 1.0
             genome.append(0.5 + width * ((strata[row] + design.random()) / size - 0.5))
         return [breeding.child(tuple(genome), origin=self.name)]
 
@@ -97,7 +108,11 @@ class RandomRestart(Propagator):
     """With a probability, a point drawn uniformly from the unit cube instead of the newborn."""
 
     def __init__(self, probability: float) -> None:
-        """ValueError where the probability is not in [0, 1]."""
+        """Take the probability.
+
+        Raises:
+            ValueError: It is not in [0, 1].
+        """
         self.probability: float = declarations.number("probability", probability, 0.0, 1.0)
 
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:

@@ -2,42 +2,57 @@
 
 from __future__ import annotations
 
-import copy
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
-from math import isfinite
+from functools import partial
 from random import Random
 from typing import Any
 
+import msgspec
+
 from propulate_like.foundation.declarations import number, whole
+from propulate_like.population.duplicates import EXPENSIVE_SECONDS, DuplicateMemory
 from propulate_like.population.individual import Id, Individual
-from propulate_like.population.learned_space import LearnedSpace
-from propulate_like.population.migrating import MigratingPopulation
-from propulate_like.population.outcome import BRED, OK, STOPPED, Outcome
+from propulate_like.population.outcome import OK, STOPPED, Outcome
 from propulate_like.population.population import Population, Requirements
 from propulate_like.population.promotion import Ladder
 from propulate_like.problem.fidelity import Fidelity
-from propulate_like.problem.partition import PointPartition
-from propulate_like.problem.space import NOTHING, Genome, Space
-from propulate_like.propagators import BreedingContext, Propagator, UniformInitialization, auto
+from propulate_like.problem.space import NOTHING, Space
+from propulate_like.propagators import BreedingContext, Propagator, auto
 from propulate_like.propagators.propagator import whole_propagator
+from propulate_like.search.breeder import Breeder
+from propulate_like.search.define_by_run import SpaceLearner
+
+
+class IslandPlace(msgspec.Struct, frozen=True):
+    """Where a rank lives: on the island of this number, one of so many `islands`, with `members`, its ranks.
+
+    Where individuals migrate there is a `reserve` (see `MigratingPopulation`).
+    """
+
+    island: int
+    islands: int
+    members: range
+    reserve: int | None = None
+
+    def promotes(self, rank: int, ident: Id) -> bool:
+        """Return whether it is for a rank to promote an individual: a run may go on with other ranks than it began."""
+        members = self.members
+        here = ident.island % self.islands == self.island
+        return here and (ident.rank - members.start) % len(members) == rank - members.start
 
 
 class Optimizer:
     """Breeds individuals for one rank, from what this rank knows at that moment.
 
-    `ask` gives the next individual to evaluate, `tell` takes its loss, and `absorb` takes an individual that was
-    evaluated elsewhere. `evaluations` and `workers` (how many ranks share the search) let "auto" fit its settings;
-    `rank` must differ among those that share it. One of several `islands` has a number and `members`, its ranks, and a
-    `reserve` where individuals migrate (see `MigratingPopulation`). The same `seed`, calls, losses and seconds give the
-    same individuals. With a `fidelity`, individuals begin at its lowest rung, and the best of each rung are promoted
-    to the next one. No point is evaluated again, on any rank, while there are others that were not (see
-    `PointPartition`).
+    `ask` returns the next individual to evaluate, `tell` takes its loss, and `absorb` takes an individual that was
+    evaluated elsewhere. The same `seed`, calls, losses and seconds give the same individuals. No point is evaluated
+    again, on any rank, while there are others that were not (see `DuplicateMemory`). With a `fidelity`, individuals
+    begin at its lowest rung, and the best of each rung are promoted to the next one.
 
     Without a `space` it is learned from the individuals told and absorbed, whose spaces are what their evaluations
-    asked for (see `LearnedSpace`): `ask` gives values for what is known so far, at first for nothing, and whoever
-    evaluates draws the rest. As the space grows, the propagator begins anew, with all that is known told in its terms.
+    asked for (see `SpaceLearner`): `ask` gives values for what is known so far, at first for nothing, and whoever
+    evaluates draws the rest.
     """
 
     def __init__(
@@ -50,42 +65,57 @@ class Optimizer:
         rank: int = 0,
         seed: int | None = None,
         fidelity: Fidelity | None = None,
-        island: int = 0,
-        islands: int = 1,
-        members: range | None = None,
-        reserve: int | None = None,
         losses: int = 1,
+        place: IslandPlace | None = None,
     ) -> None:
-        """ValueError where the space or the propagator cannot work, or a number is none that is possible."""
-        self._learned = LearnedSpace() if space is None else None
-        self.space: Space = NOTHING if space is None else Space.of(space)
-        chosen = auto(evaluations, rungs=fidelity is not None, losses=losses) if propagator == "auto" else propagator
-        self._given = whole_propagator(chosen)
-        self.propagator: Propagator = copy.deepcopy(self._given)  # what it learns is its rank's own
-        self._rungs = Requirements(everything=fidelity is not None)  # a rung's best are known by all that reached it
-        self._read = self.propagator.requirements
-        requirements = self._requirements
-        self.population: Population = (
-            Population(requirements) if reserve is None else MigratingPopulation(requirements, reserve)
-        )
-        self._members, self._islands = range(workers) if members is None else members, islands
-        self._ladder = None if fidelity is None else Ladder(fidelity, self._mine, len(self._members))
-        self.best: Individual | None = None
-        self._last: Individual | None = None
-        self._ready = False
-        self._asked = time.perf_counter()
-        self._shrinks = bool(reserve)
+        """Begin with nothing known.
+
+        Args:
+            space: What is searched; None where it is to be learned.
+            propagator: What breeds: a whole chain, or "auto".
+            evaluations: How many all ranks will make, by which "auto" fits its settings.
+            workers: How many ranks share the search, by which "auto" fits its settings too.
+            rank: Which of them this is; a number that differs among those that share the search.
+            seed: Decides all random numbers; None for a random one.
+            fidelity: The rungs, where evaluations may be more or less thorough.
+            losses: How many an evaluation has.
+            place: This rank's island, where there are several; None for one island of all ranks.
+
+        Raises:
+            ValueError: The space or the propagator cannot work, or a number is none that is possible.
+        """
         self.rank: int = whole("rank", rank, 0)
-        self.island: int = island
         self.workers: int = whole("workers", workers, 1)
         self.seed: int = Random().getrandbits(32) if seed is None else whole("seed", seed, 0)
         self.losses: int = whole("losses", losses, 1)
-        self.propagator.check(BreedingContext(self.space, Random(0), Id(island, rank, 0), workers, losses=losses))
+        place = place or IslandPlace(0, 1, range(workers))
+        self.island: int = place.island
+        known = NOTHING if space is None else Space.of(space)
+        chosen = auto(evaluations, rungs=fidelity is not None, losses=losses) if propagator == "auto" else propagator
+        kept = Requirements(everything=fidelity is not None)  # a rung's best are known by all that reached it
+        self._breeder = Breeder(known, whole_propagator(chosen), kept, place.reserve)
+        self._breeder.propagator.check(
+            BreedingContext(known, Random(0), Id(self.island, rank, 0), workers, losses=losses)
+        )
+        self.population: Population = self._breeder.population
+        self._memory = DuplicateMemory(known, self.seed, rank, workers)
+        self._learner = SpaceLearner(self._breeder, self._memory) if space is None else None
+        promotes = partial(place.promotes, rank)
+        self._ladder = None if fidelity is None else Ladder(fidelity, promotes, len(place.members))
+        self.best: Individual | None = None
         self._pending: set[int] = set()  # serial numbers
-        self._partition = PointPartition.of(self.space, self.seed, rank, workers)
-        self._met: dict[Genome, None] = {}  # where cells do not tell
-        self._asked_for: deque[Individual] = deque(maxlen=_NOTED)
+        self._asked = time.perf_counter()
         self.begin(0)
+
+    @property
+    def space(self) -> Space:
+        """What is searched, as far as it is known."""
+        return self._breeder.space
+
+    @property
+    def propagator(self) -> Propagator:
+        """What breeds: this rank's own copy, with all that it has learned."""
+        return self._breeder.propagator
 
     def begin(self, serial: int, before: int = 0) -> None:
         """Go on with individual number `serial`, and the stream of random numbers that begins there.
@@ -95,21 +125,10 @@ class Optimizer:
         self._serial = serial
         self._design = Random(f"{self.seed}/design/{before}").getrandbits(32) if before else self.seed
         self._generator = self._stream(serial)
-        if self._partition is not None:
-            self._partition.seed = self.seed
+        self._memory.share_out(self.seed)
 
     def _stream(self, serial: int) -> Random:
         return Random(f"{self.seed}/{self.rank}/{serial}")
-
-    @property
-    def _requirements(self) -> Requirements:
-        return self._read | Requirements(best=self.propagator.wants) | self._rungs
-
-    def _mine(self, ident: Id) -> bool:
-        """Return whether it is for this rank to promote one: a run may go on with other ranks than it began with."""
-        members = self._members
-        here = ident.island % self._islands == self.island
-        return here and (ident.rank - members.start) % len(members) == self.rank - members.start
 
     def promoted(self, ident: Id) -> None:
         """Learn that an individual was promoted before this search continued."""
@@ -118,106 +137,57 @@ class Optimizer:
 
     def add_seen(self, codes: bytes) -> None:
         """Add what was evaluated before this search continued, as `PointPartition.codes` has it, in the same space."""
-        if self._partition is not None and self._learned is None:
-            self._partition.add_codes(codes)
+        if self._learner is None:
+            self._memory.add_codes(codes)
 
     def ask(self, serial: int | None = None) -> Individual:
         """Breed the next individual, or promote one where a fidelity is declared and one of this rank's deserves it.
 
-        Uniformly random ones come first, until there are enough to select from. With a `serial`, go on with that number
-        and the stream of random numbers that begins there.
+        Uniformly random ones come first, until there are enough to select from.
+
+        Args:
+            serial: The number to go on with, and to draw the stream of random numbers from that begins there.
         """
         if serial is not None:
             self._serial, self._generator = serial, self._stream(serial)
-        if self._ladder is not None:
-            promoted = self._ladder.promote(Id(self.island, self.rank, self._serial))
-            if promoted is not None:
-                self._pending.add(self._serial)
-                self._serial += 1
-                return promoted
-        breeding = BreedingContext(
-            self.space,
-            self._generator,
-            Id(self.island, self.rank, self._serial),
-            self.workers,
-            self._design,
-            self._last,
-            self._partition,
-            self.losses,
-        )
+        ident = Id(self.island, self.rank, self._serial)
         self._pending.add(self._serial)
         self._serial += 1
-        if not self._ready or self._shrinks:
-            self._ready = len(self.population) >= self.propagator.wants and len(self.space) > 0
-        individual = self._bred(breeding)
-        if not self._is_new(individual.candidate.genome):
-            individual = self._renewed(individual, breeding)
-        if self._partition is not None:
-            self._partition.add(individual.candidate.genome)
+        if self._ladder is not None:
+            promoted = self._ladder.promote(ident)
+            if promoted is not None:
+                return promoted
+        breeder, memory = self._breeder, self._memory
+        last = breeder.last
+        breeding = BreedingContext(
+            breeder.space, self._generator, ident, self.workers, self._design, last, memory.partition, self.losses
+        )
+        individual = breeder.breed(breeding)
+        if not memory.claim(individual.candidate.genome, last):
+            individual = memory.renewed(partial(breeder.breed, breeding), last, self._generator)
         self._asked = time.perf_counter()
         return individual
-
-    def _bred(self, breeding: BreedingContext) -> Individual:
-        (individual,) = (self.propagator if self._ready else _RANDOM)(self.population, breeding)
-        if self.propagator.requirements is not self._read:
-            self._read = self.propagator.requirements
-            self.population.keep(self._requirements)
-        # A propagator of the user's may give genes that are no numbers, or lie beyond the borders.
-        genome = individual.candidate.genome
-        if not isfinite(sum(genome)):
-            (individual,) = _RANDOM(self.population, breeding)
-            genome = individual.candidate.genome
-        if genome and (min(genome) < 0.0 or max(genome) > 1.0):
-            individual = individual.with_genome(tuple(min(max(gene, 0.0), 1.0) for gene in genome))
-        if individual.outcome.status is not BRED:
-            individual = breeding.child(individual.genome, (individual.id,), "copy", individual.traits)
-        return individual
-
-    def _is_new(self, genome: Genome) -> bool:
-        """Return whether nobody evaluates this point again, if this rank does now, as far as it knows."""
-        partition = self._partition
-        if partition is not None:
-            fresh = partition.fresh(genome)
-            if partition.finite or not fresh:
-                return fresh
-        if not self._met if self._last is None else self._last.outcome.seconds < _EXPENSIVE:
-            return True
-        point = self.space.canonical(genome)
-        if point in self._met:
-            return False
-        self._note(point)
-        return True
-
-    def _note(self, point: Genome) -> None:
-        self._met[point] = None
-        if len(self._met) > _NOTED:
-            del self._met[next(iter(self._met))]
-
-    def _renewed(self, individual: Individual, breeding: BreedingContext) -> Individual:
-        """Breed again, a few times, where that point was met before or is another rank's; then change a few genes."""
-        for _ in range(_AGAIN):
-            individual = self._bred(breeding)
-            if self._is_new(individual.genome):
-                return individual
-        if self._partition is None:
-            return individual
-        genome = self._partition.near(individual.genome, breeding.generator)
-        return individual.with_genome(genome)
 
     def tell(
         self, individual: Individual, loss: float | Sequence[float] | Mapping[str, Any], seconds: float | None = None
     ) -> Individual:
-        """Return the individual with its outcome: a loss, or as many as there are, or a mapping of "loss" and metrics.
+        """Return the individual with its outcome.
 
-        What is not finite or no number becomes a failure, and is not bred from. `seconds` is how long the evaluation
-        took, by which "auto" chooses; the time since the last `ask` where it is not given. ValueError where it is no
-        such individual of this space, or was told before. Of any space where that is learned.
+        What is not finite or no number becomes a failure, and is not bred from.
+
+        Args:
+            individual: One that `ask` returned.
+            loss: The loss, as many as there are in a sequence, or a mapping of "loss" and metrics.
+            seconds: How long the evaluation took, by which "auto" chooses; the time since the last `ask` by default.
+
+        Raises:
+            ValueError: It is no such individual of this space, where that is not learned, or was told before.
         """
-        if not isinstance(individual, Individual) or (self._learned is None and individual.space != self.space):
+        if not isinstance(individual, Individual) or not self._is_of_space(individual):
             message = f"tell() takes an individual that ask() gave, of this space, not {individual!r}"
             raise ValueError(message)
         ident = individual.id
-        own = (ident.island, ident.rank) == (self.island, self.rank)
+        own = ident.rank == self.rank and ident.island == self.island
         if own and ident.serial < self._serial and ident.serial not in self._pending:
             message = f"individual {ident} was told before"
             raise ValueError(message)
@@ -227,22 +197,26 @@ class Optimizer:
         self.absorb(evaluated)
         return evaluated
 
+    def _is_of_space(self, individual: Individual) -> bool:
+        """Return whether an individual is of the space that is searched; one may be of any where that is learned."""
+        space = self._breeder.space
+        return individual.space is space or self._learner is not None or individual.space == space
+
     def absorb(self, individual: Individual) -> bool:
         """Learn of an evaluated individual, this rank's or another's; return whether others that search may need it.
 
         In a space whose points can be listed they need all, so as not to evaluate them again.
         """
-        known = individual if self._learned is None else self._add_to_space(individual, self._learned)
-        ident, outcome = individual.candidate.id, individual.outcome
-        own = ident.rank == self.rank
-        if own:
-            self._last = known
+        known = individual if self._learner is None else self._learner.adapted(individual)
+        ident, outcome, memory = individual.candidate.id, individual.outcome, self._memory
+        if ident.rank == self.rank:
+            self._breeder.last = known
             if ident.island == self.island:
                 self._pending.discard(ident.serial)
-        if self._partition is not None:
-            self._partition.add(known.genome)
-        if outcome.seconds >= _EXPENSIVE and not (own and known is individual):
-            self._note(self.space.canonical(known.genome))
+        expensive = outcome.seconds >= EXPENSIVE_SECONDS
+        if expensive or memory.partition is not None:
+            asked = ident.rank == self.rank and known is individual  # here, when it was noted
+            memory.add(known.genome, note=expensive and not asked)
         status = outcome.status
         if status is not OK and status is not STOPPED:
             self.population.fail(known)
@@ -254,52 +228,20 @@ class Optimizer:
             self.best = individual
         if self._ladder is not None:
             self._ladder.add(individual)
-        return self.population.add(known) or (self._partition is not None and self._partition.few)
+        return self.population.add(known) or memory.few
 
     def as_evaluated(self) -> Sequence[Individual]:
         """Return those that the population keeps in the spaces that they asked for, but for some from very long ago."""
-        if self._learned is None:
-            return self.population
-        own = {one.id: one for one in self._asked_for}
-        return [own.get(one.id, one) for one in self.population]
-
-    def _add_to_space(self, individual: Individual, learned: LearnedSpace) -> Individual:
-        """Learn the space that an individual asked for, and return it as one of the space that is known."""
-        if learned.add(individual):
-            self.space = learned.space
-            self.propagator, self._ready = copy.deepcopy(self._given), False
-            self._read = self.propagator.requirements
-            self.population.keep(self._requirements)
-            self.population.adapt(learned.adapt)
-            self._last = None if self._last is None else learned.adapt(self._last)
-            self._partition = PointPartition.of(self.space, self.seed, self.rank, self.workers)
-            self._met.clear()
-            for one in self._asked_for:
-                genome = learned.adapt(one).genome
-                if self._partition is not None:
-                    self._partition.add(genome)
-                if one.seconds >= _EXPENSIVE:
-                    self._note(self.space.canonical(genome))
-        self._asked_for.append(individual)
-        return learned.adapt(individual)
+        return self.population if self._learner is None else self._learner.as_evaluated(self.population)
 
     def warm_start(self, individual: Individual) -> None:
         """Learn of one that was evaluated before this search and is none of its own: never its best, nor promoted.
 
         `WarmStart` reads such ones.
         """
-        known = individual if self._learned is None else self._add_to_space(individual, self._learned)
-        if self._partition is not None:
-            self._partition.add(known.genome)
-        self._note(self.space.canonical(known.genome))
+        known = individual if self._learner is None else self._learner.adapted(individual)
+        self._memory.add(known.genome, note=True)
         if known.has_loss:
             self.population.add(known)
         else:
             self.population.fail(known)
-
-
-_NOTED = 10_000  # individuals, so as to tell what was met before
-_EXPENSIVE = 5e-3  # seconds: an evaluation that takes less may as well be made twice
-_AGAIN = 4
-"""How often it breeds before it changes what it has bred: operators know better where to look, but take longer."""
-_RANDOM = UniformInitialization()

@@ -25,7 +25,7 @@ def schema() -> dict[str, Any]:
     step = {"$ref": "#/$defs/step"}
     definitions = whole["$defs"]
     definitions["step"] = {"anyOf": [*PROPAGATORS.schema({Propagator: step}), {"type": "array", "items": step}]}
-    definitions["parameter"] = {"anyOf": [_parameter_schema(name, kind) for name, kind in KINDS.items()]}
+    definitions["parameter"] = {"anyOf": [kind.schema() for kind in KINDS.values()]}
     properties = definitions["Settings"]["properties"]
     definitions["rule"] = {"anyOf": [*PRUNERS.schema(), {"type": "array", "items": {"$ref": "#/$defs/rule"}}]}
     properties["pruner"] = {"anyOf": [{"type": "null"}, {"$ref": "#/$defs/rule"}], "default": None}
@@ -45,15 +45,3 @@ def schema() -> dict[str, Any]:
     properties["propagator"] = {"anyOf": [{"const": "auto"}, step], "default": "auto"}
     properties["space"] = {"type": "object", "minProperties": 1, "additionalProperties": {"$ref": "#/$defs/parameter"}}
     return {"$schema": _DIALECT, "title": "propulate-like configuration", **whole}
-
-
-def _parameter_schema(name: str, kind: type) -> dict[str, Any]:
-    by_keyword = declarations.schema(kind, {})["anyOf"][0]["properties"]
-    options = {key: value for key, value in by_keyword.items() if key in ("log", "step", "when")}
-    return {
-        "type": "object",
-        "description": kind.__doc__,
-        "properties": {name: {"type": "array", "minItems": 1}, **options},
-        "required": [name],
-        "additionalProperties": False,
-    }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from math import isclose
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +14,8 @@ from propulate_like.foundation.console import printable
 from propulate_like.foundation.files import read_small
 from propulate_like.population.outcome import OK, STOPPED, Outcome, Status
 from propulate_like.problem.directions import Signs, directions_of
-from propulate_like.problem.parameters import Choice, Float, Int, Ordinal, Parameter
+from propulate_like.problem.parameters import Parameter
+from propulate_like.problem.parameters.parameter import number_in
 from propulate_like.problem.space import Genome, Space
 
 _LARGEST_BYTES = 1 << 30
@@ -24,7 +24,6 @@ _UNEVALUATED = ("bred", "running", "waiting")
 _STATES = {"complete": OK, "pruned": STOPPED, "fail": Status.ERROR, **{str(status): status for status in Status}}
 _LATEST = 1e11  # seconds
 _SHOWN = 12  # columns that a message names
-_CLOSE = 1e-9  # numbers that other software computed may differ from ours in their last digits
 
 
 class Row(NamedTuple):
@@ -75,10 +74,7 @@ def value_of(name: str, parameter: Parameter, given: Any) -> Any:
     """
     if parameter.contains(given):
         return given
-    if isinstance(parameter, Choice | Ordinal):
-        meant = next((option for option in parameter.options if _means(given, option)), given)
-    else:
-        meant = _meant(parameter, _number(given))
+    meant = parameter.meant(given)
     if not parameter.contains(meant):
         message = f"{name}: {given!r} is not a value of {parameter!r}"
         raise ValueError(message)
@@ -270,34 +266,10 @@ def _cell(value: Any) -> Any:
 
 def _number(value: Any) -> float | None:
     """Return a cell's content as a number, or None where it is none."""
-    cell = _cell(value)
-    try:
-        return None if cell is None or isinstance(cell, bool) else float(cell)
-    except (TypeError, ValueError):
-        return None
+    return number_in(_cell(value))
 
 
 def time_of(value: Any) -> float:
     """Return a cell's content as seconds, or 0 where it is no number that a journal can hold."""
     number = _number(value)
     return number if number is not None and 0.0 < number < _LATEST else 0.0
-
-
-def _means(given: Any, option: Any) -> bool:
-    """Return whether a value that was found stands for an option."""
-    if isinstance(given, str):
-        if isinstance(option, bool):
-            return given.lower() == str(option).lower()
-        if given == str(option):
-            return True
-    return not isinstance(option, bool | str | None) and _number(given) == option
-
-
-def _meant(parameter: Parameter, number: float | None) -> float | None:
-    """Return the value of a Float or Int that equals a number up to rounding, or else the number."""
-    if number is None or not parameter.levels or not isinstance(parameter, Float):
-        return int(number) if isinstance(parameter, Int) and number is not None and number.is_integer() else number
-    step = parameter.step or 1.0
-    level = round(min(max((number - parameter.low) / step, 0.0), parameter.levels - 1.0))
-    value: float = parameter.decode(parameter.gene(level))
-    return value if isclose(number, value, rel_tol=_CLOSE, abs_tol=_CLOSE * step) else number

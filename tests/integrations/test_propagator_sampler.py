@@ -303,7 +303,7 @@ def test_pruners_that_divide_a_study_do_not_divide_what_is_known():
     study = optuna.create_study(sampler=pl.PropagatorSampler(seed=0), pruner=pruner)
     study.optimize(steps, n_trials=60)
     assert study.best_value < 0.01
-    assert len(study.sampler._latest.optimizer._asked_for) == 59
+    assert len(study.sampler._latest.optimizer._learner._evaluated) == 59
 
 
 def test_enqueued_trials_are_run_as_they_are_and_learnt_from():

@@ -7,8 +7,6 @@ import propulate_like as pl
 optuna = pytest.importorskip("optuna")
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution  # noqa: E402
 
-from propulate_like.problem.distributions import distribution_of  # noqa: E402
-
 DISTRIBUTIONS = {
     "optimizer/rate": FloatDistribution(1e-7, 1.0, log=True),
     "grid": FloatDistribution(-10.2, 10.2, step=0.1),
@@ -22,7 +20,7 @@ DISTRIBUTIONS = {
 
 def test_a_space_of_distributions_gives_the_same_distributions_back():
     space = pl.Space.from_optuna(DISTRIBUTIONS, asked_for=True)
-    assert {name: distribution_of(parameter) for name, parameter in space.items()} == DISTRIBUTIONS
+    assert {name: parameter.distribution() for name, parameter in space.items()} == DISTRIBUTIONS
 
 
 @pytest.mark.parametrize("gene", [0.0, 0.3, 0.77, 1.0])

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from propulate_like import Choice, Float, Int, Ordinal
+from propulate_like import Choice, Float, Int, Optimizer, Ordinal, Space
+from propulate_like.problem.parameters import KINDS, Parameter
 
 GENES = st.floats(0.0, 1.0)
 PARAMETERS = [
@@ -109,3 +110,82 @@ def test_log_scale_gives_each_decade_the_same_share():
 def test_impossible_parameter_is_refused_with_the_reason(make, words):
     with pytest.raises(ValueError, match=words):
         make()
+
+
+@pytest.fixture
+def define():
+    """Define kinds of parameters for one test."""
+    before = dict(KINDS)
+    yield type
+    KINDS.clear()
+    KINDS.update(before)
+
+
+def colour(define, name="NamedColour", module=__name__):
+    """Return a kind that has no more than the contract asks for: red or blue, by a mixture of them."""
+
+    def init(self, red, blue, *, when=None):
+        Parameter.__init__(self, when)
+        self.ends = red, blue
+        self.levels = 2
+
+    members = {
+        "__init__": init,
+        "__module__": module,
+        "__doc__": "One of two colours.",
+        "decode": lambda self, gene: self.ends[gene >= 0.5],
+        "contains": lambda self, value: value in self.ends,
+        "encode": lambda self, value: 0.25 + 0.5 * self.ends.index(value),
+        "declaration": lambda self: {self.kind: list(self.ends), **self._conditions()},
+    }
+    return define(name, (Parameter,), members)
+
+
+def test_a_kind_registers_itself_and_has_a_form_in_yaml_and_a_schema(define):
+    kind = colour(define)
+    assert KINDS["named_colour"] is kind
+    space = Space.from_declaration(
+        {"hue": {"named_colour": ["red", "blue"]}, "x": {"float": [0, 1], "when": {"hue": "red"}}}
+    )
+    assert (space.decode([0.1, 0.5]), space.decode([0.9, 0.5])) == ({"hue": "red", "x": 0.5}, {"hue": "blue"})
+    assert Space.from_declaration(space.declaration()) == space
+    assert repr(space["hue"]) == "NamedColour('red', 'blue')"
+    form = kind.schema()
+    assert form["properties"].keys() == {"named_colour", "when"}
+    assert form["required"] == ["named_colour"]
+    with pytest.raises(ValueError, match="Float, Int, Choice, Ordinal or NamedColour"):
+        Space({"x": 3})
+
+
+def test_a_kind_is_searched_by_what_the_contract_provides(define):
+    space = Space({"hue": colour(define)("red", "blue"), "x": Float(0, 1)})
+    optimizer = Optimizer(space, seed=0)
+    for _ in range(60):
+        individual = optimizer.ask()
+        optimizer.tell(individual, individual.params["x"] + (individual.params["hue"] == "red"), 1.0)
+    assert optimizer.best.params["hue"] == "blue"
+    assert optimizer.best.loss < 0.1
+
+
+def test_what_a_kind_does_not_provide_has_a_default(define):
+    parameter = colour(define)("red", "blue", when={"x": 1})
+    assert parameter.meant("green") == "green"
+    assert (parameter.nearest_gene("blue"), parameter.nearest_gene("green")) == (0.75, 0.5)
+    assert parameter.joined(Float(0, 1)) is parameter
+    assert not parameter.decides
+    assert not parameter.conditioned({}).when
+    assert Parameter.of_distribution({}) is None
+    for refused in (parameter.distribution, lambda: parameter.suggested(None, "x")):
+        with pytest.raises(ValueError, match=r"no distribution with the values of NamedColour\('red', 'blue', when="):
+            refused()
+
+
+def test_a_name_is_taken_once_and_only_by_another_kind(define):
+    colour(define)
+    colour(define)  # a module that is loaded anew defines its kinds again
+    with pytest.raises(ValueError, match=r"the parameter name 'named_colour' is taken by .*NamedColour"):
+        colour(define, module="elsewhere")
+
+
+def test_what_kinds_share_is_no_kind():
+    assert set(KINDS) == {"float", "int", "choice", "ordinal"}

@@ -10,6 +10,7 @@ import propulate_like as pl
 from propulate_like.population.migrating import MigratingPopulation
 from propulate_like.population.outcome import Outcome
 from propulate_like.propagators import PROPAGATORS
+from propulate_like.search.optimizer import IslandPlace
 
 
 class Trial:
@@ -115,7 +116,8 @@ def test_the_population_is_told_in_terms_of_the_space_and_the_best_as_it_was_eva
 
 def test_residents_come_forward_in_terms_of_the_space_and_leave_as_they_were_evaluated():
     chain = pl.Chain(pl.SelectBest(8), pl.SelectRandom(1), pl.PointMutation(1))
-    optimizer, generator = pl.Optimizer(seed=0, propagator=chain, reserve=4), Random(0)
+    place = IslandPlace(0, 1, range(1), reserve=4)
+    optimizer, generator = pl.Optimizer(seed=0, propagator=chain, place=place), Random(0)
     migrating, told = optimizer.population, []
     assert isinstance(migrating, MigratingPopulation)
     for _ in range(40):

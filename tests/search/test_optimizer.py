@@ -21,6 +21,7 @@ from propulate_like import (
     Status,
     UniformInitialization,
 )
+from propulate_like.search.optimizer import IslandPlace
 
 
 def sphere(params):
@@ -239,3 +240,38 @@ def test_no_point_is_bred_again_where_evaluations_take_their_time(seconds, fewes
         points.add(tuple(params.items()))
         optimizer.tell(individual, params["x"] + (params["kind"] == "svm"), seconds)
     assert fewest <= len(points) <= most
+
+
+@pytest.mark.parametrize("gene", [math.nan, math.inf])
+def test_genes_that_are_no_numbers_are_drawn_at_random(gene):
+    class Lost(Propagator):
+        takes, wants = (0, None), 0
+
+        def __call__(self, _individuals, breeding):
+            return [breeding.child((0.5, gene, 0.5), (), "lost")]
+
+    individual = Optimizer(cube(3), propagator=Lost(), seed=0).ask()
+    assert all(0.0 <= each <= 1.0 for each in individual.genome)
+    assert individual.origin == "uniform_initialization"
+
+
+def test_an_individual_that_was_evaluated_already_becomes_a_newborn():
+    optimizer = Optimizer(cube(2), propagator=SelectBest(1), seed=0)
+    known = optimizer.tell(optimizer.ask(), 1.0, seconds=0.0)
+    copied = optimizer.ask()
+    assert (copied.genome, copied.status, copied.parents) == (known.genome, Status.BRED, (known.id,))
+    assert copied.id != known.id
+
+
+def test_a_space_that_is_equal_is_the_same_space():
+    individual = Optimizer(cube(2), seed=0).ask()
+    assert Optimizer(cube(2), seed=0).tell(individual, 1.0).loss == 1.0
+
+
+def test_a_rank_promotes_what_its_own_place_has_bred():
+    place = IslandPlace(1, 2, range(4, 7))
+    owners = {
+        (island, rank): [member for member in place.members if place.promotes(member, Id(island, rank, 0))]
+        for island, rank in [(1, 4), (1, 5), (1, 6), (1, 8), (3, 4), (0, 4)]
+    }
+    assert owners == {(1, 4): [4], (1, 5): [5], (1, 6): [6], (1, 8): [5], (3, 4): [4], (0, 4): []}

@@ -61,9 +61,7 @@ def fill(study, individuals):
 
 
 def distributions():
-    from propulate_like.problem.distributions import distribution_of
-
-    return {name: distribution_of(parameter) for name, parameter in SPACE.items()}
+    return {name: parameter.distribution() for name, parameter in SPACE.items()}
 
 
 def shown(individuals):

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from propulate_like.problem.space import Float, Space
+from propulate_like.problem.parameters import Float
+from propulate_like.problem.space import Space
 from propulate_like_bench.quality.scoring import decades
 from propulate_like_bench.quality.suites import Problem
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
-from propulate_like.problem.space import Float, Int, Parameter, Space
+from propulate_like.problem.parameters import Float, Int, Parameter
+from propulate_like.problem.space import Space
 from propulate_like_bench.quality.suites import Problem
 
 REQUIRES = ("coco-experiment",)

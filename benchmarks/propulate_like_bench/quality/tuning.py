@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
-from propulate_like.problem.space import Choice, Float, Int, Ordinal, Parameter, Space
+from propulate_like.problem.parameters import Choice, Float, Int, Ordinal, Parameter
+from propulate_like.problem.space import Space
 from propulate_like_bench.quality.suites import Problem
 
 REQUIRES = ("scikit-learn",)

@@ -10,8 +10,6 @@ from propulate_like.population.individual import Individual
 from propulate_like.population.outcome import Status
 from propulate_like.population.pareto import losses_of
 from propulate_like.problem.directions import directions_of, values_of
-from propulate_like.problem.distributions import distribution_of
-from propulate_like.problem.parameters import Float, Int, Parameter
 from propulate_like.problem.space import Space
 from propulate_like.storage.run import Run
 
@@ -68,7 +66,7 @@ class Trials:
     def _distributions_of(self, space: Space) -> Mapping[str, BaseDistribution]:
         if space is not self._space:
             self._space = space
-            self._distributions = {name: _distribution(parameter) for name, parameter in space.items()}
+            self._distributions = {name: parameter.distribution() for name, parameter in space.items()}
         return self._distributions
 
     def _attributes(self, individual: Individual) -> dict[str, Any]:
@@ -87,12 +85,3 @@ class Trials:
         if individual.failed:
             lineage |= {"status": str(individual.status), "cause": individual.cause}
         return {**individual.metrics, **{PREFIX + name: value for name, value in lineage.items()}}
-
-
-def _distribution(parameter: Parameter) -> BaseDistribution:
-    """Return the distribution of a parameter; a logarithmic one has no steps in Optuna, and goes without."""
-    if isinstance(parameter, Float) and parameter.log:
-        return distribution_of(Float(parameter.low, parameter.high, log=True))
-    if isinstance(parameter, Int) and parameter.log:
-        return distribution_of(Int(int(parameter.low), int(parameter.high), log=True))
-    return distribution_of(parameter)

@@ -13,8 +13,8 @@ from propulate_like.population.individual import Id, Individual
 from propulate_like.population.outcome import STOPPED
 from propulate_like.population.pareto import losses_of
 from propulate_like.population.population import MODELED, Population, Requirements
-from propulate_like.problem.distributions import distribution_of, suggested
-from propulate_like.problem.space import Genome, Parameter, Space
+from propulate_like.problem.parameters import Parameter
+from propulate_like.problem.space import Genome, Space
 from propulate_like.propagators.propagator import Arity, BreedingContext, Propagator
 
 if TYPE_CHECKING:
@@ -40,7 +40,15 @@ class OptunaPropagator(Propagator):
     requirements: Requirements = Requirements(best=MODELED.best, arrivals=MODELED.best)
 
     def __init__(self, sampler: object, arguments: Mapping[str, Any] | None = None) -> None:
-        """ValueError where Optuna or what the sampler needs is missing, or Optuna has no such sampler or refuses it."""
+        """Take a sampler.
+
+        Args:
+            sampler: The name of its class, or an instance.
+            arguments: The arguments of the class.
+
+        Raises:
+            ValueError: Optuna or what the sampler needs is missing, or Optuna has no such sampler or refuses it.
+        """
         self._sampler = made("sampler", sampler, arguments)
         self.sampler: str = sampler if isinstance(sampler, str) else type(sampler).__name__
         self.arguments: dict[str, Any] | None = None if arguments is None else dict(arguments)
@@ -165,14 +173,18 @@ class _Study:
             *(names[index] for index, _ in space.conditions),
         ]:
             if all(parent in params and params[parent] in values for parent, values in space[name].when.items()):
-                genes[name] = suggested(trial, name, space[name])
+                genes[name] = space[name].suggested(trial, name)
                 params[name] = space[name].decode(genes[name])
         self._asked[breeding.id] = _Asked(trial, params)
         self._generation.note(self._study, trial.number)
         return tuple(genes.values())
 
     def _distributions_of(self, space: Space) -> Mapping[str, BaseDistribution]:
-        """Return the distributions of all its parameters; ValueError names the one that Optuna cannot hold."""
+        """Return the distributions of all its parameters.
+
+        Raises:
+            ValueError: Optuna cannot hold a parameter. The message names it.
+        """
         if space is not self._space:
             self._distributions = {name: _distribution(name, parameter) for name, parameter in space.items()}
             self._space = space
@@ -227,12 +239,8 @@ def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def _distribution(name: str, parameter: Parameter) -> BaseDistribution:
-    options = getattr(parameter, "options", ())
-    if len(set(options)) < len(options):
-        message = f"{name}: Optuna cannot tell all options of {parameter!r} apart, as some are equal in Python"
-        raise ValueError(message)
     try:
-        return distribution_of(parameter)
+        return parameter.distribution(exact=True)
     except ValueError as error:
         message = f"{name}: {error}"
         raise ValueError(message) from None

@@ -11,9 +11,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import FrozenTrial, TrialState
 
 from propulate_like.population.individual import Individual
-from propulate_like.population.learned_space import nearest_gene
 from propulate_like.population.outcome import STOPPED, Outcome, Status
-from propulate_like.problem.distributions import parameter_of
 from propulate_like.problem.parameters import Choice, Parameter
 from propulate_like.problem.space import Genome, Space
 
@@ -37,7 +35,7 @@ class TrialPoints:
             known = self._spaces[names] = dict(trial.distributions), self._space(names, trial.distributions)
         space = known[1]
         params, distributions = trial.params, trial.distributions
-        genes = [nearest_gene(each, _option(distributions[name], params[name])) for name, each in space.items()]
+        genes = [each.nearest_gene(_option(distributions[name], params[name])) for name, each in space.items()]
         return tuple(genes), space
 
     def _space(self, names: tuple[str, ...], distributions: Mapping[str, BaseDistribution]) -> Space:
@@ -66,7 +64,7 @@ def searched(distribution: BaseDistribution) -> Parameter | None:
     if isinstance(distribution, CategoricalDistribution):
         return Choice(*range(len(distribution.choices)))
     try:
-        return parameter_of(distribution)
+        return Parameter.from_optuna(distribution)
     except ValueError:
         return None
 

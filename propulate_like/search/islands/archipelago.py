@@ -13,7 +13,7 @@ from propulate_like.propagators import Propagator, auto
 from propulate_like.propagators.propagator import whole_propagator
 from propulate_like.search.islands.island import Island
 from propulate_like.search.islands.migration import Migrator, island_of
-from propulate_like.search.optimizer import Optimizer
+from propulate_like.search.optimizer import IslandPlace, Optimizer
 from propulate_like.search.specification import SearchSpecification
 from propulate_like.storage.events import Started
 from propulate_like.storage.journal import Journal
@@ -47,10 +47,7 @@ class Archipelago:
             seed=seed,
             fidelity=self.specification.fidelity,
             losses=self._losses,
-            island=island,
-            islands=len(self.layout),
-            members=members,
-            reserve=self._reserve(island) if self.migrates else None,
+            place=IslandPlace(island, len(self.layout), members, self._reserve(island) if self.migrates else None),
         )
 
     @property

@@ -8,7 +8,8 @@ from propulate_like_bench.quality import scoring, summary
 from propulate_like_bench.quality.suites import Problem
 from propulate_like_bench.quality.workers import Course
 
-from propulate_like.problem.space import Float, Space
+from propulate_like.problem.parameters import Float
+from propulate_like.problem.space import Space
 
 GAIN = scoring.decades(typical=1010.0, optimum=10.0)
 PROBLEM = Problem(Space({"x": Float(0.0, 1.0)}), lambda params: params["x"], GAIN)

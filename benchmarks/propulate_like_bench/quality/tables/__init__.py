@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from propulate_like.problem.space import Choice, Ordinal, Space
+from propulate_like.problem.parameters import Choice, Ordinal
+from propulate_like.problem.space import Space
 from propulate_like_bench.quality.suites import Problem
 from propulate_like_bench.quality.tables.grids import GRIDS
 

@@ -1,131 +1,31 @@
-"""The kinds of parameters: each maps one gene, a float in [0, 1], to a value and back."""
+"""Float and Int: numbers of a range, on a linear or logarithmic scale, continuous or in steps."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from propulate_like.foundation import declarations
+from propulate_like.problem.parameters.parameter import Conditions, Parameter, number_in
 
-Scalar = str | int | float | bool | None
-Conditions = Mapping[str, Any]
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import Trial
 
 _LARGEST_INT = 2**49
-_FINEST = 4096  # values of a parameter at most that are told apart one by one
-_STEP = 0.75  # levels, of a random step
+_DECIDING = 64  # values of an Int at most by which others are asked for or not
 _REPAIR_STEPS = 64  # units in the last place tried when a gene is to decode to exactly one float
-
-
-class Parameter:
-    """One dimension of a search space.
-
-    `levels` is the number of distinct values (None where values are continuous) and `ordered` says whether
-    neighbouring genes stand for neighbouring values.
-    """
-
-    levels: int | None = None
-    ordered: bool = True
-    decode: Callable[[float], Any]
-
-    def __init__(self, when: Conditions | None) -> None:
-        """Exist only where the parameters named in `when` have one of the values given for them."""
-        if when is not None and (not isinstance(when, Mapping) or not when):
-            message = f"when={when!r} must map parameter names to the values they need, such as {{'optimizer': 'sgd'}}"
-            raise ValueError(message)
-        self.when: dict[str, tuple[Any, ...]] = {
-            name: tuple(values) if isinstance(values, list | tuple | set) else (values,)
-            for name, values in (when or {}).items()
-        }
-        for name, values in self.when.items():
-            if not values:
-                message = f"when={{{name!r}: []}} allows no value, so the parameter would never exist"
-                raise ValueError(message)
-
-    def encode(self, value: Any) -> float:
-        """Return a gene that decodes to `value`; ValueError where `value` is not among the values."""
-        raise NotImplementedError
-
-    @property
-    def countable(self) -> bool:
-        """Whether its values are so few that a search can tell them apart one by one."""
-        return self.levels is not None and self.levels <= _FINEST
-
-    def level(self, gene: float) -> int:
-        """Return the number, from 0 on, of the value that a gene stands for; only where there are `levels`."""
-        levels = self.levels or 1
-        return min(int(gene * levels), levels - 1)
-
-    def gene(self, level: int) -> float:
-        """Return the gene that stands for all those of this level."""
-        return (level + 0.5) / (self.levels or 1)
-
-    def border(self, level: int) -> float:
-        """Return the gene from which on the next level is meant."""
-        return (level + 1) / (self.levels or 1)
-
-    def edges(self, level: int) -> tuple[float, float]:
-        """Return the genes between which this level is meant."""
-        return self.border(level - 1) if level else 0.0, self.border(level) if level + 1 < (self.levels or 1) else 1.0
-
-    def centered(self, gene: float) -> float:
-        """Return the gene that stands for all those that decode to the same value."""
-        return gene if self.levels is None else self.gene(self.level(gene))
-
-    def moved(self, level: int, generator: Random) -> int:
-        """Return another level, if there is one: a Cauchy step away where they are ordered."""
-        levels = self.levels or 1
-        if levels <= 2:  # noqa: PLR2004
-            return levels - 1 - level
-        if not self.ordered:
-            other = int(generator.random() * (levels - 1))
-            return other + (other >= level)
-        jump = _STEP * math.tan(math.pi * (generator.random() - 0.5))
-        steps = max(1, round(min(abs(jump), levels)))
-        step = steps / levels if jump > 0 else -steps / levels
-        target = self.stepped(level, step)
-        return self.stepped(level, -step) if target == level else target
-
-    def stepped(self, level: int, step: float) -> int:
-        """Return the level a step away, a share of the range.
-
-        The next one at least, and none beyond the range's ends.
-        """
-        target = self.level(min(max(self.gene(level) + step, 0.0), 1.0))
-        if target == level:
-            target = min(max(level + (1 if step > 0.0 else -1), 0), (self.levels or 1) - 1)
-        return target
-
-    def contains(self, value: Any) -> bool:
-        """Return whether `value` is one that `decode` can give."""
-        raise NotImplementedError
-
-    def declaration(self) -> dict[str, Any]:
-        """Return the parameter as it would stand in YAML."""
-        raise NotImplementedError
-
-    def _conditions(self) -> dict[str, Any]:
-        conditions = {name: values[0] if len(values) == 1 else list(values) for name, values in self.when.items()}
-        return {"when": conditions} if conditions else {}
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Parameter) and self.declaration() == other.declaration()
-
-    def __hash__(self) -> int:
-        return hash(repr(self))
-
-    def __repr__(self) -> str:
-        (kind, arguments), *options = self.declaration().items()
-        words = [repr(argument) for argument in arguments] + [f"{name}={value!r}" for name, value in options]
-        return f"{kind.capitalize()}({', '.join(words)})"
+_CLOSE = 1e-9  # numbers that other software computed may differ from ours in their last digits
+_RANGE = {"low", "high", "log", "step"}  # what Optuna's distributions of numbers have
 
 
 class _Number(Parameter):
     """What Float and Int share: bounds (inclusive), a logarithmic scale and a grid of steps."""
 
-    kind: str
+    numeric = True
+    _usual_step: ClassVar[float | None] = None
     _log_level: Callable[[float], int]
     _edges: tuple[float, float]
 
@@ -174,6 +74,12 @@ class _Number(Parameter):
     def level(self, gene: float) -> int:
         return self._log_level(gene) if self.log else super().level(gene)
 
+    def level_function(self) -> Callable[[float], int]:
+        if self.log:
+            return self._log_level
+        count = self.levels or 1
+        return lambda gene: int(gene * count) if gene < 1.0 else count - 1
+
     def gene(self, level: int) -> float:
         if not self.log:
             return super().gene(level)
@@ -187,7 +93,10 @@ class _Number(Parameter):
         return (math.log(self.low + (level + 0.5) * (self.step or 1)) - start) / (end - start)
 
     def _log_edges(self) -> tuple[float, float]:
-        """Half a step beyond both ends, so that the first and last value get a share like their neighbours'."""
+        """Return the logarithms half a step beyond both ends.
+
+        So the first and last value get a share like their neighbours'.
+        """
         half = (self.step or 0) / 2
         return math.log(max(self.low - half, self.low / 2)), math.log(self.high + half)
 
@@ -221,9 +130,29 @@ class _Number(Parameter):
             down, up = max(math.nextafter(down, -1.0), 0.0), min(math.nextafter(up, 2.0), 1.0)
         return guess
 
+    def nearest_gene(self, value: object) -> float:
+        if self.contains(value) or isinstance(value, bool) or not isinstance(value, int | float):
+            return super().nearest_gene(value)
+        within = min(max(value, self.low), self.high)
+        return self.encode(within) if self.step is None else self.gene(round((within - self.low) / self.step))
+
+    def joined(self, other: Parameter) -> Parameter:
+        if not isinstance(other, _Number):
+            return self
+        low, high, log = self._widest(other)
+        if self.step is None or self.step != other.step:
+            return Float(low, high, log=log)
+        apart = (Decimal(str(self.low)) - Decimal(str(other.low))) % Decimal(str(self.step))
+        return Float(low, high, log=log, step=None if apart else self.step)
+
+    def _widest(self, other: _Number) -> tuple[float, float, bool]:
+        """Return the bounds of both, and whether a logarithmic scale has them."""
+        low, high = min(self.low, other.low), max(self.high, other.high)
+        return low, high, self.log and low > 0
+
     def declaration(self) -> dict[str, Any]:
         log = {"log": True} if self.log else {}
-        step = {"step": self.step} if self.step is not None and (self.kind, self.step) != ("int", 1) else {}
+        step = {"step": self.step} if self.step != self._usual_step else {}
         return {self.kind: [self.low, self.high], **log, **step, **self._conditions()}
 
 
@@ -234,7 +163,7 @@ class Float(_Number):
     up to high, which must be one of them.
     """
 
-    kind = "float"
+    example = "[0.0, 1.0]"
 
     def __init__(
         self,
@@ -245,7 +174,11 @@ class Float(_Number):
         step: float | None = None,
         when: Conditions | None = None,
     ) -> None:
-        """ValueError where the bounds are reversed or not finite, not above 0 with `log`, or off the grid of steps."""
+        """Take the bounds, the scale, and the distance between values where they lie on a grid.
+
+        Raises:
+            ValueError: The bounds are reversed or not finite, not above 0 with `log`, or off the grid of steps.
+        """
         for name, number in (("low", low), ("high", high), ("step", step)):
             if isinstance(number, bool) or not isinstance(number, int | float | None):
                 message = f"{name}={number!r} must be a number"
@@ -264,16 +197,48 @@ class Float(_Number):
             return False
         return self.step is None or self._grid_value(round((value - self.low) / self.step)) == value
 
+    def meant(self, given: Any) -> Any:
+        number = number_in(given)
+        if number is None:
+            return given
+        if not self.levels or math.isnan(number):
+            return number
+        step = self.step or 1.0
+        level = round(min(max((number - self.low) / step, 0.0), self.levels - 1.0))
+        value = self.decode(self.gene(level))
+        return value if math.isclose(number, value, rel_tol=_CLOSE, abs_tol=_CLOSE * step) else number
+
+    @classmethod
+    def of_distribution(cls, form: Mapping[str, Any]) -> Parameter | None:
+        if not form.keys() >= _RANGE or isinstance(form["low"], int):
+            return None
+        return cls(form["low"], form["high"], log=form["log"], step=form["step"])
+
+    def distribution(self, *, exact: bool = False) -> BaseDistribution:
+        from optuna.distributions import FloatDistribution
+
+        step = None if self.log and not exact else self.step  # a logarithmic scale has no steps in Optuna
+        return FloatDistribution(self.low, self.high, self.log, step)
+
+    def suggested(self, trial: Trial, name: str) -> float:
+        value = trial.suggest_float(name, self.low, self.high, step=self.step, log=self.log)
+        return self.encode(value) if self.step is None else self.gene(round((value - self.low) / self.step))
+
 
 class Int(_Number):
     """A whole number from `low` to `high`, both included, on a linear or logarithmic scale, in steps of `step`."""
 
-    kind = "int"
+    example = "[1, 8]"
+    _usual_step = 1
 
     def __init__(
         self, low: int, high: int, *, log: bool = False, step: int = 1, when: Conditions | None = None
     ) -> None:
-        """ValueError where the bounds are reversed, not above 0 with `log`, or off the grid of steps."""
+        """Take the bounds, the scale and the distance between values.
+
+        Raises:
+            ValueError: The bounds are reversed, not above 0 with `log`, or off the grid of steps.
+        """
         for name, number in (("low", low), ("high", high), ("step", step)):
             if isinstance(number, bool) or not isinstance(number, int):
                 message = f"{name}={number!r} must be a whole number"
@@ -291,69 +256,38 @@ class Int(_Number):
             return False
         return self.low <= value <= self.high and (value - self.low) % (self.step or 1) == 0
 
+    @property
+    def decides(self) -> bool:
+        return self.levels is not None and self.levels <= _DECIDING
 
-class _Options(Parameter):
-    """What Choice and Ordinal share: a list of values, each with an equal share of the unit interval."""
+    def meant(self, given: Any) -> Any:
+        number = number_in(given)
+        if number is None:
+            return given
+        return int(number) if number.is_integer() else number
 
-    kind: str
+    def joined(self, other: Parameter) -> Parameter:
+        if not isinstance(other, Int):
+            return super().joined(other)
+        low, high, log = self._widest(other)
+        step = math.gcd(int(self.step or 1), int(other.step or 1), int(self.low - other.low))
+        return Int(int(low), int(high), log=log, step=step)
 
-    def __init__(self, options: tuple[Scalar, ...], when: Conditions | None) -> None:
-        super().__init__(when)
-        if not options:
-            message = f"{type(self).__name__}() needs at least one value"
-            raise ValueError(message)
-        for option in options:
-            if not isinstance(option, str | int | float | bool | None) or option != option:  # noqa: PLR0124 (NaN)
-                message = (
-                    f"{option!r} must be a string, number, true, false or null, so that a run can be written to disk: "
-                    "give a name here, and look up what it stands for inside the loss"
-                )
-                raise ValueError(message)
-        self.options = options
-        self._index = {(type(option), option): index for index, option in enumerate(options)}
-        if len(self._index) < len(options):
-            twice = next(option for index, option in enumerate(options) if option in options[:index])
-            message = f"{twice!r} is given twice"
-            raise ValueError(message)
-        count = len(options)
-        self.levels: int | None = count
-        self.decode: Callable[[float], Any] = lambda gene: options[min(int(gene * count), count - 1)]
+    @classmethod
+    def of_distribution(cls, form: Mapping[str, Any]) -> Parameter | None:
+        if not form.keys() >= _RANGE or not isinstance(form["low"], int):
+            return None
+        return cls(form["low"], form["high"], log=form["log"], step=form["step"])
 
-    def encode(self, value: Any) -> float:
-        if not self.contains(value):
-            message = f"{value!r} is not a value of {self!r}"
-            raise ValueError(message)
-        return (self._index[type(value), value] + 0.5) / len(self.options)
+    def distribution(self, *, exact: bool = False) -> BaseDistribution:
+        from optuna.distributions import IntDistribution
 
-    def contains(self, value: Any) -> bool:
-        return isinstance(value, str | int | float | bool | None) and (type(value), value) in self._index
+        step = 1 if self.log and not exact else int(self.step or 1)  # a logarithmic scale has no steps in Optuna
+        return IntDistribution(int(self.low), int(self.high), self.log, step)
 
-    def declaration(self) -> dict[str, Any]:
-        return {self.kind: list(self.options), **self._conditions()}
-
-
-class Choice(_Options):
-    """One of several values without an order: strings, numbers, booleans or None."""
-
-    kind = "choice"
-    ordered = False
-
-    def __init__(self, *options: Scalar, when: Conditions | None = None) -> None:
-        """ValueError where there is no option, one twice, or one that cannot be written to disk."""
-        super().__init__(options, when)
-
-
-class Ordinal(_Options):
-    """One of several values whose order matters, such as 16, 32, 64, 128."""
-
-    kind = "ordinal"
-
-    def __init__(self, *levels: Scalar, when: Conditions | None = None) -> None:
-        """ValueError where there is no level, one twice, or one that cannot be written to disk."""
-        super().__init__(levels, when)
-
-
-KINDS: dict[str, type[Parameter]] = {kind.kind: kind for kind in (Float, Int, Choice, Ordinal)}
+    def suggested(self, trial: Trial, name: str) -> float:
+        step = int(self.step or 1)
+        return self.encode(trial.suggest_int(name, int(self.low), int(self.high), step=step, log=self.log))
 
 
 def _linear(low: float, high: float) -> Callable[[float], float]:
