@@ -30,7 +30,7 @@ def train(
     momentum: float = 0.9,
     beta: float = 0.9,
 ) -> dict[str, float]:
-    """Give the error (and accuracy) of a multilayer perceptron, cross-validated over three folds."""
+    """Return the error (and accuracy) of a multilayer perceptron, cross-validated over three folds."""
     network = MLPClassifier(
         hidden_layer_sizes=(width,) * layers,
         activation=activation,

@@ -4,17 +4,17 @@ import math
 
 
 def sphere(**x: float) -> float:
-    """One bowl; 0 at 0."""
+    """Have one optimum: 0 at 0."""
     return sum(value * value for value in x.values())
 
 
 def rastrigin(**x: float) -> float:
-    """Many local optima in one bowl; 0 at 0."""
+    """Have many local optima in one funnel; the lowest is 0 at 0."""
     return sum(10.0 + value * value - 10.0 * math.cos(2.0 * math.pi * value) for value in x.values())
 
 
 def birastrigin(**x: float) -> float:
-    """Two funnels with many local optima in each: the best one, 0, is at 2.5 everywhere, the wider funnel at -2.7.
+    """Have two funnels with many local optima each: the lowest, 0, is at 2.5 everywhere, the wider funnel at -2.7.
 
     Lunacek, Whitley and Sutton 2008, The impact of global structure on search.
     """

@@ -16,7 +16,7 @@ import propulate_like as pl
     momentum=pl.Float(0.0, 0.99, when={"optimizer": "sgd"}),
 )
 def train(learning_rate, layers, width, optimizer, momentum=0.0):
-    """Stand in for a training: the best is sgd with momentum 0.9, 3 layers of 64, and a learning rate of 0.001."""
+    """Imitate a training: the best is sgd with momentum 0.9, 3 layers of 64, and a learning rate of 0.001."""
     loss = (math.log10(learning_rate) + 3) ** 2 + abs(layers - 3) + abs(math.log2(width) - 6)
     return loss + (1.0 if optimizer == "adam" else (momentum - 0.9) ** 2)
 

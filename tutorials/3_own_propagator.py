@@ -1,10 +1,10 @@
-"""An own propagator: a class with one method, used in a chain like any other."""
+"""A propagator of your own: a class with one method, used in a chain like any other."""
 
 import propulate_like as pl
 
 
 class StepTowardsBest(pl.Variation):
-    """Moves a newborn some way towards the best individual known, and a little beyond it now and then."""
+    """Move an individual towards the better of two, and sometimes a little beyond it."""
 
     takes = (2, 2)
 

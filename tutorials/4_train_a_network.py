@@ -1,8 +1,8 @@
-"""Training a network with PyTorch: stop what is not worth finishing, and let children start from a parent's weights.
+"""Training a network with PyTorch: stop poor trainings early, and let children start from a parent's weights.
 
 Needs `pip install torch scikit-learn`. Run as `python 4_train_a_network.py`, on four ranks as `mpiexec -n 4 python
-4_train_a_network.py`, and on GPUs as `mpiexec -n 4 python 4_train_a_network.py --device cuda`: each rank then has a GPU
-of its own, or its share of one.
+4_train_a_network.py`, and on GPUs as `mpiexec -n 4 python 4_train_a_network.py --device cuda`: then each rank has a GPU
+of its own, or shares one.
 """
 
 import argparse
@@ -21,7 +21,7 @@ EPOCHS = 9
 
 @cache
 def data(device):
-    """Give training images, their digits, and the same for validation: 1797 images of 8 x 8 pixels in all."""
+    """Return training images and their digits, and the same for validation: 1797 images of 8 x 8 pixels in all."""
     images, digits = load_digits(return_X_y=True)
     parts = train_test_split((images / 16).astype("float32"), digits, test_size=0.33, random_state=0, stratify=digits)
     x, v, y, w = (torch.as_tensor(part, device=device) for part in parts)
@@ -36,7 +36,7 @@ def data(device):
     batch=pl.Ordinal(32, 64, 128, 256),
 )
 def train(learning_rate, momentum, weight_decay, dropout, batch, evaluation):
-    """Train for some epochs, yielding the validation loss after each, from the first parent's weights on."""
+    """Train for some epochs, from the first parent's weights on, and yield the validation loss after each."""
     x, y, v, w = data(args.device)
     torch.manual_seed(int(evaluation.generator.integers(2**31)))
     network = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Dropout(dropout), nn.Linear(64, 10)).to(args.device)

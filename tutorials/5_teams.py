@@ -1,8 +1,8 @@
 """Teams: two ranks train one model together with PyTorch's DistributedDataParallel, as on two GPUs.
 
-Needs `pip install torch`. Run as `mpiexec -n 4 python 5_teams.py`, which are two teams of two, or on GPUs as
-`mpiexec -n 4 python 5_teams.py --device cuda`. The loss is the same function on every member of a team; all its
-variables for torch.distributed are set. Each member runs it in a child process, which has MPI or GPUs to itself.
+Needs `pip install torch`. Run as `mpiexec -n 4 python 5_teams.py` for two teams of two, or on GPUs as
+`mpiexec -n 4 python 5_teams.py --device cuda`. Every member of a team calls the same loss; all variables for
+torch.distributed are set. Each member runs the loss in a child process, which has MPI or GPUs to itself.
 """
 
 import argparse
@@ -19,7 +19,7 @@ STEPS = 30
 
 @pl.objective(learning_rate=pl.Float(1e-3, 1.0, log=True), width=pl.Ordinal(8, 16, 32, 64))
 def train(learning_rate, width, evaluation):
-    """Fit a sine, each member on its own half of the data; every member reports, and the first one's losses count."""
+    """Fit a sine, each member on its own half of the data. Every member reports; the first member's losses count."""
     dist.init_process_group("nccl" if args.device == "cuda" else "gloo")
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -30,7 +30,7 @@ def train(learning_rate, width, evaluation):
     for step in range(1, STEPS + 1):
         optimizer.zero_grad()
         loss = mse_loss(network(x), torch.sin(x))
-        loss.backward()  # which averages the gradients over the team
+        loss.backward()  # averages the gradients over the team
         optimizer.step()
         mean = loss.detach().clone()
         dist.all_reduce(mean)

@@ -19,7 +19,7 @@ def main():
         {"rate": pl.Float(1e-3, 2.0, log=True), "momentum": pl.Float(0.0, 0.99)},
         evaluations=200,
         seed=0,
-        pruner=pl.MedianPruner(),  # judges the lines that have a step
+        pruner=pl.MedianPruner(),  # judges by the lines that have a step
         evaluation={"timeout": 10},
     )
     print(f"loss {result.best.loss:.2g} with {result.best.params}, slope {result.best.metrics.get('slope')}")

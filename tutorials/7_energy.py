@@ -1,8 +1,8 @@
-"""Energy against loss: what each evaluation cost in joules, and which ones no other beats in both.
+"""Energy against loss: what each evaluation cost in joules, and which evaluations no other beats in both.
 
 Needs `pip install scikit-learn`, and a sensor: an NVIDIA GPU (`pip install nvidia-ml-py`), or a CPU whose RAPL counters
-in /sys/class/powercap may be read, which is for root alone on most machines. Where there is none, that is said once,
-and the search goes on without. Run as `python 7_energy.py`.
+in /sys/class/powercap may be read, which only root may on most machines. Where there is no sensor, one line says so,
+and the search goes on without it. Run as `python 7_energy.py`.
 """
 
 import warnings
@@ -23,7 +23,7 @@ IMAGES, DIGITS = load_digits(return_X_y=True)
     learning_rate=pl.Float(1e-4, 1e-1, log=True),
 )
 def train(width, epochs, learning_rate):
-    """Give the cross-validated error of a small network."""
+    """Return the cross-validated error of a small network."""
     network = MLPClassifier((width,), max_iter=epochs, learning_rate_init=learning_rate, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -31,7 +31,7 @@ def train(width, epochs, learning_rate):
 
 
 def undominated(individuals, cost):
-    """Give those that are better than all that are cheaper, cheapest first."""
+    """Return the individuals that are better than all cheaper ones, the cheapest first."""
     front = []
     for individual in sorted(individuals, key=cost):
         if not front or individual.loss < front[-1].loss:
@@ -43,7 +43,7 @@ def main():
     result = pl.minimize(train, evaluations=60, seed=0, evaluation={"energy": True})
     measured = [individual for individual in result.individuals if "energy" in individual.metrics]
     name, cost = "joules", (lambda individual: individual.metrics["energy"])
-    if not measured:  # no sensor here: seconds stand in for them
+    if not measured:  # no sensor here: use seconds instead
         measured, name, cost = result.individuals, "seconds", (lambda individual: individual.seconds)
     print(f"loss {result.best.loss:.3f} with {result.best.params}")
     print(f"{name:>10} {'loss':>8}")

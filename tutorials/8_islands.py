@@ -1,7 +1,7 @@
-"""Islands: populations that evolve apart on some of the ranks each, and send each other copies of their best.
+"""Islands: populations that evolve separately, each on some of the ranks, and send each other copies of their best.
 
-Run as `mpiexec -n 8 python 8_islands.py` for four islands of two ranks; on fewer ranks there are fewer islands. What
-the same search would cost on a thousand ranks, whose evaluations take a minute each, a simulation tells:
+Run as `mpiexec -n 8 python 8_islands.py` for four islands of two ranks; on fewer ranks there are fewer islands. A
+simulation predicts what the same search costs on a thousand ranks with evaluations of a minute each:
 `propulate-like simulate 8_islands.py:two_funnels --ranks 64,1024 --set budget.evaluations=20000 --set islands=4`.
 """
 
@@ -23,8 +23,8 @@ def main():
         4,  # or sizes=[2, 2, 4]
         topology="ring",  # or full, torus, star, hypercube, random_regular, a matrix of how many go from where to where
         migration_probability=0.05,  # after each evaluation
-        emigrants=pl.SelectBest(1),  # who is sent; any selection
-        pollination=True,  # copies are sent; with False, individuals leave their island for good
+        emigrants=pl.SelectBest(1),  # which individuals are sent: any selection
+        pollination=True,  # copies are sent; with False, individuals leave their island
         propagators=["auto", "auto", "auto", EXPLORER],  # a chain of its own for each island
     )
     result = pl.minimize(two_funnels, evaluations=20_000, target=1e-3, islands=islands, seed=0)

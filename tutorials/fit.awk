@@ -1,4 +1,4 @@
-# Fits y = a + b x to points by gradient descent; what it prints as JSON is read by the search.
+# Fits y = a + b x to points by gradient descent. The search reads the JSON that it prints.
 # Run by 6_other_language.py as: awk -v rate=0.1 -v momentum=0.9 -f fit.awk
 BEGIN {
     n = 20

@@ -26,6 +26,7 @@ from propulate_like.population.outcome import Status
 if TYPE_CHECKING:
     from psutil import Process
 
+# docs/decisions.md, "What an evaluation started is found by three marks"
 _MARK = "PROPULATE_LIKE_CHILD"
 _OF_THE_LAUNCHER = re.compile(
     "(PMIX|PMI|PRTE|OPAL|HYDI|HYDRA|MPIR|MV2|PALS)_|MPI_LOCAL|OMPI_(?!ALLOW_RUN_AS_ROOT|MCA_)|"
@@ -41,6 +42,7 @@ for turn in 1 2 3; do
     done
 done
 """
+# docs/decisions.md, "The rank watches limits"
 _SLICE_SECONDS = 0.02
 _LAST_SECONDS = 1.0
 _LAST_WORDS_SECONDS = 0.1

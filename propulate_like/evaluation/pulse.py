@@ -7,6 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+# docs/decisions.md, "A pulse answers while an evaluation runs"
 _SHORT = 0.004  # seconds between beats during a long evaluation
 _LONG = 0.1  # and while evaluations are short, so that the thread costs them nothing
 

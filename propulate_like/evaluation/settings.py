@@ -28,6 +28,7 @@ from propulate_like.problem.directions import Signs
 from propulate_like.problem.fidelity import Fidelity
 from propulate_like.problem.space import Space
 
+# docs/decisions.md, "Signals reach ranks as SIGUSR1"
 GRACE_SECONDS = 5.0
 _UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _WORDS = {

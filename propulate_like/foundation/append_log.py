@@ -12,6 +12,7 @@ from pathlib import Path
 from propulate_like.foundation.console import say
 from propulate_like.foundation.files import lines
 
+# docs/decisions.md, "Unwritten lines wait in memory"
 RETRY_SECONDS = 1.0
 """The time between two retries of a failed write, and between two checks that the file still exists."""
 _BLOCK = 1 << 20  # bytes

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+# docs/decisions.md, "Foreign files are read with limits"
 LARGEST_LINE = 1 << 24
 """The longest line that is read, in bytes; longer ones are skipped."""
 _SKIPPED = 1 << 20  # bytes

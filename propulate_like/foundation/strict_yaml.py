@@ -11,6 +11,7 @@ LARGEST_BYTES = 1 << 20
 """The largest configuration that is read, in bytes."""
 _DEEPEST = 50  # levels of nesting
 
+# docs/decisions.md, "YAML without surprises"
 _RESOLVERS = (
     ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
     ("int", r"^[-+]?(?:0o[0-7]+|0x[0-9a-fA-F]+|[0-9]+)$", "-+0123456789"),

@@ -20,11 +20,16 @@ from propulate_like.propagators.model_based import QuadraticModel, TrustRegion
 from propulate_like.propagators.propagator import Arity, BreedingContext, Propagator
 
 _LOOKS = 16  # asks between two looks at what evaluations cost
+# docs/decisions.md, "The cost of an ask is written down"
 _TIMED = 9  # evaluations, its rank's own where there are any
+# docs/decisions.md, "An ask may take a third of an evaluation"
 _LONG, _SHARE = 0.02, 1 / 3  # seconds up to which an ask may take so much of an evaluation's time
 _SMALL_SHARE = 0.02  # of its time, where an ask takes longer
+# docs/decisions.md, "Several losses have half as many parents"
 _FEWEST = 5  # individuals to breed from where there are several losses
+# docs/decisions.md, "Warm-started ranks do not search alone"
 _UNKNOWN = 60.0  # seconds: an evaluation is expensive until it is known how long one takes
+# docs/decisions.md, "Half of the asks go by what experts have earned"
 _CREDITED = 20  # of the best individuals known
 _ARRAYS = 5e-3  # seconds an evaluation, where an ask uses NumPy at all: that takes some 0.1 ms
 
@@ -72,6 +77,7 @@ class Auto(Propagator):
         self.evaluations: int | None = self._cheap.evaluations
         self.share: float = self._cheap.share
         chain = genetic_chain(parents())
+        # docs/decisions.md, "Trust region and quadratic model share asks 60 to 40"
         self._local = (
             _Expert(TrustRegion(), TrustRegion.name, 0.6),
             _Expert(QuadraticModel(), QuadraticModel.name, 0.4, 2.0),

@@ -76,6 +76,7 @@ class _State:
         if len(individuals):
             best = min(individuals, key=lambda individual: individual.order).genome
             start = np.array([best[index] for index in self._ordered])
+        # docs/decisions.md, "CMA-ES draws no random numbers while it learns"
         suits = max(usual_population(dimension), round(2.0 * breeding.workers**0.75))
         return RestartedCMAES(
             dimension,

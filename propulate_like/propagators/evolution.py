@@ -19,8 +19,11 @@ from propulate_like.propagators.pareto import SelectPareto
 from propulate_like.propagators.propagator import Arity, BreedingContext, Propagator
 from propulate_like.propagators.selection import SelectBest, SelectRandom, SelectRanked
 
+# docs/decisions.md, "Islands divide the population and migrate rarely"
 _FEWEST, _MOST = 4, 40  # individuals to breed from
+# docs/decisions.md, "Each point of a finite space belongs to one rank"
 _FEW = 5  # where no point comes twice: that alone keeps individuals apart
+# docs/decisions.md, "Ranks search alone for half of cheap evaluations"
 _ALONE = 0.5  # of a rank's evaluations: at first, where there are many ranks, or once all have come to one point
 _ROUNDS = 3  # evaluations a gene that a search alone needs to be of use
 _NEAR = 1e-3  # of the range: where no gene of those to breed from is further from the best's, they are at one point

@@ -11,6 +11,7 @@ from propulate_like.foundation import declarations
 from propulate_like.population.individual import Individual
 from propulate_like.propagators.propagator import Arity, BreedingContext, Propagator
 
+# docs/decisions.md, "First points lie nearer the middle in many dimensions"
 _SPREAD = 0.6  # of a Latin hypercube around the center, where there are few parameters
 _STRATA = 8  # of it, at least
 

@@ -36,9 +36,11 @@ class MixedGaussianProcess(Propagator):
     requirements: Requirements = MODELED
     initial: Propagator = CenteredInitialization()
 
+    # docs/decisions.md, "A hundred rows for the mixed Gaussian process"
     def __init__(self, rows: int = 100, boldness: float = 0.5) -> None:
         """ValueError where `rows` is below 8 or `boldness` below 0."""
         self.rows: int = declarations.whole("rows", rows, 8)
+        # docs/decisions.md, "The mixed model stays near the best"
         self.boldness: float = declarations.number("boldness", boldness)
         self._search: MixedSearch | None = None
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _FEWEST = 4  # successful evaluations that a model needs
 _EXPLORED = 0.3  # share of random points among those that are to lie elsewhere
+# docs/decisions.md, "A basin that seems done is not given up"
 _ELSEWHERE, _AFTERWARDS = 0.5, 0.9  # share of those, once a basin seems to be done, and once it certainly is
 
 Proposer = Callable[["Array", "Array", int, "np.random.Generator"], "Array"]

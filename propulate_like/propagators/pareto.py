@@ -10,6 +10,7 @@ from propulate_like.population.pareto import Losses, dominates, losses_of
 from propulate_like.population.population import Population, Requirements, key_of
 from propulate_like.propagators.propagator import BreedingContext, Selection
 
+# docs/decisions.md, "Several losses are ordered by the first"
 _NEWEST = 64  # arrivals: where more are new, all that is known is looked at
 _HOLDS = 2  # times as many as are selected
 

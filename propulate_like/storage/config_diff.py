@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 _KEPT = ("budget", "seed")
 """The keys that keep their value where the new config does not name them."""
+# docs/decisions.md, "What mixes two searches is refused"
 _EXTENDS = ("budget", "objective", "evaluation", "pruner", "islands", "warm_start")
 """The keys that may change.
 

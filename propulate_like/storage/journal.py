@@ -14,10 +14,13 @@ from propulate_like.storage import journal_lines
 from propulate_like.storage.events import Evaluated, Event, Moved, Session, Started
 from propulate_like.storage.journal_lines import Shape, decode
 
+# docs/decisions.md, "Flushed within 10 ms and synced from 1 s"
 FLUSH_SECONDS = 0.01
 """The time for which a finished evaluation may wait in memory; one that took longer is written at once."""
+# docs/decisions.md, "A run folder is leased"
 LOOK_SECONDS = 4.0
 """The time between two checks, made before a write, that the run still owns its folder."""
+# docs/decisions.md, "Flushed within 10 ms and synced from 1 s"
 SYNC_SECONDS = 1.0
 """An evaluation that took at least this long is forced to the disk (fsync), not only to the operating system."""
 _LONGEST_CAUSE = 10_000  # characters that are kept of an outcome too large for a line

@@ -154,6 +154,7 @@ def _line(event: Event) -> _Line:
     )
 
 
+# docs/decisions.md, "Fields are written out in two places only"
 def _evaluated_line(individual: Individual) -> _EvaluatedLine:
     """Return an evaluated individual in its written form."""
     candidate, outcome = individual.candidate, individual.outcome

@@ -19,6 +19,7 @@ import msgspec
 from propulate_like.foundation.console import printable, say
 from propulate_like.foundation.files import read_small
 
+# docs/decisions.md, "A run folder is leased"
 BEAT_SECONDS = 4.0
 """The time between two heartbeats."""
 SILENT_SECONDS = 16.0

@@ -175,6 +175,7 @@ class Source(Protocol):
         ...
 
 
+# docs/decisions.md, "Integrations register what a warm start can read"
 READERS: list[Callable[[Any], Source | None]] = []
 """Functions that return a source of another software's object, or None for any other; integrations add theirs."""
 FORMS: list[Callable[..., Source]] = []

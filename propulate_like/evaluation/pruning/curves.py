@@ -66,6 +66,7 @@ class Curve(Sequence[Point]):
 class Curves(Mapping[Id, Curve]):
     """The curves of the newest `capacity` evaluations that reported anything, oldest first."""
 
+    # docs/decisions.md, "Pruners judge by the curves that have arrived"
     def __init__(self, capacity: int = 4096) -> None:
         self.capacity = capacity
         self._curves: dict[Id, Curve] = {}

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from propulate_like.population.training_data import Array
 
 _RADIUS = 0.1  # of a finished basin, in the unit cube's diagonal
+# docs/decisions.md, "A basin that seems done is not given up"
 _PATIENCE = 15  # evaluations per dimension, without a gain worth while
 _FEWEST = 40  # evaluations per dimension before the first is given up
 _GAIN = 0.05  # of the spread of the latest losses

@@ -14,6 +14,7 @@ _REDRAWN = 0.2  # of the changes of ordered parameters are to any value
 _CHANGES = 1.5  # mean of the number of parameters that a mutant changes
 _SPREAD = 0.75  # of a Cauchy step, in levels
 _LOW, _HIGH = math.log(0.002), math.log(0.3)  # the logarithms of steps of continuous parameters
+# docs/decisions.md, "The mixed model stays near the best"
 _SHAKEN = 0.7  # share of the changed points whose continuous parameters all take a step besides
 
 

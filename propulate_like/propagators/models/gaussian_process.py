@@ -11,10 +11,13 @@ from scipy.optimize import Bounds, minimize
 
 from propulate_like.population.training_data import Array
 
+# docs/decisions.md, "The trend prefers bowls"
 _BEND, _BOWL = 0.3, 5.0  # of the trend's kernel, (1 + .3 u.v)^2 + 5 u.u v.v: a bowl is likelier than other quadratics
 _ROOT5 = math.sqrt(5.0)
+# docs/decisions.md, "The best candidate is refined by the gradient"
 _DESCENT = 20  # steps
 _SETTLED = 1e-5  # gain of a step, as a share of the logarithm of the likelihood, below which a fit ends
+# docs/decisions.md, "High losses get noise instead of a warp"
 _DOUBT = 0.1  # of high losses: a standard deviation, as a share of what they exceed the others by
 _HIGHEST = 1e9  # multiple of the low losses' range that still counts
 _ROUNDING = 1e-10  # of each variance is added to it, so that no matrix is singular

@@ -20,6 +20,7 @@ _STEPS = 10  # of a fit
 _NEW = 0.4  # new points until the next fit, as a share of the rows
 _BEST, _FEW = 8, 5  # points that are mutated; those of them all of whose neighbours are candidates
 _WIDEST, _NARROWEST, _JITTER = 3.2, 1e-3, 0.5  # of the region, in lengths
+# docs/decisions.md, "What did not help mixed spaces"
 _DRAWN, _MUTANTS, _LOCAL = 300, 300, 300  # candidates
 
 Fresh = Callable[[Levels, Codes], npt.NDArray[np.bool_]]

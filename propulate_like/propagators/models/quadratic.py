@@ -11,6 +11,7 @@ from propulate_like.propagators.models.gaussian_process import warped
 _POOL, _ROWS = 3.0, 1.8  # points looked at, and fitted to, per coefficient of the model
 _RIDGE, _SHORT_RIDGE = 1e-8, 1e-3  # where there are enough rows, and where not
 _FLATTEST = 1e-14  # variance of the best points along an axis, relative to the widest
+# docs/decisions.md, "Trust region and quadratic model share asks 60 to 40"
 _WHITENED_FROM, _WHITENED = 20, 0.7  # points per dimension, and the share of proposals from then on
 _FULL = 40  # coordinates at most that a model has mixed terms for
 _RADII = (0.03, 1.0)

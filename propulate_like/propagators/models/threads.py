@@ -9,6 +9,7 @@ import scipy.linalg  # noqa: F401  loaded first, so that its BLAS is found, besi
 from threadpoolctl import ThreadpoolController
 
 
+# docs/decisions.md, "Models compute on one thread"
 def one_thread() -> AbstractContextManager[object]:
     """Keep linear algebra to one thread for a while: 12 microseconds, where many threads would cost milliseconds."""
     limits: AbstractContextManager[object] = _libraries().limit(limits=1)

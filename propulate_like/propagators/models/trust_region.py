@@ -12,9 +12,12 @@ from propulate_like.propagators.models.region import Region
 
 _WIDEST, _NARROWEST, _JITTER = 1.6, 1e-8, 0.3  # of the region, in lengths
 _MOST = 300  # points that the process learns from
+# docs/decisions.md, "High losses get noise instead of a warp"
 _DOUBTED_ABOVE = 0.4  # quantile of the losses
+# docs/decisions.md, "Trust region and quadratic model share asks 60 to 40"
 _OPTIMISM = 0.4  # standard deviations
 _REFITTED = 0.4  # new points, as a share of those known
+# docs/decisions.md, "The best candidate is refined by the gradient"
 _CANDIDATES, _REFINED = 450, 150
 _ROUNDS = (0.25, 0.06)  # spreads of refined candidates, in half-sides
 
