@@ -6,6 +6,7 @@ disturb each other are of one `xdist_group`.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,8 @@ for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(threads, "1")  # as the launcher does: small matrices are many times slower on several threads
 if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):  # or each process would compile the package anew, for 0.15 s
     sys.dont_write_bytecode = False
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in a shell's background, for all that tests start as well
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parent.parent
 paths = [str(ROOT / "benchmarks"), *filter(None, [os.environ.get("PYTHONPATH")])]

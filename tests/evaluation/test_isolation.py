@@ -37,6 +37,7 @@ def left_behind() -> list[int]:
     return [p.pid for p in everyone if any("left-behind-by-a-test" in word for word in p.info["cmdline"] or [])]
 
 
+@pytest.mark.xdist_group("left behind")
 def test_no_loss_hurts_the_rank_and_each_outcome_is_known(tmp_path: Path) -> None:
     settings = {"isolate": True, "timeout": 1.0, "memory": "400 MiB"}
     result = pl.minimize(
@@ -273,6 +274,7 @@ def test_odd_losses_are_outcomes_and_reach_the_journal(expected: Any, isolate: b
             assert individual.metrics["count"] == 1e30
 
 
+@pytest.mark.xdist_group("left behind")
 @pytest.mark.parametrize("how", ["isolated", "command"])
 def test_when_a_rank_is_killed_nothing_that_it_started_stays(how: str, script: Any, tmp_path: Path) -> None:
     path = script(f"""

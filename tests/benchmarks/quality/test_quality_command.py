@@ -64,7 +64,10 @@ def test_an_interrupted_measurement_goes_on_where_it_was(tmp_path):
     line = begun.stderr.readline()
     assert line.startswith("1 of 800 after")
     begun.send_signal(signal.SIGINT)
-    _, errors = begun.communicate(timeout=60)
+    try:
+        _, errors = begun.communicate(timeout=60)
+    finally:
+        begun.kill()
     assert errors.splitlines()[-1] == "interrupted: the same command goes on from here"
     kept = len(list(tmp_path.rglob("*.json")))
     assert 1 <= kept < 800
