@@ -19,7 +19,7 @@ from propulate_like.problem.parameters import Choice, Float, Int, Parameter, Sca
 from propulate_like.problem.space import NOTHING, Space
 
 _Key = tuple[str, type[Parameter], tuple[Any, ...], tuple[type, ...], tuple[str, ...]]
-"""A parameter that was asked for: its name, kind, arguments, their types, as 1 and True are equal, and keywords."""
+"""A parameter that was asked for: its name, kind, arguments, their types (as 1 and True are equal), and keywords."""
 _SCALE = ("step", "log")
 
 
@@ -167,19 +167,20 @@ class Trial:
 
     @property
     def _space(self) -> Space:
+        """The space of the parameters asked for so far."""
         return _space(tuple(key for key, _ in self._asked.values()))
 
     def _suggest(self, name: str, kind: type[Parameter], *arguments: Any, keywords: tuple[str, ...] = ()) -> Any:
         """Return the value of a parameter.
 
         Args:
-            name: Its name.
-            kind: Its kind.
-            arguments: The kind's arguments.
-            keywords: The names of the last of them, which it takes by keyword.
+            name: The parameter's name.
+            kind: The kind of parameter.
+            arguments: The arguments of the kind.
+            keywords: The names of the last arguments, which are passed by keyword.
 
         Raises:
-            ValueError: There is no such parameter, or another one of this name was asked for. The message begins
+            ValueError: The parameter is not valid, or the name was asked for as another parameter. The message begins
                 with the name.
         """
         key: _Key = (name, kind, arguments, tuple(map(type, arguments)), keywords)
@@ -217,18 +218,23 @@ def is_pruned(error: BaseException) -> bool:
 
 
 def _parameter(key: _Key) -> Parameter:
-    """Return the parameter, the same one each time.
+    """Return the parameter of a key; parameters are cached.
 
     Raises:
-        ValueError: There is no such parameter.
+        ValueError: The parameter is not valid.
     """
     try:
         return _known_parameter(key)
-    except TypeError:  # values that cannot be hashed, so that the kind refuses them
+    except TypeError:  # unhashable values, which the kind refuses
         return _made(key)
 
 
 def _made(key: _Key) -> Parameter:
+    """Create the parameter of a key.
+
+    Raises:
+        ValueError: The parameter is not valid.
+    """
     make: Callable[..., Parameter]
     _, make, arguments, _, keywords = key
     positional = len(arguments) - len(keywords)
@@ -240,6 +246,7 @@ _known_parameter = lru_cache(maxsize=4096)(_made)
 
 @lru_cache(maxsize=4096)
 def _space(keys: tuple[_Key, ...]) -> Space:
+    """Return the space of some parameters."""
     return Space({key[0]: _parameter(key) for key in keys}, asked_for=True) if keys else NOTHING
 
 

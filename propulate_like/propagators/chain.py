@@ -174,14 +174,22 @@ class Choose(Propagator):
 
 
 def _require_propagator(step: object) -> None:
-    """Raise ValueError where a step is no propagator."""
+    """Check that a step is a propagator.
+
+    Raises:
+        ValueError: It is none.
+    """
     if not isinstance(step, Propagator):
         message = f"{step!r} is no propagator: give an instance, such as UniformCrossover(0.7)"
         raise ValueError(message)
 
 
 def _require_alike(one: Propagator, other: Propagator) -> None:
-    """Raise ValueError where two propagators give different numbers of individuals."""
+    """Check that two propagators give the same number of individuals.
+
+    Raises:
+        ValueError: They give different numbers.
+    """
     if one.gives != other.gives:
         message = (
             f"{one!r} gives {_count(one.gives)} but {other!r} gives {_count(other.gives)}: they must give the same"
@@ -190,6 +198,11 @@ def _require_alike(one: Propagator, other: Propagator) -> None:
 
 
 def _common(*options: Propagator) -> Arity:
+    """Return the numbers of individuals that all propagators can take.
+
+    Raises:
+        ValueError: There is no such number.
+    """
     fewest = max(option.takes[0] for option in options)
     upper = [option.takes[1] for option in options if option.takes[1] is not None]
     if upper and min(upper) < fewest:
@@ -199,10 +212,12 @@ def _common(*options: Propagator) -> Arity:
 
 
 def _count(number: int) -> str:
+    """Return a number of individuals in words."""
     return f"{number} individual{'s' * (number != 1)}"
 
 
 def _range(step: Propagator) -> str:
+    """Return the numbers of individuals that a step can take, in words."""
     fewest, most = step.takes
     if most is None:
         return f"at least {_count(fewest)}"

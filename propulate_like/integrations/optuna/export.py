@@ -146,4 +146,5 @@ class Export:
 
 
 def _source(individual: Individual) -> Source:
+    """Return the key of an individual."""
     return source(str(individual.id), individual.ended)
