@@ -1,4 +1,4 @@
-"""The commands of `propulate-like`: those of this distribution, and those that others declare as entry points."""
+"""The commands of `propulate-like`: those of this distribution, and those of others, declared as entry points."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _KNOWN = {
     "bench": "the command 'bench' is a distribution of its own: pip install -e benchmarks in a clone, or "
     "pip install propulate-like-bench"
 }
-"""Commands of distributions that may not be installed, and what to do then."""
+"""Commands of distributions that may not be installed, each with a message that says how to install it."""
 _ANYTHING = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
 
 
 class CommandGroup(TyperGroup):
-    """Finds a command here first, and then among the entry points `propulate_like.commands`.
+    """A group that finds a command first in this distribution, then among the entry points `propulate_like.commands`.
 
     An entry point names a function with typer's annotations, or a `typer.Typer`; its docstring is the command's help.
     """
@@ -37,7 +37,10 @@ class CommandGroup(TyperGroup):
 
 
 def _declared(name: str) -> Any:
-    """Return the command that a distribution declares, or one that says why it cannot run; None where none does."""
+    """Return the command that a distribution declares, or None.
+
+    Where the command cannot run, the result is one that says why.
+    """
     try:
         found = _DECLARED.load(name)
         if found is not None:
@@ -48,7 +51,15 @@ def _declared(name: str) -> Any:
 
 
 def _as_command(name: str, found: Any) -> Any:
-    """Return a function or a Typer app as a command; ValueError where typer takes neither."""
+    """Return a function or a Typer app as a command.
+
+    Args:
+        name: The command's name.
+        found: The function or the app.
+
+    Raises:
+        ValueError: Typer accepts neither.
+    """
     app = found
     if not isinstance(found, typer.Typer):
         app = typer.Typer(add_completion=False)
@@ -63,7 +74,7 @@ def _as_command(name: str, found: Any) -> Any:
 
 
 def _unusable(name: str, reason: str) -> Any:
-    """Return a command that takes any arguments, and ends with the reason."""
+    """Return a command that accepts any arguments and fails with the reason."""
     app = typer.Typer(add_completion=False)
 
     @app.command(help=reason, context_settings=_ANYTHING)

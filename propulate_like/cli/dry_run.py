@@ -1,4 +1,4 @@
-"""What `run --check` says: what a run would do, with nothing changed, imported or run."""
+"""The dry run of `run --check`: what a run would do, without changing, importing or running anything."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from propulate_like.storage.run import Run
 
 
 def dry_run(config: Config) -> str:
-    """Return whether a run would begin or continue, and where that stands; ValueError where it would be refused."""
+    """Return a message that says whether a run would start or continue, and how far it is.
+
+    Raises:
+        ValueError: The run would be refused.
+    """
     folder = config.run
     nearest = next(place for place in (folder, *folder.absolute().parents) if os.path.lexists(place))
     if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
@@ -32,6 +36,11 @@ def dry_run(config: Config) -> str:
 
 
 def _continuing(config: Config, folder: Path) -> str:
+    """Return how the run in a folder would continue.
+
+    Raises:
+        ValueError: Another run holds the folder, or the config is of another search.
+    """
     held = refusal(folder)
     if held:
         raise ValueError(held)
@@ -53,5 +62,6 @@ def _continuing(config: Config, folder: Path) -> str:
 
 
 def _budget(budget: dict[str, float]) -> str:
+    """Return a budget as messages show it."""
     forms = {"evaluations": "{} evaluations", "seconds": "{:g} s", "target": "until {:g}"}
     return ", ".join(form.format(budget[name]) for name, form in forms.items() if name in budget)

@@ -1,4 +1,4 @@
-"""Earnings: what each propagator has bred, and what came of it."""
+"""Earnings: how many individuals each propagator has bred, and how good they are."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from propulate_like.population.individual import Individual
 
 
 class Earning(NamedTuple):
-    """How many individuals were bred so, how many of them were the best of all when they ended, and the best loss."""
+    """The earnings of one propagator.
+
+    Attributes:
+        evaluations: The number of individuals that it bred.
+        improvements: The number of those that were the best of all when their evaluation ended.
+        best: The lowest loss of its individuals, or infinity.
+    """
 
     evaluations: int
     improvements: int
@@ -17,16 +23,16 @@ class Earning(NamedTuple):
 
 
 class Earnings:
-    """Counts them over a run's journals, of which each rank's is in order."""
+    """A count of earnings over a run's journals, each rank's read in its order."""
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
         self._bests: dict[str, float] = {}
         self._lowest: dict[int, tuple[int, float]] = {}
-        self._candidates: list[tuple[float, tuple[int, float], str]] = []  # the best of their rank when they ended
+        self._candidates: list[tuple[float, tuple[int, float], str]] = []  # each the best of its rank when it ended
 
     def add(self, rank: int, individual: Individual) -> None:
-        """Take in the next evaluation of a rank."""
+        """Count the next evaluated individual of a rank."""
         origin = individual.origin
         self._counts[origin] = self._counts.get(origin, 0) + 1
         if not individual.has_loss:
@@ -37,7 +43,7 @@ class Earnings:
             self._candidates.append((individual.ended, individual.order, origin))
 
     def table(self) -> dict[str, Earning]:
-        """Return what each origin has earned; the one that bred most comes first."""
+        """Return the earnings of each origin, the one with the most individuals first."""
         improvements = dict.fromkeys(self._counts, 0)
         lowest = (0, math.inf)
         for _, order, origin in sorted(self._candidates):

@@ -1,4 +1,4 @@
-"""What `export` writes of a run for other tools."""
+"""The command `export`: a run in a form for other tools."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from propulate_like.storage.run import Run
 
 
 class Form(StrEnum):
-    """What a run is written as."""
+    """The forms of an exported run."""
 
     OPTUNA = "optuna"
     CSV = "csv"
@@ -22,7 +22,18 @@ class Form(StrEnum):
 
 
 def export(run: Run, form: Form, target: str, study: str | None, *, live: bool) -> str:
-    """Write a run, and say what was written; ValueError where that cannot be."""
+    """Write a run, and return a message that says what was written.
+
+    Args:
+        run: The run.
+        form: The form to write.
+        target: The file, or the storage of a study.
+        study: The study's name, or None for that of the run's folder.
+        live: Whether to follow the search until it ends.
+
+    Raises:
+        ValueError: The options do not fit each other, a library is missing, or the target cannot be used.
+    """
     if form is Form.OPTUNA:
         return printable(_to_study(run, target, study, live=live))
     for option, given in (("--study", study is not None), ("--live", live)):
@@ -38,6 +49,7 @@ def export(run: Run, form: Form, target: str, study: str | None, *, live: bool) 
 
 
 def _to_study(run: Run, target: str, study: str | None, *, live: bool) -> str:
+    """Export a run to an Optuna study, and return a message that says how many individuals were added."""
     from propulate_like.integrations.optuna.export import Export
     from propulate_like.integrations.optuna.storing import shown
 
@@ -61,6 +73,11 @@ def _to_study(run: Run, target: str, study: str | None, *, live: bool) -> str:
 
 
 def _to_parquet(rows: list[dict[str, Any]], target: str) -> None:
+    """Write rows as a Parquet file.
+
+    Raises:
+        ValueError: pyarrow is missing.
+    """
     try:
         import pyarrow as pa
         from pyarrow import parquet
@@ -71,7 +88,7 @@ def _to_parquet(rows: list[dict[str, Any]], target: str) -> None:
     def column(values: list[Any]) -> Any:
         try:
             return pa.array(values)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):  # of several types, which a column cannot have
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):  # a column cannot have values of several types
             return pa.array([None if value is None else str(value) for value in values])
 
     parquet.write_table(

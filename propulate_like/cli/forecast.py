@@ -1,4 +1,4 @@
-"""The plot of simulated runs: the best value over time, and what coordination costs, for several numbers of ranks."""
+"""The plot of simulated runs: the best value over time, and the cost of coordination, for several numbers of ranks."""
 
 from __future__ import annotations
 
@@ -10,9 +10,15 @@ from typing import Any
 def draw(
     series: Sequence[tuple[str, Sequence[tuple[float, float]]]], rows: Sequence[dict[str, Any]], path: Path
 ) -> None:
-    """Write an HTML page: a line of (seconds, best value) for each of `series`, and bars for `rows` of the table.
+    """Write an HTML page with a line for each series and bars for the rows of the table.
 
-    ImportError where plotly is not installed.
+    Args:
+        series: The name and the points (seconds, best value) of each line.
+        rows: The table's rows, as `Forecast.row` returns them.
+        path: The page.
+
+    Raises:
+        ImportError: plotly is not installed.
     """
     try:
         from plotly import graph_objects as go

@@ -1,4 +1,4 @@
-"""Hosts: which of them a run may use, which answer, how mpiexec is told of them, and what a lost job left there."""
+"""Hosts: those that a run may use, those that answer, mpiexec's options for them, and the end of a job's processes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import Literal
 import msgspec
 
 Make = Literal["Open MPI", "MPICH"]
-"""Whose mpiexec it is; Intel's and Cray's are MPICH's kin."""
+"""The implementation of MPI that an mpiexec belongs to; those of Intel and Cray derive from MPICH."""
 
 _SRUN = ("srun", "--overlap", "--quiet", "--nodes=1", "--ntasks=1", "--nodelist")
 _HOST = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.-]*)(?:(?::| slots=)([1-9][0-9]{0,5}))?")
@@ -28,9 +28,9 @@ _OF_THIS_HOST = re.compile(
     r"(HOSTNAME|DISPLAY|XAUTHORITY|TMPDIR|TERM|PWD|OLDPWD|SHLVL|_|SSH_.*|XDG_.*|DBUS_.*|"
     r"(OMPI|PMIX|PRTE|OPAL|PMI|HYDRA|HYDI|SLURM|PBS|LSB)_.*)"
 )
-_AT_ONCE = 64
+_AT_ONCE = 64  # hosts that are asked concurrently
 SHARED_MEMORY = r"/dev/shm/(sm_segment\.|mpich_|ucx_shm_)[^ ]*$"  # noqa: S108 (a pattern)
-"""What the MPIs' files of shared memory are called, in a line of /proc/PID/maps too."""
+"""The pattern of MPI's files of shared memory, also within a line of /proc/PID/maps."""
 _END = f"""
 for turn in 1 2 3 4 5 6 7 8 9 10; do
     found=$(grep -aFls -e "$1" /proc/[0-9]*/environ)
@@ -56,18 +56,25 @@ echo "$boot $(readlink self/ns/pid)$living"
 
 
 class Hosts(msgspec.Struct, frozen=True):
-    """The hosts of a run, in order, and for how many ranks each has room: its slots.
+    """The hosts of a run.
 
-    Where there are none, mpiexec decides by itself: it starts the ranks on this host, or as the batch system says.
+    Attributes:
+        slots: The number of ranks for which each host has room. Where it is empty, mpiexec decides itself: it starts
+            the ranks on this host, or as the batch system says.
     """
 
     slots: dict[str, int] = {}
 
     @classmethod
     def of(cls, given: str | Sequence[str] | None = None, environment: Mapping[str, str] = os.environ) -> Hosts:
-        """Read `a:2,b:2`, a list of such hosts, or a host file; by default what the batch system says, if there is one.
+        """Read hosts.
 
-        ValueError for what is none of these.
+        Args:
+            given: Hosts as a:2,b:2, a list of them, or a host file; by default those of the batch system.
+            environment: The environment, which names the batch system.
+
+        Raises:
+            ValueError: They are not valid, or the file cannot be read.
         """
         if given is None:
             return cls(_of_batch_job(environment))
@@ -78,52 +85,76 @@ class Hosts(msgspec.Struct, frozen=True):
 
     @property
     def ranks(self) -> int:
-        """For how many ranks there is room."""
+        """The number of ranks for which there is room."""
         return sum(self.slots.values())
 
     def ranks_left(self, left: Hosts, wanted: int) -> int:
-        """Return how many of so many ranks to start where only these hosts are left: as many as they have room for.
+        """Return the number of ranks to start where only some hosts are left: as many as these have room for.
 
-        Where more are wanted than all hosts have slots, each of the hosts left takes its share.
+        Args:
+            left: The hosts that are left.
+            wanted: The number of ranks on all hosts. Where it exceeds their slots, each host left takes its share.
         """
         if not self.slots:
             return wanted
         return max(1, min(wanted, left.ranks * max(wanted, self.ranks) // self.ranks))
 
     def answering(self, agent: str | None = None, seconds: float = 10.0) -> Hosts:
-        """Return those on which `agent` starts a command within so many seconds. All are asked at once.
+        """Return the hosts that answer, asked concurrently.
 
-        It is called as ssh is, and is ssh by default; within a job of Slurm, srun.
+        Args:
+            agent: The program that runs a command on a host, called as ssh is; by default ssh, or srun within a Slurm
+                job.
+            seconds: The time to answer.
         """
         return self.of_these(self._ask(agent, ["true"], "", seconds))
 
     def living(
         self, processes: Iterable[int], agent: str | None = None, seconds: float = 10.0
     ) -> tuple[Hosts, dict[str, set[int]]]:
-        """Return those that answer, and which of these processes live at their places (see `lease.place`)."""
+        """Return the hosts that answer, and the processes that live in each process table.
+
+        Args:
+            processes: The pids to look for.
+            agent: As for `answering`.
+            seconds: The time to answer.
+
+        Returns:
+            The hosts, and the living pids by process table (see `lease.place`).
+        """
         answers = self._ask(agent, ["sh", "-s"], _LOOK % " ".join(map(str, processes)), seconds)
         found: dict[str, set[int]] = {}
         for answer in answers.values():
-            boot, space, *living = (answer.splitlines() or [""])[-1].split(" ") + [""] * 2  # a login may print more
+            boot, space, *living = (answer.splitlines() or [""])[-1].split(" ") + [""] * 2  # a login shell may print
             found[f"{boot} {space}"] = {int(process) for process in living if process.isdigit()}
         return self.of_these(answers), found
 
     def end(self, token: str, agent: str | None = None, seconds: float = 10.0) -> Hosts:
-        """Kill, on every host, the processes of this user that bear `token` (NAME=VALUE) in their environment.
+        """Kill this user's processes with a token on every host, and remove the memory that they shared.
 
-        This process must not bear it. The memory that they shared is removed. Gives the hosts of which it is known that
-        none is left.
+        Args:
+            token: A variable in the environment of these processes, as NAME=VALUE, which this process must not have.
+            agent: As for `answering`.
+            seconds: The time to answer.
+
+        Returns:
+            The hosts on which certainly no such process is left.
         """
         return self.of_these(self._ask(agent, ["sh", "-s", token], _END, seconds))
 
     def options(
         self, make: Make, agent: str | None = None, network: str | None = None, variables: Iterable[str] = ()
     ) -> list[str]:
-        """Return what to tell mpiexec of these hosts; nothing where there are none.
+        """Return the options of mpiexec for these hosts; none where there are no hosts.
 
-        `agent` starts its daemons, instead of ssh or the batch system's own way; `network` (10.77.0.0/24, or an
-        interface's name) is the one that hosts share; `variables` are handed on to ranks on other hosts. ValueError
-        where agent or network are not found on this host.
+        Args:
+            make: The implementation of MPI.
+            agent: The program that starts its daemons, instead of ssh or the batch system's own.
+            network: The network that the hosts share, such as 10.77.0.0/24, or the name of an interface.
+            variables: The environment variables that ranks on other hosts receive.
+
+        Raises:
+            ValueError: This host does not have the agent or the network.
         """
         if not self.slots:
             return []
@@ -131,16 +162,16 @@ class Hosts(msgspec.Struct, frozen=True):
             message = f"launch agent {agent!r}: no such program; it is called as ssh is: {agent} HOST COMMAND"
             raise ValueError(message)
         hosts = ",".join(f"{host}:{count}" for host, count in self.slots.items())
-        if make == "MPICH":  # which hands the whole environment on
+        if make == "MPICH":  # which passes the whole environment on
             return _mpich(hosts, agent, network)
         return [*_open_mpi(hosts, agent, network), *(word for name in variables for word in ("-x", name))]
 
     def of_these(self, names: Collection[str]) -> Hosts:
-        """Return those with these names."""
+        """Return the hosts with these names."""
         return Hosts({host: count for host, count in self.slots.items() if host in names})
 
     def _ask(self, agent: str | None, command: Sequence[str], script: str, seconds: float) -> dict[str, str]:
-        """Return what a command, with this script to read, prints on each host where it succeeds."""
+        """Run a command, with a script as its input, on every host, and return its output where it succeeds."""
 
         def ask(host: str) -> str | None:
             return _printed([*_way(host, agent), *command], script, seconds)
@@ -153,7 +184,7 @@ class Hosts(msgspec.Struct, frozen=True):
 
 
 def is_here(host: str) -> bool:
-    """Return whether a name or address is this host's: whether one can listen there."""
+    """Return whether a name or address is this host's, on which a socket can be bound."""
     if host.lower() in {"localhost", socket.gethostname().lower()}:
         return True
     with contextlib.suppress(OSError, UnicodeError):
@@ -165,7 +196,7 @@ def is_here(host: str) -> bool:
 
 
 def _way(host: str, agent: str | None) -> Sequence[str]:
-    """Return what stands before a command to have it run on a host."""
+    """Return the words before a command that runs on a host."""
     if is_here(host):
         return ()
     if agent is None and "SLURM_JOB_ID" in os.environ and shutil.which("srun"):
@@ -174,11 +205,12 @@ def _way(host: str, agent: str | None) -> Sequence[str]:
 
 
 def exported(environment: Mapping[str, str]) -> list[str]:
-    """Return the names of variables that mean the same on every host."""
+    """Return the names of variables that have the same meaning on every host."""
     return [name for name in environment if _NAME.fullmatch(name) and not _OF_THIS_HOST.fullmatch(name)]
 
 
 def _open_mpi(hosts: str, agent: str | None, network: str | None) -> list[str]:
+    """Return the options of Open MPI's mpiexec."""
     options = ["--host", hosts]
     if agent is not None:
         options += ["--prtemca", "plm_ssh_agent", agent]
@@ -189,6 +221,7 @@ def _open_mpi(hosts: str, agent: str | None, network: str | None) -> list[str]:
 
 
 def _mpich(hosts: str, agent: str | None, network: str | None) -> list[str]:
+    """Return the options of MPICH's mpiexec."""
     options = ["-hosts", hosts]
     if agent is not None:
         options += ["-launcher", "ssh", "-launcher-exec", agent]
@@ -198,7 +231,11 @@ def _mpich(hosts: str, agent: str | None, network: str | None) -> list[str]:
 
 
 def _interface(network: str) -> str:
-    """Return the name of this host's interface to a network; ValueError where it has none."""
+    """Return the name of this host's interface to a network.
+
+    Raises:
+        ValueError: It has none.
+    """
     import psutil
 
     interfaces = psutil.net_if_addrs()
@@ -221,9 +258,15 @@ def _interface(network: str) -> str:
 
 
 def _printed(command: Sequence[str], script: str, seconds: float) -> str | None:
-    """Run a command that reads a script, in a session of its own, and kill that after so many seconds.
+    """Run a command with a script as its input, in a session of its own, and return its output.
 
-    None where it fails.
+    Args:
+        command: The command's words.
+        script: The input.
+        seconds: The time after which the session is killed.
+
+    Returns:
+        The output, or None where the command fails.
     """
     try:
         process = subprocess.Popen(
@@ -245,7 +288,11 @@ def _printed(command: Sequence[str], script: str, seconds: float) -> str | None:
 
 
 def _read(given: Iterable[str]) -> dict[str, int]:
-    """Read hosts and their slots, which add up where a host is named again."""
+    """Read hosts and their slots, which are added where a host is named more than once.
+
+    Raises:
+        ValueError: There is no host, or one is not valid.
+    """
     slots: dict[str, int] = {}
     for text in given:
         match = _HOST.fullmatch(" ".join(text.split()))
@@ -260,6 +307,11 @@ def _read(given: Iterable[str]) -> dict[str, int]:
 
 
 def _lines(file: Path) -> list[str]:
+    """Return the lines of a host file without comments.
+
+    Raises:
+        ValueError: The file cannot be read.
+    """
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -269,7 +321,7 @@ def _lines(file: Path) -> list[str]:
 
 
 def _of_batch_job(environment: Mapping[str, str]) -> dict[str, int]:
-    """Ask Slurm, PBS or LSF, whichever runs this job, for its hosts."""
+    """Return the hosts of this job and their slots, as Slurm, PBS or LSF says; none outside such a job."""
     if (nodes := environment.get("SLURM_JOB_NODELIST")) and (scontrol := shutil.which("scontrol")):
         command = [scontrol, "show", "hostnames", nodes]
         listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
@@ -283,6 +335,6 @@ def _of_batch_job(environment: Mapping[str, str]) -> dict[str, int]:
 
 
 def _repeated(counts: str) -> list[int]:
-    """Expand Slurm's 2(x3),1 to 2, 2, 2, 1."""
+    """Expand Slurm's form of counts: 2(x3),1 means 2, 2, 2, 1."""
     found = re.findall(r"([0-9]+)(?:\(x([0-9]+)\))?", counts)
     return [int(count) for count, times in found for _ in range(int(times or 1))]

@@ -1,4 +1,4 @@
-"""A job: one mpiexec and its ranks, from the start to the end that they come to, or that is put to them."""
+"""A job: one mpiexec and its ranks, from their start to their end."""
 
 from __future__ import annotations
 
@@ -29,20 +29,33 @@ from propulate_like.storage.lease import place
 
 _MODULE = ["-m", "propulate_like.cli.rank"]
 _LOOK_SECONDS = 0.1
+"""The time between two checks of the job."""
 _ASK_SECONDS, _ANSWER_SECONDS, _MISSES = 5.0, 5.0, 2
+"""The time between two requests to the hosts, the time to answer, and the missed answers of a lost host."""
 _END_SECONDS = 2.0
+"""The time that mpiexec has to end after a signal."""
 _LACK_SECONDS = 5.0
-"""For so long all ranks that there are may have begun without others appearing: mpiexec starts them at once."""
+"""The time after which ranks that have not appeared, while all others have begun, count as dead.
+
+mpiexec starts all ranks at once."""
 _LEAVE_SECONDS = 10.0
-"""For so long a job may stay when its search has ended, or all its ranks have died."""
+"""The time that a job has to end after its search has ended, or all its ranks have died."""
 _START_SECONDS = 600.0
-"""For so long ranks may take to begin."""
+"""The time that the ranks have to begin."""
 _LATE_SECONDS, _LATE_TIMES = 60.0, 10
-"""On several hosts the last rank may show up so much later than half of them did, or so many times as late."""
+"""On several hosts, the time that the last rank has to begin after half of them have.
+
+It is the larger of these seconds more, and this many times as long."""
 
 
 class Broken(NamedTuple):
-    """Why a job ended before its search did, by whose death, and whether that may pass."""
+    """The failure of a job: it ended, or must be ended, before its search.
+
+    Attributes:
+        reason: The reason, as a message.
+        died: The ranks whose death caused it.
+        may_pass: Whether another job may succeed.
+    """
 
     reason: str
     died: list[int]
@@ -50,7 +63,13 @@ class Broken(NamedTuple):
 
 
 class Placement(msgspec.Struct, frozen=True):
-    """Where ranks run: on which hosts, what starts processes there (ssh by default), over which network they talk."""
+    """The placement of ranks.
+
+    Attributes:
+        hosts: The hosts.
+        agent: The program that starts processes on other hosts, by default ssh.
+        network: The network over which the ranks communicate, or None.
+    """
 
     hosts: Hosts = Hosts()
     agent: str | None = None
@@ -69,14 +88,23 @@ class Job:
         environment: Mapping[str, str],
         placement: Placement,
     ) -> None:
-        """Start them. They use `folder`, which all hosts see, to tell how far they are."""
+        """Start mpiexec.
+
+        Args:
+            mpiexec: The mpiexec.
+            order: What the ranks run.
+            ranks: The number of ranks.
+            folder: A folder that all hosts share, for files in which the ranks report their state.
+            environment: The environment of the ranks.
+            placement: The placement of the ranks.
+        """
         self._mpiexec, self._ranks, self._folder, self._placement = mpiexec, ranks, folder, placement
         environment = {**environment, rank_status.JOB: str(folder)}
         hosts = placement.hosts
         options = hosts.options(mpiexec.make, placement.agent, placement.network, exported(environment))
         command = mpiexec.command(ranks, None if hosts.slots else folder)
         words = [sys.executable, *_MODULE, msgspec.json.encode(order).decode()]
-        # A session of its own keeps Ctrl-C from reaching mpiexec, which would kill the ranks: they get SIGUSR1 instead.
+        # In a session of its own, mpiexec does not receive Ctrl-C, by which it would kill the ranks: they get SIGUSR1.
         self._process = subprocess.Popen(
             [*command, *options, *words],
             env=environment,
@@ -92,21 +120,21 @@ class Job:
         self._leaves_by: float | None = None
         self._shared: set[str] = set()
         self._seen: set[int] = set()
-        """The processes of ranks that have begun."""
-        self._full = self._began  # when it was last possible that more begin
+        """The pids of ranks that have begun."""
+        self._full = self._began  # when it was last possible that more ranks appear
 
     def signal(self, number: int) -> None:
-        """Send mpiexec a signal, which it passes on."""
+        """Send a signal to mpiexec, which forwards it to the ranks."""
         with suppress(ProcessLookupError):
             self._process.send_signal(number)
 
     @property
     def has_begun(self) -> bool:
-        """Whether all ranks note signals."""
+        """Whether all ranks have begun, and record signals."""
         return len(rank_status.read(self._folder)) == self._ranks
 
     def watch(self) -> int | Broken:
-        """Wait for the end of the search, and return its exit status, or why there is none."""
+        """Wait for the end of the search, and return its exit status, or the failure of the job."""
         while True:
             ended = self._process.poll()
             status = rank_status.status_left(self._folder)
@@ -120,10 +148,13 @@ class Job:
                 self._process.wait(_LOOK_SECONDS)
 
     def end(self, token: str) -> Hosts:
-        """End what is left of it on every host; return those of which it is known that nothing of it is left.
+        """End all processes of the job on every host, and remove the shared memory that dead ranks left.
 
-        All its processes bear the `token` in their environment. The memory that ranks shared is removed, where they
-        could not themselves, because they died.
+        Args:
+            token: A variable in the environment of all the job's processes, as NAME=VALUE.
+
+        Returns:
+            The hosts on which certainly no process of the job is left.
         """
         left = self._process.poll() is None
         for number in (signal.SIGTERM, signal.SIGKILL) if self._placement.hosts.slots else (signal.SIGKILL,):
@@ -143,6 +174,11 @@ class Job:
         return clean
 
     def _broken(self, ended: int | None) -> Broken | None:
+        """Return the failure of the job, or None while there is none.
+
+        Args:
+            ended: The exit status of mpiexec, or None while it runs.
+        """
         told = rank_status.read(self._folder)
         here = {rank: pid for rank, (pid, _, where) in told.items() if where == self._here}
         alive = told.keys() - self._gone - {rank for rank, pid in here.items() if not _lives(pid)}
@@ -154,13 +190,13 @@ class Job:
         if together and not self._shared:
             self._shared = {name for pid in here.values() for name in _shared_memory(pid)}
         broken = None
-        # On several hosts, MPICH's mpiexec kills the others when one dies: who died by itself is not known.
+        # On several hosts, MPICH's mpiexec kills all ranks when one dies: which one died first is not known.
         guesses = self._placement.hosts.slots and not self._mpiexec.heals
         blamed = [] if guesses else died
         if ended is not None:
             words = f"{self._mpiexec.path} ended with status {ended} before the search did"
             killed = ended < 0 or ended % 128 in _FATAL
-            last = ended == 0 and self._mpiexec.heals and not self._placement.hosts.slots  # it has killed none of them
+            last = ended == 0 and self._mpiexec.heals and not self._placement.hosts.slots  # it has killed no rank
             broken = Broken(words, searched if last else [], State.FAILED not in states and (bool(told) or killed))
         elif State.FAILED in states and self._has_waited():
             broken = Broken("a rank failed", [], False)
@@ -181,16 +217,19 @@ class Job:
         return broken
 
     def _lacks_ranks(self, told: set[int]) -> bool:
-        """Whether one has died that had not told anything yet; the others wait for it in MPI's initialization.
+        """Return whether a rank has died before it reported any state; the others wait for it in MPI's initialization.
 
-        Known on this host alone.
+        This is known only where all ranks are on this host.
+
+        Args:
+            told: The pids of the ranks that have reported a state.
         """
         if len(told) == self._ranks or self._placement.hosts.slots:
             return False
         try:
             children = psutil.Process(self._process.pid).children(recursive=True)
             living = {child.pid for child in children if child.cmdline()[1:3] == _MODULE}
-        except psutil.Error:  # one that ends just now: the next look tells
+        except psutil.Error:  # a process ended during the check: the next check will tell
             return False
         lacking = self._seen - living - told
         self._seen |= living
@@ -199,7 +238,11 @@ class Job:
         return bool(lacking) or time.monotonic() - self._full > _LACK_SECONDS
 
     def _are_late(self, came: int) -> bool:
-        """Whether a rank must have died elsewhere before it could tell anything."""
+        """Return whether a rank on another host must have died before it reported any state.
+
+        Args:
+            came: The number of ranks that have reported a state.
+        """
         waited = time.monotonic() - self._began
         if self._most_came is None and 2 * came >= self._ranks:
             self._most_came = waited
@@ -208,7 +251,7 @@ class Job:
         return waited > max(self._most_came + _LATE_SECONDS, self._most_came * _LATE_TIMES)
 
     def _lost_hosts(self) -> list[str]:
-        """Ask the hosts for their ranks, every few seconds; return those that have not answered several times."""
+        """Ask the hosts for their ranks every few seconds, and return the hosts that have missed several answers."""
         hosts = self._placement.hosts
         if hosts.slots and time.monotonic() - self._asked > _ASK_SECONDS:
             told = rank_status.read(self._folder)
@@ -222,20 +265,23 @@ class Job:
         return [host for host, count in self._missed.items() if count >= _MISSES]
 
     def _has_waited(self) -> bool:
+        """Return whether `_LEAVE_SECONDS` have passed since the first call."""
         if self._leaves_by is None:
             self._leaves_by = time.monotonic() + _LEAVE_SECONDS
         return time.monotonic() >= self._leaves_by
 
 
 _FATAL = (signal.SIGABRT, signal.SIGBUS, signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM)
-"""By which mpiexec ends when a rank does before it could tell anything."""
+"""The signals by which mpiexec may end where a rank dies before it reports any state."""
 
 
 def _deaths(ranks: list[int]) -> str:
+    """Return the message that ranks died."""
     return f"rank{'s' if len(ranks) > 1 else ''} {', '.join(map(str, ranks))} died"
 
 
 def _lives(pid: int) -> bool:
+    """Return whether a process exists and is no zombie."""
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
@@ -243,6 +289,7 @@ def _lives(pid: int) -> bool:
 
 
 def _shared_memory(pid: int) -> set[str]:
+    """Return the files of shared memory that MPI has mapped in a process."""
     try:
         maps = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
     except OSError:

@@ -1,4 +1,4 @@
-"""Launching: starts the ranks, passes signals on to them, and starts them again where the job broke."""
+"""The launcher: it starts the ranks, forwards signals to them, and starts them again where the job broke."""
 
 from __future__ import annotations
 
@@ -25,14 +25,21 @@ from propulate_like.search.progress import TERMINAL
 from propulate_like.storage.journal import count_evaluated
 
 RESTARTS = 3
-_ANSWER_SECONDS = 5.0
+"""The default number of restarts without any evaluation in between."""
+_ANSWER_SECONDS = 5.0  # for a host to answer
 
 
 def launch(order: Order, ranks: int, config: Config, placement: Placement, restarts: int = RESTARTS) -> int:
-    """Search on so many ranks under mpiexec, and return the exit status of the search.
+    """Search on several ranks under mpiexec, and return the exit status of the search.
 
-    A job that breaks is started again from the run's folder, on the hosts that answer, at most `restarts` times
-    without any evaluation between.
+    A job that breaks is started again from the run's folder, on the hosts that answer.
+
+    Args:
+        order: What the ranks run.
+        ranks: The number of ranks.
+        config: The configuration.
+        placement: The placement of the ranks.
+        restarts: The largest number of restarts without any evaluation in between.
     """
     launcher = _Launcher(order, ranks, config, placement)
     for number in SIGNALS:
@@ -41,6 +48,8 @@ def launch(order: Order, ranks: int, config: Config, placement: Placement, resta
 
 
 class _Launcher:
+    """The launcher of one search: a sequence of jobs, until one carries the search to its end."""
+
     def __init__(self, order: Order, ranks: int, config: Config, placement: Placement) -> None:
         self._order, self._ranks, self._placement = order, ranks, placement
         self._run = config.run if order.fork is None else Path(order.fork)
@@ -56,6 +65,7 @@ class _Launcher:
         self._stopping = False
 
     def run(self, restarts: int) -> int:
+        """Run jobs until the search ends or restarts are used up, and return the exit status."""
         left = restarts
         while True:
             before = count_evaluated(self._run)
@@ -76,13 +86,13 @@ class _Launcher:
                 return FAILED
             left -= 1
             self._environment[rank_status.DIED] = ",".join(map(str, outcome.died))
-            if self._run.exists():  # a copy has been made
+            if self._run.exists():  # the fork was made
                 self._order = msgspec.structs.replace(self._order, run=str(self._run), fork=None)
 
     def stop(self, number: int, _frame: FrameType | None) -> None:
-        """Pass a signal on: ranks get SIGUSR1, as mpiexec would kill them for another one.
+        """Forward a signal: as SIGUSR1, because mpiexec would kill the ranks on any other one.
 
-        Ranks that have not begun have nothing to lose.
+        Where ranks have not begun, the job is killed, as nothing is lost.
         """
         self._stopping = True
         if self._job is None or not self._job.has_begun:
@@ -95,7 +105,11 @@ class _Launcher:
         self._job.signal(signal.SIGUSR1)
 
     def _try(self) -> int | Broken:
-        """Carry one job through, on the hosts that answer; none where this one was told to end."""
+        """Run one job on the hosts that answer, unless the launcher was told to stop.
+
+        Returns:
+            The exit status of the search, or the failure of the job.
+        """
         hosts = self._placement.hosts
         answering = hosts.answering(self._placement.agent, _ANSWER_SECONDS)
         lost = ", ".join(host for host in hosts.slots if host not in answering.slots)
@@ -122,7 +136,7 @@ class _Launcher:
             if self._stopping:
                 return Broken("interrupted", [])
             self._job = Job(self._mpiexec, self._order, ranks, Path(folder).resolve(), self._environment, placement)
-            if self._stopping:  # just now
+            if self._stopping:  # a signal arrived meanwhile
                 self._job.signal(signal.SIGKILL)
             try:
                 outcome = self._job.watch()

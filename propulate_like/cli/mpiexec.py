@@ -1,4 +1,4 @@
-"""mpiexec: which one there is, and the command that starts ranks with it."""
+"""mpiexec: finding it, and its command that starts ranks."""
 
 from __future__ import annotations
 
@@ -15,14 +15,25 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class LaunchError(RuntimeError):
-    """The ranks cannot be started; the message says what to install or change."""
+    """The error that ranks cannot be started, with a message that says what to install or change."""
 
 
 class Mpiexec:
-    """An mpiexec: the one beside this Python, or else on PATH, where none is named."""
+    """An mpiexec.
+
+    Attributes:
+        path: Its path.
+    """
 
     def __init__(self, path: str | None = None) -> None:
-        """LaunchError where there is none."""
+        """Find the mpiexec.
+
+        Args:
+            path: Its path; by default the one beside this Python, or else the one on PATH.
+
+        Raises:
+            LaunchError: There is none.
+        """
         beside = Path(sys.executable).parent / "mpiexec"
         found = path or (str(beside) if os.access(beside, os.X_OK) else shutil.which("mpiexec"))
         if found is None:
@@ -34,30 +45,32 @@ class Mpiexec:
 
     @cached_property
     def make(self) -> Make:
-        """Whose it is."""
+        """The implementation of MPI that it belongs to."""
         version = subprocess.run([self.path, "--version"], capture_output=True, text=True, check=False).stdout
         return "Open MPI" if "Open MPI" in version or "OpenRTE" in version else "MPICH"
 
     @property
     def heals(self) -> bool:
-        """Whether the other ranks go on when one dies."""
+        """Whether the other ranks continue when one dies."""
         return self.make == "Open MPI"
 
     def command(self, ranks: int, folder: Path | None = None) -> list[str]:
-        """Return the command that starts so many ranks, also where these are more than the cores.
+        """Return the command that starts ranks, which may be more than the cores.
 
-        Where they are watched, on one host, `folder` takes what mpiexec writes.
+        Args:
+            ranks: The number of ranks.
+            folder: The folder for mpiexec's own files, where all ranks are on this host and are watched.
         """
         if self.make == "Open MPI":
             options = ["--map-by", ":OVERSUBSCRIBE", "--bind-to", "none", "--with-ft", "ulfm"]
             options += [] if folder is None else ["--prtemca", "prte_tmpdir_base", str(folder)]
-        else:  # the launcher finds out who died, which is unknown once all were killed
+        else:  # the launcher finds out which rank died, which is unknown once all were killed
             options = [] if folder is None else ["-disable-auto-cleanup"]
         return [self.path, "-n", str(ranks), *options]
 
 
 def rank_environment(ranks: int) -> dict[str, str]:
-    """Return the ranks' environment: threads of numerical libraries share the cores, and root may use Open MPI."""
+    """Return the ranks' environment: the threads of numerical libraries share the cores, and root may use Open MPI."""
     environment = dict(os.environ)
     threads = str(max(len(os.sched_getaffinity(0)) // ranks, 1))
     for variable in _THREADS:

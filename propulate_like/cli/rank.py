@@ -1,4 +1,4 @@
-"""One rank of a run: reads the configuration, searches, and rank 0 says what came of it.
+"""One rank of a run: it reads the configuration and searches; one rank prints the summary.
 
 `propulate-like run` starts this module on every rank, so it loads neither typer nor rich.
 """
@@ -27,14 +27,23 @@ from propulate_like.search.session import Search
 from propulate_like.search.specification import SearchSpecification
 from propulate_like.storage.journal import TakenOver
 
-_METRICS, _WIDTH = 20, 200  # how many metrics the summary shows, and how much of each value
-_FRONT = 5  # individuals of a front that it shows, or a few more
+_METRICS, _WIDTH = 20, 200  # the metrics that the summary shows, and the characters of each value
+_FRONT = 5  # the individuals of a front that it shows, or a few more
 _pack = msgspec.msgpack.encode
 BAD_INPUT, FAILED = 2, 1
+"""Exit statuses."""
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What a rank is told to run: a configuration's file, the changes to it, and the command that said so."""
+    """What a rank runs.
+
+    Attributes:
+        source: The configuration's file, or a reference to a function.
+        changes: The changes to the configuration, each as KEY=VALUE.
+        run: The run's folder, or None for that of the configuration.
+        command: The command that the user typed, for messages.
+        fork: The folder of the fork to make of the run, or None.
+    """
 
     source: str
     changes: list[str] = []
@@ -44,7 +53,7 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class _Outcome(NamedTuple):
-    """The exit status of the search, and whether ranks died in it."""
+    """The exit status of the search, and whether ranks died during it."""
 
     status: int
     deaths: bool = False
@@ -53,12 +62,14 @@ class _Outcome(NamedTuple):
 def run(order: Order) -> int:
     """Search, and return the exit status.
 
-    0, 1 where every evaluation failed or some could not be saved, 2 for bad input, 130 where interrupted.
+    Returns:
+        0; 1 where every evaluation failed or some could not be saved; 2 for bad input; 130 where it was interrupted.
     """
     return _run(order).status
 
 
 def _run(order: Order) -> _Outcome:
+    """Search, and print and leave the result or the error."""
     rank, _ = launched() or (0, 1)
     first = rank == 0
     if launched() is not None:
@@ -85,7 +96,14 @@ def _run(order: Order) -> _Outcome:
 
 
 class _Handover(msgspec.Struct, frozen=True):
-    """What rank 0 read for all: the configuration's text and folder, the objective's code, or what is wrong."""
+    """What rank 0 read for all ranks.
+
+    Attributes:
+        text: The text of the configuration, or None where there is no file.
+        folder: The configuration's folder.
+        code: The objective's source code by path.
+        error: The message of the error, or "".
+    """
 
     text: bytes | None = None
     folder: str = ""
@@ -94,9 +112,10 @@ class _Handover(msgspec.Struct, frozen=True):
 
 
 def _prepare(order: Order, *, first: bool) -> SearchSpecification:
-    """Return what is to be searched, and of what objective; rank 0 alone reads the files.
+    """Return the search's specification; only rank 0 reads the configuration and the objective's file.
 
-    ConfigError where they fail.
+    Raises:
+        ConfigError: They are not valid.
     """
     message = None
     if first:
@@ -118,7 +137,12 @@ def _prepare(order: Order, *, first: bool) -> SearchSpecification:
 
 
 def summary(result: Result, command: str) -> str:
-    """Write what a search found, for a person."""
+    """Return a summary of a search as text.
+
+    Args:
+        result: The search's result.
+        command: The command that continues the search.
+    """
     lines = []
     if result.succeeded:
         lines += _best(result) if result.losses == 1 else _front(result)
@@ -139,6 +163,7 @@ def summary(result: Result, command: str) -> str:
 
 
 def _best(result: Result) -> list[str]:
+    """Return the lines about the best individual."""
     best = result.best
     metrics = [(f"[{name[:_WIDTH]}]", value) for name, value in islice(best.metrics.items(), _METRICS)]
     pairs = [*best.params.items(), *metrics]
@@ -148,6 +173,7 @@ def _best(result: Result) -> list[str]:
 
 
 def _front(result: Result) -> list[str]:
+    """Return the lines about the Pareto front."""
     front = result.front
     shown = front[:: max(len(front) // _FRONT, 1)]
     lines = [f"front of {len(front)}" + (", some of which are" if len(front) > len(shown) else "")]
@@ -159,15 +185,18 @@ def _front(result: Result) -> list[str]:
 
 
 def _why(reason: str) -> str:
+    """Return the reason for the end as the summary names it."""
     return "interruption" if reason == "interrupted" else reason
 
 
 def _written(value: object) -> str:
+    """Return a value as the summary shows it."""
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
     return text if len(text) <= _WIDTH else f"{text[:_WIDTH]}..."
 
 
 def _say(first: bool, message: str, status: int) -> int:
+    """Print a message and leave the exit status where this is the `first` rank; return the status."""
     if first:
         print(message, file=sys.stderr, flush=True)
         rank_status.leave_status(status)
@@ -175,7 +204,7 @@ def _say(first: bool, message: str, status: int) -> int:
 
 
 def is_ours(error: BaseException) -> bool:
-    """Tell bad input, which this package finds, from an error inside the code that an objective's import runs."""
+    """Return whether this package raised an error, because of bad input, and not the code of an objective."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
@@ -184,7 +213,7 @@ def is_ours(error: BaseException) -> bool:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the order that the launcher gave, on a rank, and leave the exit status where it looks for it."""
+    """Run the order in the arguments on this rank, and leave the exit status where the launcher expects it."""
     rank_status.write(State.STARTING)
     try:
         status, deaths = _run(msgspec.json.decode(arguments[0], type=Order))
@@ -192,7 +221,7 @@ def main(arguments: Sequence[str]) -> int:
         rank_status.write(State.FAILED)
         raise
     rank_status.write(State.DONE)
-    if deaths:  # MPI cannot be left in good order any more
+    if deaths:  # MPI can no longer be finalized
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)

@@ -1,4 +1,4 @@
-"""What `status` and `results` show of a run's folder."""
+"""The commands `status` and `results`: what they show of a run's folder."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from propulate_like.storage.events import Closed, Died, Evaluated, Moved, Sessio
 from propulate_like.storage.journal import read
 from propulate_like.storage.run import Run
 
-_LIVE_SECONDS = 60.0
-_COLUMNS = 100  # of a table, at most
+_LIVE_SECONDS = 60.0  # without an event, after which a run counts as cut off
+_COLUMNS = 100  # the largest number of columns of a table
 
 
 def status(run: Run) -> dict[str, Any]:
-    """Return a run's state, as JSON can hold it."""
+    """Return a run's state as a mapping that JSON can hold."""
     summary = Summary()
     sessions: dict[int, Session] = {}
     closed: dict[int, Closed] = {}
     open_starts: dict[int, Started] = {}
     latest = 0.0
-    done_by: Counter[int] = Counter()  # each island
+    done_by: Counter[int] = Counter()  # by island
     bests: dict[int, float] = {}
     arrived: Counter[int] = Counter()
     deaths: dict[tuple[str, int], Died] = {}
@@ -66,7 +66,7 @@ def status(run: Run) -> dict[str, Any]:
     newest = max((session.began for session in sessions.values()), default=0.0)
     ranks = max((session.ranks for session in sessions.values() if session.began == newest), default=0)
     alive = {rank: session for rank, session in sessions.items() if session.began > newest - _LIVE_SECONDS}
-    current = {rank: session for rank, session in alive.items() if rank < ranks}  # others are of a session before
+    current = {rank: session for rank, session in alive.items() if rank < ranks}  # others are of an earlier session
     died = [deaths[each.host, each.pid] for each in current.values() if (each.host, each.pid) in deaths]
     current = {rank: each for rank, each in current.items() if (each.host, each.pid) not in deaths}
     done, failure = summary.finished, summary.failure
@@ -111,7 +111,7 @@ def status(run: Run) -> dict[str, Any]:
 
 
 def _best(run: Run, best: Individual | None) -> dict[str, Any]:
-    """Return what is best: an individual, or how many a front has."""
+    """Return the best individual's value and params, or with several losses the size of the front."""
     if len(run.signs) > 1:
         found = front(individual for individual in run.individuals() if individual.has_loss)
         return {"best": None, "best_params": None, "front": len(found)}
@@ -120,7 +120,7 @@ def _best(run: Run, best: Individual | None) -> dict[str, Any]:
 
 
 def status_text(known: dict[str, Any]) -> str:
-    """Write a run's state for a person."""
+    """Return a run's state, as `status` returns it, as text."""
     total = f" of {known['of']}" if known["of"] else ""
     counts = ", ".join(f"{count} {name}" for name, count in known["statuses"].items()) or "none yet"
     lines = [
@@ -161,7 +161,7 @@ def status_text(known: dict[str, Any]) -> str:
 
 
 def best_rows(run: Run, top: int) -> list[dict[str, Any]]:
-    """Return the best individuals of a run as rows, best first; of several losses, those of the front."""
+    """Return the `top` best individuals of a run as rows, best first; with several losses, those of the front."""
     succeeded = (individual for individual in run.individuals() if individual.has_loss)
     if len(run.signs) > 1:
         best = front(succeeded)[:top]
@@ -171,7 +171,7 @@ def best_rows(run: Run, top: int) -> list[dict[str, Any]]:
 
 
 def failed_rows(run: Run, top: int) -> list[dict[str, Any]]:
-    """Return the latest failures of a run as rows, the last one first."""
+    """Return the `top` latest failures of a run as rows, the last one first."""
     failed = (individual for individual in run.individuals() if individual.failed)
     latest = heapq.nlargest(top, failed, key=lambda individual: (individual.ended, individual.id))
     return [_without(_row(each, run), "loss", "value") for each in latest]
@@ -184,6 +184,7 @@ def all_rows(run: Run) -> list[dict[str, Any]]:
 
 
 def _row(individual: Individual, run: Run) -> dict[str, Any]:
+    """Return an individual as a row, with its values as the loss returned them, and its directory."""
     shown = row(individual)
     values: tuple[float | None, ...] = (None,) * len(run.signs)
     if individual.has_loss:
@@ -200,15 +201,15 @@ def _row(individual: Individual, run: Run) -> dict[str, Any]:
 
 
 def _without(shown: dict[str, Any], *names: str) -> dict[str, Any]:
-    """Return a row without these columns, each of which may be of several: loss.0, loss.1."""
+    """Return a row without the columns of these names, including numbered ones such as loss.0 and loss.1."""
     return {name: value for name, value in shown.items() if name.partition(".")[0] not in names}
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Write rows as a table for a person."""
+    """Return rows as a table in text form."""
     from rich.console import Console
     from rich.table import Table
-    from rich.text import Text  # takes words in brackets for no markup
+    from rich.text import Text  # does not interpret words in brackets as markup
 
     if not rows:
         return "there is none yet"
@@ -226,12 +227,12 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def as_json(rows: list[dict[str, Any]]) -> str:
-    """Write rows as JSON."""
+    """Return rows as JSON."""
     return json.dumps(rows, indent=2)
 
 
 def as_csv(rows: list[dict[str, Any]]) -> str:
-    """Write rows as CSV with a header."""
+    """Return rows as CSV with a header."""
     output = io.StringIO()
     names = names_of(rows)
     writer = csv.writer(output, lineterminator="\n")
@@ -241,19 +242,30 @@ def as_csv(rows: list[dict[str, Any]]) -> str:
 
 
 def names_of(rows: list[dict[str, Any]]) -> list[str]:
-    """Return the columns of a table, in the order in which rows first have them."""
+    """Return the names of all columns, in the order in which they first occur."""
     return list(dict.fromkeys(name for each in rows for name in each))
 
 
 def _written(value: Any) -> str:
+    """Return a value as a table shows it."""
     return "" if value is None else f"{value:.5g}" if isinstance(value, float) else last_line(str(value))
 
 
 def _plain(value: Any) -> Any:
+    """Return a value as a CSV file holds it, without control characters."""
     return printable(value, kept="\n\t") if isinstance(value, str) else value
 
 
 def _state(done: int, total: int | None, *, ended: bool, latest: float, running: int) -> str:
+    """Return a run's state in words.
+
+    Args:
+        done: The number of evaluations.
+        total: The budget of evaluations, or None.
+        ended: Whether all ranks ended in good order.
+        latest: The time of the latest event, in Unix time.
+        running: The number of evaluations in progress.
+    """
     if total is not None and done >= total:
         return "complete"
     if ended:
@@ -264,7 +276,7 @@ def _state(done: int, total: int | None, *, ended: bool, latest: float, running:
 
 
 def _rate(run: Run, since: float, until: float) -> float:
-    """Return the evaluations a second of the newest session."""
+    """Return the evaluations per second between two times, in Unix time."""
     if until <= since:
         return 0.0
     found = (event for _, event in read(run.folder, run.shape) if isinstance(event, Evaluated))
@@ -272,4 +284,5 @@ def _rate(run: Run, since: float, until: float) -> float:
 
 
 def _times(count: int, noun: str) -> str:
+    """Return a count and its noun in the right number."""
     return f"{count} {noun}{'s' * (count != 1)}"

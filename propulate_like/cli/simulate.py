@@ -1,4 +1,4 @@
-"""What `simulate` does: the run that a configuration describes, on virtual ranks, for several numbers of them."""
+"""The command `simulate`: the run that a configuration describes, on several numbers of virtual ranks."""
 
 from __future__ import annotations
 
@@ -28,16 +28,20 @@ from propulate_like.storage.run import Run
 
 Seconds = Callable[[Individual, Random], float]
 Evaluate = Callable[[Individual], Individual]
-_LONGEST = 1e9  # seconds of an evaluation
+_LONGEST = 1e9  # the longest evaluation in seconds
 _FORMS = "60, lognormal:60,1 (mean and sigma) or the folder of a run"
 
 
 class Assumptions(msgspec.Struct, frozen=True):
-    """What a simulation takes for granted: how long evaluations take, what they come to, and what messages cost.
+    """The assumptions of a simulation.
 
-    `seconds` is a number, lognormal:MEAN,SIGMA, or a run's folder, whose times are drawn from. `losses` is objective
-    (which is called), random, or a run's folder, where the nearest individual's loss is taken. A share of `failures`
-    of all evaluations fails.
+    Attributes:
+        seconds: The duration of evaluations: a number, lognormal:MEAN,SIGMA, or a run's folder, from whose durations
+            it is drawn.
+        losses: The losses: "objective" to call the objective, "random", or a run's folder, of which the nearest
+            individual's loss is used.
+        failures: The share of evaluations that fail, 0 to 1.
+        network: The latency and bandwidth of messages.
     """
 
     seconds: str
@@ -47,7 +51,14 @@ class Assumptions(msgspec.Struct, frozen=True):
 
 
 class Forecast(msgspec.Struct, frozen=True):
-    """What a simulation came to; the `trace` has the times at which the best loss fell, and what it fell to."""
+    """The result of a simulation.
+
+    Attributes:
+        ranks: The number of ranks.
+        islands: The number of islands.
+        summary: The summary of the search.
+        trace: Each improvement of the best loss, as (seconds, loss).
+    """
 
     ranks: int
     islands: int
@@ -55,7 +66,11 @@ class Forecast(msgspec.Struct, frozen=True):
     trace: list[tuple[float, float]]
 
     def row(self, *, maximize: bool) -> dict[str, Any]:
-        """Write it as one row of a table."""
+        """Return the result as one row of a table.
+
+        Args:
+            maximize: Whether the loss is maximized.
+        """
         summary = self.summary
         evaluations = sum(summary.statuses.values())
         loss = None if summary.best is None else summary.best.loss
@@ -74,7 +89,16 @@ class Forecast(msgspec.Struct, frozen=True):
 
 
 def forecast(config: Config, ranks: int, assumptions: Assumptions) -> Forecast:
-    """Simulate a configuration's run on so many ranks. ValueError where an assumption cannot work."""
+    """Simulate a configuration's run.
+
+    Args:
+        config: The configuration.
+        ranks: The number of ranks.
+        assumptions: The assumptions.
+
+    Raises:
+        ValueError: The configuration cannot be simulated, or an assumption is not valid.
+    """
     budget = config.specification.budget
     if config.specification.fidelity is not None:
         message = "fidelity: a simulation has no rungs: it would not know how long each of them takes"
@@ -105,7 +129,15 @@ def forecast(config: Config, ranks: int, assumptions: Assumptions) -> Forecast:
 
 
 def network(latency: float, bandwidth: float) -> Network:
-    """Return a network; ValueError where its figures cannot be."""
+    """Return a network.
+
+    Args:
+        latency: The latency in seconds, at least 0.
+        bandwidth: The bandwidth in bytes per second, above 0.
+
+    Raises:
+        ValueError: A value is out of its range.
+    """
     for name, value in (("latency", latency), ("bandwidth", bandwidth)):
         if not math.isfinite(declarations.number(name, value, above=name == "bandwidth")):
             message = f"{name}={value!r} must be finite"
@@ -114,7 +146,11 @@ def network(latency: float, bandwidth: float) -> Network:
 
 
 def numbers(form: str) -> list[int]:
-    """Read numbers of ranks, such as 64,256; ValueError where these are none."""
+    """Return the numbers of ranks in a text such as 64,256.
+
+    Raises:
+        ValueError: They are not valid.
+    """
     try:
         return [declarations.whole("ranks", int(part), 1) for part in form.split(",")]
     except ValueError:
@@ -123,7 +159,14 @@ def numbers(form: str) -> list[int]:
 
 
 def read_seconds(form: str) -> Seconds:
-    """Read how long evaluations take; ValueError where the text has no such form."""
+    """Return the function that draws the duration of an evaluation in seconds.
+
+    Args:
+        form: A number of seconds, lognormal:MEAN,SIGMA, or a run's folder, from whose durations it is drawn.
+
+    Raises:
+        ValueError: The text has another form, or the run has no evaluations.
+    """
     found = re.fullmatch(r"lognormal:([^,]+),([^,]+)", form)
     try:
         if found:
@@ -145,7 +188,11 @@ def read_seconds(form: str) -> Seconds:
 
 
 def _losses(config: Config, assumptions: Assumptions) -> tuple[SearchSpecification, Evaluate]:
-    """Return the search, whose space is known, and what evaluates an individual at once."""
+    """Return the specification with a known space, and the function that evaluates an individual in no simulated time.
+
+    Raises:
+        ValueError: The objective cannot be called, or the run that losses come from does not fit.
+    """
     if assumptions.losses == "objective":
         specification, evaluate = _objective(config)
     else:
@@ -163,6 +210,11 @@ def _losses(config: Config, assumptions: Assumptions) -> tuple[SearchSpecificati
 
 
 def _objective(config: Config) -> tuple[SearchSpecification, Evaluate]:
+    """Return the specification with a known space, and a function that calls the objective.
+
+    Raises:
+        ValueError: The objective is a command, or cannot be loaded.
+    """
     config.check_objective()
     reference = config.located_objective()
     if isinstance(reference, Command):
@@ -176,7 +228,7 @@ def _objective(config: Config) -> tuple[SearchSpecification, Evaluate]:
 
 
 def _random(specification: SearchSpecification) -> Evaluate:
-    """Return each individual losses drawn from [0, 1)."""
+    """Return a function that gives each individual losses drawn from [0, 1)."""
     generator, count = Random(specification.seed or 0), specification.losses
     if count == 1:
         return lambda individual: individual.evaluated(Outcome(OK, generator.random()))
@@ -184,7 +236,11 @@ def _random(specification: SearchSpecification) -> Evaluate:
 
 
 def _nearest(run: Run, specification: SearchSpecification) -> Evaluate:
-    """Return each individual the losses of the one in a run whose genome is nearest to its own."""
+    """Return a function that gives each individual the losses of the one in a run with the nearest genome.
+
+    Raises:
+        ValueError: The run has another space, another number of losses, or no successful evaluation.
+    """
     import numpy as np
 
     known = [individual for individual in run.individuals() if individual.has_loss]
@@ -205,7 +261,7 @@ def _nearest(run: Run, specification: SearchSpecification) -> Evaluate:
 
 
 def _improvements(traces: list[Trace]) -> list[tuple[float, float]]:
-    """Return when the best loss of all ranks fell, and to what."""
+    """Return each improvement of the best loss of all ranks, as (seconds, loss)."""
     best, found = math.inf, []
     for time, loss in sorted(point for trace in traces for point in trace.losses):
         if loss < best:

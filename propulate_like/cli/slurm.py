@@ -1,4 +1,4 @@
-"""What `slurm` writes: a batch script that searches, ends in time, and queues itself again until the budget is met."""
+"""The command `slurm`: a batch script that searches, ends in time, and requeues itself until the budget is met."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import msgspec
 from propulate_like.search.config import Config
 
 _ENDING_SECONDS = 60
-"""For the ranks to part after the grace, on a slow file system too. Slurm's signal comes at most 60 s too early."""
+"""The time for the ranks to end after the grace, even on a slow file system. Slurm's signal is at most 60 s early."""
 _TIME = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 _CLOCK = re.compile(r"(?:(\d+)-)?(\d+):(\d\d):(\d\d)")
 _WORD = re.compile(r"[\w.,@+-]+", re.ASCII)
@@ -61,7 +61,16 @@ scontrol requeue "$SLURM_JOB_ID"
 
 
 class Job(msgspec.Struct, frozen=True):
-    """What a job asks of Slurm. One rank a GPU, where `ranks_per_node` does not say it; `time` is such as 2h."""
+    """The resources that a job asks of Slurm.
+
+    Attributes:
+        nodes: The number of nodes.
+        time: The time limit, such as 2h.
+        gpus_per_node: The number of GPUs of each node.
+        ranks_per_node: The number of ranks of each node, by default one per GPU.
+        partition: The partition, or None for Slurm's default.
+        account: The account, or None for Slurm's default.
+    """
 
     nodes: int
     time: str
@@ -72,7 +81,17 @@ class Job(msgspec.Struct, frozen=True):
 
 
 def script(job: Job, source: str, changes: Sequence[str], run: str | None) -> str:
-    """Write the batch script for a configuration; ValueError where it, or what the job asks for, cannot work."""
+    """Return the batch script for a configuration.
+
+    Args:
+        job: The resources.
+        source: The configuration's file, or a reference to a function.
+        changes: The changes to the configuration, each as KEY=VALUE.
+        run: The run's folder, or None for that of the configuration.
+
+    Raises:
+        ValueError: The configuration or the resources are not valid.
+    """
     config = Config.read(source, changes, run)
     config.check_objective()
     evaluation = config.specification.evaluation
@@ -103,7 +122,7 @@ def script(job: Job, source: str, changes: Sequence[str], run: str | None) -> st
 
 
 def _header(job: Job, ranks: int, seconds: int, early: int) -> list[str]:
-    """Return what sbatch reads."""
+    """Return the script's first lines, which sbatch reads."""
     minutes = math.ceil(seconds / 60)
     options = [
         "--job-name=propulate-like",
@@ -124,6 +143,11 @@ def _header(job: Job, ranks: int, seconds: int, early: int) -> list[str]:
 
 
 def _ranks_per_node(job: Job) -> int:
+    """Return the number of ranks of each node.
+
+    Raises:
+        ValueError: Neither ranks nor GPUs are given.
+    """
     if job.ranks_per_node is not None:
         return job.ranks_per_node
     if not job.gpus_per_node:
@@ -133,6 +157,11 @@ def _ranks_per_node(job: Job) -> int:
 
 
 def _seconds(time: str) -> int:
+    """Return a time such as 2h, 1d12h, 90m or 1-12:00:00 in seconds.
+
+    Raises:
+        ValueError: It has another form.
+    """
     found = _TIME.fullmatch(time) or _CLOCK.fullmatch(time)
     if not time or found is None:
         message = f"--time {time!r} must be such as 2h, 1d12h, 90m or 1-12:00:00"

@@ -1,4 +1,4 @@
-"""What `init` writes: a configuration and an objective to begin with."""
+"""The command `init`: a configuration and an objective to start with."""
 
 from __future__ import annotations
 
@@ -34,7 +34,11 @@ def train(learning_rate, layers, width, optimizer, momentum=0.0):
 
 
 def write(folder: Path) -> list[Path]:
-    """Write the two files, and return their paths; ValueError where one of them is there already."""
+    """Write the two files into a folder, and return their paths.
+
+    Raises:
+        ValueError: One of them exists.
+    """
     files = {folder / "search.yaml": _CONFIG, folder / "objective.py": _OBJECTIVE}
     for path in files:
         if path.exists():

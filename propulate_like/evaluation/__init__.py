@@ -1,1 +1,1 @@
-"""Evaluation: calling the loss, and what becomes of what it does."""
+"""Evaluation: calling the loss, and turning what it does into an outcome."""

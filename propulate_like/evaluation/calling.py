@@ -1,4 +1,4 @@
-"""Calling a loss: whatever it returns, yields, raises or reports becomes an outcome."""
+"""Calling a loss: everything that it returns, yields, raises or reports becomes an outcome."""
 
 from __future__ import annotations
 
@@ -18,21 +18,35 @@ from propulate_like.population.outcome import Outcome, Status
 from propulate_like.problem.directions import Signs
 from propulate_like.problem.space import Space
 
-_FULL_TRACEBACKS = 100  # of a process; later failures keep their last line alone, so that a journal stays small
-_LONGEST_CAUSE = 8000
+_FULL_TRACEBACKS = 100  # per process; later failures keep only their last line, so that a journal stays small
+_LONGEST_CAUSE = 8000  # characters
 
 
 class Call:
-    """A loss function, ready to be called with what it takes. KeyboardInterrupt alone passes through it."""
+    """A loss function together with the way in which it takes its params. Only KeyboardInterrupt passes through it.
+
+    Attributes:
+        loss: The function.
+        asks: Whether it takes a trial, which it asks for its parameters.
+        as_mapping: Whether it takes its params as one mapping; otherwise as keyword arguments.
+        signs: 1 for each loss that is minimized, -1 for each that is maximized.
+        plain: Whether it takes neither the evaluation's context nor the fidelity.
+    """
 
     def __init__(self, loss: Loss, space: Space, *, signs: Signs = (1.0,), fidelity: str = "") -> None:
-        """ValueError where the loss cannot be called with the params of the space.
+        """Inspect the function's signature.
 
-        `fidelity` is the name of the declared fidelity, which the loss is given where it has a parameter of that name.
+        Args:
+            loss: The function.
+            space: The search's space.
+            signs: 1 for each loss that is minimized, -1 for each that is maximized.
+            fidelity: The fidelity's name, or ""; its value is passed where the function has a parameter of this name.
+
+        Raises:
+            ValueError: The function cannot be called with the params of the space.
         """
         self.loss = loss
         self.asks = space.asked_for
-        """Whether the loss takes a trial, which it asks for its parameters."""
         self.as_mapping = not self.asks and takes_mapping(loss, space, fidelity)
         self.signs = signs
         self.plain = not takes(loss, CONTEXT) or CONTEXT in space
@@ -43,26 +57,38 @@ class Call:
         self.plain = self.plain and not self._fidelity
 
     def __call__(self, params: dict[str, Any], task: Task, report: Report, comm: Any = None) -> Outcome:
-        """Call the loss with the params, the context if it takes that, and run it to its end if it is a generator."""
+        """Call the loss, and run it to its end where it is a generator.
+
+        Args:
+            params: The params.
+            task: The evaluation's task.
+            report: Receives intermediate losses.
+            comm: The team's communicator, or None.
+
+        Raises:
+            KeyboardInterrupt: The evaluation was interrupted.
+        """
         evaluation = Evaluation(task, report, self.signs, comm)
         context: dict[str, Any] = {CONTEXT: evaluation} if self._context else {}
         told = {self._fidelity: task.fidelity} if self._fidelity else {}
         if self.asks:
-            outcome = self._ask(Trial(task, evaluation), evaluation, context | told)
+            outcome = self._call_with_trial(Trial(task, evaluation), evaluation, context | told)
         else:
-            outcome = self._give(params | told, evaluation, context)
+            outcome = self._call_with_params(params | told, evaluation, context)
         if evaluation.size > 1:
             _leave_process_group()
         return outcome
 
-    def _give(self, params: dict[str, Any], evaluation: Evaluation, context: dict[str, Any]) -> Outcome:
+    def _call_with_params(self, params: dict[str, Any], evaluation: Evaluation, context: dict[str, Any]) -> Outcome:
+        """Call a loss that takes its params."""
         try:
             value = self.loss(params, **context) if self.as_mapping else self.loss(**params, **context)
         except BaseException as error:  # noqa: BLE001 (a loss may raise anything)
             return self.failure(error)
         return self.finish(value, evaluation)
 
-    def _ask(self, trial: Trial, evaluation: Evaluation, others: dict[str, Any]) -> Outcome:
+    def _call_with_trial(self, trial: Trial, evaluation: Evaluation, others: dict[str, Any]) -> Outcome:
+        """Call a loss that asks a trial for its params."""
         try:
             value = self.loss(trial, **others)
         except BaseException as error:  # noqa: BLE001 (a loss may raise anything)
@@ -70,7 +96,7 @@ class Call:
         return trial.completed(self.finish(value, evaluation))
 
     def finish(self, value: object, evaluation: Evaluation) -> Outcome:
-        """Return the outcome that a returned value is; a generator is run to its end, or until it is to stop."""
+        """Return the outcome of a returned value; a generator is run to its end, or until it is stopped."""
         if isinstance(value, Generator):
             try:
                 value = _drive(value, evaluation)
@@ -79,11 +105,15 @@ class Call:
         if value is None and evaluation.reported is not None:
             value = evaluation.reported
         if value is None and evaluation.rank > 0:
-            value = 0.0  # the first member's counts
+            value = 0.0  # only the first member's loss counts
         return evaluation.outcome(value)
 
     def failure(self, error: BaseException) -> Outcome:
-        """Return the outcome that an exception is, with its traceback; in the rank, KeyboardInterrupt passes."""
+        """Return the outcome of an exception, with its traceback.
+
+        Raises:
+            KeyboardInterrupt: It is one, raised in the rank and not in a child.
+        """
         if isinstance(error, KeyboardInterrupt) and not self._in_child:
             raise error
         self._failures += 1
@@ -96,9 +126,9 @@ class Call:
 
 
 def _drive(steps: Generator[Any, Any, Any], evaluation: Evaluation) -> Any:
-    """Take the intermediate losses that a generator yields, and return what it returns.
+    """Report the intermediate losses that a generator yields, and return what it returns.
 
-    Close it where it is to stop.
+    Where it is stopped, or a loss is not finite, it is closed and the result is None.
     """
     try:
         while True:
@@ -111,7 +141,7 @@ def _drive(steps: Generator[Any, Any, Any], evaluation: Evaluation) -> Any:
 
 
 def _leave_process_group() -> None:
-    """End what a loss left of torch.distributed: others in its team wait for it, and the next one begins it anew."""
+    """Destroy the process group of torch.distributed that a loss left: the team's other members wait for that."""
     distributed: Any = sys.modules.get("torch.distributed")
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()
@@ -119,7 +149,7 @@ def _leave_process_group() -> None:
 
 
 def _without_own_frames(trace: TracebackType | None) -> TracebackType | None:
-    """Leave out the frames from here to the loss, which say nothing about it."""
+    """Return a traceback without the first frames, those of this package, which say nothing about the loss."""
     package = __name__.partition(".")[0]
     while trace is not None and trace.tb_frame.f_globals.get("__name__", "").partition(".")[0] == package:
         trace = trace.tb_next

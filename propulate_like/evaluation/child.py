@@ -1,4 +1,4 @@
-"""The child process in which an isolated loss runs: loads it once, then evaluates one task after the other."""
+"""The child process of an isolated loss, which loads the loss once and then evaluates one task after another."""
 
 from __future__ import annotations
 
@@ -16,17 +16,28 @@ import msgspec
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.calling import Call
 from propulate_like.evaluation.context import Task
-from propulate_like.evaluation.process import LAST_WORDS, adopt_orphans, die_with_parent, let_go
+from propulate_like.evaluation.process import STACK_SIGNAL, adopt_orphans, die_with_parent, unblock_signals
 from propulate_like.population.codec import Codec
 from propulate_like.population.outcome import Outcome, Status
 from propulate_like.problem.directions import Signs
 from propulate_like.problem.space import NOTHING, Space
 
-_MANY_ENDED = 100
+_MANY_ENDED = 100  # zombies that an evaluation may leave
 
 
 class Load(msgspec.Struct, tag=True, frozen=True):
-    """The rank's first message: what to load, and how."""
+    """The rank's first message: the loss to load.
+
+    Attributes:
+        reference: The loss's reference.
+        space: The space's declaration.
+        signs: 1 for each loss that is minimized, -1 for each that is maximized.
+        fidelity: The fidelity's name, or "".
+        path: The rank's sys.path.
+        arguments: The rank's sys.argv.
+        handed: Source code by path, as rank 0 read it.
+        parent: The rank's pid.
+    """
 
     reference: str
     space: dict[str, Any]
@@ -39,14 +50,19 @@ class Load(msgspec.Struct, tag=True, frozen=True):
 
 
 class Evaluate(msgspec.Struct, tag=True, frozen=True):
-    """The rank's order to evaluate; what is printed goes to the file `log` from now on, where one is named."""
+    """The rank's request to evaluate.
+
+    Attributes:
+        task: The evaluation's task.
+        log: The file for output from now on, or "" to keep the present one.
+    """
 
     task: Task
     log: str = ""
 
 
 class Answer(msgspec.Struct, tag=True, frozen=True):
-    """The rank's answer to a report."""
+    """The rank's answer to a report: whether to stop."""
 
     stop: bool
 
@@ -59,7 +75,7 @@ class Reported(msgspec.Struct, tag=True, frozen=True):
 
 
 class Done(msgspec.Struct, tag=True, frozen=True):
-    """The outcome; `left` says whether the evaluation left processes behind."""
+    """The end of an evaluation: its outcome, and whether it left processes behind."""
 
     outcome: Outcome
     left: bool
@@ -70,8 +86,8 @@ FromChild = Reported | Done
 
 
 def main(descriptor: int) -> None:
-    """Serve the rank at the other end of a socket until it closes that."""
-    let_go()
+    """Serve the rank at the other end of a socket until it closes the socket."""
+    unblock_signals()
     os.set_inheritable(descriptor, False)
     connection = Connection(descriptor)
     order = Codec(NOTHING).decode(connection.recv_bytes(), Load)
@@ -79,8 +95,8 @@ def main(descriptor: int) -> None:
         raise TypeError(order)
     die_with_parent(order.parent)
     faulthandler.enable()
-    faulthandler.register(LAST_WORDS)
-    adopt_orphans()  # so that what an evaluation leaves behind is seen
+    faulthandler.register(STACK_SIGNAL)
+    adopt_orphans()  # to find the processes that an evaluation leaves behind
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a file's stream: nobody has replaced it
     space = Space.from_declaration(order.space, asked_for=not order.space)
     call, codec = _load(order, space), Codec(space)
@@ -92,6 +108,12 @@ def main(descriptor: int) -> None:
 
 
 def _serve(connection: Connection[bytes, bytes], call: Call | Outcome, codec: Codec) -> None:
+    """Receive one task, evaluate it, and send the outcome.
+
+    Raises:
+        EOFError: The rank closed the socket.
+        ConnectionError: The rank is gone.
+    """
     order: FromRank = codec.decode(connection.recv_bytes(), FromRank)
     if not isinstance(order, Evaluate):
         raise TypeError(order)
@@ -115,7 +137,7 @@ def _serve(connection: Connection[bytes, bytes], call: Call | Outcome, codec: Co
 
 
 def _load(order: Load, space: Space) -> Call | Outcome:
-    """Import the loss; where that fails, every evaluation's outcome is why."""
+    """Import the loss, or return the failure that is every evaluation's outcome where that is not possible."""
     sys.path[:], sys.argv[:] = order.path, order.arguments
     loading.in_child = True
     try:
@@ -130,6 +152,7 @@ def _load(order: Load, space: Space) -> Call | Outcome:
 
 
 def _print_to(log: str) -> None:
+    """Redirect standard output and standard error to a file."""
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
@@ -137,7 +160,7 @@ def _print_to(log: str) -> None:
 
 
 def _left() -> bool:
-    """Return whether there are processes that the evaluation started and did not end, or many that wait for that."""
+    """Return whether processes that the evaluation started still run, or many of them are zombies."""
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
@@ -160,6 +183,7 @@ def _left() -> bool:
 
 
 def _runs(process: Any) -> bool:
+    """Return whether a process exists and is no zombie."""
     import psutil
 
     try:

@@ -1,4 +1,4 @@
-"""The command as an objective, in any language: its parameters on the command line, its loss in the last line."""
+"""A command as an objective, in any language: parameters on the command line, the loss in the last line of output."""
 
 from __future__ import annotations
 
@@ -16,19 +16,25 @@ from propulate_like.problem.space import Space
 _PLACEHOLDER = re.compile(r"\{([\w.]+)\}")
 _FORMATTED = re.compile(r"\{([A-Za-z_]\w*)[:!][^{}]*\}")
 OWN = ("id", "directory", "parent_directory", "params", "seed", "devices")
-"""What a placeholder may name beside the parameters."""
+"""The placeholders besides the parameters."""
 
 
 class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A program that evaluates: `command` is its words, with placeholders such as {learning_rate}.
+    """A program that evaluates.
 
-    Beside the parameters (and the fidelity) there are {id}, {directory} (the evaluation's own), {parent_directory} (the
-    first parent's), {params} (all of them, as JSON), {seed} and {devices}. A word that names a parameter which is not
-    active, or a parent where there is none, is left out, and with it the option (a word that begins with -) before it.
-    `shell` runs the command, then one text, in a shell, with the values quoted. The loss is the last line that it
-    prints, or the content of the file `result` in the evaluation's directory: a JSON number, or an object with a
-    "loss" and metrics. A line with an object of "step" and "loss" is an intermediate loss. It runs in `folder`, by
-    default the YAML file's, or the working directory where there is none.
+    Placeholders name parameters, such as {learning_rate}, the fidelity, or {id}, {directory} (the evaluation's own),
+    {parent_directory} (the first parent's), {params} (all parameters, as JSON), {seed} and {devices}. A word that names
+    an inactive parameter, or a parent where there is none, is left out, together with the option (a word that begins
+    with -) before it. The loss is a JSON number, or an object with a "loss" and metrics. A printed line with an object
+    of "step" and "loss" is an intermediate loss.
+
+    Attributes:
+        command: The command's words, with placeholders, or with `shell` one text.
+        shell: Whether a shell runs the command, with the values quoted.
+        result: The file in the evaluation's directory whose content is the loss; without it, the loss is the last line
+            that the command prints.
+        folder: The folder in which the command runs: by default the YAML file's, or the working directory where there
+            is no YAML file.
     """
 
     command: list[str | int | float] | str
@@ -37,7 +43,15 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     folder: str = ""
 
     def check(self, space: Space, fidelity: str = "") -> None:
-        """ValueError where the command cannot work with the space."""
+        """Check that the command fits the space.
+
+        Args:
+            space: The search's space.
+            fidelity: The fidelity's name, or "".
+
+        Raises:
+            ValueError: The command is not valid, or has a placeholder that names nothing.
+        """
         if isinstance(self.command, str) != self.shell:
             want = "one text, as shell: true" if self.shell else "a list of words, or one text with shell: true"
             message = f"command: {self.command!r:.60} must be {want}"
@@ -63,7 +77,11 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise ValueError(message)
 
     def find(self) -> None:
-        """ValueError where there is no such program: on PATH, or in the folder where the command runs, as ./program."""
+        """Check that the program exists: on PATH, or, as ./program, in the folder in which the command runs.
+
+        Raises:
+            ValueError: There is no such program, or it is not executable.
+        """
         program = self.words[0]
         here = Path(self.folder, program)
         if self.shell or "{" in program or shutil.which(here if "/" in program else program):
@@ -76,11 +94,16 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def words(self) -> list[str]:
-        """The words, or the one text."""
+        """The command's words, or its one text."""
         return [self.command] if isinstance(self.command, str) else [str(word) for word in self.command]
 
     def filled(self, values: dict[str, str], optional: Sequence[str]) -> list[str]:
-        """Put the values in place of the placeholders; `optional` names parameters that may be missing."""
+        """Return the words with values in place of the placeholders.
+
+        Args:
+            values: The value of each placeholder.
+            optional: The placeholders that may have no value.
+        """
         if isinstance(self.command, str):
             missing = dict.fromkeys(optional, "")
             return [_PLACEHOLDER.sub(lambda found: shlex.quote((missing | values)[found[1]]), self.command)]

@@ -1,4 +1,4 @@
-"""Evaluation by a command: runs it, follows what it prints, and reads its loss."""
+"""Evaluation by a command: run it, follow its output, and read its loss."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from propulate_like.population.individual import Individual
 from propulate_like.population.outcome import OK, Outcome, Status
 from propulate_like.problem.directions import Signs
 
-_LARGEST_RESULT = 1 << 24
-_BLOCK = 1 << 16
+_LARGEST_RESULT = 1 << 24  # bytes
+_BLOCK = 1 << 16  # bytes
 
 
 class CommandEvaluator(SupervisedEvaluator):
-    """Runs the command once for each evaluation.
+    """An evaluator that runs the command once for each evaluation.
 
-    What it prints goes to `output.log` in the evaluation's directory, and what to standard error to `errors.log`.
+    Standard output goes to `output.log` in the evaluation's directory, standard error to `errors.log`.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class CommandEvaluator(SupervisedEvaluator):
         self._command, self._signs, self._fidelity = command, signs, fidelity
 
     def close(self) -> None:
-        """Nothing is left: each evaluation ends what it began."""
+        """Do nothing, as each evaluation ends its own process."""
 
     def _evaluate(
         self, individual: Individual, task: Task, report: Report, began: float, team: TeamContext | None
@@ -52,7 +52,7 @@ class CommandEvaluator(SupervisedEvaluator):
         log = log_of(task)
         lines = _Lines(log)
         if self._command.result is not None and task.leads:
-            Path(task.directory, self._command.result).unlink(missing_ok=True)  # an attempt's before, or a lower rung's
+            Path(task.directory, self._command.result).unlink(missing_ok=True)  # of the last attempt or a lower rung
         output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         errors = os.open(errors_of(log), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         environment, folder = self._environment(task), Path(self._command.folder)
@@ -63,7 +63,7 @@ class CommandEvaluator(SupervisedEvaluator):
             os.close(errors)
 
         def meanwhile() -> None:
-            self._heed(team)
+            self._check_interruption(team)
             for line in lines.new():
                 _take_report(line, evaluation)
             if evaluation.should_stop:
@@ -76,7 +76,7 @@ class CommandEvaluator(SupervisedEvaluator):
             return evaluation.outcome(evaluation.reported)
         finally:
             status = process.end()
-            with contextlib.suppress(OSError):  # the command may have removed its directory
+            with contextlib.suppress(OSError):  # the command may have deleted its directory
                 if not errors_of(log).stat().st_size:
                     errors_of(log).unlink()
         if status != 0:
@@ -84,6 +84,7 @@ class CommandEvaluator(SupervisedEvaluator):
         return self._result(task, lines, evaluation)
 
     def _words(self, params: dict[str, Any], task: Task) -> list[str]:
+        """Return the command's words with their values."""
         values = {name: value if isinstance(value, str) else json.dumps(value) for name, value in params.items()}
         values |= {
             "id": str(task.candidate.id),
@@ -101,14 +102,16 @@ class CommandEvaluator(SupervisedEvaluator):
 
     @staticmethod
     def _environment(task: Task) -> dict[str, str]:
+        """Return the variables that are set for the command."""
         own = {"PROPULATE_LIKE_ID": str(task.candidate.id), "PROPULATE_LIKE_DIRECTORY": str(task.directory)}
         return {"PYTHONUNBUFFERED": "1", **own, **task.environment}
 
     def _result(self, task: Task, lines: _Lines, evaluation: Evaluation) -> Outcome:
+        """Return the outcome of a command that exited with status 0."""
         where = "the last line that the command printed"
         text = lines.last
         if not task.leads:
-            return Outcome(OK, 0.0)  # whatever it printed: the first member's loss counts
+            return Outcome(OK, 0.0)  # only the first member's loss counts
         if self._command.result is not None:
             path = task.directory / self._command.result
             where = f"the file {path}"
@@ -126,7 +129,12 @@ class CommandEvaluator(SupervisedEvaluator):
 
 
 def _small_text(path: Path) -> str:
-    """Read a file; OSError or ValueError where it is none of moderate size, in UTF-8."""
+    """Return the content of a file.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is no regular file, is too large, or is not UTF-8.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -140,11 +148,15 @@ def _small_text(path: Path) -> str:
 
 
 class _Stop(Exception):  # noqa: N818 (it says what happened)
-    """The evaluation is not worth going on with."""
+    """The error that the pruner stopped the evaluation."""
 
 
 class _Lines:
-    """Follows the lines that are added to a file from now on."""
+    """A reader of the lines that are added to a file from now on.
+
+    Attributes:
+        last: The last line that is not empty, complete or not.
+    """
 
     def __init__(self, path: Path) -> None:
         self.last = ""
@@ -153,7 +165,7 @@ class _Lines:
         self._partial = b""
 
     def new(self) -> Iterator[str]:
-        """Return the whole lines added since the last call; an unfinished one may be the `last` as well."""
+        """Yield the complete lines added since the last call."""
         with self._path.open("rb") as file:
             file.seek(self._position)
             while added := file.read(_BLOCK):
@@ -168,6 +180,7 @@ class _Lines:
 
 
 def _take_report(line: str, evaluation: Evaluation) -> None:
+    """Report the intermediate loss of a line, where it has one."""
     if not line.startswith("{"):
         return
     try:

@@ -1,4 +1,4 @@
-"""The context of an evaluation: what a loss may know and do beside its parameters."""
+"""The context of an evaluation: what a loss can read and do besides its parameters."""
 
 from __future__ import annotations
 
@@ -20,21 +20,23 @@ if TYPE_CHECKING:
 
 _STEPS = 2**63
 Report = Callable[[int, float], bool]
-"""Takes a step and the intermediate loss there (lower is better); says whether the evaluation is to stop."""
+"""A function of a step and the intermediate loss there, which is minimized; it returns whether to stop."""
 
 
 class Abandoned(Exception):  # noqa: N818 (it says what happened)
-    """Another member of the team failed, so that this one's part of the evaluation is of no use."""
+    """The error that another member of the team failed, so that this member's part of the evaluation is useless."""
 
     def __init__(self) -> None:
         super().__init__("another member of the team failed")
 
 
 class TeamContext(msgspec.Struct, frozen=True):
-    """A rank's part in the evaluation of a team of ranks.
+    """A rank's part in the evaluation by a team of ranks.
 
-    `environment` is what torch.distributed needs, `comm` the team's communicator, and `abandoned` says whether another
-    member failed, so that this one's part is of no use any more.
+    Attributes:
+        environment: The variables that torch.distributed needs.
+        comm: The team's communicator.
+        abandoned: Returns whether another member failed, so that this member's part is useless.
     """
 
     environment: dict[str, str]
@@ -43,23 +45,39 @@ class TeamContext(msgspec.Struct, frozen=True):
 
 
 class Evaluator(Protocol):
-    """What a worker needs of the way a loss is evaluated."""
+    """The contract of evaluators, as the worker uses them."""
 
     def __call__(self, individual: Individual, report: Report, team: TeamContext | None = None) -> Individual:
-        """Return the individual with its outcome; KeyboardInterrupt where the evaluation was broken off."""
+        """Return the individual with its outcome.
+
+        Args:
+            individual: The individual to evaluate.
+            report: Receives intermediate losses.
+            team: This rank's part in a team, or None.
+
+        Raises:
+            KeyboardInterrupt: The evaluation was interrupted.
+        """
         ...
 
     def interrupt(self, frame: FrameType | None) -> bool:
-        """Break off the running evaluation, from a signal handler that runs in `frame`; False: ask again soon."""
+        """Interrupt the running evaluation, from a signal handler.
+
+        Args:
+            frame: The frame that the signal interrupted.
+
+        Returns:
+            False where it cannot be interrupted now, so that the caller has to try again soon.
+        """
         ...
 
     def close(self) -> None:
-        """Leave nothing running behind."""
+        """End all processes that the evaluator started."""
         ...
 
 
 class WrappingEvaluator:
-    """An evaluator around another one, which is what is interrupted and closed."""
+    """An evaluator around another one, to which it passes `interrupt` and `close`."""
 
     def __init__(self, evaluator: Evaluator) -> None:
         self._evaluator = evaluator
@@ -72,10 +90,16 @@ class WrappingEvaluator:
 
 
 class Task(msgspec.Struct, frozen=True):
-    """All that whoever evaluates an individual needs to know of it, as plain data that may be sent.
+    """All data that an evaluation needs, in a form that can be sent to another process.
 
-    `trials` is the folder that holds the evaluations' directories, `seed` the run's, and `environment` what is set
-    in the process's environment for this evaluation.
+    Attributes:
+        candidate: The candidate.
+        seed: The run's seed.
+        trials: The folder that holds the evaluations' directories.
+        devices: The names of the rank's GPUs.
+        fidelity: The fidelity's value, or None.
+        environment: The variables that are set for this evaluation.
+        number: The number of evaluations before it: exact for this rank, an estimate for all ranks.
     """
 
     candidate: Candidate
@@ -85,31 +109,38 @@ class Task(msgspec.Struct, frozen=True):
     fidelity: float | int | None = None
     environment: dict[str, str] = {}
     number: int = 0
-    """How many evaluations came before: of this rank, and, as far as others are as fast, of all."""
 
     @property
     def member(self) -> int:
-        """The rank's place in its team; 0 where it evaluates alone."""
+        """The rank's number in its team; 0 where it evaluates alone."""
         return int(self.environment.get("RANK", "0"))
 
     @property
     def leads(self) -> bool:
-        """Whether this rank's loss counts: the team's first member's, or that of one alone."""
+        """Whether this rank's loss counts: it is the team's first member, or evaluates alone."""
         return self.member == 0
 
     @property
     def parents(self) -> tuple[Id, ...]:
-        """The individual's parents, but for those of other searches, which left no files here."""
+        """The individual's parents, except those of other searches, which have no files here."""
         return tuple(parent for parent in self.candidate.parents if parent.rank != ELSEWHERE)
 
     @property
     def directory(self) -> Path:
-        """The evaluation's own directory, which need not exist."""
+        """The evaluation's own directory, which may not exist."""
         return Path(self.trials, str(self.candidate.id))
 
 
 class Tasks(msgspec.Struct, frozen=True):
-    """Turns individuals into tasks: what is the same for all of a rank's evaluations."""
+    """The source of tasks: the data that all of a rank's evaluations share.
+
+    Attributes:
+        seed: The run's seed.
+        trials: The folder that holds the evaluations' directories.
+        devices: The names of the rank's GPUs.
+        rungs: The fidelity's value at each rung; empty without a fidelity.
+        ranks: The number of ranks.
+    """
 
     seed: int
     trials: str
@@ -118,7 +149,7 @@ class Tasks(msgspec.Struct, frozen=True):
     ranks: int = 1
 
     def of(self, individual: Individual, environment: dict[str, str] | None = None) -> Task:
-        """Return the task of evaluating an individual."""
+        """Return the task of evaluating an individual, with these variables for its environment."""
         candidate = individual.candidate
         fidelity = self.rungs[candidate.rung] if self.rungs else None
         number = candidate.id.serial * self.ranks + candidate.id.rank
@@ -126,17 +157,23 @@ class Tasks(msgspec.Struct, frozen=True):
 
 
 class Parent(msgspec.Struct, frozen=True):
-    """One that an individual was bred from; `directory` is where its evaluation may have left files."""
+    """A parent of an individual, and the directory in which its evaluation may have left files."""
 
     id: Id
     directory: Path
 
 
 class Evaluation:
-    """What a loss that has a parameter named `evaluation` receives.
+    """The context that a loss with a parameter named `evaluation` receives.
 
-    `id` is the individual's identity. `devices` names the GPUs that are this rank's. `fidelity` is the value to train
-    at, where one was declared. `rank` and `size` are this member's place in its team, 0 and 1 where it is alone.
+    Attributes:
+        id: The individual's identity.
+        devices: The names of this rank's GPUs.
+        fidelity: The fidelity's value, such as the epochs to train for, or None where no fidelity was declared.
+        rank: This member's number in its team; 0 where it is alone.
+        size: The number of the team's members; 1 where it is alone.
+        reported: What the loss reported last, as it gave it, or None.
+        last: The loss that was reported last.
     """
 
     def __init__(self, task: Task, report: Report, signs: Signs = (1.0,), comm: Any = None) -> None:
@@ -146,7 +183,6 @@ class Evaluation:
         self.rank: int = task.member
         self.size: int = int(task.environment.get("WORLD_SIZE", "1"))
         self.reported: float | Mapping[str, Any] | None = None
-        """What the loss function reported last, as it gave it; `last` is the loss of that."""
         self.last: float = 0.0
         self._task, self._report, self._comm = task, report, comm
         self._signs = signs
@@ -155,16 +191,17 @@ class Evaluation:
 
     @cached_property
     def directory(self) -> Path:
-        """A directory of this evaluation's own, which is kept. One that was promoted has the one it began in."""
+        """The evaluation's own directory, which is kept. A promoted individual continues in its former directory."""
         directory = self._task.directory
         make_directory(self._task)
         return directory
 
     @property
     def comm(self) -> Any:
-        """The team's communicator (mpi4py), None where the rank evaluates alone.
+        """The team's communicator (mpi4py), or None where the rank evaluates alone.
 
-        RuntimeError in the child process of a rank: only the rank itself is a member of MPI's team.
+        Raises:
+            RuntimeError: The loss runs in a child process: only the rank itself is a member of the communicator.
         """
         if self._comm is None and self.size > 1:
             message = "evaluation.comm is the rank's own: set isolate: false, or use torch.distributed"
@@ -173,12 +210,12 @@ class Evaluation:
 
     @property
     def parents(self) -> tuple[Parent, ...]:
-        """Those it was bred from; the first one is the one whose strategy (such as step sizes) it inherited."""
+        """The individual's parents; it inherited its strategy (such as step sizes) from the first one."""
         return tuple(Parent(parent, Path(self._task.trials, str(parent))) for parent in self._task.parents)
 
     @cached_property
     def generator(self) -> np.random.Generator:
-        """Random numbers of this evaluation's own: the same for the same run's seed and individual."""
+        """The evaluation's own random generator, which the run's seed and the individual determine."""
         import numpy as np
 
         candidate = self._task.candidate
@@ -186,12 +223,18 @@ class Evaluation:
         return np.random.default_rng([self._task.seed, ident.island, ident.rank, ident.serial, candidate.rung])
 
     def report(self, value: float | Mapping[str, Any], step: int | None = None) -> bool:
-        """Tell an intermediate loss, as the function would return it, at `step`: from 0 on, one after the last or 1.
+        """Report an intermediate loss.
 
-        A mapping has a "loss" and metrics beside it, which stand for the evaluation where it is stopped here.
+        Args:
+            value: The loss, in the form in which the function would return it: a number, or a mapping of a "loss" and
+                metrics. It becomes the result where the evaluation is stopped here.
+            step: The step, at least 0 and above the last one; by default the next one, from 1 on.
 
-        Says whether the evaluation should stop, as `should_stop` does from then on. ValueError where the value is no
-        number, or the step is not after the last one.
+        Returns:
+            Whether the evaluation should stop, as `should_stop` says from then on.
+
+        Raises:
+            ValueError: The value is no number, or the step is not after the last one.
         """
         step = max(self._step + 1, 1) if step is None else step
         if isinstance(step, bool) or not isinstance(step, int) or not self._step < step < _STEPS:
@@ -209,30 +252,27 @@ class Evaluation:
 
     @property
     def should_stop(self) -> bool:
-        """Whether the evaluation is not worth going on with: then return, what was reported last stands for it."""
+        """Whether the pruner stops the evaluation: then return, and the last reported value is its result."""
         return self._stop
 
     @property
     def losses(self) -> int:
-        """How many losses the function returns."""
+        """The number of losses that the function returns."""
         return len(self._signs)
 
     def stopped(self) -> Outcome:
-        """Return the outcome of an evaluation that ends here of its own accord.
-
-        What was reported last stands for it.
-        """
+        """Return the outcome of an evaluation that its loss ends early: the value that was reported last."""
         self._stop = True
         return self.outcome(self.reported)
 
     def value_of(self, outcome: Outcome) -> float | list[float]:
-        """Return what the function returned: the losses with their signs turned back."""
+        """Return the losses as the function returned them, with their own signs."""
         if outcome.losses:
             return list(values_of(outcome.losses, self._signs))
         return self._signs[0] * outcome.loss
 
     def outcome(self, value: object) -> Outcome:
-        """Judge what the loss function returned, or reported last where it was stopped."""
+        """Return the outcome of what the loss returned, or reported last where it was stopped."""
         outcome = Outcome.of(value).expecting(len(self._signs))
         if outcome.status is not OK:
             return outcome
@@ -242,7 +282,7 @@ class Evaluation:
 
 
 def make_directory(task: Task) -> None:
-    """Make the directory of an evaluation; for one that was promoted, the name leads to the one it began in."""
+    """Create the directory of an evaluation; for a promoted individual, a link to its former directory."""
     directory, continues = task.directory, task.candidate.continues
     if continues is None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -253,5 +293,5 @@ def make_directory(task: Task) -> None:
 
 
 def never_stop(_step: int, _loss: float) -> bool:
-    """Take a report that nobody asks for."""
+    """Return False: the `Report` of an evaluation without a pruner."""
     return False

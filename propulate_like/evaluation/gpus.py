@@ -1,6 +1,6 @@
-"""Devices: which GPUs of its node are a rank's, and the environment variables that give them to it.
+"""GPUs: which GPUs of its node a rank uses, and the environment variables that assign them.
 
-What the variables mean is documented by their makers:
+The vendors document the variables:
 CUDA_VISIBLE_DEVICES, CUDA_DEVICE_ORDER: docs.nvidia.com/cuda/cuda-programming-guide/05-appendices/environment-variables
 ROCR_VISIBLE_DEVICES, HIP_VISIBLE_DEVICES: rocm.docs.amd.com/en/latest/conceptual/gpu-isolation.html
 ZE_AFFINITY_MASK, ZE_FLAT_DEVICE_HIERARCHY: oneapi-src.github.io/level-zero-spec/level-zero/latest/core/PROG.html
@@ -20,7 +20,7 @@ import msgspec
 
 from propulate_like.foundation import declarations
 
-_LAUNCHERS = (  # what those tell a rank who place it on its node, unless Slurm itself does
+_LAUNCHERS = (  # in which launchers other than Slurm tell a rank its place on the node
     "OMPI_COMM_WORLD_LOCAL_RANK",
     "MPI_LOCALRANKID",
     "MV2_COMM_WORLD_LOCAL_RANK",
@@ -28,12 +28,12 @@ _LAUNCHERS = (  # what those tell a rank who place it on its node, unless Slurm 
     "PMI_LOCAL_RANK",
     "FLUX_TASK_LOCAL_ID",
 )
-_VARIABLES = {  # the lists of devices, innermost first; where none is inherited, the last is written
+_VARIABLES = {  # the lists of devices, innermost first; the last one is written where none is inherited
     "nvidia": ("CUDA_VISIBLE_DEVICES",),
     "amd": ("HIP_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"),
     "intel": ("ZE_AFFINITY_MASK",),
 }
-_HIDDEN = {  # CUDA sees none of an empty list; HIP takes an empty one for none given, hence -1; SYCL is left the CPU
+_HIDDEN = {  # CUDA: an empty list hides all; HIP takes an empty list as not set, hence -1; SYCL keeps the CPU
     "CUDA_VISIBLE_DEVICES": "",
     "HIP_VISIBLE_DEVICES": "-1",
     "ONEAPI_DEVICE_SELECTOR": "*:cpu",
@@ -43,7 +43,13 @@ _BINDING = re.compile(r"\b(none|per_task|single|map_gpu|mask_gpu|map|mask)\b(?::
 
 
 class Found(msgspec.Struct, frozen=True):
-    """The GPUs of a node: the vendor is nvidia, amd, intel, or nothing. `tiles` is how many an Intel GPU has."""
+    """The GPUs of a node.
+
+    Attributes:
+        vendor: nvidia, amd, intel, or "" where there is no GPU.
+        count: The number of GPUs.
+        tiles: The number of tiles of each Intel GPU, otherwise 1.
+    """
 
     vendor: str = ""
     count: int = 0
@@ -51,10 +57,17 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Gpus(msgspec.Struct, frozen=True):
-    """Which GPUs ranks may use, and how many ranks have how many; ValueError where that is nothing valid.
+    """The GPUs that ranks may use, and how ranks share them.
 
-    A list has indices into what is visible, or UUIDs such as GPU-8f6e9d2c. Given `per_rank`, GPUs are shared only as
-    far as `ranks_per_gpu` says; given neither, each rank has one, shared as evenly as can be.
+    Where neither number is given, each rank has one GPU, and ranks are distributed over the GPUs as evenly as possible.
+
+    Attributes:
+        devices: auto, none, or a list of indices into the visible GPUs, or of UUIDs such as GPU-8f6e9d2c.
+        per_rank: The number of GPUs of each rank, at least 1; by default 1.
+        ranks_per_gpu: The number of ranks that share a GPU, at least 1; 1 where only `per_rank` is given.
+
+    Raises:
+        ValueError: A value is not valid.
     """
 
     devices: Literal["auto", "none"] | list[int | str] = "auto"
@@ -77,7 +90,14 @@ class Gpus(msgspec.Struct, frozen=True):
 
 
 class Visible(msgspec.Struct, frozen=True):
-    """The GPUs a process sees, as `variable` lists them and by their names on the node; all where none is inherited."""
+    """The GPUs that a process sees.
+
+    Attributes:
+        variable: The environment variable that lists them.
+        entries: The variable's entries; all GPUs where it is not inherited.
+        names: Their names on the node.
+        inherited: The variable's inherited content, or None.
+    """
 
     variable: str
     entries: tuple[str, ...]
@@ -86,10 +106,13 @@ class Visible(msgspec.Struct, frozen=True):
 
 
 class Assignment(msgspec.Struct, frozen=True):
-    """What is a rank's: the variables to set, its devices by their names on the node, and why these.
+    """The GPUs that are assigned to a rank.
 
-    No variables: the environment stays as it is. `shared_by` is how many ranks of the node share the first device, 0
-    where no device is known.
+    Attributes:
+        variables: The environment variables to set; the environment stays as it is where there are none.
+        devices: The names of the rank's GPUs on the node.
+        shared_by: The number of the node's ranks that share the first GPU, or 0 where no GPU is known.
+        reason: Why these GPUs.
     """
 
     variables: dict[str, str]
@@ -99,7 +122,11 @@ class Assignment(msgspec.Struct, frozen=True):
 
 
 def detect(root: Path = Path("/")) -> Found:
-    """Find the node's GPUs by what their drivers show in files, which loads no library; `root` is for tests."""
+    """Find the node's GPUs by the files of their drivers, without loading a library.
+
+    Args:
+        root: The root of the file system; tests give another one.
+    """
     count = len(_listed(root / "proc/driver/nvidia/gpus", r".+")) or len(_listed(root / "dev", r"nvidia[0-9]+"))
     if count:
         return Found("nvidia", count)
@@ -115,15 +142,20 @@ def detect(root: Path = Path("/")) -> Found:
 
 
 def visible(environment: Mapping[str, str], found: Found) -> Visible:
-    """Return what a process sees of the node's GPUs, given the lists it inherited."""
+    """Return the GPUs of the node that a process sees.
+
+    Args:
+        environment: The process's environment, with the lists of devices that it inherited.
+        found: The node's GPUs.
+    """
     if not found.count:
         return Visible("", (), (), "")
     variables = _VARIABLES[found.vendor]
-    whole = environment.get("ZE_FLAT_DEVICE_HIERARCHY") == "COMPOSITE"  # else each tile is a device of its own
+    whole = environment.get("ZE_FLAT_DEVICE_HIERARCHY") == "COMPOSITE"  # otherwise each tile is a device of its own
     count = found.count * (1 if whole else found.tiles)
     inherited = environment.get(variables[-1])
     names = tuple(map(str, range(count))) if inherited is None else _entries(inherited, count)
-    for variable in variables[:-1]:  # HIP's numbers count what ROCR leaves
+    for variable in variables[:-1]:  # HIP's numbers are indices into the devices that ROCR leaves visible
         inner = environment.get(variable)
         if inner is not None:
             entries = _entries(inner, len(names))
@@ -140,12 +172,19 @@ def assign(
     settings: Gpus,
     neighbours: Sequence[Sequence[str]] = (),
 ) -> Assignment:
-    """Return the rank at this place of its node its GPUs.
+    """Return the GPUs of a rank: a subset of those that it sees, unless a scheduler bound it already.
 
-    A subset of what it sees, unless a scheduler bound it already.
+    Args:
+        environment: The rank's environment.
+        place: The rank's number on its node, below `ranks_on_node`.
+        ranks_on_node: The number of ranks on the node.
+        found: The node's GPUs.
+        settings: The settings of GPUs.
+        neighbours: The names (see `visible`) that each rank of the node sees, by place. Where they differ, a scheduler
+            bound each rank.
 
-    `neighbours` are the names that each rank of the node sees, by place (of `visible`): where they differ, somebody
-    bound each rank. ValueError where the settings ask for more than there is.
+    Raises:
+        ValueError: The settings ask for more GPUs than there are, or for one that is not visible.
     """
     if not 0 <= place < ranks_on_node:
         message = f"place {place} is not one of {ranks_on_node} on a node"
@@ -167,8 +206,8 @@ def assign(
         message = f"{len(entries)} MIG instances for each rank cannot be: a CUDA process uses one only"
         raise ValueError(message)
     variables = {seen.variable: ",".join(entries)}
-    # By default CUDA numbers the fastest GPU 0, while nvidia-smi and NVML go by the PCI bus. Our own numbers are to
-    # mean the same GPU everywhere; inherited ones keep the order under which they were written.
+    # By default CUDA numbers the fastest GPU 0, while nvidia-smi and NVML use the order of the PCI bus. Our own numbers
+    # must mean the same GPU everywhere; inherited ones keep the order in which they were written.
     numbered = found.vendor == "nvidia" and seen.inherited is None and any(map(str.isdecimal, entries))
     if numbered and "CUDA_DEVICE_ORDER" not in environment:
         variables["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
@@ -177,7 +216,11 @@ def assign(
 
 
 def _chosen(devices: str | list[int | str], seen: Visible) -> list[tuple[str, str]]:
-    """Return (entry in the variable, name) of each GPU that the settings allow."""
+    """Return (entry in the variable, name) of each GPU that the settings allow.
+
+    Raises:
+        ValueError: The settings name a GPU that is not visible, or one twice.
+    """
     gpus = list(zip(seen.entries, seen.names, strict=True))
     if isinstance(devices, str):
         return gpus
@@ -198,9 +241,18 @@ def _chosen(devices: str | list[int | str], seen: Visible) -> list[tuple[str, st
 
 
 def _share(place: int, ranks: int, gpus: int, settings: Gpus) -> tuple[slice, int, int]:
-    """Return which of so many GPUs are the rank's, how many ranks share them, and how many GPUs all ranks use.
+    """Return which GPUs are the rank's, how many ranks share them, and how many GPUs all ranks use.
 
-    Neighbouring places share, because launchers put them on neighbouring cores.
+    Ranks at neighbouring places share a GPU, because launchers put them on neighbouring cores.
+
+    Args:
+        place: The rank's number on its node.
+        ranks: The number of ranks on the node.
+        gpus: The number of GPUs.
+        settings: The settings of GPUs.
+
+    Raises:
+        ValueError: The ranks need more GPUs than there are.
     """
     if settings.per_rank is None and settings.ranks_per_gpu is None and ranks > gpus:
         mine = place * gpus // ranks
@@ -219,23 +271,24 @@ def _share(place: int, ranks: int, gpus: int, settings: Gpus) -> tuple[slice, in
 def _bound(
     environment: Mapping[str, str], place: int, ranks: int, seen: Visible, neighbours: Sequence[Sequence[str]]
 ) -> int:
-    """Return how many ranks share the first GPU of what a scheduler bound to this one; 0 where none did.
+    """Return how many ranks share the first GPU that a scheduler bound to this rank, or 0 where none did.
 
-    Flux (-o gpu-affinity=per-task) and PALS (--gpu-bind) say nothing of it but in the lists themselves.
+    Flux (-o gpu-affinity=per-task) and PALS (--gpu-bind) show a binding only by the lists of devices themselves.
     """
     if len(set(map(tuple, neighbours))) > 1:
         return sum(seen.names[:1] == tuple(names[:1]) for names in neighbours)
     if not seen.names or not _placed_by_slurm(environment) or any(name in environment for name in _LAUNCHERS):
-        return 0  # an mpiexec inside a Slurm job: Slurm bound its daemon on the node, and the ranks share that
+        return 0  # an mpiexec inside a Slurm job: Slurm bound its daemon on the node, whose GPUs the ranks share
     return _bound_by_slurm(environment, place, ranks)
 
 
 def _bound_by_slurm(environment: Mapping[str, str], place: int, ranks: int) -> int:
+    """Return how many ranks share the first GPU that Slurm bound to the rank at this place, or 0 where it did not."""
     binding = _BINDING.search(environment.get("SLURM_GPU_BIND") or environment.get("SLURM_TRES_BIND", ""))
     kind, value = (binding[1], binding[2] or "1") if binding else ("", "1")
     if kind == "none":
         return 0
-    if kind.startswith(("map", "mask")):  # such as 0,1 or 0*4,1*4, and again from the first after the last
+    if kind.startswith(("map", "mask")):  # such as 0,1 or 0*4,1*4, repeated after the last
         words = [word.partition("*") for word in value.split(",")]
         listed = [gpu for gpu, _, times in words for _ in range(int(times) if times.isdecimal() else 1)] or [""]
         return sum(listed[other % len(listed)] == listed[place % len(listed)] for other in range(ranks))
@@ -247,7 +300,7 @@ def _bound_by_slurm(environment: Mapping[str, str], place: int, ranks: int) -> i
 
 
 def _placed_by_slurm(environment: Mapping[str, str]) -> bool:
-    """Return whether Slurm itself started this rank, and says which of a node's ranks it is."""
+    """Return whether Slurm itself started this rank and gave it its place on the node."""
     tasks = environment.get("SLURM_STEP_TASKS_PER_NODE", "")
     if not tasks and "SLURM_STEP_ID" in environment:  # outside a step, a batch script's variables describe the job
         tasks = environment.get("SLURM_TASKS_PER_NODE", "")
@@ -262,18 +315,20 @@ def _placed_by_slurm(environment: Mapping[str, str]) -> bool:
 
 
 def _entries(inherited: str, count: int) -> tuple[str, ...]:
-    """Read a list as CUDA does: it ends at its first invalid entry, and one that repeats itself shows nothing."""
+    """Read a list as CUDA does: it ends at its first invalid entry, and is empty where an entry occurs twice."""
     words = map(str.strip, inherited.split(","))
     entries = tuple(takewhile(lambda word: int(word) < count if word.isdecimal() else _NAME.fullmatch(word), words))
     return () if len(set(entries)) < len(entries) else entries
 
 
 def _discrete_intel(device: Path) -> bool:
+    """Return whether a PCI device is a discrete Intel GPU."""
     driven = _text(device / "vendor") == "0x8086" and (device / "driver").resolve().name in ("xe", "i915")
-    return driven and device.resolve().name != "0000:00:02.0"  # where integrated graphics are, before any bridge
+    return driven and device.resolve().name != "0000:00:02.0"  # the address of integrated graphics, before any bridge
 
 
 def _listed(folder: Path, pattern: str) -> list[Path]:
+    """Return the entries of a folder whose names match, or none where it cannot be read."""
     try:
         return sorted(path for path in folder.iterdir() if re.fullmatch(pattern, path.name))
     except OSError:
@@ -281,7 +336,8 @@ def _listed(folder: Path, pattern: str) -> list[Path]:
 
 
 def _text(path: Path) -> str:
+    """Return the content of a file, or "" where it cannot be read."""
     try:
         return path.read_text(encoding="utf-8").strip()
-    except OSError:  # such as a GPU of another job, which the driver shows to nobody else
+    except OSError:  # such as for a GPU of another job
         return ""

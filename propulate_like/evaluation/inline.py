@@ -1,4 +1,4 @@
-"""Evaluation in the rank itself: whatever the loss does short of ending the process becomes an outcome."""
+"""Evaluation in the rank's own process: everything that the loss does, short of ending the process, is an outcome."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from propulate_like.population.outcome import OK, Outcome
 
 
 class InlineEvaluator:
-    """Calls the loss in this process. What it raises, `sys.exit` too, becomes a failure; KeyboardInterrupt passes."""
+    """An evaluator that calls the loss in this process.
+
+    Any exception that the loss raises, SystemExit included, becomes a failure; only KeyboardInterrupt passes through.
+    """
 
     def __init__(self, call: Call, tasks: Tasks) -> None:
         self._call, self._tasks = call, tasks
@@ -24,7 +27,11 @@ class InlineEvaluator:
         self._epoch = time.time() - time.perf_counter()
 
     def __call__(self, individual: Individual, report: Report, team: TeamContext | None = None) -> Individual:
-        """Evaluate, and return the individual with its outcome, the seconds it took and the time it ended."""
+        """Return the individual with its outcome, which has the duration and the end of the evaluation.
+
+        Raises:
+            KeyboardInterrupt: The evaluation was interrupted.
+        """
         loss, call = self._loss, self._call
         candidate = individual.candidate
         params = candidate.space.decode(candidate.genome)
@@ -36,7 +43,7 @@ class InlineEvaluator:
                 outcome = call.failure(error)
             else:
                 if type(value) is float and self._single and -math.inf < value < math.inf:
-                    ended = time.perf_counter()  # the usual case, several times faster by itself
+                    ended = time.perf_counter()  # the usual case, which is several times faster on its own
                     outcome = Outcome(OK, self._sign * value, ended - began, self._epoch + ended)
                     return Individual(candidate, outcome)
                 context = Evaluation(self._tasks.of(individual), report, call.signs)
@@ -49,11 +56,18 @@ class InlineEvaluator:
         return individual.evaluated(outcome.timed(ended - began, self._epoch + ended))
 
     def interrupt(self, frame: FrameType | None) -> bool:
-        """Break the loss off, but never our own code: that could lose an outcome."""
+        """Interrupt the loss, but never this package's own code, which could lose an outcome.
+
+        Returns:
+            False where the package's own code runs.
+
+        Raises:
+            KeyboardInterrupt: The loss runs.
+        """
         module = "" if frame is None else frame.f_globals.get("__name__", "")
         if module.startswith("propulate_like.") and module != "propulate_like.parallel.transport.mpi_team":
             return False
         raise KeyboardInterrupt
 
     def close(self) -> None:
-        """Nothing runs beside the rank."""
+        """Do nothing, as nothing runs beside the rank."""

@@ -1,4 +1,4 @@
-"""Evaluation in a child process of the rank, which may crash, hang or eat memory without hurting the rank."""
+"""Evaluation in a child process, which may crash, hang or exhaust its memory without harm to the rank."""
 
 from __future__ import annotations
 
@@ -27,13 +27,20 @@ _LOG_SECONDS = 0.1
 
 
 class IsolatedEvaluator(SupervisedEvaluator):
-    """Calls the loss in a child process, which is started once, and anew where it has died or was ended.
+    """An evaluator that calls the loss in a child process, which is started once, and again after it has ended.
 
-    What the child prints goes to `output.log` in the evaluation's directory, while it runs and after.
+    The child's output goes to `output.log` in the evaluation's directory, during the evaluation and after it.
     """
 
     def __init__(self, load: Load, tasks: Tasks, limits: Limits, name: str) -> None:
-        """`name` tells this rank's files in the folder of trials from other ranks'."""
+        """Open the file for output; the child is started by the first evaluation.
+
+        Args:
+            load: The message by which a child loads the loss.
+            tasks: The source of the evaluations' tasks.
+            limits: The limits of an evaluation.
+            name: The name of this rank's files in the folder of trials.
+        """
         super().__init__(tasks, limits)
         self._load, self._codec = load, Codec(NOTHING)
         self._output = Output(Path(tasks.trials), name)
@@ -41,9 +48,9 @@ class IsolatedEvaluator(SupervisedEvaluator):
         self._connection: Connection[bytes, bytes] | None = None
 
     def close(self) -> None:
-        """End the child and all that it started."""
+        """End the child and all processes that it started."""
         self._break_off()
-        with contextlib.suppress(OSError):  # the folder may be gone
+        with contextlib.suppress(OSError):  # the folder may have been removed
             self._output.close()
 
     def _evaluate(
@@ -52,17 +59,18 @@ class IsolatedEvaluator(SupervisedEvaluator):
         try:
             return self._answer(task, report, began, team)
         finally:
-            with contextlib.suppress(OSError):  # what was printed is no reason to lose what was computed
+            with contextlib.suppress(OSError):  # a lost output must not cost the outcome
                 self._output.keep(task)
 
     def _answer(self, task: Task, report: Report, began: float, team: TeamContext | None) -> Outcome:
+        """Send the task to the child, answer its reports, and return the outcome."""
         log = self._output.renewed()
         child, connection = self._running_child()
         log_due = began + _LOG_SECONDS
 
         def meanwhile() -> None:
             nonlocal log_due
-            self._heed(team)
+            self._check_interruption(team)
             if time.perf_counter() >= log_due:
                 log_due = time.perf_counter() + _LOG_SECONDS
                 with contextlib.suppress(OSError):
@@ -73,7 +81,7 @@ class IsolatedEvaluator(SupervisedEvaluator):
         while True:
             try:
                 if connection.fileno() not in child.wait(self._limits, began, meanwhile):
-                    self._died(child)  # and the socket says nothing, where a grandchild holds it open
+                    self._died(child)  # the socket does not show that where a grandchild holds it open
                 message: FromChild = self._codec.decode(connection.recv_bytes(), FromChild)
                 if isinstance(message, Reported):
                     meanwhile()
@@ -88,14 +96,14 @@ class IsolatedEvaluator(SupervisedEvaluator):
             return message.outcome
 
     def _running_child(self) -> tuple[Supervised, Connection[bytes, bytes]]:
-        """Return the child and the way to it, starting one where there is none."""
+        """Return the child and the connection to it; start one where none runs."""
         if self._child is not None and self._connection is not None and self._child.alive:
             return self._child, self._connection
         self._break_off()
         ours, theirs = socket.socketpair()
         with theirs:
             command = [sys.executable, "-m", "propulate_like.evaluation.child", str(theirs.fileno())]
-            child = Supervised(command, self._output.descriptor, pass_fds=[theirs.fileno()], last_words=True)
+            child = Supervised(command, self._output.descriptor, pass_fds=[theirs.fileno()], dumps_stack=True)
         connection: Connection[bytes, bytes] = Connection(ours.detach())
         child.register(connection.fileno())
         with contextlib.suppress(ConnectionError):
@@ -111,14 +119,22 @@ class IsolatedEvaluator(SupervisedEvaluator):
         self._child = self._connection = None
 
     def _died(self, child: Supervised) -> NoReturn:
+        """Raise the error that the child ended.
+
+        Raises:
+            Broken: Always.
+        """
         raise Broken(Status.CRASHED, child.ended())
 
 
 class Output:
-    """The file that a rank's processes print to: named after the evaluation once there is anything in it.
+    """The file for the output of a rank's child, which is renamed to the evaluation's once it has any content.
 
-    A file keeps its content when it is renamed while it is written to; so silent evaluations cost no file, and what a
-    long one prints can be read while it runs. Where the disk takes no file, what is printed is lost, and no more.
+    A process can write on to a file that is renamed. Evaluations without output therefore cost no file, and the output
+    of a long one can be read while it runs. Where the disk accepts no file, only the output is lost.
+
+    Attributes:
+        descriptor: The file's descriptor.
     """
 
     def __init__(self, trials: Path, name: str) -> None:
@@ -127,7 +143,7 @@ class Output:
         self.descriptor = self._open()
 
     def renewed(self) -> str:
-        """Return the file for a process to open anew, where the one before was given to an evaluation; else nothing."""
+        """Return the new file that the process is to open, or "" where the former one is still empty."""
         if self._fresh and self._opened == self._waiting:
             return ""
         os.close(self.descriptor)
@@ -135,7 +151,7 @@ class Output:
         return str(self._opened)
 
     def show(self, task: Task) -> None:
-        """Return what is there so far to the running evaluation, where there is anything."""
+        """Move the output so far to the running evaluation, where there is any."""
         if self._fresh and os.fstat(self.descriptor).st_size:
             target = log_of(task)
             if not target.exists():
@@ -143,7 +159,7 @@ class Output:
                 self._fresh = False
 
     def keep(self, task: Task) -> None:
-        """Return all that was printed to the evaluation that has ended."""
+        """Move all output to the evaluation that has ended."""
         self.show(task)
         if self._fresh and os.fstat(self.descriptor).st_size:
             with self._waiting.open("rb") as printed, log_of(task).open("ab") as log:
@@ -152,12 +168,13 @@ class Output:
             self._fresh = False
 
     def close(self) -> None:
-        """Leave no empty file."""
+        """Close the file, and remove it where it is empty."""
         os.close(self.descriptor)
         if self._fresh:
             self._waiting.unlink(missing_ok=True)
 
     def _open(self) -> int:
+        """Open an empty file, or the null device where that is not possible, and return its descriptor."""
         self._fresh, self._opened = True, self._waiting
         try:
             self._waiting.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Finding an objective by the name that a configuration gives it: file.py:function or module:function."""
+"""Loading an objective by its reference in a configuration: file.py:function or module:function."""
 
 from __future__ import annotations
 
@@ -15,17 +15,22 @@ from propulate_like.foundation.declarations import nearest
 from propulate_like.foundation.files import read_small
 
 _LARGEST = 1 << 24  # bytes of source code
-_RENAMED = "propulate_like_objective_"  # begins the name of a file's module where another has that of the file
+_RENAMED = "propulate_like_objective_"  # prefix of a module's name where another module has the file's name
 handed: dict[str, bytes] = {}
-"""Source code by the file's path, as rank 0 read it: so that a thousand ranks do not all read the same file."""
+"""Source code by the file's path, as rank 0 read it, so that a thousand ranks do not all read the same file."""
 in_child = False
-"""Whether an isolated child is importing its objective, which must not begin a search."""
+"""Whether an isolated child is importing its objective, which must not start a search."""
 
 
 def check(reference: str, folder: Path) -> None:
-    """See that the file or module exists and defines the function, without running any of it.
+    """Check that the file or module exists and defines the function, without running it.
 
-    `folder` is what a file's path is relative to. ValueError where it does not.
+    Args:
+        reference: The reference.
+        folder: The folder that a file's path is relative to.
+
+    Raises:
+        ValueError: The reference is not valid, or its file, module or function does not exist.
     """
     place, name = _parts(reference)
     path = folder / place if place.endswith(".py") else _module_file(place, folder)
@@ -37,7 +42,7 @@ def check(reference: str, folder: Path) -> None:
         raise ValueError(message)
     try:
         tree = ast.parse(read_small(path, _LARGEST), str(path))
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # the last two where it is nested deeply
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # the last two for deep nesting
         message = f"{reference!r}: {path} is not valid Python: {error or 'it is nested too deeply'}"
         raise ValueError(message) from None
     names = _defined(tree)
@@ -48,9 +53,17 @@ def check(reference: str, folder: Path) -> None:
 
 
 def load(reference: str, folder: Path) -> Any:
-    """Import the file or module and return the function; ValueError where it has none, else whatever importing raises.
+    """Import the file or module, and return the function.
 
-    The file's folder goes to the front of `sys.path`, as if Python had been started with the file.
+    The file's folder is put at the front of `sys.path`, as if Python had been started with the file.
+
+    Args:
+        reference: The reference.
+        folder: The folder that a file's path is relative to.
+
+    Raises:
+        ValueError: The reference is not valid, or names no function.
+        Exception: Any exception that the import raises.
     """
     place, name = _parts(reference)
     if place.endswith(".py"):
@@ -68,7 +81,11 @@ def load(reference: str, folder: Path) -> Any:
 
 
 def located(reference: str, folder: Path) -> str:
-    """Return a reference that holds in any folder; a module's folder goes to the front of `sys.path`."""
+    """Return a reference that is valid in any folder; for a module, the folder is put at the front of `sys.path`.
+
+    Raises:
+        ValueError: The reference is not valid.
+    """
     place, name = _parts(reference)
     if place.endswith(".py"):
         return f"{(folder / place).resolve()}:{name}"
@@ -77,13 +94,22 @@ def located(reference: str, folder: Path) -> str:
 
 
 def code(reference: str | object) -> dict[str, bytes]:
-    """Read the file that a located reference names, to be `handed` to others; nothing where it names none."""
+    """Return the source code of the file that a located reference names, by its path; empty where it names none.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: The reference is not valid.
+    """
     place = _parts(reference)[0] if isinstance(reference, str) else ""
     return {place: Path(place).read_bytes()} if place.endswith(".py") else {}
 
 
 def reference_of(loss: Any) -> str:
-    """Return the reference by which another process can import a loss; ValueError where none can."""
+    """Return the reference by which another process can import a loss.
+
+    Raises:
+        ValueError: No other process can import it.
+    """
     module, name = getattr(loss, "__module__", None), getattr(loss, "__qualname__", "")
     found = getattr(sys.modules.get(str(module)), name, None)
     if found is not loss or not name.isidentifier():
@@ -99,7 +125,7 @@ def reference_of(loss: Any) -> str:
 
 
 def name_of(loss: Any) -> str:
-    """Return what a run's config calls a loss: its file or module, and its name there."""
+    """Return the name of a loss in a run's config: its file or module, and its name there."""
     if isinstance(loss, str):
         return loss
     module = getattr(loss, "__module__", None)
@@ -116,6 +142,11 @@ def is_reference(text: str) -> bool:
 
 
 def _parts(reference: str) -> tuple[str, str]:
+    """Return the file or module, and the function's name.
+
+    Raises:
+        ValueError: The reference is not valid.
+    """
     if not is_reference(reference):
         message = f"{reference!r} must have the form file.py:function or module:function"
         raise ValueError(message)
@@ -124,6 +155,11 @@ def _parts(reference: str) -> tuple[str, str]:
 
 
 def _import_file(path: Path) -> ModuleType:
+    """Import a file, under another name where a module of its name is loaded.
+
+    Raises:
+        ValueError: It cannot be imported.
+    """
     loaded = sys.modules.get(path.stem)
     if loaded is not None and getattr(loaded, "__file__", None) == str(path):
         return loaded
@@ -140,14 +176,18 @@ def _import_file(path: Path) -> ModuleType:
 
 
 class _HandedOver(SourceFileLoader):
-    """Loads code that another rank read."""
+    """A loader of source code that another rank read."""
 
     def get_code(self, fullname: str) -> CodeType:
         return compile(handed[self.path], self.path, "exec", dont_inherit=True)
 
 
 def _module_file(module: str, folder: Path) -> Path | None:
-    """Find a module's file without importing anything; None where it is not plain Python source."""
+    """Return a module's file, without importing anything, or None where it is not plain Python source.
+
+    Raises:
+        ValueError: There is no such module.
+    """
     top, *rest = module.split(".")
     for root in (folder, Path.cwd(), *map(Path, sys.path)):
         base = root.joinpath(top, *rest)
@@ -163,7 +203,7 @@ def _module_file(module: str, folder: Path) -> Path | None:
 
 
 def _defined(tree: ast.Module) -> set[str]:
-    """Return the names a module defines at its top level, and "*" where it may define any."""
+    """Return the names that a module may define, and "*" where it may define any."""
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.ClassDef):

@@ -1,4 +1,4 @@
-"""Measuring around an evaluation: its energy, and a metric in place of the loss."""
+"""Evaluators that change metrics: they add the energy, or use a metric as the loss."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from propulate_like.population.outcome import Outcome, Status
 
 
 class MeteredEvaluator(WrappingEvaluator):
-    """Adds the joules of each evaluation to its metrics, as far as there are sensors."""
+    """An evaluator that adds the joules of each evaluation to its metrics, as far as there are sensors."""
 
     def __init__(self, evaluator: Evaluator, meter: EnergyMeter) -> None:
         super().__init__(evaluator)
@@ -29,7 +29,7 @@ class MeteredEvaluator(WrappingEvaluator):
 
     @contextmanager
     def _ticking(self) -> Iterator[None]:
-        """Look at counters that begin again from 0 now and then, from a thread that is gone at the end."""
+        """Read counters that wrap around regularly, from a thread that ends with the context."""
         period = self._meter.period / 2
         if period == math.inf:
             yield
@@ -50,9 +50,16 @@ class MeteredEvaluator(WrappingEvaluator):
 
 
 class MetricEvaluator(WrappingEvaluator):
-    """Minimizes (or maximizes, with the sign -1) a metric in place of the loss, which becomes the metric "loss"."""
+    """An evaluator that uses a metric as the loss, and keeps the loss as the metric "loss"."""
 
     def __init__(self, evaluator: Evaluator, metric: str, sign: float) -> None:
+        """Wrap an evaluator.
+
+        Args:
+            evaluator: The evaluator.
+            metric: The metric's name.
+            sign: 1 to minimize the metric, -1 to maximize it.
+        """
         super().__init__(evaluator)
         self._metric, self._sign = metric, sign
 

@@ -1,4 +1,4 @@
-"""The objective: an ordinary function with a search space, and the way its parameters reach it."""
+"""The objective: an ordinary function with a search space, and the way in which it takes its parameters."""
 
 from __future__ import annotations
 
@@ -14,13 +14,17 @@ Loss = Callable[..., Any]
 _Function = TypeVar("_Function", bound=Loss)
 _SPACE = "__propulate_like_space__"
 CONTEXT = "evaluation"
-"""The parameter by which a loss asks for its evaluation's context."""
+"""The name of the parameter by which a loss receives its evaluation's context."""
 
 
 def objective(**parameters: Parameter | Sequence[Any]) -> Callable[[_Function], _Function]:
-    """Declare the search space of a loss function, which stays an ordinary function: parameters, or limits of them.
+    """Declare the search space of a loss function, which stays an ordinary function.
 
-    ValueError where the space cannot work, or does not fit the function's signature.
+    Args:
+        parameters: A parameter for each name, or its bounds.
+
+    Raises:
+        ValueError: The space is not valid, or does not fit the function's signature.
     """
     space = Space.of(parameters)
 
@@ -33,9 +37,18 @@ def objective(**parameters: Parameter | Sequence[Any]) -> Callable[[_Function], 
 
 
 def space_of(loss: object, space: Space | Mapping[str, Any] | None) -> Space:
-    """Return the space that is given, or else the one the loss was decorated with; nothing where it takes a trial.
+    """Return the space of a search.
 
-    Only a function has that; a command or a function's reference does not.
+    Args:
+        loss: The loss.
+        space: The space or its declaration, or None.
+
+    Returns:
+        The space that is given, or else the one that the function was decorated with. It is empty where the function
+        takes a trial.
+
+    Raises:
+        ValueError: There is no space, or it is not valid.
     """
     if space is not None:
         return Space.of(space)
@@ -50,12 +63,19 @@ def space_of(loss: object, space: Space | Mapping[str, Any] | None) -> Space:
 
 
 def takes_mapping(loss: Loss, space: Space, fidelity: str = "", *, whole: bool = True) -> bool:
-    """Return whether the loss takes its params as one mapping; otherwise as keyword arguments.
+    """Return whether the loss takes its params as one mapping; otherwise it takes keyword arguments.
 
-    A mapping where the function has one positional parameter that is no parameter of the space, keyword arguments
-    otherwise; a parameter named `evaluation` does not count, nor one that is named as `fidelity` says. ValueError where
-    these do not fit its signature, conditional parameters without a default included. Where they are not `whole` yet,
-    one that is missing may be the fidelity.
+    It takes a mapping where the function has one positional parameter that is no parameter of the space. Parameters
+    named `evaluation`, or as the fidelity, do not count.
+
+    Args:
+        loss: The function.
+        space: The search's space.
+        fidelity: The fidelity's name, or "".
+        whole: Whether the fidelity is known; otherwise one parameter that is missing may be the fidelity.
+
+    Raises:
+        ValueError: The params do not fit the signature, or a conditional parameter has no default there.
     """
     try:
         signature = inspect.signature(loss)
@@ -92,9 +112,10 @@ def takes_mapping(loss: Loss, space: Space, fidelity: str = "", *, whole: bool =
 
 
 def takes_trial(loss: Loss) -> bool:
-    """Return whether the loss asks for its parameters: it needs one argument, named `trial` or annotated as a Trial.
+    """Return whether the loss asks a trial for its parameters.
 
-    One named `evaluation` does not count.
+    It does where it has one positional parameter without a default, `evaluation` apart, that is named `trial` or
+    annotated as a Trial.
     """
     try:
         parameters = inspect.signature(loss).parameters.values()
@@ -115,4 +136,5 @@ def takes(loss: Loss, name: str) -> bool:
 
 
 def _name(loss: Loss) -> str:
+    """Return the function's name for messages."""
     return f"{getattr(loss, '__name__', type(loss).__name__)}()"

@@ -1,4 +1,4 @@
-"""A process that a rank supervises: within its limits of time and memory, and with nothing left behind when it ends."""
+"""A process that a rank supervises: within limits of time and memory, and without processes left behind at its end."""
 
 from __future__ import annotations
 
@@ -43,24 +43,34 @@ for turn in 1 2 3; do
 done
 """
 # docs/decisions.md, "The rank watches limits"
-_SLICE_SECONDS = 0.02
-_LAST_SECONDS = 1.0
-_LAST_WORDS_SECONDS = 0.1
-LAST_WORDS = signal.SIGXCPU
-"""On this signal, a child prints its stack."""
+_SLICE_SECONDS = 0.02  # between two checks of a process's limits
+_LAST_SECONDS = 1.0  # for a process to exit once it has closed its connection
+_STACK_SECONDS = 0.1  # for a process to print its stack
+STACK_SIGNAL = signal.SIGXCPU
+"""The signal on which a child prints its stack."""
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _numbers = itertools.count()
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What one evaluation may use: seconds, and bytes of memory, which it and the processes it starts share."""
+    """The limits of one evaluation, its process and all that this starts together; None for no limit.
+
+    Attributes:
+        seconds: The time limit.
+        memory: The memory limit in bytes.
+    """
 
     seconds: float | None = None
     memory: int | None = None
 
 
 class Broken(Exception):  # noqa: N818 (it says what happened)
-    """A supervised process was ended before it answered: what became of it, and why."""
+    """The error that a supervised process ended, or was ended, before it answered.
+
+    Attributes:
+        status: The status of the outcome.
+        cause: The cause, as a message.
+    """
 
     def __init__(self, status: Status, cause: str) -> None:
         super().__init__(cause)
@@ -68,10 +78,13 @@ class Broken(Exception):  # noqa: N818 (it says what happened)
 
 
 class Supervised:
-    """A process in a session of its own, without the launcher's variables, that dies with this rank at the latest.
+    """A supervised process, in a session of its own and without the launcher's variables.
 
-    Everything it starts is ended with it, whatever session that went to: this rank adopts what loses its parent. Where
-    the rank itself is killed, a shell that waits for that does the same.
+    It ends with this rank at the latest, and so do all processes that it starts, whatever session they move to: this
+    rank is their subreaper. Where the rank itself is killed, a shell that waits for that kills them.
+
+    Attributes:
+        pid: The process id.
     """
 
     def __init__(
@@ -83,16 +96,27 @@ class Supervised:
         environment: Mapping[str, str] | None = None,
         pass_fds: Sequence[int] = (),
         folder: Path | None = None,
-        last_words: bool = False,
+        dumps_stack: bool = False,
     ) -> None:
-        """Start it, its standard output going to the file `output`, its standard error to `errors`, or there as well.
+        """Start the process.
 
-        With `last_words` it is sent that signal before it is ended for its time. OSError where it cannot be started.
+        Args:
+            command: The command's words.
+            output: The descriptor of the file for standard output.
+            errors: The same for standard error, or None for `output`.
+            environment: Variables to set besides this process's own.
+            pass_fds: The descriptors that the process inherits.
+            folder: The working directory, or None for this process's own.
+            dumps_stack: Whether the process prints its stack on `STACK_SIGNAL`, which it is then sent before it is
+                killed at its time limit.
+
+        Raises:
+            OSError: The process cannot be started.
         """
         adopt_orphans()
         _set_watch()
         self._mark = f"{os.getpid()}-{next(_numbers)}"
-        with _held_back() if last_words else contextlib.nullcontext():
+        with _blocked_signals() if dumps_stack else contextlib.nullcontext():
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -105,25 +129,33 @@ class Supervised:
             )
         self.pid = self._process.pid
         self._look_due = 0.0
-        self._has_last_words = last_words
+        self._dumps_stack = dumps_stack
         self._poll = select.poll()
         self._pidfd = os.pidfd_open(self.pid)
         self._poll.register(self._pidfd, select.POLLIN)
 
     def register(self, descriptor: int) -> None:
-        """Have `wait` return when there is something to read here."""
+        """Have `wait` return when this descriptor is ready to read."""
         self._poll.register(descriptor, select.POLLIN)
 
     @property
     def alive(self) -> bool:
-        """Whether it has not ended."""
+        """Whether the process has not ended."""
         return self._process.returncode is None and not select.select([self._pidfd], [], [], 0)[0]
 
     def wait(self, limits: Limits, began: float, meanwhile: Callable[[], object]) -> set[int]:
-        """Wait until it has written to a registered descriptor, or has ended; return the descriptors ready to read.
+        """Wait until a registered descriptor is ready to read, or the process has ended.
 
-        `meanwhile` is called every few hundredths of a second. Broken where a limit was passed since `began` (of
-        time.perf_counter); the process is then gone.
+        Args:
+            limits: The limits of the evaluation.
+            began: When the evaluation began (of time.perf_counter).
+            meanwhile: Called every few hundredths of a second.
+
+        Returns:
+            The descriptors that are ready to read; none where the process has ended.
+
+        Raises:
+            Broken: A limit was passed. The process was then killed.
         """
         while True:
             ready = {descriptor for descriptor, _ in self._poll.poll(self._patience(limits, began))}
@@ -132,7 +164,7 @@ class Supervised:
                 return ready - {self._pidfd}
             self._look_due = now + _SLICE_SECONDS
             if limits.seconds is not None and not ready and now - began >= limits.seconds:
-                self._ask_for_last_words()
+                self._request_stack()
                 self.end()
                 raise Broken(Status.TIMEOUT, f"it took longer than {limits.seconds:g} s")
             if limits.memory is not None and (used := self.memory()) > limits.memory:
@@ -144,7 +176,7 @@ class Supervised:
             meanwhile()
 
     def memory(self) -> int:
-        """Return the bytes of memory that it and its descendants use now; what several share counts once."""
+        """Return the bytes of memory that the process and its descendants use now; shared memory counts once."""
         import psutil
 
         try:
@@ -156,34 +188,34 @@ class Supervised:
             return 0
 
     def end(self) -> int:
-        """Kill it and all that it started, and return its status as Popen does; nothing happens where it is gone."""
+        """Kill the process and all that it started, where it still runs, and return its status as Popen does."""
         if self._process.returncode is not None:
             return self._process.returncode
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)  # before it is waited for: until then, the number is its own
+            os.killpg(self.pid, signal.SIGKILL)  # before waiting for it: only until then the pid is its own
         status = self._process.wait()
         self._end_orphans()
         os.close(self._pidfd)
         return status
 
     def ended(self) -> str:
-        """Say in words how it ended by itself, having ended whatever it left."""
-        own = bool(select.select([self._pidfd], [], [], _LAST_SECONDS)[0])  # else it only closed its connection
+        """Kill what the process left running, and return a message that says how the process ended by itself."""
+        own = bool(select.select([self._pidfd], [], [], _LAST_SECONDS)[0])  # otherwise it only closed its connection
         status = self.end()
         if not own:
             return "the process closed its connection to the rank"
         hint = ": out of memory, perhaps" if status == -signal.SIGKILL else ""
         return how_it_ended("process", status) + hint
 
-    def _ask_for_last_words(self) -> None:
-        """Have it print where it hangs, if it is one that can."""
-        if self._has_last_words:
+    def _request_stack(self) -> None:
+        """Have the process print its stack, if it can."""
+        if self._dumps_stack:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, LAST_WORDS)
-            select.select([self._pidfd], [], [], _LAST_WORDS_SECONDS)
+                os.kill(self.pid, STACK_SIGNAL)
+            select.select([self._pidfd], [], [], _STACK_SECONDS)
 
     def _end_orphans(self) -> None:
-        """Kill what it had started: all of that is this rank's child or grandchild by now."""
+        """Kill the processes that it started, all of which are by now descendants of this rank."""
         import psutil
 
         for _ in range(100):
@@ -199,6 +231,7 @@ class Supervised:
             time.sleep(0.001)
 
     def _started(self, process: Process) -> bool:
+        """Return whether the supervised process started another one, by its session or its mark."""
         import psutil
 
         try:
@@ -208,7 +241,7 @@ class Supervised:
 
     @staticmethod
     def _patience(limits: Limits, began: float) -> float:
-        """Return the milliseconds until the next look."""
+        """Return the milliseconds until the next check of the limits."""
         if limits.seconds is None:
             return 1000 * _SLICE_SECONDS
         left = limits.seconds - (time.perf_counter() - began)
@@ -216,22 +249,27 @@ class Supervised:
 
 
 def how_it_ended(what: str, status: int) -> str:
-    """Say in words what a process's status, as Popen gives it, means."""
+    """Return a message that says what a process's status means.
+
+    Args:
+        what: The process's name in the message.
+        status: The status as Popen has it: negative for a signal.
+    """
     if status < 0:
         return f"the {what} was killed by {signal.Signals(-status).name}"
     return f"the {what} exited with status {status}"
 
 
 def stripped(environment: Mapping[str, str]) -> dict[str, str]:
-    """Leave out what an MPI launcher tells its ranks, so that a process may use MPI or torch.distributed itself."""
+    """Return the environment without an MPI launcher's variables, so that a process may use MPI itself."""
     return {name: value for name, value in environment.items() if not _OF_THE_LAUNCHER.match(name)}
 
 
 @contextlib.contextmanager
-def _held_back() -> Iterator[None]:
-    """Hold signals back that ask for the end: a process that is just being started has this one's group still.
+def _blocked_signals() -> Iterator[None]:
+    """Block the signals that ask for the end, as a process that is just being started is still in this one's group.
 
-    It is started with them held back, and has to let go of them (see `let_go`).
+    The process is started with these signals blocked, and must unblock them (see `unblock_signals`).
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
@@ -240,8 +278,8 @@ def _held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def let_go() -> None:
-    """Forget what was held back as this process was started, and hear signals again."""
+def unblock_signals() -> None:
+    """Discard the signals that were blocked while this process was started, and unblock them."""
     for number in SIGNALS:
         handler = signal.signal(number, signal.SIG_IGN)
         signal.signal(number, handler)
@@ -254,7 +292,11 @@ def signal_at_parents_death(number: int) -> None:
 
 
 def die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when its parent dies, and choose it first when memory runs out."""
+    """Have the kernel kill this process when its parent dies, and choose it first when memory runs out.
+
+    Args:
+        parent: The parent's pid; this process exits at once where its parent is already another one.
+    """
     signal_at_parents_death(signal.SIGKILL)
     if os.getppid() != parent:
         sys.exit(1)
@@ -264,15 +306,15 @@ def die_with_parent(parent: int) -> None:
 
 @cache
 def _set_watch() -> subprocess.Popen[bytes]:
-    """Start the shell that reads from this rank until the end of it, and then kills what bears the rank's mark."""
+    """Start the shell that waits for the end of this rank, and then kills all processes with the rank's mark."""
     command = ["/bin/sh", "-c", _WATCH, f"{_MARK}={os.getpid()}-"]
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
-    atexit.register(process.communicate)  # where this rank ends by itself, that is waited for
+    atexit.register(process.communicate)  # a rank that ends by itself waits for the shell
     return process
 
 
 def adopt_orphans() -> None:
-    """Become the parent of every descendant that loses its own."""
+    """Make this process the subreaper of its descendants, the parent of each that loses its own."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)

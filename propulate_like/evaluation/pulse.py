@@ -1,4 +1,4 @@
-"""The pulse: a thread that keeps a rank answering while its evaluation runs."""
+"""The pulse: a thread that exchanges messages while its rank evaluates."""
 
 from __future__ import annotations
 
@@ -9,18 +9,27 @@ from typing import Self
 
 # docs/decisions.md, "A pulse answers while an evaluation runs"
 _SHORT = 0.004  # seconds between beats during a long evaluation
-_LONG = 0.1  # and while evaluations are short, so that the thread costs them nothing
+_LONG = 0.1  # seconds between beats while evaluations are short, so that the thread costs them nothing
 
 
 class Pulse:
-    """Calls `beat` every few milliseconds while an evaluation lasts longer than that.
+    """A thread that calls a function every few milliseconds while an evaluation lasts longer than that.
 
-    Who holds `lock` may touch the rank's state: the worker's loop always does, except while the loss runs. `begun`
-    counts evaluations begun, by which the pulse tells a long one from many short ones.
+    As a context manager it runs from the beginning of a search to its end.
+
+    Attributes:
+        lock: Only its holder may access the rank's state: the worker's loop always holds it, except while the loss
+            runs.
+        failure: The exception that ended the thread, or None.
     """
 
     def __init__(self, beat: Callable[[], None], begun: Callable[[], int]) -> None:
-        """Beat by `beat()`, and read the number of evaluations begun by `begun()`."""
+        """Create the thread, which `__enter__` starts.
+
+        Args:
+            beat: The function to call.
+            begun: Returns the number of evaluations begun, by which a long evaluation differs from many short ones.
+        """
         self.lock = threading.Lock()
         self.failure: BaseException | None = None
         self._beat = beat
@@ -41,6 +50,7 @@ class Pulse:
         self._thread.join()
 
     def _run(self) -> None:
+        """Call `beat` until the end, or until it fails."""
         interval, seen = _SHORT, 0
         while not self._ended.wait(interval):
             begun = self._begun()

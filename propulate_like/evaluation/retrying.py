@@ -1,4 +1,4 @@
-"""Trying an evaluation again where it failed in a way that may have been bad luck."""
+"""Retries of evaluations whose failure may not occur again."""
 
 from __future__ import annotations
 
@@ -9,15 +9,22 @@ from propulate_like.population.outcome import Status
 
 
 class RetryingEvaluator(WrappingEvaluator):
-    """Evaluates up to `retries` times more, while the outcome's status is one of `statuses`."""
+    """An evaluator that repeats failed evaluations."""
 
     def __init__(self, evaluator: Evaluator, retries: int, statuses: frozenset[Status], *, metered: bool) -> None:
-        """`metered` says whether evaluations have metrics of their joules."""
+        """Wrap an evaluator.
+
+        Args:
+            evaluator: The evaluator.
+            retries: The largest number of repetitions.
+            statuses: The statuses of outcomes after which an evaluation is repeated.
+            metered: Whether outcomes have energy metrics, whose joules are to be added.
+        """
         super().__init__(evaluator)
         self._retries, self._statuses, self._metered = retries, statuses, metered
 
     def __call__(self, individual: Individual, report: Report, team: TeamContext | None = None) -> Individual:
-        """Return the last attempt's outcome, with the seconds and joules of all of them together."""
+        """Return the individual with the last attempt's outcome, and the total seconds and joules of all attempts."""
         evaluated = self._evaluator(individual, report, team)
         while evaluated.status in self._statuses and evaluated.attempts <= self._retries:
             again = self._evaluator(individual, report, team)

@@ -1,4 +1,4 @@
-"""How evaluations are carried out: the settings, and the evaluator that follows from them."""
+"""The settings of evaluations, and the evaluator that they describe."""
 
 from __future__ import annotations
 
@@ -41,13 +41,20 @@ _UNITS |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 class EvaluationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How an individual is evaluated.
 
-    With `isolate` the loss runs in a child process of the rank, which is the default for teams. `timeout` (seconds) and
-    `memory` (bytes, or a text such as "8 GiB") are its limits. An evaluation that came to one of the statuses
-    `retry_on` is tried up to `retries` times more. `gpus` is auto, none or a list of which may be used, `gpus_per_rank`
-    and `ranks_per_gpu` how they are shared out; without `gpus` nothing is changed. `ranks_per_worker` ranks evaluate
-    together as a team. `energy` measures the joules of each evaluation. `grace` is how many seconds an evaluation that
-    is under way may go on when the search is interrupted, or has had its time. `metric` names the metric to be
-    minimized in place of the loss.
+    Attributes:
+        isolate: Whether the loss runs in a child process of the rank, which is the default for teams.
+        timeout: The time limit of an isolated evaluation in seconds.
+        memory: The memory limit of an isolated evaluation, in bytes or as a text such as "8 GiB".
+        retries: The largest number of repetitions of an evaluation that fails.
+        retry_on: The statuses after which it is repeated.
+        gpus: The GPUs that may be used: auto, none or a list. Without it, the environment stays as it is.
+        gpus_per_rank: The number of GPUs of each rank.
+        ranks_per_gpu: The number of ranks that share a GPU.
+        ranks_per_worker: The number of ranks that evaluate together, as a team.
+        energy: Whether the joules of each evaluation are measured.
+        grace: The seconds for which a running evaluation may continue when the search is interrupted, or its time is
+            over.
+        metric: The metric that is minimized in place of the loss.
     """
 
     isolate: bool | None = None
@@ -67,11 +74,19 @@ class EvaluationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
     @property
     def isolated(self) -> bool:
-        """Whether the loss runs in a child: said so, or in a team, where a collective call may never come back."""
+        """Whether the loss runs in a child: as set, or in a team, where a collective call may never return."""
         return self.ranks_per_worker > 1 if self.isolate is None else self.isolate
 
     def check(self, loss: Loss | Command | str, *, pruned: bool) -> None:
-        """ValueError where the settings do not fit each other, the loss, or that there is a pruner."""
+        """Check that the settings fit each other and the loss.
+
+        Args:
+            loss: The loss.
+            pruned: Whether the search has a pruner.
+
+        Raises:
+            ValueError: They do not fit, or a value is not valid.
+        """
         if self.metric is not None and pruned:
             message = f"metric: {self.metric!r} cannot be minimized with a pruner, which judges by the loss"
             raise ValueError(message)
@@ -92,12 +107,23 @@ class EvaluationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
         self.shared_gpus()
 
     def shared_gpus(self) -> Gpus | None:
-        """Return how GPUs are shared out; None where that is not set. ValueError where it cannot work."""
+        """Return the settings of GPUs, or None where there are none.
+
+        Raises:
+            ValueError: A value is not valid.
+        """
         return None if self.gpus is None else Gpus(self.gpus, self.gpus_per_rank, self.ranks_per_gpu)
 
 
 def bytes_of(memory: float | str | None) -> int | None:
-    """Read a number of bytes, or a text such as "8 GiB"; ValueError where it is neither."""
+    """Return a size in bytes.
+
+    Args:
+        memory: A number of bytes, a text such as "8 GiB", or None.
+
+    Raises:
+        ValueError: It is no size, or is less than 1 MiB.
+    """
     if memory is None:
         return None
     if isinstance(memory, int) and not isinstance(memory, bool) and memory > 0:
@@ -113,6 +139,11 @@ def bytes_of(memory: float | str | None) -> int | None:
 
 
 def _enough(size: int, given: object) -> int:
+    """Return the size.
+
+    Raises:
+        ValueError: It is less than 1 MiB.
+    """
     if size < _UNITS["MiB"]:
         message = f"memory: {given!r} is less than any process needs: write such as 8 GiB"
         raise ValueError(message)
@@ -120,7 +151,7 @@ def _enough(size: int, given: object) -> int:
 
 
 class Objective:
-    """The loss as it is to be evaluated: a function, a reference that only child processes import, or a command."""
+    """A loss together with the way in which it is evaluated."""
 
     def __init__(
         self,
@@ -131,7 +162,18 @@ class Objective:
         signs: Signs,
         fidelity: Fidelity | None,
     ) -> None:
-        """ValueError where a function does not fit the space or the settings; all else has been checked."""
+        """Check that a function fits the space and the settings; everything else was checked before.
+
+        Args:
+            loss: A function, a reference that only child processes import, or a command.
+            space: The search's space.
+            settings: The settings.
+            signs: 1 for each loss that is minimized, -1 for each that is maximized.
+            fidelity: The fidelity, or None.
+
+        Raises:
+            ValueError: The function does not fit.
+        """
         self.space, self.settings, self.signs = space, settings, signs
         self.fidelity = "" if fidelity is None else fidelity.name
         self._loss = loss
@@ -148,7 +190,7 @@ class Objective:
             raise ValueError(message)
 
     def problem_here(self) -> str:
-        """Return what is missing on this rank's node for the objective to run, or nothing."""
+        """Return a message that says what the objective lacks on this rank's node, or "" where it lacks nothing."""
         try:
             if isinstance(self._loss, Command):
                 self._loss.find()
@@ -163,15 +205,22 @@ class Objective:
 
     @property
     def keeps_files(self) -> bool:
-        """Whether evaluations write files even where the loss asks for none."""
+        """Whether evaluations may write files: in another process, or where the loss takes the context."""
         return not self.in_rank or (self._call is not None and not self._call.plain)
 
     def evaluator(self, tasks: Tasks, rank: int, meter: EnergyMeter | None) -> Evaluator:
-        """Return what evaluates on this rank, whose number among all ranks is `rank`."""
+        """Return the evaluator of this rank.
+
+        Args:
+            tasks: The source of the evaluations' tasks.
+            rank: The rank's number among all ranks.
+            meter: The meter of evaluations' energy, or None.
+        """
         evaluator = self._evaluator(tasks, rank)
         return evaluator if meter is None else MeteredEvaluator(evaluator, meter)
 
     def _evaluator(self, tasks: Tasks, rank: int) -> Evaluator:
+        """Return the evaluator for this kind of loss."""
         if self._call is not None and self.in_rank:
             return InlineEvaluator(self._call, tasks)
         from propulate_like.evaluation.process import Limits
@@ -197,7 +246,7 @@ class Objective:
         return IsolatedEvaluator(load, tasks, limits, f"rank-{rank:05d}")
 
     def whole(self, evaluator: Evaluator) -> Evaluator:
-        """Return what tries an evaluation again and takes a metric for the loss, where that is set."""
+        """Wrap an evaluator with retries and the metric in place of the loss, where they are set."""
         settings = self.settings
         if settings.retries:
             evaluator = RetryingEvaluator(
@@ -209,7 +258,11 @@ class Objective:
 
 
 def settings_of(form: EvaluationSettings | Mapping[str, Any] | None) -> EvaluationSettings:
-    """Take settings, or read them as they stand in YAML; ValueError where they cannot work."""
+    """Return settings as they are, or read them from their YAML form.
+
+    Raises:
+        ValueError: `form` has an unknown key or a value that is not valid.
+    """
     if form is None:
         return EvaluationSettings()
     if isinstance(form, EvaluationSettings):
@@ -231,7 +284,13 @@ def settings_of(form: EvaluationSettings | Mapping[str, Any] | None) -> Evaluati
 
 
 def refusal(key: str, value: object, text: str) -> str:
-    """Return what is not valid about a value, as msgspec's `text` does, or with the words that would be."""
+    """Return a message that says why a value is not valid.
+
+    Args:
+        key: The setting's name.
+        value: The value.
+        text: The message of msgspec.
+    """
     if key in _WORDS:
         return f"{value!r:.60} is not valid: expected {_WORDS[key]}"
     return f"{value!r:.60} is not valid: {text[:1].lower()}{text[1:].replace('`', '')}"

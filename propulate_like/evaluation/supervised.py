@@ -1,4 +1,4 @@
-"""What evaluation in another process has in common: limits, interruption, and what becomes of it as an outcome."""
+"""The shared part of evaluations in another process: limits, interruption, and the outcome of a process that ends."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from propulate_like.evaluation.process import Broken, Limits
 from propulate_like.population.individual import Individual
 from propulate_like.population.outcome import Outcome, Status
 
-_LONGEST_TAIL = 2000
+_LONGEST_TAIL = 2000  # bytes
 
 
 class SupervisedEvaluator:
-    """Evaluates in a process that this rank supervises."""
+    """An evaluator whose evaluations run in a process that this rank supervises."""
 
     def __init__(self, tasks: Tasks, limits: Limits) -> None:
         self._tasks, self._limits = tasks, limits
@@ -25,7 +25,11 @@ class SupervisedEvaluator:
         self._epoch = time.time() - time.perf_counter()
 
     def __call__(self, individual: Individual, report: Report, team: TeamContext | None = None) -> Individual:
-        """Return the individual with its outcome, whatever the process does."""
+        """Return the individual with its outcome, whatever the process does.
+
+        Raises:
+            KeyboardInterrupt: The evaluation was interrupted.
+        """
         task = self._tasks.of(individual, team.environment if team else None)
         began = time.perf_counter()
         try:
@@ -40,12 +44,17 @@ class SupervisedEvaluator:
         return individual.evaluated(outcome.timed(ended - began, self._epoch + ended))
 
     def interrupt(self, frame: FrameType | None) -> bool:
-        """Have the process ended within some hundredths of a second, and KeyboardInterrupt raised."""
+        """Have the process ended, and KeyboardInterrupt raised, within some hundredths of a second."""
         self._interrupted = True
         return True
 
-    def _heed(self, team: TeamContext | None) -> None:
-        """Raise what says that the running evaluation is to be broken off, if it is."""
+    def _check_interruption(self, team: TeamContext | None) -> None:
+        """Raise the exception that ends the running evaluation, if it is to end.
+
+        Raises:
+            KeyboardInterrupt: It was interrupted.
+            Abandoned: Another member of the team failed.
+        """
         if self._interrupted:
             raise KeyboardInterrupt
         if team is not None and team.abandoned():
@@ -54,28 +63,36 @@ class SupervisedEvaluator:
     def _evaluate(
         self, individual: Individual, task: Task, report: Report, began: float, team: TeamContext | None
     ) -> Outcome:
+        """Return the outcome of an evaluation that began at `began` (of time.perf_counter).
+
+        Raises:
+            Broken: The process ended before it answered.
+            Abandoned: Another member of the team failed.
+            KeyboardInterrupt: The evaluation was interrupted.
+        """
         raise NotImplementedError
 
     def _break_off(self) -> None:
-        """Leave nothing of an evaluation that did not come to its own end."""
+        """End what remains of an evaluation that did not end by itself."""
 
 
 def log_of(task: Task) -> Path:
-    """Return the file for what this evaluation prints; each member of a team has its own."""
+    """Return the file for the output of this evaluation; each member of a team has its own."""
     make_directory(task)
     return task.directory / ("output.log" if task.leads else f"output-{task.member}.log")
 
 
 def errors_of(log: Path) -> Path:
-    """Return the file for what a command prints to standard error."""
+    """Return the file for a command's standard error, beside its output."""
     return log.with_name(log.name.replace("output", "errors"))
 
 
 def _outcome_of(problem: Broken | Abandoned | OSError | ValueError, task: Task) -> Outcome:
+    """Return the failure that ended an evaluation, with the end of its output."""
     if isinstance(problem, Broken):
         words = [_tail(task), problem.cause]
         if problem.status is Status.ERROR:
-            words.reverse()  # what it printed says more
+            words.reverse()  # the output says more
         return Outcome.failure(problem.status, "\n".join(words).strip())
     if isinstance(problem, Abandoned):
         return Outcome.failure(Status.ERROR, str(problem))
@@ -83,9 +100,9 @@ def _outcome_of(problem: Broken | Abandoned | OSError | ValueError, task: Task) 
 
 
 def _tail(task: Task) -> str:
-    """Return the end of what the evaluation printed last, to standard error where it has a file of its own."""
+    """Return the end of the evaluation's output: of standard error, where that has a file of its own."""
     log = Path(os.devnull)
-    with contextlib.suppress(OSError):  # its directory cannot be made
+    with contextlib.suppress(OSError):  # its directory cannot be created
         log = log_of(task)
     for path in (errors_of(log), log):
         with contextlib.suppress(OSError), path.open("rb") as file:

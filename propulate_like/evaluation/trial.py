@@ -1,4 +1,4 @@
-"""The trial that a loss asks for its parameters, as Optuna's objectives do: define-by-run."""
+"""Define-by-run: the trial that a loss asks for its parameters, as Optuna's objectives do."""
 
 from __future__ import annotations
 
@@ -19,21 +19,28 @@ from propulate_like.problem.parameters import Choice, Float, Int, Parameter, Sca
 from propulate_like.problem.space import NOTHING, Space
 
 _Key = tuple[str, type[Parameter], tuple[Any, ...], tuple[type, ...], tuple[str, ...]]
-"""A parameter that was asked for: its name, kind, arguments, their types, as 1 and True are equal, and keywords."""
+"""A parameter that was asked for: its name, kind, arguments, their types (as 1 and True are equal), and keywords."""
 _SCALE = ("step", "log")
 
 
 class Trial:
-    """What an Optuna objective asks for its parameters and reports to: one evaluation.
+    """A trial as in Optuna's objectives: one evaluation, which is asked for parameters and receives reports.
 
-    A parameter's value is the one that was bred for it, or a random one where the search has not met the parameter yet,
-    or what was bred lies outside the range asked for. The same name gives the same value throughout an evaluation.
-    Optuna need not be installed.
+    A parameter's value is the one that was bred for it, or a random one where the search does not know the parameter
+    yet, or the bred value is outside the range asked for. Within an evaluation a name always has the same value. Optuna
+    need not be installed.
+
+    Attributes:
+        number: A number that is different for each evaluation of a session: an estimate of how many evaluations
+            started before.
+        datetime_start: The local time of the start, without a time zone, as Optuna's is.
+        params: The values of the parameters asked for so far.
+        user_attrs: The user's attributes.
+        constraints: The constraints' values.
     """
 
     def __init__(self, task: Task, evaluation: Evaluation) -> None:
         self.number: int = task.number
-        """Different for each evaluation of a session, and about how many evaluations began before."""
         self.datetime_start: dt.datetime = dt.datetime.fromtimestamp(time.time())  # noqa: DTZ006 (naive, as Optuna's is)
         self.params: dict[str, Any] = {}
         self.user_attrs: dict[str, Any] = {}
@@ -47,7 +54,18 @@ class Trial:
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:
-        """Return a float from `low` to `high`: on a logarithmic scale, or low plus a whole number of steps."""
+        """Return a float.
+
+        Args:
+            name: The parameter's name.
+            low: The lower bound, included.
+            high: The upper bound, included.
+            step: The step of the values from `low` on, or None for a continuous range.
+            log: Whether the scale is logarithmic.
+
+        Raises:
+            ValueError: The range is not valid, or the name was asked for as another kind of parameter.
+        """
         low, high = _plain_number(low), _plain_number(high)
         if step is not None:
             if log:
@@ -58,7 +76,18 @@ class Trial:
         return float(self._suggest(name, Float, low, high, step, log, keywords=_SCALE))
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
-        """Return a whole number from `low` to `high`: on a logarithmic scale, or low plus a whole number of steps."""
+        """Return a whole number.
+
+        Args:
+            name: The parameter's name.
+            low: The lower bound, included.
+            high: The upper bound, included.
+            step: The step of the values from `low` on.
+            log: Whether the scale is logarithmic.
+
+        Raises:
+            ValueError: The range is not valid, or the name was asked for as another kind of parameter.
+        """
         if log and step != 1:
             message = f"{name}: step={step!r} and log=True exclude each other"
             raise ValueError(message)
@@ -67,28 +96,32 @@ class Trial:
         return int(self._suggest(name, Int, low, high, step, log, keywords=_SCALE))
 
     def suggest_categorical(self, name: str, choices: Sequence[Scalar]) -> Any:
-        """Return one of several strings, numbers, booleans and None."""
+        """Return one of several choices: strings, numbers, booleans or None.
+
+        Raises:
+            ValueError: The choices are not valid, or the name was asked for with others.
+        """
         return self._suggest(name, Choice, *map(_plain_number, choices))
 
     def suggest_uniform(self, name: str, low: float, high: float) -> float:
-        """Return a float: `suggest_float` by an older name."""
+        """Return a float, as `suggest_float`: Optuna's former name."""
         return self.suggest_float(name, low, high)
 
     def suggest_loguniform(self, name: str, low: float, high: float) -> float:
-        """Return a float on a logarithmic scale: `suggest_float` by an older name."""
+        """Return a float on a logarithmic scale, as `suggest_float`: Optuna's former name."""
         return self.suggest_float(name, low, high, log=True)
 
     def suggest_discrete_uniform(self, name: str, low: float, high: float, q: float) -> float:
-        """Return low plus a whole number of steps `q`: `suggest_float` by an older name."""
+        """Return `low` plus a multiple of the step `q`, as `suggest_float`: Optuna's former name."""
         return self.suggest_float(name, low, high, step=q)
 
     @property
     def distributions(self) -> dict[str, Any]:
-        """Optuna's distributions of the parameters asked for so far; it must be installed for that alone."""
+        """Optuna's distributions of the parameters asked for so far; only this needs Optuna to be installed."""
         return {name: parameter.distribution() for name, parameter in self._space.items()}
 
     def report(self, value: float, step: int) -> None:
-        """Tell an intermediate value; at a step not above the last one it is passed over.
+        """Report an intermediate value; it is ignored where its step is not above the last one.
 
         Raises:
             NotImplementedError: There are several losses.
@@ -105,25 +138,25 @@ class Trial:
             self._evaluation.report(float(value), self._reported)
 
     def should_prune(self) -> bool:
-        """Return whether the search's pruner, where there is one, stops this evaluation."""
+        """Return whether the search's pruner stops this evaluation."""
         return self._evaluation.should_stop
 
     def set_user_attr(self, key: str, value: Any) -> None:
-        """Note anything that JSON can hold: it becomes a metric of the individual."""
+        """Set an attribute that JSON can hold; it becomes a metric of the individual."""
         self.user_attrs[str(plain(key))] = plain(value)
 
     def set_constraint(self, key: str, value: float) -> None:
-        """Note a constraint, which is met where the value is at most 0: what violates one is a failure."""
+        """Set a constraint's value. It is satisfied where the value is at most 0; a violated one is a failure."""
         self.constraints[str(plain(key))] = float(value)
 
     def pruned(self) -> Outcome:
-        """Return the outcome of an evaluation that its loss gave up: the value reported last stands for it."""
+        """Return the outcome of an evaluation that its loss pruned: the value that was reported last."""
         if self._evaluation.reported is None:
             return Outcome.failure(Status.INVALID, "it was pruned before it had reported any value")
         return self._evaluation.stopped()
 
     def completed(self, outcome: Outcome) -> Outcome:
-        """Add to an outcome what was asked for and noted."""
+        """Return the outcome with the parameters asked for, the user's attributes and the constraints."""
         metrics = {**self.user_attrs, **{f"constraint.{key}": value for key, value in self.constraints.items()}}
         asked = Asked(self._space.written, tuple(gene for _, gene in self._asked.values()))
         violated = [f"{key} = {value:g}" for key, value in self.constraints.items() if not value <= 0.0]
@@ -134,19 +167,20 @@ class Trial:
 
     @property
     def _space(self) -> Space:
+        """The space of the parameters asked for so far."""
         return _space(tuple(key for key, _ in self._asked.values()))
 
     def _suggest(self, name: str, kind: type[Parameter], *arguments: Any, keywords: tuple[str, ...] = ()) -> Any:
         """Return the value of a parameter.
 
         Args:
-            name: Its name.
-            kind: Its kind.
-            arguments: The kind's arguments.
-            keywords: The names of the last of them, which it takes by keyword.
+            name: The parameter's name.
+            kind: The kind of parameter.
+            arguments: The arguments of the kind.
+            keywords: The names of the last arguments, which are passed by keyword.
 
         Raises:
-            ValueError: There is no such parameter, or another one of this name was asked for. The message begins
+            ValueError: The parameter is not valid, or the name was asked for as another parameter. The message begins
                 with the name.
         """
         key: _Key = (name, kind, arguments, tuple(map(type, arguments)), keywords)
@@ -167,6 +201,7 @@ class Trial:
         return value
 
     def _gene(self, name: str, parameter: Parameter) -> float:
+        """Return the gene that was bred for a parameter, or a random one."""
         bred, gene = self._known.get(name, (None, 0.0))
         if bred is not None:
             if bred == parameter:
@@ -178,23 +213,28 @@ class Trial:
 
 
 def is_pruned(error: BaseException) -> bool:
-    """Return whether this is Optuna's TrialPruned, which can be raised only where Optuna was imported."""
+    """Return whether an exception is Optuna's TrialPruned, without importing Optuna."""
     return any(kind.__name__ == "TrialPruned" and kind.__module__.startswith("optuna") for kind in type(error).__mro__)
 
 
 def _parameter(key: _Key) -> Parameter:
-    """Return the parameter, the same one each time.
+    """Return the parameter of a key; parameters are cached.
 
     Raises:
-        ValueError: There is no such parameter.
+        ValueError: The parameter is not valid.
     """
     try:
         return _known_parameter(key)
-    except TypeError:  # values that cannot be hashed, so that the kind refuses them
+    except TypeError:  # unhashable values, which the kind refuses
         return _made(key)
 
 
 def _made(key: _Key) -> Parameter:
+    """Create the parameter of a key.
+
+    Raises:
+        ValueError: The parameter is not valid.
+    """
     make: Callable[..., Parameter]
     _, make, arguments, _, keywords = key
     positional = len(arguments) - len(keywords)
@@ -206,18 +246,19 @@ _known_parameter = lru_cache(maxsize=4096)(_made)
 
 @lru_cache(maxsize=4096)
 def _space(keys: tuple[_Key, ...]) -> Space:
+    """Return the space of some parameters."""
     return Space({key[0]: _parameter(key) for key in keys}, asked_for=True) if keys else NOTHING
 
 
 def _plain_number(value: Any) -> Any:
-    """Return a number of any type, such as NumPy's, as Python's own, and anything else as it is."""
+    """Return a number of any type, such as NumPy's, as Python's own type, and anything else as it is."""
     if isinstance(value, int):
         return value
     return int(value) if isinstance(value, Integral) else float(value) if isinstance(value, Real) else value
 
 
 def _on_grid(low: float, high: float, step: float) -> float:
-    """Return the highest value on the grid of steps."""
+    """Return the highest value, at most `high`, that is `low` plus a multiple of the step."""
     start, width = Decimal(str(low)), Decimal(str(step))
     if width <= 0 or high < low:
         return high

@@ -17,7 +17,7 @@ told: list[int] = []
 _RANK = "propulate_like.cli.rank"
 
 
-def heed() -> None:
+def install() -> None:
     """Install signal handlers, where this process is the command `propulate-like` or a rank that it started."""
     module = sys.orig_argv[sys.orig_argv.index("-m") + 1] if sys.argv[:1] == ["-m"] else ""
     if module == _RANK:
@@ -39,4 +39,4 @@ def _end(number: int, _frame: FrameType | None) -> None:
     os._exit(INTERRUPTED)
 
 
-heed()
+install()

@@ -1,4 +1,4 @@
-"""What other distributions add to this one, which they declare as entry points in their packaging metadata."""
+"""Extensions by other distributions, which declare them as entry points in their packaging metadata."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 class EntryPoints:
     """The entry points of one group, such as `propulate_like.propagators`.
 
-    The metadata of what is installed is read at each question, and never before one: a rank that needs none of it
-    pays nothing.
+    The metadata of installed distributions is read at each call, and never before: it costs a rank nothing that does
+    not need it.
     """
 
     def __init__(self, kind: str, group: str) -> None:
@@ -49,11 +49,13 @@ class EntryPoints:
         return " and ".join(_origin(entry) for entry in self._declared() if entry.name == name)
 
     def _declared(self) -> list[EntryPoint]:
+        """Return the entry points of the group."""
         from importlib.metadata import entry_points  # which a rank does not load otherwise
 
         return list(entry_points(group=self.group))
 
 
 def _origin(entry: EntryPoint) -> str:
+    """Return the distribution and the object of an entry point, for a message."""
     distribution = f"the distribution {entry.dist.name} {entry.dist.version}" if entry.dist else "some distribution"
     return f"{distribution} ({entry.value})"

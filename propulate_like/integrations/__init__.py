@@ -1,1 +1,1 @@
-"""Other libraries, each imported only where it is used."""
+"""Integrations of other libraries, each of which is imported only where it is used."""

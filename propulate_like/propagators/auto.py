@@ -1,4 +1,4 @@
-"""The propagator chosen where none is named: experts, by what an evaluation costs and by the kinds of parameters."""
+"""The default propagator: it chooses experts by the cost of an evaluation and the kinds of parameters."""
 
 from __future__ import annotations
 
@@ -19,25 +19,29 @@ from propulate_like.propagators.mixed import MixedGaussianProcess
 from propulate_like.propagators.model_based import QuadraticModel, TrustRegion
 from propulate_like.propagators.propagator import Arity, BreedingContext, Propagator
 
-_LOOKS = 16  # asks between two looks at what evaluations cost
+_LOOKS = 16  # asks between two measurements of the cost of evaluations
 # docs/decisions.md, "The cost of an ask is written down"
-_TIMED = 9  # evaluations, its rank's own where there are any
+_TIMED = 9  # evaluations whose duration counts, the rank's own where there are any
 # docs/decisions.md, "An ask may take a third of an evaluation"
-_LONG, _SHARE = 0.02, 1 / 3  # seconds up to which an ask may take so much of an evaluation's time
-_SMALL_SHARE = 0.02  # of its time, where an ask takes longer
+_LONG, _SHARE = 0.02, 1 / 3  # an ask of up to 20 ms may take this share of an evaluation's duration
+_SMALL_SHARE = 0.02  # the share for a longer ask
 # docs/decisions.md, "Several losses have half as many parents"
-_FEWEST = 5  # individuals to breed from where there are several losses
+_FEWEST = 5  # individuals to breed from with several losses
 # docs/decisions.md, "Warm-started ranks do not search alone"
-_UNKNOWN = 60.0  # seconds: an evaluation is expensive until it is known how long one takes
+_UNKNOWN = 60.0  # seconds: evaluations count as expensive until one is timed
 # docs/decisions.md, "Half of the asks go by what experts have earned"
-_CREDITED = 20  # of the best individuals known
-_ARRAYS = 5e-3  # seconds an evaluation, where an ask uses NumPy at all: that takes some 0.1 ms
+_CREDITED = 20  # best individuals that earn their expert a larger share
+_ARRAYS = 5e-3  # seconds per evaluation from which an ask may use NumPy, which takes about 0.1 ms
 
 
 class _Expert(NamedTuple):
-    """A propagator, what the origins of its individuals begin with, and its share of the asks from when on.
+    """A propagator among several.
 
-    It begins once `fewest` results per parameter are known.
+    Attributes:
+        propagator: The propagator.
+        origin: The prefix of its individuals' origins.
+        share: Its relative share of the asks.
+        fewest: The number of results per parameter from which on it is used.
     """
 
     propagator: Propagator
@@ -47,30 +51,44 @@ class _Expert(NamedTuple):
 
 
 def auto(evaluations: int | None = None, share: float = 1.0, *, rungs: bool = False, losses: int = 1) -> Propagator:
-    """Return the default: `Auto`, or a genetic chain where there are several losses, or `rungs` of a fidelity."""
+    """Return the default propagator: `Auto`, or a genetic chain for several losses or a fidelity.
+
+    Args:
+        evaluations: The evaluations of all ranks, or None where they are unknown.
+        share: The share of all ranks on this island, in (0, 1].
+        rungs: Whether the search has a fidelity.
+        losses: The number of losses.
+    """
     if losses > 1:
         return pareto_chain(max(parents(evaluations, share) // 2, _FEWEST))
     return genetic_chain(parents(evaluations, share)) if rungs else Auto(evaluations, share)
 
 
 class Auto(Propagator):
-    """Experts chosen by what an evaluation costs.
+    """Experts that are chosen by the cost of an evaluation.
 
-    An ask is to take at most 2 % of its time, or a third of it where that is no more than 20 ms.
+    An ask may take at most 2 % of an evaluation's duration, or a third of it where that is no more than 20 ms.
 
-    Where evaluations are expensive, a Gaussian process breeds: one for parameters of any kind, or, where all are
-    continuous, one in a trust region, beside a quadratic model, a genetic chain, and later CMA-ES. Where they are
-    cheaper, the Gaussian process is left out, and where they are cheap, `Evolution` remains. Which expert breeds is
-    drawn anew for each individual, which says so: half of the time by fixed shares, half by how many of the best each
-    has bred.
-    `evaluations` are those of all ranks; one of several islands has a `share` of them.
+    Where evaluations are expensive, a Gaussian process breeds: one for parameters of any kind or, where all are
+    continuous, one in a trust region, together with a quadratic model, a genetic chain, and later CMA-ES. Where
+    evaluations are cheaper, the Gaussian process is left out; where they are cheap, only `Evolution` is used. For each
+    individual an expert is drawn at random, half by fixed shares and half by how many of the best individuals each has
+    bred; the individual's origin names it.
+
+    Args:
+        evaluations: The evaluations of all ranks, at least 1, or None where they are unknown.
+        share: The share of all ranks on this island, in (0, 1].
     """
 
     by_loss = True
     takes: Arity = (0, None)
 
     def __init__(self, evaluations: int | None = None, share: float = 1.0) -> None:
-        """ValueError where `evaluations` is below 1 or `share` not in (0, 1]."""
+        """Check the arguments.
+
+        Raises:
+            ValueError: `evaluations` is below 1, or `share` is not in (0, 1].
+        """
         self._initial = CenteredInitialization()
         self._cheapest = Evolution(evaluations, share, normal=False)
         self._cheap = Evolution(evaluations, share)
@@ -108,12 +126,18 @@ class Auto(Propagator):
         return chosen.propagator(individuals, breeding)
 
     def _choose(self, seconds: float, space: Space) -> None:
-        """Choose the experts that this time of an evaluation affords."""
+        """Choose the experts for a duration of evaluations.
+
+        Args:
+            seconds: The duration of an evaluation.
+            space: The space.
+        """
         allowed = max(_SMALL_SHARE * seconds, min(_SHARE * seconds, _LONG))
         self._experts = self._models(allowed, space) if seconds >= _ARRAYS else (_Expert(self._cheapest),)
         self.requirements = self._experts[0].propagator.requirements if len(self._experts) == 1 else MODELED
 
     def _models(self, allowed: float, space: Space) -> tuple[_Expert, ...]:
+        """Return the experts whose asks take no longer than `allowed` seconds."""
         _, quadratic, chain, normal = self._local
         if not _continuous(space):
             return (_Expert(self._mixed if allowed >= _mixed_seconds(space) else self._cheap),)
@@ -125,7 +149,7 @@ class Auto(Propagator):
 
 
 def _shares(experts: Sequence[_Expert], best: Sequence[Individual]) -> list[float]:
-    """Return each expert's share of the asks: half as declared, half by how many of the best it has bred."""
+    """Return each expert's weight: half by its declared share, half by how many of the best it has bred."""
     origins = [individual.origin.partition("+")[0] for individual in best]
     bred = [origins.count(expert.origin) for expert in experts]
     declared, earned = sum(expert.share for expert in experts), max(sum(bred), 1)
@@ -133,20 +157,23 @@ def _shares(experts: Sequence[_Expert], best: Sequence[Individual]) -> list[floa
 
 
 def _continuous(space: Space) -> bool:
+    """Return whether all parameters are continuous and unconditional."""
     return all(parameter.levels is None and not parameter.when for parameter in space.parameters)
 
 
 def _region_seconds(size: int) -> float:
-    """Return how long an ask for so many parameters takes, on a core of 2020, new models included."""
+    """Return the seconds of a `TrustRegion` ask for `size` parameters on a core of 2020, new models included."""
     return 3e-3 + 4e-5 * size**2
 
 
 def _quadratic_seconds(size: int) -> float:
+    """Return the seconds of a `QuadraticModel` ask for `size` parameters on a core of 2020."""
     from propulate_like.propagators.models.quadratic import coefficients
 
     return 5e-4 + 2.2e-10 * coefficients(size) ** 3
 
 
 def _mixed_seconds(space: Space) -> float:
+    """Return the seconds of a `MixedGaussianProcess` ask in a space on a core of 2020."""
     options = sum(parameter.levels or 0 for parameter in space.parameters if not parameter.ordered)
     return 4e-3 + 5e-4 * len(space) + 2.5e-5 * options

@@ -1,4 +1,4 @@
-"""Propagators made of propagators: in a row, while warming up, sometimes, and one of several."""
+"""Propagators made of propagators: a sequence, a warm-up, an optional step, and a random choice."""
 
 from __future__ import annotations
 
@@ -14,10 +14,19 @@ from propulate_like.propagators.propagator import Arity, BreedingContext, Propag
 
 
 class Chain(Propagator):
-    """Steps in a row: each is given what the one before it gave."""
+    """A sequence of steps, each of which receives the individuals of the step before it.
+
+    Args:
+        steps: The steps, at least one.
+    """
 
     def __init__(self, *steps: Propagator) -> None:
-        """ValueError where a step cannot work with what the one before it gives, naming the two: models come first."""
+        """Check that the steps fit each other.
+
+        Raises:
+            ValueError: There is no step, or one cannot take what the step before it gives; the message names both.
+                Steps that learn from the whole population must come first.
+        """
         if not steps:
             message = "a chain needs at least one step"
             raise ValueError(message)
@@ -45,10 +54,20 @@ class Chain(Propagator):
 
 
 class Warmup(Propagator):
-    """`initial` until the population holds `size` individuals, `then` from there on."""
+    """A warm-up: one propagator until the population is large enough, then another one.
+
+    Args:
+        initial: The propagator until the population has `size` individuals.
+        then: The propagator from then on.
+        size: The number of individuals, at least 1.
+    """
 
     def __init__(self, initial: Propagator, then: Propagator, size: int) -> None:
-        """ValueError where `size` is below 1 or below what `then` needs, or the two give different numbers."""
+        """Check that the propagators fit each other.
+
+        Raises:
+            ValueError: `size` is below 1 or below what `then` needs, or the two give different numbers of individuals.
+        """
         _require_propagator(initial)
         _require_propagator(then)
         _require_alike(initial, then)
@@ -69,10 +88,21 @@ class Warmup(Propagator):
 
 
 class Sometimes(Propagator):
-    """`step` with a probability; otherwise `otherwise`, or the individuals as they came."""
+    """A step that is applied with a probability.
+
+    Args:
+        probability: The probability, in [0, 1].
+        step: The step.
+        otherwise: The step that is applied otherwise; without it, the individuals stay as they are.
+    """
 
     def __init__(self, probability: float, step: Propagator, otherwise: Propagator | None = None) -> None:
-        """ValueError where the probability is not in [0, 1], or the two ways take or give different numbers."""
+        """Check that the steps fit each other.
+
+        Raises:
+            ValueError: The probability is not in [0, 1], or the two steps take or give different numbers of
+                individuals.
+        """
         self.probability: float = declarations.number("probability", probability, 0.0, 1.0)
         _require_propagator(step)
         self.step: Propagator = step
@@ -100,10 +130,20 @@ class Sometimes(Propagator):
 
 
 class Choose(Propagator):
-    """One of several propagators, drawn anew each time, with probabilities in proportion to `weights`."""
+    """A random choice of a propagator for each individual.
+
+    Args:
+        options: The propagators, at least one.
+        weights: The relative probability of each, at least 0; by default they are equal.
+    """
 
     def __init__(self, *options: Propagator, weights: list[float] | None = None) -> None:
-        """ValueError where there is no option, the weights do not fit them, or they give different numbers."""
+        """Check that the propagators fit each other.
+
+        Raises:
+            ValueError: There is no propagator, the weights do not fit them, or they give different numbers of
+                individuals.
+        """
         if not options:
             message = "Choose() needs at least one propagator"
             raise ValueError(message)
@@ -134,12 +174,22 @@ class Choose(Propagator):
 
 
 def _require_propagator(step: object) -> None:
+    """Check that a step is a propagator.
+
+    Raises:
+        ValueError: It is none.
+    """
     if not isinstance(step, Propagator):
         message = f"{step!r} is no propagator: give an instance, such as UniformCrossover(0.7)"
         raise ValueError(message)
 
 
 def _require_alike(one: Propagator, other: Propagator) -> None:
+    """Check that two propagators give the same number of individuals.
+
+    Raises:
+        ValueError: They give different numbers.
+    """
     if one.gives != other.gives:
         message = (
             f"{one!r} gives {_count(one.gives)} but {other!r} gives {_count(other.gives)}: they must give the same"
@@ -148,6 +198,11 @@ def _require_alike(one: Propagator, other: Propagator) -> None:
 
 
 def _common(*options: Propagator) -> Arity:
+    """Return the numbers of individuals that all propagators can take.
+
+    Raises:
+        ValueError: There is no such number.
+    """
     fewest = max(option.takes[0] for option in options)
     upper = [option.takes[1] for option in options if option.takes[1] is not None]
     if upper and min(upper) < fewest:
@@ -157,10 +212,12 @@ def _common(*options: Propagator) -> Arity:
 
 
 def _count(number: int) -> str:
+    """Return a number of individuals in words."""
     return f"{number} individual{'s' * (number != 1)}"
 
 
 def _range(step: Propagator) -> str:
+    """Return the numbers of individuals that a step can take, in words."""
     fewest, most = step.takes
     if most is None:
         return f"at least {_count(fewest)}"

@@ -1,4 +1,4 @@
-"""CMA-ES as a propagator: a normal distribution over the genes that have an order, learnt from all that is known."""
+"""CMA-ES as a propagator: a normal distribution over the ordered genes, which adapts to all known results."""
 
 from __future__ import annotations
 
@@ -13,18 +13,22 @@ from propulate_like.propagators.propagator import Arity, BreedingContext, Propag
 if TYPE_CHECKING:
     from propulate_like.propagators.models.restarts import RestartedCMAES
 
-_PARENTS = 8  # individuals whose options of a Choice are taken over
+_PARENTS = 8  # the best individuals, whose options of a Choice are inherited
 
 
 class CMAES(Propagator):
-    """A point from a normal distribution that adapts to where better points lie, in whatever order results arrive.
+    """CMA-ES: a point from a normal distribution that adapts to where better points are, from results in any order.
 
     Hansen 2016, The CMA evolution strategy: a tutorial. Each rank has a distribution of its own, which learns from
-    every result that the rank knows, for the most part of the best `shared` of all ranks. It begins at the best point
-    known, with steps of `sigma` (a share of the range), and again, elsewhere, once it makes no progress. `population`
-    is the number of results that it takes for an update; where none is given, one that suits the number of parameters
-    and of workers. Genes with steps keep a chance to change, and a Choice takes what one of the best has, or, rarely,
-    any of its options.
+    every result that the rank knows: mostly the best `shared` ones of all ranks. It starts at the best known point, and
+    restarts elsewhere once it makes no progress. Genes with steps always keep a probability to change, and a Choice
+    takes its option from one of the best individuals or, rarely, any option.
+
+    Args:
+        sigma: The initial standard deviation, as a share of the range, in (0, 1].
+        population: The number of results per update, at least 4; by default one that fits the numbers of parameters and
+            ranks.
+        shared: The number of best results that all ranks share, at least 1.
     """
 
     by_loss = True
@@ -32,7 +36,11 @@ class CMAES(Propagator):
     takes: Arity = (0, None)
 
     def __init__(self, sigma: float = 0.25, population: int | None = None, shared: int = 1000) -> None:
-        """ValueError where `sigma` is not in (0, 1], `population` below 4 or `shared` below 1."""
+        """Check the arguments.
+
+        Raises:
+            ValueError: `sigma` is not in (0, 1], `population` is below 4, or `shared` is below 1.
+        """
         self.sigma: float = declarations.number("sigma", sigma, 0.0, 1.0, above=True)
         self.population: int | None = None if population is None else declarations.whole("population", population, 4)
         self.shared: int = declarations.whole("shared", shared, 1)
@@ -46,7 +54,7 @@ class CMAES(Propagator):
 
 
 class _State:
-    """The distribution, and how far it has read what its rank knows."""
+    """The distribution of a rank, and the number of results that it has read."""
 
     def __init__(self, settings: CMAES, individuals: Sequence[Individual], breeding: BreedingContext) -> None:
         import numpy as np
@@ -66,6 +74,7 @@ class _State:
             self.search = self._begin(settings, individuals, breeding)
 
     def _begin(self, settings: CMAES, individuals: Sequence[Individual], breeding: BreedingContext) -> RestartedCMAES:
+        """Return a search from the best known point."""
         import numpy as np
 
         from propulate_like.propagators.models.cma_es import usual_population
@@ -88,6 +97,7 @@ class _State:
         )
 
     def draw(self, individuals: Sequence[Individual], breeding: BreedingContext) -> tuple[float, ...]:
+        """Return a genome, after the distribution has learned from the new results."""
         genes = [0.5] * len(breeding.space)
         if self.search is not None:
             from propulate_like.propagators.models.threads import one_thread
@@ -95,7 +105,7 @@ class _State:
             with one_thread():
                 self._update(individuals, self.search)
                 drawn = self.search.ask().tolist()
-            self._stir(drawn, self.search, breeding)
+            self._apply_margin(drawn, self.search, breeding)
             for index, gene in zip(self._ordered, drawn):
                 genes[index] = gene
         if self._unordered:
@@ -103,7 +113,7 @@ class _State:
         return tuple(genes)
 
     def _update(self, individuals: Sequence[Individual], search: RestartedCMAES) -> None:
-        """Tell the distribution what is new; values of a gene with steps are spread over what decodes to them."""
+        """Tell the distribution the new results; a gene with steps is drawn uniformly from the range of its level."""
         import numpy as np
 
         points = self._points_of(individuals)
@@ -122,10 +132,10 @@ class _State:
         for genome, loss in zip(genomes, losses):
             search.tell(genome, loss)
 
-    def _stir(self, drawn: list[float], search: RestartedCMAES, breeding: BreedingContext) -> None:
-        """Let each gene with steps differ from the mean's level with a probability of at least 1 / (n population).
+    def _apply_margin(self, drawn: list[float], search: RestartedCMAES, breeding: BreedingContext) -> None:
+        """Move each gene with steps off the mean's level with a probability of at least 1 / (n * population).
 
-        So it cannot get stuck: Hamano et al. 2022, CMA-ES with margin.
+        This keeps it from getting stuck: Hamano et al. 2022, CMA-ES with margin.
         """
         if not self._discrete:
             return
@@ -138,6 +148,7 @@ class _State:
                 drawn[place] = moved(parameter, drawn[place], 0.0, breeding.generator)
 
     def _choose(self, genes: list[float], individuals: Sequence[Individual], breeding: BreedingContext) -> None:
+        """Set the genes of each Choice: those of one of the best individuals or, rarely, random ones."""
         random = breeding.generator.random
         known = min(len(individuals), _PARENTS)
         model = individuals[int(random() * known)].genome if known else None

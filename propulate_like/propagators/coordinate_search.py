@@ -1,4 +1,4 @@
-"""Coordinate search: one gene at a time, from where this rank stands, with no need of what others know."""
+"""Coordinate search: one gene at a time, from this rank's own results only."""
 
 from __future__ import annotations
 
@@ -14,25 +14,33 @@ from propulate_like.propagators.mutation import moved
 from propulate_like.propagators.propagator import Arity, BreedingContext, Propagator
 
 _GROWTH, _SHRINKAGE, _REDRAW = 1.6, 0.3, 0.1
-_PATIENCE = 20  # rounds
+_PATIENCE = 20  # rounds without improvement
 
 
 class CoordinateSearch(Propagator):
-    """A step of one gene from the best point of this rank's own search, which begins at a random point.
+    """Coordinate search: a step in one gene from the best point of this rank's own search.
 
-    It goes forth, else back, else to the lowest point of the parabola through the three. A gene's steps (`step` at
-    first, a share of the range) grow where they succeed and shrink where they do not; now and then it is drawn anew.
-    Once no step is as large as `smallest` it begins again, elsewhere. Ranks follow their own results alone, so that
-    they find different optima; but with `best`, every other search begins at the best point that the rank knows.
+    A gene is moved forward, or else backward, or else to the minimum of the parabola through the three points. Its
+    steps grow after a success and shrink after a failure; now and then it is drawn at random. Once no step reaches
+    `smallest`, the search restarts elsewhere. Each rank uses only its own results, so that ranks find different optima.
     Compare Hooke and Jeeves 1961, Direct search solution of numerical and statistical problems, and Brent 1973 on
     parabolas.
+
+    Args:
+        step: The initial step, as a share of the range, in (0, 1].
+        smallest: The smallest step, in (0, `step`].
+        best: Whether every other search starts from the best point that the rank knows, instead of a random one.
     """
 
     by_loss = True
     takes: Arity = (0, None)
 
     def __init__(self, step: float = 0.25, smallest: float = 1e-9, best: bool = False) -> None:
-        """ValueError where not 0 < `smallest` <= `step` <= 1, or `best` is no bool."""
+        """Check the arguments.
+
+        Raises:
+            ValueError: 0 < `smallest` <= `step` <= 1 does not hold, or `best` is no bool.
+        """
         self.step: float = declarations.number("step", step, 0.0, 1.0, above=True)
         self.smallest: float = declarations.number("smallest", smallest, 0.0, self.step, above=True)
         self.best: bool = declarations.flag("best", best)
@@ -54,11 +62,15 @@ class CoordinateSearch(Propagator):
         return [breeding.child(genome, origin=self.name)]
 
     def __deepcopy__(self, memo: object) -> CoordinateSearch:
-        """Return one that begins anew: where a search stands cannot be copied."""
+        """Return a new search with the same settings, as the state of a generator cannot be copied."""
         return type(self)(self.step, self.smallest, self.best)
 
     def _searches(self, space: Space, generator: Random) -> Generator[Genome, float, None]:
-        """Search again and again: each genome that is given is to be answered by its loss, infinite if it failed."""
+        """Search with endless restarts.
+
+        Yields:
+            A genome, for which its loss must be sent: infinity for a failure.
+        """
         while True:
             if self._known is not None:
                 known = self._known
@@ -72,7 +84,19 @@ class CoordinateSearch(Propagator):
 def _descend(
     space: Space, point: list[float], loss: float, step: float, smallest: float, generator: Random
 ) -> Generator[Genome, float, None]:
-    """Go down from a point, gene by gene in random order, until all steps are too small and nothing improves."""
+    """Descend from a point, gene by gene in random order, until all steps are too small and nothing improves.
+
+    Args:
+        space: The space.
+        point: The genes of the start, which are changed.
+        loss: The loss at the start.
+        step: The initial step, as a share of the range.
+        smallest: The smallest step.
+        generator: The random generator.
+
+    Yields:
+        A genome, for which its loss must be sent: infinity for a failure.
+    """
     steps = [generator.choice((step, -step)) for _ in point]
     genes = list(range(len(point)))
     idle = 0  # rounds in a row
@@ -94,7 +118,7 @@ def _descend(
 
 
 def _largest(steps: list[float], space: Space) -> float:
-    """Return the largest step of a gene that has no levels."""
+    """Return the largest step of a continuous gene, or 0 where there is none."""
     continuous = [abs(step) for step, parameter in zip(steps, space.parameters) if parameter.levels is None]
     return max(continuous, default=0.0)
 
@@ -102,7 +126,7 @@ def _largest(steps: list[float], space: Space) -> float:
 def _step(
     space: Space, point: list[float], loss: float, gene: int, steps: list[float]
 ) -> Generator[Genome, float, float]:
-    """Move a gene of the point where that leads down, and return the loss there."""
+    """Move a gene of the point where that does not raise the loss, adapt its step, and return the loss."""
     parameter, here, step = space.parameters[gene], point[gene], steps[gene]
     tried = []
     for sign in (1.0, -1.0):
@@ -126,7 +150,7 @@ def _step(
 
 
 def _try(space: Space, point: list[float], gene: int, target: float) -> Generator[Genome, float, float]:
-    """Return the loss of the point with this gene; infinite, at no evaluation, where that is no other point."""
+    """Return the loss of the point with another gene; infinity, without an evaluation, where the point is the same."""
     genome = (*point[:gene], target, *point[gene + 1 :])
     if space.canonical(genome) == space.canonical(point):
         return math.inf
@@ -134,13 +158,14 @@ def _try(space: Space, point: list[float], gene: int, target: float) -> Generato
 
 
 def _target(parameter: Parameter, gene: float, step: float) -> float:
+    """Return a gene after a step."""
     if parameter.levels is None:
         return min(max(gene + step, 0.0), 1.0)
     return parameter.gene(parameter.stepped(parameter.level(gene), step))
 
 
 def _vertex(one: float, rise: float, other: float, other_rise: float) -> float:
-    """Return where the parabola through (0, 0), (`one`, `rise`) and (`other`, `other_rise`) is lowest; 0 if nowhere."""
+    """Return the minimum of the parabola through (0, 0), (one, rise) and (other, other_rise), or 0 if it has none."""
     if one == 0.0 or other in (0.0, one) or not math.isfinite(rise + other_rise):
         return 0.0
     bend = (rise / one - other_rise / other) / (one - other)

@@ -1,4 +1,4 @@
-"""Crossover: one newborn out of several parents."""
+"""Crossover: one newborn from several parents."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ from propulate_like.propagators.propagator import Arity, BreedingContext, Variat
 
 
 class _Crossover(Variation):
-    """What crossovers share: with `probability` parents are mixed, otherwise the first one is passed on."""
+    """A crossover: with a probability the parents are mixed, otherwise the first one is passed on."""
 
     def __init__(self, probability: float) -> None:
-        """ValueError where a probability is not in [0, 1]."""
+        """Check the argument.
+
+        Raises:
+            ValueError: The probability is not in [0, 1].
+        """
         self.probability: float = declarations.number("probability", probability, 0.0, 1.0)
 
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
@@ -32,19 +36,28 @@ class _Crossover(Variation):
         return [breeding.child(genome, tuple(parents), self.name, individuals[0].candidate.traits)]
 
     def _mix(self, individuals: Sequence[Individual], breeding: BreedingContext) -> tuple[float, ...]:
+        """Return the genome of the parents' child."""
         raise NotImplementedError
 
 
 class UniformCrossover(_Crossover):
-    """With `probability`, each gene comes from the second of two parents with probability `share`, else the first.
+    """Uniform crossover: each gene comes from either of two parents.
 
     Syswerda 1989, Uniform crossover in genetic algorithms.
+
+    Args:
+        probability: The probability of a crossover, in [0, 1]; otherwise the first parent is passed on.
+        share: The probability that a gene comes from the second parent, in [0, 1].
     """
 
     takes: Arity = (2, 2)
 
     def __init__(self, probability: float = 1.0, share: float = 0.5) -> None:
-        """ValueError where a probability is not in [0, 1]."""
+        """Check the arguments.
+
+        Raises:
+            ValueError: A probability is not in [0, 1].
+        """
         super().__init__(probability)
         self.share: float = declarations.number("share", share, 0.0, 1.0)
 
@@ -55,15 +68,22 @@ class UniformCrossover(_Crossover):
 
 
 class MultiParentCrossover(_Crossover):
-    """With `probability`, each gene comes from one of any number of parents, each equally likely.
+    """Multi-parent crossover: each gene comes from one of any number of parents, each equally likely.
 
     Eiben, Raue and Ruttkay 1994, Genetic algorithms with multi-parent recombination (gene scanning).
+
+    Args:
+        probability: The probability of a crossover, in [0, 1]; otherwise the first parent is passed on.
     """
 
     takes: Arity = (2, None)
 
     def __init__(self, probability: float = 1.0) -> None:
-        """ValueError where a probability is not in [0, 1]."""
+        """Check the argument.
+
+        Raises:
+            ValueError: The probability is not in [0, 1].
+        """
         super().__init__(probability)
 
     def _mix(self, individuals: Sequence[Individual], breeding: BreedingContext) -> tuple[float, ...]:
@@ -72,16 +92,23 @@ class MultiParentCrossover(_Crossover):
 
 
 class MeanCrossover(_Crossover):
-    """With `probability`, each gene is the mean of all the parents' genes; that of a Choice is one parent's.
+    """Mean crossover: each gene is the mean of all parents' genes; that of a Choice is one parent's.
 
-    Beyer 1995, Toward a theory of evolution strategies: on the benefits of sex (intermediate recombination): what is
-    wrong with single parents, noise too, averages out.
+    Beyer 1995, Toward a theory of evolution strategies: on the benefits of sex (intermediate recombination). Errors of
+    single parents, and noise, average out.
+
+    Args:
+        probability: The probability of a crossover, in [0, 1]; otherwise the first parent is passed on.
     """
 
     takes: Arity = (2, None)
 
     def __init__(self, probability: float = 1.0) -> None:
-        """ValueError where the probability is not in [0, 1]."""
+        """Check the argument.
+
+        Raises:
+            ValueError: The probability is not in [0, 1].
+        """
         super().__init__(probability)
 
     def _mix(self, individuals: Sequence[Individual], breeding: BreedingContext) -> tuple[float, ...]:
@@ -95,17 +122,26 @@ class MeanCrossover(_Crossover):
 
 
 class SigmoidCrossover(_Crossover):
-    """Each gene comes from the second of two parents with probability 1 / (1 + exp((l2 - l1) / temperature)).
+    """Sigmoid crossover: each gene comes from either of two parents, more often from the better one.
 
-    l1 and l2 are the parents' losses, so the better parent gives more genes, the more so the lower the temperature
-    (in units of the loss). This is the Boltzmann acceptance of Mahfoud and Goldberg 1995, Parallel recombinative
-    simulated annealing, for each gene by itself.
+    A gene comes from the second parent with probability 1 / (1 + exp((l2 - l1) / temperature)), where l1 and l2 are the
+    parents' losses. This is the Boltzmann acceptance of Mahfoud and Goldberg 1995, Parallel recombinative simulated
+    annealing, for each gene separately.
+
+    Args:
+        temperature: The temperature, in units of the loss, above 0. The lower it is, the more genes come from the
+            better parent.
+        probability: The probability of a crossover, in [0, 1]; otherwise the first parent is passed on.
     """
 
     takes: Arity = (2, 2)
 
     def __init__(self, temperature: float = 1.0, probability: float = 1.0) -> None:
-        """ValueError where the temperature is not above 0 or the probability not in [0, 1]."""
+        """Check the arguments.
+
+        Raises:
+            ValueError: The temperature is not above 0, or the probability is not in [0, 1].
+        """
         super().__init__(probability)
         self.temperature: float = declarations.number("temperature", temperature, above=True)
 
@@ -118,4 +154,5 @@ class SigmoidCrossover(_Crossover):
 
 
 def _logistic(x: float) -> float:
+    """Return 1 / (1 + exp(-x)) without overflow."""
     return 1.0 / (1.0 + math.exp(-x)) if x >= 0 else math.exp(x) / (1.0 + math.exp(x))

@@ -1,4 +1,4 @@
-"""Differential evolution that adapts its settings to what has succeeded."""
+"""Differential evolution that adapts its settings to its successes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from propulate_like.propagators.propagator import Arity, BreedingContext, Propag
 
 _MEMORIES = 6
 _FEWEST = 4  # members
-_PER_GENE = 6  # members at first
-_MOST = 1e300  # gain of a success
+_PER_GENE = 6  # members at most
+_MOST = 1e300  # the largest gain of a success
 
 
 class _Trial(NamedTuple):
+    """The newest trial vector: its identity, the member it competes with, and its scale and crossover rate."""
+
     ident: Id
     target: Individual
     scale: float
@@ -27,20 +29,27 @@ class _Trial(NamedTuple):
 
 
 class DifferentialEvolution(Propagator):
-    """One of the best, moved towards one of the very best and by the difference of two others.
+    """Differential evolution: a member moved towards one of the best and by the difference of two others.
 
-    Tanabe and Fukunaga 2013, Success-history based parameter adaptation for differential evolution, but without
-    generations: members are the best `population` that are known (fewer where that is more than six for each gene). The
-    scale of differences and the rate of crossover follow those of late successes on this rank, and members that fell
-    out are used for differences still. The share `greed` of the members is the very best. An option of a Choice is
-    taken over from another member.
+    Tanabe and Fukunaga 2013, Success-history based parameter adaptation for differential evolution (SHADE), without
+    generations: the members are the best known individuals. The scale of differences and the crossover rate follow
+    those of recent successes on this rank, and former members still serve for differences. An option of a Choice is
+    inherited from another member.
+
+    Args:
+        population: The number of members, at least 4; never more than six per gene.
+        greed: The share of the members that count as the best, in (0, 1].
     """
 
     by_loss = True
     takes: Arity = (0, None)
 
     def __init__(self, population: int = 20, greed: float = 0.15) -> None:
-        """ValueError where `population` is below 4 or `greed` not in (0, 1]."""
+        """Check the arguments.
+
+        Raises:
+            ValueError: `population` is below 4, or `greed` is not in (0, 1].
+        """
         self.population: int = declarations.whole("population", population, _FEWEST)
         self.greed: float = declarations.number("greed", greed, 0.0, 1.0, above=True)
         self.requirements: Requirements = Requirements(best=2 * population)
@@ -72,7 +81,10 @@ class DifferentialEvolution(Propagator):
         size: int,
         breeding: BreedingContext,
     ) -> tuple[Genome, tuple[Id, ...]]:
-        """Return current-to-pbest/1/bin: the member with some genes moved; beyond a border, half of the way to it."""
+        """Return the trial vector of current-to-pbest/1/bin, and its parents.
+
+        A gene that would leave the unit cube moves half of the way to the border.
+        """
         random = breeding.generator.random
         best = individuals[int(random() * max(2, round(self.greed * size)))]
         one = individuals[int(random() * size)]
@@ -88,11 +100,11 @@ class DifferentialEvolution(Propagator):
                 continue
             gene = here + scale * (there - here + plus - minus)
             genes[index] = 0.5 * here if gene < 0.0 else 0.5 * (1.0 + here) if gene > 1.0 else gene
-        genome = self._anew(tuple(genes), target.genome, sure, breeding)
+        genome = self._distinct(tuple(genes), target.genome, sure, breeding)
         return genome, (target.id, best.id, one.id, two.id)
 
-    def _anew(self, genome: Genome, target: Genome, gene: int, breeding: BreedingContext) -> Genome:
-        """Return the genome, with one gene drawn anew where it would be its member again."""
+    def _distinct(self, genome: Genome, target: Genome, gene: int, breeding: BreedingContext) -> Genome:
+        """Return the genome, with one random gene where it would equal its member."""
         space: Space = breeding.space
         if genome != target and space.canonical(genome) != space.canonical(target):
             return genome
@@ -100,7 +112,7 @@ class DifferentialEvolution(Propagator):
 
 
 class _Memory:
-    """Scales and crossover rates that have succeeded, as means over a generation each, weighted by what they gained."""
+    """The success history: means of the scales and crossover rates of successes, weighted by gain, per generation."""
 
     def __init__(self) -> None:
         self._means = [(0.5, 0.5)] * _MEMORIES
@@ -109,7 +121,7 @@ class _Memory:
         self._successes: list[tuple[float, float, float]] = []
 
     def draw(self, generator: Random) -> tuple[float, float]:
-        """Draw a scale in (0, 1] and a rate in [0, 1] near one of the means."""
+        """Draw a scale in (0, 1] and a crossover rate in [0, 1] near one of the means."""
         scale, rate = self._means[int(generator.random() * _MEMORIES)]
         drawn = 0.0
         while drawn <= 0.0:
@@ -117,11 +129,15 @@ class _Memory:
         return min(drawn, 1.0), min(max(generator.gauss(rate, 0.1), 0.0), 1.0)
 
     def succeeded(self, scale: float, rate: float, gain: float) -> None:
-        """Take down what has led to a better member."""
+        """Record the scale and the rate of a success, and by how much it lowered the loss."""
         self._successes.append((scale, rate, gain))
 
     def tried(self, generation: int) -> None:
-        """Take down that a trial was evaluated; so many are this rank's share of a generation."""
+        """Count an evaluated trial, and update a mean at the end of a generation.
+
+        Args:
+            generation: This rank's number of trials in a generation.
+        """
         self._tried += 1
         if self._tried < generation:
             return
@@ -139,4 +155,5 @@ class _Memory:
 
 
 def _lehmer(weighted: list[tuple[float, float]]) -> float:
+    """Return the Lehmer mean of (weight, value) pairs."""
     return sum(weight * value * value for weight, value in weighted) / sum(weight * value for weight, value in weighted)

@@ -1,4 +1,4 @@
-"""Evolution where evaluations are cheap: each rank alone at first, then all together."""
+"""Evolution for cheap evaluations: each rank searches alone at first, then all together."""
 
 from __future__ import annotations
 
@@ -22,37 +22,46 @@ from propulate_like.propagators.selection import SelectBest, SelectRandom, Selec
 # docs/decisions.md, "Islands divide the population and migrate rarely"
 _FEWEST, _MOST = 4, 40  # individuals to breed from
 # docs/decisions.md, "Each point of a finite space belongs to one rank"
-_FEW = 5  # where no point comes twice: that alone keeps individuals apart
+_FEW = 5  # the same in a finite space, where distinct points keep the population diverse
 # docs/decisions.md, "Ranks search alone for half of cheap evaluations"
-_ALONE = 0.5  # of a rank's evaluations: at first, where there are many ranks, or once all have come to one point
-_ROUNDS = 3  # evaluations a gene that a search alone needs to be of use
-_NEAR = 1e-3  # of the range: where no gene of those to breed from is further from the best's, they are at one point
-_COARSE = 1e-3  # steps that search elsewhere: what is found is polished by others
-_LOOKS = 64  # asks between two looks at that
-_NORMAL = 4  # one in so many ranks, or asks, follows a normal distribution
-_STEP = 0.1  # of the normal distribution at first, about the best that is known
-_RESULTS = 200  # by this, divided by the number of genes, an update of the normal distribution is limited
-_WEIGHTS = [0.6, 0.15, 0.25]  # of pairs, means and differences
+_ALONE = 0.5  # share of a rank's evaluations: at the start with many ranks, or once the population has converged
+_ROUNDS = 3  # evaluations per gene that a rank's own search needs to be useful
+_NEAR = 1e-3  # of the range: the population has converged where no gene is further from the best individual's
+_COARSE = 1e-3  # smallest steps of searches elsewhere, as other ranks polish what these find
+_LOOKS = 64  # asks between two checks for convergence
+_NORMAL = 4  # one of this many ranks, or asks, uses CMA-ES
+_STEP = 0.1  # initial standard deviation of CMA-ES
+_RESULTS = 200  # divided by the number of genes, the largest number of results per update of CMA-ES
+_WEIGHTS = [0.6, 0.15, 0.25]  # of pairs, means and differential evolution
 
 
 class Evolution(Propagator):
-    """Coordinate search by each rank alone for half of its evaluations, and then breeding from the best of all.
+    """Coordinate search by each rank alone for half of its evaluations, then breeding from the best of all ranks.
 
-    So ranks find different funnels of the loss, and the better ones are known as such before it comes to that. Few
-    ranks are alone for less, and a single one never is, nor those that were told of good points elsewhere (see
-    `WarmStart`): they make up for it while all that they breed from lie at one point, by coordinate search from there
-    and from elsewhere. `evaluations` are those of all ranks: where they are unknown, or too few, all begin together.
-    They breed by pairs, by means of many, and by differential evolution; with `normal`, every fourth rank follows
-    CMA-ES instead, which takes several times as long, and needs NumPy. One of several islands, with that `share` of the
-    ranks, breeds from half its share of individuals. Where the space is finite, and no point evaluated twice, a genetic
-    chain begins at once and breeds from a few of the best.
+    In the first phase ranks find different funnels of the loss, so that the better funnels are known before the second
+    phase. The first phase is shorter with few ranks, and left out with a single one, after a warm start (see
+    `WarmStart`), or where the evaluations are unknown or too few. Such ranks compensate for it with coordinate searches
+    from the best point and from random ones, whenever the population has converged.
+
+    In the second phase individuals are bred by crossover of pairs, means of many, and differential evolution. In a
+    finite space, where no point is evaluated twice, a genetic chain breeds from a few of the best from the start.
+
+    Args:
+        evaluations: The evaluations of all ranks, at least 1, or None where they are unknown.
+        share: The share of all ranks on this island, in (0, 1]. An island breeds from half its share of individuals.
+        normal: Whether every fourth rank uses CMA-ES in the second phase, which takes several times as long and needs
+            NumPy.
     """
 
     by_loss = True
     takes: Arity = (0, None)
 
     def __init__(self, evaluations: int | None = None, share: float = 1.0, normal: bool = True) -> None:
-        """ValueError where `evaluations` is below 1 or `share` not in (0, 1], or `normal` is no bool."""
+        """Check the arguments.
+
+        Raises:
+            ValueError: `evaluations` is below 1, `share` is not in (0, 1], or `normal` is no bool.
+        """
         self.evaluations: int | None = (
             None if evaluations is None else declarations.whole("evaluations", evaluations, 1)
         )
@@ -62,7 +71,7 @@ class Evolution(Propagator):
         self._alone = CoordinateSearch()
         self._elsewhere = CoordinateSearch(smallest=_COARSE, best=True)
         self._asks, self._converged = 0, False
-        self._informed: bool | None = None
+        self._warm_started: bool | None = None
         self._together = _together(among)
         self._among_few = genetic_chain(_FEW)
         self._normal: CMAES | None = None
@@ -77,25 +86,25 @@ class Evolution(Propagator):
         workers, rank = breeding.workers, breeding.id.rank
         first = _ALONE * (1.0 - 1.0 / workers)
         own = first * self.evaluations / workers if self.evaluations else 0.0
-        if self._informed is None:
-            self._informed = any(one.id.rank == ELSEWHERE for one in individuals[: self._among])
-        if self._informed or own < _ROUNDS * len(breeding.space):
+        if self._warm_started is None:
+            self._warm_started = any(one.id.rank == ELSEWHERE for one in individuals[: self._among])
+        if self._warm_started or own < _ROUNDS * len(breeding.space):
             first = own = 0.0
         if breeding.id.serial < own:
             return self._alone(individuals, breeding)
         if self._asks % _LOOKS == 0:
-            self._converged = _alike(individuals[: self._among], self._among, breeding.space)
+            self._converged = _at_one_point(individuals[: self._among], self._among, breeding.space)
         self._asks += 1
         if self._converged and breeding.generator.random() < _ALONE - first:
             return self._elsewhere(individuals, breeding)
         if self.normal:
             turn = rank if workers >= _NORMAL else int(breeding.generator.random() * _NORMAL)
             if turn % _NORMAL == _NORMAL - 1:
-                return self._followed(breeding)(individuals, breeding)
+                return self._cma_es(breeding)(individuals, breeding)
         return self._together(individuals, breeding)
 
-    def _followed(self, breeding: BreedingContext) -> CMAES:
-        """Return the normal distribution, whose population suits the little that a rank among many comes to know."""
+    def _cma_es(self, breeding: BreedingContext) -> CMAES:
+        """Return the rank's CMA-ES, whose population fits the few results that a rank among many receives."""
         if self._normal is None:
             from propulate_like.propagators.models.cma_es import usual_population
 
@@ -105,8 +114,8 @@ class Evolution(Propagator):
         return self._normal
 
 
-def _alike(best: Sequence[Individual], size: int, space: Space) -> bool:
-    """Return whether there are so many, and all about the same point."""
+def _at_one_point(best: Sequence[Individual], size: int, space: Space) -> bool:
+    """Return whether there are `size` individuals, all at about the same point."""
     if len(best) < size:
         return False
     genomes = map(space.canonical, (one.genome for one in best))
@@ -115,18 +124,23 @@ def _alike(best: Sequence[Individual], size: int, space: Space) -> bool:
 
 
 def parents(evaluations: int | None = None, share: float = 1.0) -> int:
-    """Return from how many to breed in so many evaluations, on an island with that share of the ranks."""
+    """Return the number of individuals to breed from.
+
+    Args:
+        evaluations: The evaluations of all ranks, or None where they are unknown.
+        share: The share of all ranks on this island, in (0, 1].
+    """
     suits = _MOST if evaluations is None else min(max(evaluations // 10, _FEWEST), _MOST)
     return suits if share == 1.0 else max(round(suits * share / 2), _FEWEST)
 
 
 def genetic_chain(among: int) -> Propagator:
-    """Return a self-adaptive genetic chain that breeds from the best `among`, once there are as many."""
+    """Return a self-adaptive genetic chain that breeds from the best `among` individuals, once there are as many."""
     return Warmup(UniformInitialization(), _pairs(among), size=among)
 
 
 def pareto_chain(among: int) -> Propagator:
-    """Return a self-adaptive genetic chain for several losses."""
+    """Return a self-adaptive genetic chain for several losses that breeds from the best `among` individuals."""
     pairs = Chain(
         SelectPareto(among), SelectRandom(2), UniformCrossover(0.8), SelfAdaptiveMutation(), RandomRestart(0.01)
     )
@@ -134,11 +148,12 @@ def pareto_chain(among: int) -> Propagator:
 
 
 def _together(among: int) -> Propagator:
-    """Return what breeds from the best `among` by pairs, by means of many and by differences."""
+    """Return the propagator of the second phase, which breeds from the best `among` individuals."""
     mean = Chain(SelectBest(among), SelectRandom(max(among // 2, 2)), MeanCrossover())
     ways = Choose(_pairs(among), mean, DifferentialEvolution(among), weights=_WEIGHTS)
     return Warmup(UniformInitialization(), ways, size=among)
 
 
 def _pairs(among: int) -> Propagator:
+    """Return a genetic chain of crossover and mutation of pairs."""
     return Chain(SelectRanked(2, among=among), UniformCrossover(0.8), SelfAdaptiveMutation(), RandomRestart(0.01))

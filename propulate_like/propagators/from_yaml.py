@@ -1,4 +1,4 @@
-"""Reading propagators as they stand in YAML."""
+"""Reading propagators from their YAML form."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from propulate_like.propagators.propagator import PROPAGATORS, Propagator
 
 
 def read(form: Any) -> Propagator:
-    """Read a propagator: a name, {name: arguments}, or a list of such steps, which is a chain. ValueError otherwise."""
+    """Return a propagator.
+
+    Args:
+        form: A propagator, a name, {name: arguments}, or a list of such steps, which is a chain.
+
+    Raises:
+        ValueError: It is no valid propagator.
+    """
     if isinstance(form, Propagator):
         return form
     if isinstance(form, list):
@@ -18,6 +25,7 @@ def read(form: Any) -> Propagator:
 
 
 def _numbered(number: int, step: Any) -> Propagator:
+    """Read a step of a chain, with its number in the message of an error."""
     try:
         return read(step)
     except ValueError as error:
@@ -26,7 +34,7 @@ def _numbered(number: int, step: Any) -> Propagator:
 
 
 def _convert(hint: Any, value: Any) -> Any:
-    """Read a nested form where a propagator is expected, and leave everything else as it is."""
+    """Read an argument that is a propagator itself, and return any other as it is."""
     if value is not None and (hint is Propagator or hint == Propagator | None):
         return read(value)
     return value

@@ -1,4 +1,4 @@
-"""Initialization: newborns without parents."""
+"""Initialization: individuals without parents."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from propulate_like.population.individual import Individual
 from propulate_like.propagators.propagator import Arity, BreedingContext, Propagator
 
 # docs/decisions.md, "First points lie nearer the middle in many dimensions"
-_SPREAD = 0.6  # of a Latin hypercube around the center, where there are few parameters
-_STRATA = 8  # of it, at least
+_SPREAD = 0.6  # share of the range of a Latin hypercube around the center, where there are few parameters
+_STRATA = 8  # the smallest number of its strata
 
 
 class UniformInitialization(Propagator):
-    """A point drawn uniformly from the unit cube."""
+    """Uniform initialization: a random point of the unit cube."""
 
     takes: Arity = (0, None)
 
@@ -26,12 +26,12 @@ class UniformInitialization(Propagator):
 
 
 class _Design(Propagator):
-    """What designs share: points of one common design, each rank taking every `workers`-th."""
+    """A design that all ranks share: each rank takes every `workers`-th point."""
 
     takes: Arity = (0, None)
 
     def __init__(self, size: int) -> None:
-        """Draw `size` points, and then others.
+        """Check the argument.
 
         Raises:
             ValueError: `size` is below 1.
@@ -46,13 +46,17 @@ class _Design(Propagator):
 
 
 class SobolInitialization(_Design):
-    """The next point of a scrambled Sobol sequence that all ranks share; after `size` points, a new scramble.
+    """Sobol initialization: the next point of a scrambled Sobol sequence that all ranks share.
 
-    Owen 1998, Scrambling Sobol' and Niederreiter-Xing points. Most even where `size` is a power of 2.
+    Owen 1998, Scrambling Sobol' and Niederreiter-Xing points.
+
+    Args:
+        size: The number of points after which the sequence is scrambled again, at least 1. The points are most even
+            where it is a power of 2.
     """
 
     def __init__(self, size: int = 64) -> None:
-        """Draw `size` points, and then others.
+        """Check the argument.
 
         Raises:
             ValueError: `size` is below 1.
@@ -61,26 +65,31 @@ class SobolInitialization(_Design):
 
 
 class LatinHypercubeInitialization(_Design):
-    """The next point of a Latin hypercube of `size` points that all ranks share; after `size` points, a new one.
+    """Latin hypercube initialization: the next point of a Latin hypercube that all ranks share.
 
     McKay, Beckman and Conover 1979, A comparison of three methods for selecting values of input variables.
+
+    Args:
+        size: The number of points of a hypercube, after which another one begins; at least 1.
     """
 
 
 class CenteredInitialization(Propagator):
-    """The center of the unit cube, and around it Latin hypercubes, of which each rank takes one point.
+    """Centered initialization: the center of the unit cube, then points of Latin hypercubes around it.
 
-    Good values lie near the middle of a range oftener than near its ends: Cauwet et al. 2020, Fully parallel
-    hyperparameter search: reshaped space-filling. `spread` is the share of the range of a Float or Int that the points
-    of the first one lie in; where none is given, 0.6 for up to five parameters, and less where there are more: far from
-    the middle in all of many at once, a point is hardly ever good. Later ones cover all. Options are as frequent as
-    each other.
+    Good values are more often near the middle of a range than near its ends: Cauwet et al. 2020, Fully parallel
+    hyperparameter search: reshaped space-filling. Each rank takes one point of a hypercube. The first hypercube covers
+    only a part of the range of each Float and Int, later ones the whole range. All options are equally frequent.
+
+    Args:
+        spread: The share of the range that the first hypercube covers, in (0, 1]; by default 0.6 for up to five
+            parameters and less for more, as a point far from the middle in many parameters is hardly ever good.
     """
 
     takes: Arity = (0, None)
 
     def __init__(self, spread: float | None = None) -> None:
-        """Take the share of the range that the first points lie in.
+        """Check the argument.
 
         Raises:
             ValueError: `spread` is not in (0, 1].
@@ -106,13 +115,17 @@ class CenteredInitialization(Propagator):
 
 
 class RandomRestart(Propagator):
-    """With a probability, a point drawn uniformly from the unit cube instead of the newborn."""
+    """A random restart: with a probability, a random point of the unit cube replaces the newborn.
+
+    Args:
+        probability: The probability, in [0, 1].
+    """
 
     def __init__(self, probability: float) -> None:
-        """Take the probability.
+        """Check the argument.
 
         Raises:
-            ValueError: It is not in [0, 1].
+            ValueError: The probability is not in [0, 1].
         """
         self.probability: float = declarations.number("probability", probability, 0.0, 1.0)
 
@@ -124,7 +137,7 @@ class RandomRestart(Propagator):
 
 @lru_cache(maxsize=8)
 def _design(kind: str, dimension: int, size: int, seed: int, block: int) -> list[tuple[float, ...]]:
-    """Draw one block of a design; SciPy is imported only here, as it takes long to load."""
+    """Return the points of one block of a design. SciPy is imported only here, as it takes long to load."""
     import numpy as np
     from scipy.stats import qmc
 

@@ -1,4 +1,4 @@
-"""A Gaussian process as a propagator, for spaces of parameters of any kind."""
+"""Bayesian optimization in spaces of parameters of any kind."""
 
 from __future__ import annotations
 
@@ -20,15 +20,20 @@ if TYPE_CHECKING:
     from propulate_like.propagators.models.encoding import Codes, Levels
     from propulate_like.propagators.models.mixed_search import MixedSearch
 
-_FEWEST = 4  # results that a model is made of
+_FEWEST = 4  # results that a model needs
 
 
 class MixedGaussianProcess(Propagator):
-    """The point where a Gaussian process over parameters of any kind expects the lowest loss.
+    """Bayesian optimization: the point with the lowest confidence bound, for parameters of any kind.
 
-    It learns from all results that its rank knows, of these the best two thirds of `rows` and the newest. The lower its
-    `boldness`, the nearer to the best ones it stays. It takes a few milliseconds. The first points are a centered
-    design's.
+    A Gaussian process is fitted to `rows` of the results that the rank knows: the best ones, for two thirds of the
+    rows, and the newest of the others. An ask takes a few milliseconds. The first points are those of a centered
+    design.
+
+    Args:
+        rows: The number of results to which the process is fitted, at least 8.
+        boldness: The weight of the standard deviation in the confidence bound, at least 0: the lower it is, the nearer
+            to the best points it stays.
     """
 
     by_loss = True
@@ -38,7 +43,11 @@ class MixedGaussianProcess(Propagator):
 
     # docs/decisions.md, "A hundred rows for the mixed Gaussian process"
     def __init__(self, rows: int = 100, boldness: float = 0.5) -> None:
-        """ValueError where `rows` is below 8 or `boldness` below 0."""
+        """Check the arguments.
+
+        Raises:
+            ValueError: `rows` is below 8, or `boldness` is below 0.
+        """
         self.rows: int = declarations.whole("rows", rows, 8)
         # docs/decisions.md, "The mixed model stays near the best"
         self.boldness: float = declarations.number("boldness", boldness)
@@ -63,6 +72,7 @@ class MixedGaussianProcess(Propagator):
         return [breeding.child(tuple(genome.tolist()), origin=self.name)]
 
     def _begin(self, breeding: BreedingContext) -> MixedSearch:
+        """Return a search that knows nothing."""
         import numpy as np
 
         from propulate_like.propagators.models.encoding import Encoding
@@ -73,6 +83,7 @@ class MixedGaussianProcess(Propagator):
 
 
 def _fresh(partition: PointPartition | None, levels: Levels, codes: Codes) -> npt.NDArray[np.bool_]:
+    """Return which points, of shape (n, d), belong to this rank and are not known, by their levels and codes."""
     import numpy as np
 
     if partition is None or partition.exhausted:

@@ -1,4 +1,4 @@
-"""Local search by a model of the loss: a quadratic one, or a Gaussian process in a trust region."""
+"""Local search by a model of the loss: a quadratic model, or a Gaussian process in a trust region."""
 
 from __future__ import annotations
 
@@ -17,19 +17,21 @@ if TYPE_CHECKING:
     from propulate_like.propagators.models.basins import Basins
 
 _FEWEST = 4  # successful evaluations that a model needs
-_EXPLORED = 0.3  # share of random points among those that are to lie elsewhere
+_EXPLORED = 0.3  # share of random points among those that are proposed elsewhere
 # docs/decisions.md, "A basin that seems done is not given up"
-_ELSEWHERE, _AFTERWARDS = 0.5, 0.9  # share of those, once a basin seems to be done, and once it certainly is
+_ELSEWHERE, _AFTERWARDS = 0.5, 0.9  # share of points elsewhere once a basin is finished, and once it is polished
 
 Proposer = Callable[["Array", "Array", int, "np.random.Generator"], "Array"]
+"""A function of points (n, d), their losses (n,), the number of new ones and a generator, which returns a point (d,).
+"""
 
 
 class LocalModel(Propagator, abstract=True):
-    """Proposes points near the best one known, by a model of the loss.
+    """A propagator that proposes points near the best known one, by a model of the loss.
 
-    Every gene counts as a number. What failed counts as the worst loss known. Where the search in a basin seems to be
-    over (see `Basins`), points are also proposed near the best one elsewhere, and some drawn from anywhere; so is what
-    would be a known point again, as an optimum in a corner. The first points are a centered design's.
+    Every gene counts as a number, and a failure as the worst known loss. Once a basin is finished (see `Basins`), it
+    also proposes points near the best one elsewhere, and random ones. A random point also replaces one that is known
+    already, such as an optimum in a corner. The first points are those of a centered design.
     """
 
     takes: Arity = (0, None)
@@ -41,7 +43,7 @@ class LocalModel(Propagator, abstract=True):
         self._generator: np.random.Generator
         self._here: Proposer
         self._elsewhere: Proposer
-        self._seen = [0, 0]  # how many points there were when each proposed last
+        self._seen = [0, 0]  # the number of points when each of the two proposed last
 
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         if len(individuals) < _FEWEST:
@@ -82,18 +84,24 @@ class LocalModel(Propagator, abstract=True):
         return [breeding.child(genome, origin=self.name)]
 
     def _anywhere(self, breeding: BreedingContext) -> Sequence[Individual]:
+        """Return a random point."""
         return [breeding.child(breeding.space.sample(breeding.generator), origin=f"{self.name}+random")]
 
     def proposer(self, size: int, workers: int) -> Proposer:
-        """Return what proposes a point of the unit cube, from points, their losses, and how many of them are new."""
+        """Return a function that proposes points of the unit cube.
+
+        Args:
+            size: The number of parameters.
+            workers: The number of ranks.
+        """
         raise NotImplementedError
 
 
 class QuadraticModel(LocalModel):
-    """The least point, within some radius, of a quadratic model of the loss around the best point.
+    """The minimum, within a radius, of a quadratic model of the loss around the best point.
 
-    In the manner of trust-region methods without derivatives (Powell 2006, The NEWUOA software) and of Hansen 2019, A
-    global surrogate assisted CMA-ES; see `models.quadratic`. An ask takes about 1 ms in 5 dimensions, and 5 in 20.
+    It resembles derivative-free trust-region methods (Powell 2006, The NEWUOA software) and Hansen 2019, A global
+    surrogate assisted CMA-ES; see `models.quadratic`. An ask takes about 1 ms in 5 dimensions, and 5 ms in 20.
     """
 
     by_loss = True
@@ -105,11 +113,11 @@ class QuadraticModel(LocalModel):
 
 
 class TrustRegion(LocalModel):
-    """A point near the best one, where a Gaussian process of the points around it is low.
+    """Bayesian optimization in a trust region: a point near the best one where a Gaussian process is low.
 
-    After Eriksson et al. 2019, Scalable global optimization via local Bayesian optimization; each rank draws anew how
-    far it looks and how optimistic it is, which takes the place of knowing what other ranks are evaluating. An ask
-    takes 2 to 20 ms.
+    After Eriksson et al. 2019, Scalable global optimization via local Bayesian optimization (TuRBO). Each ask draws the
+    radius and the optimism of the acquisition function at random, which replaces knowledge of the points that other
+    ranks are evaluating. An ask takes 2 to 20 ms.
     """
 
     by_loss = True

@@ -1,4 +1,4 @@
-"""Mutation: one newborn out of one parent."""
+"""Mutation: one newborn from one parent."""
 
 from __future__ import annotations
 
@@ -15,16 +15,24 @@ from propulate_like.propagators.propagator import BreedingContext, Variation
 
 
 class PointMutation(Variation):
-    """Draws `count` different genes anew, uniformly; all of them where there are fewer."""
+    """Point mutation: some random genes are drawn uniformly.
+
+    Args:
+        count: The number of genes, at least 1; all of them where there are fewer.
+    """
 
     def __init__(self, count: int = 1) -> None:
-        """ValueError where `count` is below 1."""
+        """Check the argument.
+
+        Raises:
+            ValueError: `count` is below 1.
+        """
         self.count: int = declarations.whole("count", count, 1)
 
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         (individual,) = individuals
         generator, genome = breeding.generator, individual.candidate.genome
-        if self.count == 1:  # the usual case, and a good deal faster by itself
+        if self.count == 1:  # the usual case, which is much faster on its own
             genes = list(genome)
             genes[int(generator.random() * len(genes))] = generator.random()
             return [self.derive(individual, tuple(genes), breeding)]
@@ -32,10 +40,19 @@ class PointMutation(Variation):
 
 
 class RandomPointMutation(Variation):
-    """Draws a random number of genes anew, uniformly: from `fewest` to `most` of them, each number equally likely."""
+    """Point mutation of a random number of genes, each number equally likely.
+
+    Args:
+        fewest: The smallest number of genes, at least 0.
+        most: The largest number of genes.
+    """
 
     def __init__(self, fewest: int, most: int) -> None:
-        """ValueError where `fewest` is below 0 or above `most`."""
+        """Check the arguments.
+
+        Raises:
+            ValueError: `fewest` is below 0 or above `most`.
+        """
         self.fewest: int = declarations.whole("fewest", fewest, 0)
         self.most: int = declarations.whole("most", most, fewest)
 
@@ -46,15 +63,22 @@ class RandomPointMutation(Variation):
 
 
 class GaussianMutation(Variation):
-    """Adds a normal step to each gene with a probability; steps beyond a bound end on it.
+    """Gaussian mutation: a normal step of each gene with a probability; steps beyond a bound end on it.
 
-    `sigma` is the step's standard deviation as a share of the parameter's range (on its own scale, so of the
-    logarithmic range where it is logarithmic). The gene of a Choice has no neighbours: it is drawn anew with
-    probability `sigma` instead.
+    The gene of a Choice has no neighbours: it is drawn uniformly with probability `sigma` instead.
+
+    Args:
+        sigma: The step's standard deviation, as a share of the parameter's range on its own scale (linear or
+            logarithmic), above 0.
+        probability: The probability of each gene's step, in [0, 1].
     """
 
     def __init__(self, sigma: float = 0.05, probability: float = 1.0) -> None:
-        """ValueError where `sigma` is not above 0 or the probability not in [0, 1]."""
+        """Check the arguments.
+
+        Raises:
+            ValueError: `sigma` is not above 0, or the probability is not in [0, 1].
+        """
         self.sigma: float = declarations.number("sigma", sigma, above=True)
         self._steps = NormalDist(0.0, self.sigma)
         self.probability: float = declarations.number("probability", probability, 0.0, 1.0)
@@ -74,6 +98,7 @@ class GaussianMutation(Variation):
         return [self.derive(individual, genome, breeding)]
 
     def _partly(self, genome: Genome, breeding: BreedingContext) -> Genome:
+        """Return the mutated genome, where not all genes take a normal step."""
         generator, genes = breeding.generator, list(genome)
         for index, parameter in enumerate(breeding.space.parameters):
             if self.probability < 1.0 and generator.random() >= self.probability:
@@ -86,15 +111,22 @@ class GaussianMutation(Variation):
 
 
 class SelfAdaptiveMutation(Variation):
-    """Changes a few genes by steps whose size is inherited and itself mutated.
+    """Self-adaptive mutation: a few genes change by steps whose size is inherited and itself mutated.
 
-    Each individual carries a step size sigma (a share of the range, `initial` at first, never below `smallest`). A
-    newborn's is its parent's times exp(`learning_rate` N(0, 1)), and moves max(1, Exp(`genes`)) random genes, rounded,
-    by sigma N(0, 1): Beyer and Schwefel 2002, Evolution strategies, section 4, with few genes at a time. Each of these
-    genes is drawn anew instead with probability `redraw`, without which small steps win too early where there are many
-    local optima. An ordered gene of few levels moves by a Cauchy step of scale 0.75 levels, and one of levels at all by
-    at least one; the gene of a Choice becomes another option. In a finite space none is drawn anew, and the last of
-    them, or two where one does not suffice, change such that the point is fresh (see `PointPartition`).
+    Each individual has a step size sigma, a share of the range. A newborn's is its parent's times
+    exp(`learning_rate` * N(0, 1)). Of its genes, max(1, Exp(`genes`)) random ones, rounded, change by sigma * N(0, 1):
+    Beyer and Schwefel 2002, Evolution strategies, section 4, with few genes at a time. An ordered gene with few levels
+    changes by a Cauchy step of scale 0.75 levels, and any gene with levels by at least one; the gene of a Choice
+    becomes another option. In a finite space no gene is drawn uniformly, and the last gene, or two where one does not
+    suffice, change such that the point is fresh (see `PointPartition`).
+
+    Args:
+        initial: The initial step size, in [`smallest`, 1].
+        smallest: The smallest step size, in (0, 1].
+        genes: The mean number of genes that change, above 0.
+        learning_rate: The standard deviation of the step size's logarithm, above 0.
+        redraw: The probability that a gene is drawn uniformly instead, in [0, 1]; without it, small steps win too early
+            where there are many local optima.
     """
 
     traits = 1
@@ -107,7 +139,11 @@ class SelfAdaptiveMutation(Variation):
         learning_rate: float = 0.5,
         redraw: float = 0.2,
     ) -> None:
-        """ValueError where a parameter is not above 0, `redraw` is above 1, or `initial` not in [`smallest`, 1]."""
+        """Check the arguments.
+
+        Raises:
+            ValueError: An argument is out of its range.
+        """
         self.smallest: float = declarations.number("smallest", smallest, 0.0, 1.0, above=True)
         self.initial: float = declarations.number("initial", initial, self.smallest, 1.0)
         self.genes: float = declarations.number("genes", genes, above=True)
@@ -131,7 +167,14 @@ class SelfAdaptiveMutation(Variation):
 
 
 def moved(parameter: Parameter, gene: float, sigma: float, generator: Random) -> float:
-    """Return a gene near `gene`: a step of `sigma` where values are continuous, another value where they are not."""
+    """Return a changed gene.
+
+    Args:
+        parameter: The gene's parameter.
+        gene: The gene.
+        sigma: The standard deviation of the step of a continuous parameter; any other takes another value.
+        generator: The random generator.
+    """
     if parameter.levels is None:
         return _clipped(gene + generator.gauss(0.0, sigma))
     level = parameter.level(gene)
@@ -143,7 +186,7 @@ def moved(parameter: Parameter, gene: float, sigma: float, generator: Random) ->
 
 
 def redrawn(genome: Genome, count: int, generator: Random) -> Genome:
-    """Return the genome with `count` different genes drawn anew, uniformly."""
+    """Return the genome with `count` distinct genes drawn uniformly."""
     genes = list(genome)
     for index in chosen(len(genes), count, generator):
         genes[index] = generator.random()
@@ -151,11 +194,12 @@ def redrawn(genome: Genome, count: int, generator: Random) -> Genome:
 
 
 def chosen(size: int, count: int, generator: Random) -> Sequence[int]:
-    """Draw `count` different indices below `size`; all of them where there are fewer."""
+    """Draw `count` distinct indices below `size`; all of them where there are fewer."""
     if count == 1:  # the usual case, and several times faster than sampling
         return (int(generator.random() * size),)
     return generator.sample(range(size), min(count, size))
 
 
 def _clipped(gene: float) -> float:
+    """Return the nearest number in [0, 1]."""
     return 0.0 if gene < 0.0 else 1.0 if gene > 1.0 else gene

@@ -1,4 +1,4 @@
-"""Selection where there are several losses."""
+"""Selection with several losses."""
 
 from __future__ import annotations
 
@@ -11,20 +11,27 @@ from propulate_like.population.population import Population, Requirements, key_o
 from propulate_like.propagators.propagator import BreedingContext, Selection
 
 # docs/decisions.md, "Several losses are ordered by the first"
-_NEWEST = 64  # arrivals: where more are new, all that is known is looked at
-_HOLDS = 2  # times as many as are selected
+_NEWEST = 64  # arrivals that are read one by one; where more are new, the whole population is read
+_HOLDS = 2  # size of the archive, as a multiple of the number selected
 
 
 class SelectPareto(Selection):
-    """The `count` that the fewest others dominate, and of those, the ones with the most room around them.
+    """Pareto selection: the individuals that the fewest others dominate, by crowding distance among equals.
 
     The rank is that of Fonseca and Fleming 1993, Genetic algorithms for multiobjective optimization, section 3.1; the
-    room is the crowding distance of Deb et al. 2002, A fast and elitist multiobjective genetic algorithm: NSGA-II,
-    section III-B. Of what it is given over time it remembers twice as many, the best first, but for those that left.
+    crowding distance is that of Deb et al. 2002, A fast and elitist multiobjective genetic algorithm: NSGA-II, section
+    III-B. An archive keeps the best 2 * `count` individuals so far, except those that left the population.
+
+    Args:
+        count: The number of individuals, at least 1.
     """
 
     def __init__(self, count: int) -> None:
-        """ValueError where `count` is below 1."""
+        """Check the argument.
+
+        Raises:
+            ValueError: `count` is below 1.
+        """
         super().__init__(count)
         self.requirements: Requirements = Requirements(everything=True, arrivals=_NEWEST)
         self._archive, self._read = _Archive(_HOLDS * count), -_NEWEST
@@ -45,7 +52,7 @@ class SelectPareto(Selection):
 
 
 class _Archive:
-    """The best individuals so far, and by how many of each other they are dominated."""
+    """The best individuals so far, each with the number of other members that dominate it."""
 
     def __init__(self, size: int) -> None:
         self.seen: set[Id] = set()
@@ -56,7 +63,7 @@ class _Archive:
         self._ranked: list[Individual] = []
 
     def add(self, individuals: Sequence[Individual]) -> None:
-        """Take in those that are new."""
+        """Add the new individuals, and drop the worst members beyond the archive's size."""
         for individual in individuals:
             if individual.id not in self.seen:
                 self.seen.add(individual.id)
@@ -67,7 +74,11 @@ class _Archive:
                     self._leave(self._order()[-1])
 
     def left(self, population: Population) -> float:
-        """Forget those that live in the population no more; return how many are left, if any was forgotten."""
+        """Remove the members that left the population.
+
+        Returns:
+            The number of members left, or infinity where none was removed.
+        """
         gone = [place for place, one in enumerate(self._members) if not population.ranks(key_of(one))]
         for position in reversed(gone):
             self._leave(position)
@@ -75,19 +86,22 @@ class _Archive:
         return len(self._members) if gone else math.inf
 
     def best(self, count: int) -> Sequence[Individual]:
-        """Return the `count` best, best first."""
+        """Return the `count` best members, best first."""
         if not self._ranked:
             self._ranked = [self._members[position] for position in self._order()]
         return self._ranked[:count]
 
     def _enter(self, individual: Individual) -> bool:
-        """Take it in, unless one with its losses is there, or all places are taken and none is dominated by as many."""
+        """Add an individual, and return whether it was added.
+
+        It is not where a member has equal losses, or where the archive is full and each member has fewer dominators.
+        """
         losses = losses_of(individual)
-        if losses in self._losses:  # the same point, most likely: one of them is enough to breed from
+        if losses in self._losses:  # most likely the same point, of which one is enough to breed from
             return False
         dominators = sum(dominates(others, losses) for others in self._losses)
         if len(self._members) == self._size and dominators > max(self._dominators):
-            return False  # it dominates none: those would be dominated by still more
+            return False  # it dominates no member, as such a member would have even more dominators
         for position, others in enumerate(self._losses):
             self._dominators[position] += dominates(losses, others)
         self._members.append(individual)
@@ -96,13 +110,14 @@ class _Archive:
         return True
 
     def _leave(self, position: int) -> None:
+        """Remove the member at a position."""
         losses = self._losses.pop(position)
         del self._members[position], self._dominators[position]
         for other, others in enumerate(self._losses):
             self._dominators[other] -= dominates(losses, others)
 
     def _order(self) -> list[int]:
-        """Return the members' positions, best first: among those dominated by as many, the one with most room."""
+        """Return the members' positions, best first: by the number of dominators, then by crowding distance."""
         room = [0.0] * len(self._members)
         ranks: dict[int, list[int]] = {}
         for position, dominators in enumerate(self._dominators):
@@ -113,7 +128,16 @@ class _Archive:
 
 
 def _measure(room: list[float], positions: list[int], losses: Sequence[Losses]) -> None:
-    """Add up, over the losses, how far apart the next lower and the next higher one are, as a share of the range."""
+    """Add the crowding distances of some members to `room`.
+
+    The distance is the sum over the losses of the gap between the next lower and the next higher member, as a share of
+    the range; it is infinite for the extreme members.
+
+    Args:
+        room: The crowding distance of each member, which is changed.
+        positions: The positions of the members that are compared.
+        losses: The losses of all members.
+    """
     for loss in range(len(losses[0])):
         positions.sort(key=lambda position: losses[position][loss])
         lowest, highest = losses[positions[0]][loss], losses[positions[-1]][loss]

@@ -1,4 +1,4 @@
-"""Selection: which of the known individuals become parents."""
+"""Selection of parents among the known individuals."""
 
 from __future__ import annotations
 
@@ -17,12 +17,20 @@ _LOSS = attrgetter("loss")
 
 
 class SelectBest(Selection):
-    """The `count` with the lowest losses, best first (truncation selection)."""
+    """Truncation selection: the individuals with the lowest losses, best first.
+
+    Args:
+        count: The number of individuals, at least 1.
+    """
 
     by_loss = True
 
     def __init__(self, count: int) -> None:
-        """ValueError where `count` is below 1."""
+        """Check the argument.
+
+        Raises:
+            ValueError: `count` is below 1.
+        """
         super().__init__(count)
         self.requirements: Requirements = Requirements(best=count)
 
@@ -33,7 +41,11 @@ class SelectBest(Selection):
 
 
 class SelectWorst(Selection):
-    """The `count` with the highest losses, worst first."""
+    """Selection of the individuals with the highest losses, worst first.
+
+    Args:
+        count: The number of individuals, at least 1.
+    """
 
     by_loss = True
 
@@ -42,10 +54,18 @@ class SelectWorst(Selection):
 
 
 class SelectRandom(Selection):
-    """`count` different individuals, each equally likely."""
+    """Uniform random selection of distinct individuals.
+
+    Args:
+        count: The number of individuals, at least 1.
+    """
 
     def __init__(self, count: int) -> None:
-        """ValueError where `count` is below 1."""
+        """Check the argument.
+
+        Raises:
+            ValueError: `count` is below 1.
+        """
         super().__init__(count)
         self.takes: Arity = (count, None)
 
@@ -61,15 +81,23 @@ class SelectRandom(Selection):
 
 
 class SelectTournament(Selection):
-    """`count` winners of tournaments; in each, the best of `size` drawn at random wins. Winners may repeat.
+    """Tournament selection: each winner is the best of some individuals drawn at random. Winners may repeat.
 
     Miller and Goldberg 1995, Genetic algorithms, tournament selection, and the effects of noise.
+
+    Args:
+        count: The number of winners, at least 1.
+        size: The number of individuals in a tournament, at least 1.
     """
 
     by_loss = True
 
     def __init__(self, count: int, size: int = 2) -> None:
-        """ValueError where `count` or `size` is below 1."""
+        """Check the arguments.
+
+        Raises:
+            ValueError: `count` or `size` is below 1.
+        """
         super().__init__(count)
         self.size: int = declarations.whole("size", size, 1)
 
@@ -81,17 +109,26 @@ class SelectTournament(Selection):
 
 
 class SelectRanked(Selection):
-    """`count` different individuals, where the one of rank r (0 the best) of n is drawn in proportion to p**(r / n).
+    """Exponential ranking selection of distinct individuals.
 
-    With `pressure` p = 1 all are equally likely; with p = 0.01 the last is a hundred times rarer than the first.
-    Exponential ranking, as in Blickle and Thiele 1996, A comparison of selection schemes, section 6. Of a population,
-    it reads the best `among`.
+    The individual of rank r (0 is the best) of n is drawn with a probability in proportion to p**(r / n), where p is
+    the `pressure`. Blickle and Thiele 1996, A comparison of selection schemes, section 6.
+
+    Args:
+        count: The number of individuals, at least 1.
+        among: The number of best individuals of a population from which it selects, at least `count`.
+        pressure: p, in (0, 1]. With 1, all are equally likely; with 0.01, the last is a hundred times rarer than the
+            first.
     """
 
     by_loss = True
 
     def __init__(self, count: int, among: int = 64, pressure: float = 0.05) -> None:
-        """ValueError where `count` is below 1 or above `among`, or `pressure` is not in (0, 1]."""
+        """Check the arguments.
+
+        Raises:
+            ValueError: `count` is below 1 or above `among`, or `pressure` is not in (0, 1].
+        """
         super().__init__(count)
         self.among: int = declarations.whole("among", among, count)
         self.pressure: float = declarations.number("pressure", pressure, 0.0, 1.0, above=True)
@@ -112,7 +149,7 @@ class SelectRanked(Selection):
         return [ranked[rank] for rank in chosen]
 
     def _draw(self, size: int, generator: Random) -> int:
-        """Invert the distribution function of the truncated exponential over the ranks."""
+        """Draw a rank below `size`, by the inverse distribution function of the truncated exponential."""
         if self.pressure == 1.0:
             return int(generator.random() * size)
         share = exponential_rank(generator.random(), self.pressure)
@@ -120,5 +157,5 @@ class SelectRanked(Selection):
 
 
 def exponential_rank(uniform: float, pressure: float) -> float:
-    """Turn a uniform number into one in [0, 1) with density in proportion to pressure**x."""
+    """Return the number x in [0, 1) with density in proportion to pressure**x that a uniform number stands for."""
     return math.log(1.0 - uniform * (1.0 - pressure)) / math.log(pressure)

@@ -209,7 +209,11 @@ class _Version(msgspec.Struct):
 
 
 def _refuse_newer(text: bytes, source: Path | None) -> None:
-    """Raise ValueError where a newer version wrote the line."""
+    """Check the version of the format that a line names.
+
+    Raises:
+        ValueError: A newer version wrote the line.
+    """
     try:
         version = msgspec.json.decode(text, type=_Version).format
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

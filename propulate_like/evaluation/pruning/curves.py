@@ -1,4 +1,4 @@
-"""Learning curves: the intermediate losses that this rank knows of, its own evaluations' and other ranks'."""
+"""Learning curves: the intermediate losses that this rank knows, of its own and of other ranks' evaluations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from propulate_like.population.individual import Id
 
 
 class Point(NamedTuple):
-    """An intermediate loss: finite, and lower is better."""
+    """An intermediate loss, which is finite and minimized."""
 
     step: int
     loss: float
@@ -22,19 +22,19 @@ _STEP = attrgetter("step")
 
 
 class Curve(Sequence[Point]):
-    """One evaluation's intermediate losses, in the order of their steps, and how the evaluation ended, if it has."""
+    """The intermediate losses of one evaluation by step, and whether it has ended."""
 
     def __init__(self) -> None:
         self.points: list[Point] = []
         self.ended = False
         self.completed = False
-        """Whether it went on to its own end: neither running, nor stopped, nor failed."""
+        """Whether it ran to its own end: it is not running, stopped or failed."""
         self._lowest: list[float] = []
 
     def add(self, point: Point) -> None:
-        """Append a point; where its step is not after the last one, the evaluation is tried again, from the start."""
+        """Append a point. A step that is not after the last one means that the evaluation was started again."""
         if point in self.points[-1:]:
-            return  # said twice, where a message went two ways
+            return  # the same message arrived on two paths
         if self.points and point.step <= self.points[-1].step:
             self.points.clear()
             self._lowest.clear()
@@ -48,7 +48,7 @@ class Curve(Sequence[Point]):
         return self._lowest[-1]
 
     def lowest_until(self, step: int) -> float:
-        """Return the lowest loss reported until this step, itself included; infinity where there was none."""
+        """Return the lowest loss reported up to this step inclusive, or infinity where there is none."""
         index = bisect_right(self.points, step, key=_STEP)
         return self._lowest[index - 1] if index else inf
 
@@ -81,7 +81,12 @@ class Curves(Mapping[Id, Curve]):
         curve.add(Point(step, loss))
 
     def end(self, ident: Id, *, completed: bool) -> None:
-        """Note that an evaluation ended: completed, or else stopped or failed. Nothing happens if it is not known."""
+        """Record that an evaluation ended, where it is known.
+
+        Args:
+            ident: The individual's identity.
+            completed: Whether it ran to its own end, and was not stopped and did not fail.
+        """
         curve = self._curves.get(ident)
         if curve is not None:
             curve.ended, curve.completed = True, completed

@@ -1,4 +1,4 @@
-"""A surrogate of learning curves: how likely an evaluation that looks as it does is to end among the best."""
+"""A surrogate model of learning curves: the probability that an evaluation ends among the best."""
 
 from __future__ import annotations
 
@@ -14,24 +14,34 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[np.float64]]
 
-_ROWS = 256
-_OUTLIER = 20.0
-_PRIOR_VARIANCE = 1e-3
+_ROWS = 256  # completed curves that are regressed on
+_OUTLIER = 20.0  # median absolute deviations at which losses are clipped
+_PRIOR_VARIANCE = 1e-3  # of scaled losses
 
 
 class LearningCurvePruner(Pruner):
-    """Stop what is unlikely to end among the best `keep` of the completed evaluations.
+    """Learning-curve rule: stop an evaluation that is unlikely to end among the best `keep` completed ones.
 
-    At each report from the `warmup`-th on, the last losses of the newest 256 completed curves are regressed on what
-    those curves were like until this step, once `startup` of them are known: their level, and how far it fell over the
-    second half. Where the chance of ending at or below the `keep`-th lowest is under `probability`, by Student's t
-    distribution about the regression's prediction, the evaluation is stopped. After Baker et al. 2018 (Accelerating
-    neural architecture search using performance prediction), with Bayesian linear regression (Bishop 2006, section
-    3.3; Gelman et al. 2013, section 14.2) as the model; a shift or a scaling of the losses changes nothing.
+    At each report, the last losses of the newest 256 completed curves that went further are regressed on two features
+    of those curves up to the present step: their level, and its decrease over the second half. The evaluation is
+    stopped where its probability of ending at or below the `keep`-th lowest last loss, by Student's t distribution
+    around the regression's prediction, is below `probability`. After Baker et al. 2018 (Accelerating neural
+    architecture search using performance prediction), with Bayesian linear regression (Bishop 2006, section 3.3;
+    Gelman et al. 2013, section 14.2) as the model. A shift or scaling of the losses has no effect.
+
+    Args:
+        keep: The number of best evaluations among which it must be likely to end, at least 1.
+        probability: The probability below which it is stopped, above 0 and at most 0.5.
+        startup: The number of completed curves that must be known, at least 5.
+        warmup: The number of the report from which on it may be stopped, at least 2.
     """
 
     def __init__(self, keep: int = 1, probability: float = 0.05, startup: int = 10, warmup: int = 3) -> None:
-        """ValueError where `probability` is outside 0 to 0.5, or a whole number is too low."""
+        """Check the arguments.
+
+        Raises:
+            ValueError: An argument is out of its range.
+        """
         self.keep: int = declarations.whole("keep", keep, 1)
         self.probability: float = declarations.number("probability", probability, 0.0, 0.5, above=True)
         self.startup: int = declarations.whole("startup", startup, 5)
@@ -39,7 +49,7 @@ class LearningCurvePruner(Pruner):
         self._arrays: dict[Id, tuple[Array, Array]] = {}
 
     def stops(self, ident: Id, curves: Curves) -> bool:
-        """Judge by the completed curves that went further than this one has."""
+        """Return whether to stop, by the completed curves that went further than this one."""
         curve = curves[ident]
         now = curve[-1].step
         if len(curve) < self.warmup:
@@ -51,7 +61,7 @@ class LearningCurvePruner(Pruner):
         return chance < self.probability
 
     def _array(self, ident: Id, curves: Curves) -> tuple[Array, Array]:
-        """Return a curve's steps and losses, those of a completed one from the last time."""
+        """Return a curve's steps and losses, each of shape (reports,); those of completed curves are cached."""
         import numpy as np
 
         if ident in self._arrays:
@@ -65,7 +75,13 @@ class LearningCurvePruner(Pruner):
 
 
 def _chance(own: tuple[Array, Array], further: list[tuple[Array, Array]], keep: int) -> float:
-    """Return the probability that this curve ends at or below the `keep`-th lowest last loss of the others."""
+    """Return the probability that this curve ends at or below the `keep`-th lowest last loss of the others.
+
+    Args:
+        own: The curve's steps and losses, each of shape (reports,).
+        further: The same of each completed curve.
+        keep: The number of lowest last losses.
+    """
     import numpy as np
     from scipy.special import stdtr
 
@@ -83,7 +99,11 @@ def _chance(own: tuple[Array, Array], further: list[tuple[Array, Array]], keep: 
 
 
 def _inputs(seen: Array) -> Array:
-    """Return for each curve, shape (curves, reports): 1, its level over the last quarter, its fall since the second."""
+    """Return the regression's inputs, shape (curves, 3): 1, the level over the last quarter, the fall since the second.
+
+    Args:
+        seen: The losses of each curve, shape (curves, reports).
+    """
     import numpy as np
 
     quarter = max(1, seen.shape[1] // 4)
@@ -95,7 +115,12 @@ def _inputs(seen: Array) -> Array:
 def _predict(inputs: Array, targets: Array, asked: Array) -> tuple[float, float, float]:
     """Return location, scale and degrees of freedom of the posterior predictive of a Bayesian linear regression.
 
-    Its normal-inverse-gamma prior expects a curve to end at its level, with the weight of about one observation.
+    The normal-inverse-gamma prior expects a curve to end at its level, with the weight of about one observation.
+
+    Args:
+        inputs: The inputs of the completed curves, shape (n, 3).
+        targets: Their last losses, shape (n,).
+        asked: The inputs of the curve to predict, shape (3,).
     """
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""Rules that stop an evaluation by its place among others, by its own course, or by a bound on its loss."""
+"""Pruning rules: by the rank among other evaluations, by an evaluation's own curve, or by a bound on its loss."""
 
 from __future__ import annotations
 
@@ -12,21 +12,31 @@ from propulate_like.population.individual import Id
 
 
 class SuccessiveHalvingPruner(Pruner):
-    """Stop at a rung, unless among the best 1 / `reduction` of those known to have reached it.
+    """Asynchronous successive halving: stop at a rung, unless among the best 1 / `reduction` that reached it.
 
-    Rungs are at the steps `first` * `reduction`**k; the first `minimum` to reach a rung go on, and always the best.
-    Compared are the lowest losses until then. Asynchronous successive halving after Li et al. 2020 (A system for
-    massively parallel hyperparameter tuning), where whoever does not go on at once is stopped: nothing is paused.
+    Rungs are at the steps `first` * `reduction`**k. The comparison is between the lowest losses up to the rung of all
+    evaluations that this rank knows to have reached it; the best one always continues. After Li et al. 2020 (A system
+    for massively parallel hyperparameter tuning), except that an evaluation that does not continue at once is stopped,
+    not paused.
+
+    Args:
+        reduction: The ratio of evaluations that reach a rung to those that continue, at least 2.
+        first: The step of the first rung, at least 1.
+        minimum: The number of evaluations that continue at a rung in any case, the first ones to reach it; at least 1.
     """
 
     def __init__(self, reduction: int = 3, first: int = 1, minimum: int = 1) -> None:
-        """ValueError where `reduction` is below 2, or `first` or `minimum` below 1."""
+        """Check the arguments.
+
+        Raises:
+            ValueError: `reduction` is below 2, or `first` or `minimum` is below 1.
+        """
         self.reduction: int = declarations.whole("reduction", reduction, 2)
         self.first: int = declarations.whole("first", first, 1)
         self.minimum: int = declarations.whole("minimum", minimum, 1)
 
     def stops(self, ident: Id, curves: Curves) -> bool:
-        """Judge at the first step on or after each rung."""
+        """Return whether to stop; it is decided at the first step on or after each rung."""
         curve = curves[ident]
         rung = self._rung(curve[-1].step)
         if rung is None or (len(curve) > 1 and curve[-2].step >= rung):
@@ -37,7 +47,7 @@ class SuccessiveHalvingPruner(Pruner):
         return known > self.minimum and better >= max(1, known // self.reduction)
 
     def _rung(self, step: int) -> int | None:
-        """Return the highest rung that this step has reached."""
+        """Return the step of the highest rung that this step has reached, or None."""
         if step < self.first:
             return None
         rung = self.first
@@ -47,21 +57,31 @@ class SuccessiveHalvingPruner(Pruner):
 
 
 class PercentilePruner(Pruner):
-    """Stop what is not among the best `percentile` per cent of those known to have come as far.
+    """Percentile rule: stop an evaluation that is not among the best `percentile` per cent at its step.
 
-    Compared are the lowest losses until this step, at every `interval`-th step after the first `warmup`, once `startup`
-    others have come as far. The rule of Golovin et al. 2017 (Google Vizier, section 3.2.2) with other shares than half.
+    The comparison is between the lowest losses up to this step of all evaluations that this rank knows to have reached
+    it. The rule of Golovin et al. 2017 (Google Vizier, section 3.2.2), which stops the worse half, for any share.
+
+    Args:
+        percentile: The share of evaluations that continue, 0 to 100.
+        startup: The number of other evaluations that must have reached the step, at least 1.
+        warmup: The number of first steps at which nothing is stopped, at least 0.
+        interval: The number of steps from one decision to the next, at least 1.
     """
 
     def __init__(self, percentile: float = 25.0, startup: int = 5, warmup: int = 0, interval: int = 1) -> None:
-        """ValueError where `percentile` is outside 0 to 100, or a whole number is too low."""
+        """Check the arguments.
+
+        Raises:
+            ValueError: An argument is out of its range.
+        """
         self.percentile: float = declarations.number("percentile", percentile, 0.0, 100.0)
         self.startup: int = declarations.whole("startup", startup, 1)
         self.warmup: int = declarations.whole("warmup", warmup, 0)
         self.interval: int = declarations.whole("interval", interval, 1)
 
     def stops(self, ident: Id, curves: Curves) -> bool:
-        """Judge where a step of the interval has been reached since the report before."""
+        """Return whether to stop; it is decided at the first report in each interval."""
         curve = curves[ident]
         if not self._due(curve):
             return False
@@ -73,56 +93,90 @@ class PercentilePruner(Pruner):
         return curve.lowest > below + (above - below) * (place - int(place))
 
     def _due(self, curve: Curve) -> bool:
+        """Return whether the newest report is the first one in its interval."""
         now = curve[-1].step - self.warmup
         before = curve[-2].step - self.warmup if len(curve) > 1 else 0
         return now > 0 and now // self.interval > max(before, 0) // self.interval
 
 
 class MedianPruner(PercentilePruner):
-    """Stop what is worse than the median of those known to have come as far: `percentile` at 50."""
+    """Median rule: stop an evaluation that is worse than the median at its step (`PercentilePruner` at 50).
+
+    Args:
+        startup: The number of other evaluations that must have reached the step, at least 1.
+        warmup: The number of first steps at which nothing is stopped, at least 0.
+        interval: The number of steps from one decision to the next, at least 1.
+    """
 
     def __init__(self, startup: int = 5, warmup: int = 0, interval: int = 1) -> None:
-        """ValueError where a whole number is too low."""
+        """Check the arguments.
+
+        Raises:
+            ValueError: An argument is out of its range.
+        """
         super().__init__(50.0, startup, warmup, interval)
 
 
 class PatiencePruner(Pruner):
-    """Stop what has not come below its lowest loss by more than `tolerance` within its last `patience` reports."""
+    """Patience rule: stop an evaluation whose lowest loss has not fallen by more than `tolerance` for some reports.
+
+    Args:
+        patience: The number of last reports in which the loss must fall, at least 1.
+        tolerance: The decrease of the loss that does not count, at least 0.
+    """
 
     def __init__(self, patience: int, tolerance: float = 0.0) -> None:
-        """ValueError where `patience` is below 1, or `tolerance` below 0."""
+        """Check the arguments.
+
+        Raises:
+            ValueError: `patience` is below 1, or `tolerance` is below 0.
+        """
         self.patience: int = declarations.whole("patience", patience, 1)
         self.tolerance: float = declarations.number("tolerance", tolerance, 0.0)
 
     def stops(self, ident: Id, curves: Curves) -> bool:
-        """Judge by this evaluation's own course alone."""
+        """Return whether to stop, by this evaluation's own curve only."""
         losses = [point.loss for point in curves[ident]]
         recent, before = losses[-self.patience :], losses[: -self.patience]
         return bool(before) and min(recent) >= min(before) - self.tolerance
 
 
 class ThresholdPruner(Pruner):
-    """Stop what reports a loss beyond `upper`, after the first `warmup` steps.
+    """Threshold rule: stop an evaluation that reports a loss above `upper`.
 
-    The bound is on the loss: where a score is maximized, on the score with its sign turned.
+    Args:
+        upper: The bound on the loss; where a score is maximized, the bound on the negated score.
+        warmup: The number of first steps at which nothing is stopped, at least 0.
     """
 
     def __init__(self, upper: float, warmup: int = 0) -> None:
-        """ValueError where `upper` is no number, or `warmup` below 0."""
+        """Check the arguments.
+
+        Raises:
+            ValueError: `upper` is no number, or `warmup` is below 0.
+        """
         self.upper: float = declarations.number("upper", upper, -float("inf"))
         self.warmup: int = declarations.whole("warmup", warmup, 0)
 
     def stops(self, ident: Id, curves: Curves) -> bool:
-        """Judge by the newest report alone."""
+        """Return whether to stop, by the newest report only."""
         step, loss = curves[ident][-1]
         return step > self.warmup and loss > self.upper
 
 
 class AnyPruner(Pruner):
-    """Stop as soon as any of several rules says so. In YAML: a list of rules."""
+    """A combination of rules, which stops an evaluation as soon as one of them does. In YAML: a list of rules.
+
+    Args:
+        pruners: The rules, at least one.
+    """
 
     def __init__(self, *pruners: Pruner) -> None:
-        """ValueError where there is none, or something else than a pruner."""
+        """Check the arguments.
+
+        Raises:
+            ValueError: There is no rule, or one is no pruner.
+        """
         for pruner in pruners:
             if not isinstance(pruner, Pruner):
                 message = f"{pruner!r} must be a pruner, such as MedianPruner()"
@@ -134,9 +188,10 @@ class AnyPruner(Pruner):
 
     @classmethod
     def of(cls, form: object) -> Pruner:
-        """Take a pruner, or read one as it stands in YAML: a name, {name: arguments}, or a list of those.
+        """Return a pruner as it is, or read one from its YAML form: a name, {name: arguments}, or a list of these.
 
-        ValueError where that is nothing valid.
+        Raises:
+            ValueError: `form` is no valid pruner.
         """
         if isinstance(form, Pruner):
             return form
@@ -145,17 +200,18 @@ class AnyPruner(Pruner):
         return PRUNERS.read(form, _nested)
 
     def stops(self, ident: Id, curves: Curves) -> bool:
-        """Ask every rule: some keep what they were asked about."""
+        """Return whether any rule stops. Every rule is asked, as some keep state."""
         verdicts = [pruner.stops(ident, curves) for pruner in self.pruners]
         return any(verdicts)
 
 
 def _nested(annotation: object, value: object) -> object:
+    """Read an argument that is a pruner itself."""
     return AnyPruner.of(value) if annotation is Pruner else value
 
 
 def _rivals(ident: Id, curves: Curves) -> Iterator[float]:
-    """Return the lowest loss until this evaluation's step of every other one that came as far."""
+    """Yield the lowest loss, up to this evaluation's step, of every other evaluation that reached the step."""
     now = curves[ident][-1].step
     for other, curve in curves.items():
         if other != ident and curve[0].step <= now <= curve[-1].step:

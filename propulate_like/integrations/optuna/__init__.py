@@ -1,6 +1,18 @@
-"""Optuna: its objectives, samplers, pruners and studies here, and this package's propagators there.
+"""Optuna: its samplers, pruners and studies in this package, and this package's propagators in Optuna.
 
-Here: `propagator` and `pruner`, whose parts `studies` builds and `seeding` seeds, and `trials`, what a study knows.
-There: `sampler`, an optimizer that is `following` a study, whose trials are individuals by `trial_points`; and
-`export`, of individuals that are `finished` trials, by `storing` them. `distributions` are parameters, both ways.
+Optuna in this package:
+    propagator: A sampler as a propagator.
+    pruner: A pruner as a rule of this package.
+    studies: Samplers and pruners by name, and private studies for them.
+    seeding: Seeds for samplers.
+    sources: Studies and trials as sources of a warm start.
+    trials: Reading a study's trials.
+
+This package in Optuna:
+    sampler: A propagator as a sampler.
+    following: The optimizer behind that sampler, which follows a study.
+    trial_points: Trials as individuals.
+    export: The export of a run to a study.
+    finished: Individuals as finished trials.
+    storing: Studies to which many trials are added at once.
 """

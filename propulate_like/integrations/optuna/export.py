@@ -1,4 +1,4 @@
-"""Exporting a run to a study of Optuna's, once or as the search goes on."""
+"""The export of a run to an Optuna study, once or during the search."""
 
 from __future__ import annotations
 
@@ -17,32 +17,43 @@ from propulate_like.storage.lease import refusal
 from propulate_like.storage.run import Run
 
 LOOK_SECONDS = 0.5
-"""How often the journals of a search that goes on are looked at."""
+"""The time between two reads of a running search's journals."""
 PATIENCE_SECONDS = 3.0
-"""How long a search that broke may take to be going again."""
+"""The time that a search has to restart after it broke."""
 
-_BEGAN = f"{PREFIX}began"  # of a study: by it, a run knows its own
-_AT_ONCE = 2000  # trials, after which others may use the storage
+_BEGAN = f"{PREFIX}began"  # the study's attribute by which a run recognizes its own study
+_AT_ONCE = 2000  # trials per transaction, so that others can use the storage in between
 
 
 class Export:
-    """The way of a run's individuals into a study: each once, in the order in which their evaluations ended."""
+    """The export of a run's individuals to a study: each once, in the order in which their evaluations ended.
+
+    Attributes:
+        target: The storage.
+        name: The study's name.
+        added: The number of individuals added so far.
+    """
 
     def __init__(self, run: Run, target: str, name: str | None = None) -> None:
-        """Open the study of this name (of the folder's, by default), which is made where there is none.
+        """Open the study, which is created where it does not exist.
 
-        The `target` is the URL of a database, as SQLAlchemy takes it, or else the path of a journal file. ValueError
-        where it cannot be used, or the study is not of this run; ImportError where Optuna is not installed.
+        Args:
+            run: The run.
+            target: The URL of a database, as for SQLAlchemy, or the path of a journal file.
+            name: The study's name, by default that of the run's folder.
+
+        Raises:
+            ValueError: The storage cannot be used, or the study is not of this run.
+            ImportError: Optuna is not installed.
         """
         self.target, self.name = target, name or run.folder.resolve().name
         self.added = 0
-        """How many individuals were."""
         self._run, self._trials = run, Trials(run)
         self._follower = Follower(run.folder, run.shape)
         self._ended = False
         self._sessions: list[Session] = []
         self._waiting = list(self._read())
-        with self._speaking():
+        with self._errors_in_one_line():
             self._study = open_study(target, self.name, self._trials.directions)
             there = list(self._study.sources())
             self._began = self._study.attributes().get(_BEGAN)
@@ -53,14 +64,18 @@ class Export:
             raise ValueError(message)
 
     def look(self) -> None:
-        """Add what was evaluated since the last look."""
+        """Add the individuals that were evaluated since the last call.
+
+        Raises:
+            ValueError: The storage cannot be used.
+        """
         self._waiting += self._read()
         new = {_source(individual): individual for individual in self._waiting}
         individuals = sorted(
             (individual for each, individual in new.items() if each not in self._known),
             key=lambda individual: (individual.ended, individual.id),
         )
-        with self._speaking():
+        with self._errors_in_one_line():
             self._study.describe(self._attributes())
             for first in range(0, len(individuals), _AT_ONCE):
                 if self._ended:
@@ -72,7 +87,11 @@ class Export:
         self._waiting.clear()
 
     def follow(self) -> None:
-        """Look again and again, until nobody runs the search any more, or `end` was called."""
+        """Call `look` repeatedly, until no process runs the search any more, or `end` was called.
+
+        Raises:
+            ValueError: The storage cannot be used.
+        """
         held = -math.inf
         while not self._ended:
             if refusal(self._run.folder):
@@ -83,10 +102,11 @@ class Export:
             time.sleep(LOOK_SECONDS)
 
     def end(self) -> None:
-        """Add nothing more, once what is being written was; from another thread, or a signal's handler."""
+        """Stop after the present transaction. Another thread or a signal handler may call this."""
         self._ended = True
 
     def _read(self) -> Iterator[Individual]:
+        """Yield the new individuals in the journals, and collect the sessions."""
         for _, event in self._follower.read():
             if isinstance(event, Session):
                 self._sessions.append(event)
@@ -94,7 +114,7 @@ class Export:
                 yield event.individual
 
     def _attributes(self) -> dict[str, object]:
-        """Return what was searched for, how and where."""
+        """Return the study's attributes: the run's config, its version, ranks, hosts and devices."""
         config = {name: value for name, value in self._run.config.items() if name != "space" and value is not None}
         sessions = self._sessions
         if self._began is None:
@@ -110,8 +130,8 @@ class Export:
         return {_BEGAN: self._began, **{PREFIX + name: value for name, value in known.items()}}
 
     @contextmanager
-    def _speaking(self) -> Iterator[None]:
-        """Turn what a storage raises into one line; that may be anything its driver knows."""
+    def _errors_in_one_line(self) -> Iterator[None]:
+        """Turn any exception of the storage or its driver into a ValueError with a message of one line."""
         import optuna  # noqa: F401 (that it is not installed is no fault of the storage)
 
         try:
@@ -126,4 +146,5 @@ class Export:
 
 
 def _source(individual: Individual) -> Source:
+    """Return the key of an individual."""
     return source(str(individual.id), individual.ended)

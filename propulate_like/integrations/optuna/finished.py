@@ -1,4 +1,4 @@
-"""Evaluated individuals as finished trials of a study."""
+"""Evaluated individuals as finished trials of an Optuna study."""
 
 from __future__ import annotations
 
@@ -18,14 +18,17 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 PREFIX = "propulate_like:"
-"""Begins the names of attributes that say how an individual came about; metrics have their own names."""
+"""The prefix of attributes that say how an individual was bred; metrics have their own names."""
 
 
 class Trials:
-    """Writes the individuals of a run as trials.
+    """The conversion of a run's individuals to trials.
 
     A trial is COMPLETE where its individual was evaluated to the end, PRUNED where it was stopped or is on a rung below
     the highest, and FAIL where it failed. Values have the sign with which the loss function returned them.
+
+    Attributes:
+        directions: The direction of each loss.
     """
 
     def __init__(self, run: Run) -> None:
@@ -36,7 +39,7 @@ class Trials:
         self._distributions: Mapping[str, BaseDistribution] = {}
 
     def trial(self, individual: Individual) -> FrozenTrial:
-        """Return the trial; its number is for the study to say."""
+        """Return the trial of an individual, with the number -1 until the study gives it one."""
         from optuna.trial import FrozenTrial, TrialState
 
         if individual.failed:
@@ -64,12 +67,14 @@ class Trials:
         )
 
     def _distributions_of(self, space: Space) -> Mapping[str, BaseDistribution]:
+        """Return the distributions of a space's parameters; those of the last space are cached."""
         if space is not self._space:
             self._space = space
             self._distributions = {name: parameter.distribution() for name, parameter in space.items()}
         return self._distributions
 
     def _attributes(self, individual: Individual) -> dict[str, Any]:
+        """Return the trial's user attributes: the metrics, and how the individual was bred."""
         lineage: dict[str, Any] = {
             "id": str(individual.id),
             "island": individual.id.island,

@@ -1,4 +1,4 @@
-"""An optimizer that follows a study: it learns of every trial that has ended, whoever ran it."""
+"""An optimizer that follows an Optuna study: it absorbs every finished trial, whichever process ran it."""
 
 # ruff: noqa: SLF001 (a sampler has no other way to its storage than Optuna's own have)
 
@@ -15,20 +15,28 @@ from propulate_like.integrations.optuna.trial_points import TrialPoints, outcome
 from propulate_like.population.individual import Candidate, Id, Individual
 from propulate_like.search.optimizer import Optimizer
 
-_LEAST = 1.0  # seconds that a trial counts as taking, so that "auto" takes models: who is in haste takes another
+_LEAST = 1.0  # the shortest duration of a trial in seconds, so that "auto" uses models
 _HUGE = 1e300
 
 Losses = tuple[float, ...]
 
 
 class Following:
-    """What is known of one study.
+    """The optimizer of one study.
 
-    `begin` makes an optimizer for so many losses. `ready` holds the numbers of trials for which the study was read, and
-    which are to be bred next.
+    Attributes:
+        optimizer: The optimizer.
+        points: The conversion of trials to points.
+        ready: The numbers of trials that are bred next, and for which the study was read already.
     """
 
     def __init__(self, study: Study, begin: Callable[[int], Optimizer]) -> None:
+        """Create the optimizer, without reading the study.
+
+        Args:
+            study: The study.
+            begin: Returns an optimizer for a number of losses.
+        """
         self._storage, self._study = study._storage, study._study_id
         self._signs = [-1.0 if direction == StudyDirection.MAXIMIZE else 1.0 for direction in study.directions]
         self._begin = begin
@@ -39,15 +47,20 @@ class Following:
         self._restart()
 
     def follows(self, study: Study) -> bool:
+        """Return whether this is the study that is followed."""
         return study._storage is self._storage and study._study_id == self._study
 
     def bred(self, number: int) -> Individual:
-        """Breed the individual for the trial of that number."""
+        """Breed the individual for the trial with this number."""
         individual = self._bred[number] = self.optimizer.ask(number)
         return individual
 
     def read(self, trials: Sequence[FrozenTrial]) -> None:
-        """Learn of those that have ended of all trials, in order of their numbers; only what is new is looked at."""
+        """Absorb the finished trials that are new.
+
+        Args:
+            trials: All trials of the study, in the order of their numbers.
+        """
         ended = self._ended(trials)
         feasible = [losses for trial in ended if not violation_of(trial) and _finite(losses := self._losses(trial))]
         if feasible and self._penalties.add(feasible):
@@ -57,14 +70,15 @@ class Following:
             self.optimizer.absorb(self._evaluated(trial))
 
     def _restart(self) -> None:
+        """Create a new optimizer, which has absorbed nothing."""
         self.optimizer = self._begin(len(self._signs))
         self._seen, self._last = 0, -1
-        self._running: list[int] = []  # places
+        self._running: list[int] = []  # indices
         self._known: set[int] = set()
 
     def _ended(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-        """Return those that have ended since this was asked last."""
-        if self._seen and trials[self._seen - 1].number != self._last:  # one before it became known late
+        """Return the trials that have finished since the last call."""
+        if self._seen and trials[self._seen - 1].number != self._last:  # a trial before it appeared late
             self._seen, self._running = 0, []
         ended, running = [], []
         for place in (*self._running, *range(self._seen, len(trials))):
@@ -79,11 +93,12 @@ class Following:
         return ended
 
     def _losses(self, trial: FrozenTrial) -> Losses:
+        """Return a trial's values with the signs that are minimized; none where it has no values."""
         values = trial.values
         return () if values is None else tuple(sign * value for sign, value in zip(self._signs, values))
 
     def _evaluated(self, trial: FrozenTrial) -> Individual:
-        """Return a trial that has ended as an individual, with the lineage that it was bred with."""
+        """Return a finished trial as an individual, with the lineage with which it was bred."""
         genome, space = self.points.of(trial)
         bred = self._bred.get(trial.number)
         individual = Individual(Candidate(Id(0, 0, trial.number), genome, space))
@@ -97,10 +112,10 @@ class Following:
 
 
 class Penalties:
-    """Losses that order all trials: what violates constraints comes after all that does not, the more it does so.
+    """Losses that order all trials: feasible ones first, then infeasible ones by their violation.
 
-    Deb 2000, An efficient constraint handling method for genetic algorithms. Where none is feasible, its violation
-    alone is a trial's loss; otherwise that is added to what is above the losses of all that are feasible.
+    Deb 2000, An efficient constraint handling method for genetic algorithms. Where no trial is feasible, a trial's loss
+    is its violation; otherwise it is the violation plus a limit above the losses of all feasible trials.
     """
 
     def __init__(self) -> None:
@@ -110,7 +125,11 @@ class Penalties:
         self._used = False
 
     def add(self, feasible: Sequence[Losses]) -> bool:
-        """Learn of feasible trials' losses; return whether what was `told` before is to be told anew."""
+        """Take in the losses of feasible trials.
+
+        Returns:
+            Whether losses that `told` returned before are outdated.
+        """
         before = [self._lowest, self._highest] if self._limits else []
         self._lowest = tuple(map(min, zip(*feasible, *before)))
         self._highest = tuple(map(max, zip(*feasible, *before)))
@@ -121,7 +140,7 @@ class Penalties:
         return stale
 
     def told(self, losses: Losses, violation: float) -> Losses:
-        """Return the losses to tell of a trial; where it violates its constraints, its own do not count."""
+        """Return the losses to tell the optimizer; where the trial is infeasible, its own losses do not count."""
         if not violation:
             return losses
         self._used = True
@@ -129,4 +148,5 @@ class Penalties:
 
 
 def _finite(losses: Losses) -> bool:
+    """Return whether there are losses and all of them are finite."""
     return bool(losses) and all(map(math.isfinite, losses))

@@ -1,4 +1,4 @@
-"""Any of Optuna's samplers as a step of this package."""
+"""Any Optuna sampler as a propagator."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 _EVOLVES = {"CmaEsSampler", "BaseGASampler", "NSGAIISampler", "NSGAIIISampler"}
-_NEAR = 16  # of this rank's own children that say where the sampler is looking
+_NEAR = 16  # newest children of this rank that show where the sampler searches
 
 
 class OptunaPropagator(Propagator):
-    """One of Optuna's samplers: the name of its class with its `arguments`, or an instance.
+    """Breed by one of Optuna's samplers.
 
-    Every individual that this rank knows, its own or another's, becomes a trial of a study in memory, private to this
-    rank: complete, pruned where it was stopped, or failed. What is being evaluated is a running trial. Of a fidelity,
-    only losses of the lowest rung are told. A sampler within another is written likewise:
-    `OptunaPropagator("PartialFixedSampler", {"fixed_params": {"layers": 3}, "base_sampler": "TPESampler"})`. In YAML an
-    instance stands by its class's name alone. Each rank draws from a stream of its own, by the `seed` given to the
-    sampler, or else by the run's.
+    Every individual that this rank knows, of its own or of another rank, becomes a trial of a study in memory that is
+    private to this rank: complete, pruned where it was stopped, or failed. Evaluations in progress are running trials.
+    With a fidelity, only losses of the lowest rung are told. Each rank draws from a random stream of its own, from the
+    `seed` given to the sampler, or else the run's. In YAML an instance is declared by its class's name only.
+
+    Args:
+        sampler: The name of the sampler's class, or an instance.
+        arguments: The arguments of the class. A sampler within another one is declared likewise:
+            `OptunaPropagator("PartialFixedSampler", {"fixed_params": {"layers": 3}, "base_sampler": "TPESampler"})`.
     """
 
     takes: Arity = (0, None)
     requirements: Requirements = Requirements(best=MODELED.best, arrivals=MODELED.best)
 
     def __init__(self, sampler: object, arguments: Mapping[str, Any] | None = None) -> None:
-        """Take a sampler.
-
-        Args:
-            sampler: The name of its class, or an instance.
-            arguments: The arguments of the class.
+        """Create the sampler.
 
         Raises:
-            ValueError: Optuna or what the sampler needs is missing, or Optuna has no such sampler or refuses it.
+            ValueError: Optuna or a library of the sampler is missing, there is no such sampler, or it refuses its
+                arguments.
         """
         self._sampler = made("sampler", sampler, arguments)
         self.sampler: str = sampler if isinstance(sampler, str) else type(sampler).__name__
@@ -72,20 +72,21 @@ class OptunaPropagator(Propagator):
         return [self._study.child(individuals, breeding)]
 
     def _begin(self, breeding: BreedingContext) -> _Study:
+        """Return a new study with a copy of the sampler, seeded for this rank."""
         sampler = copy.deepcopy(self._sampler)
         seeding.seed(sampler, breeding)
         return _Study(quiet_study(sampler=sampler, losses=breeding.losses), f"optuna:{self.sampler}")
 
 
 class _Asked(NamedTuple):
-    """A trial that a child was bred from, and the params it was bred with."""
+    """The trial from which a child was bred, and its params."""
 
     trial: optuna.Trial
     params: dict[str, Any]
 
 
 class _Study:
-    """What a rank knows, as trials, and its own children that were not yet evaluated."""
+    """The study of one rank: the individuals it knows as trials, and its own children that are not evaluated yet."""
 
     def __init__(self, study: optuna.Study, origin: str) -> None:
         self._study, self._origin = study, origin
@@ -98,12 +99,13 @@ class _Study:
         self._distributions: dict[str, BaseDistribution] = {}
 
     def child(self, individuals: Iterable[Individual], breeding: BreedingContext) -> Individual:
-        """Learn what is new, and breed."""
+        """Add the new individuals to the study, and breed a child."""
         with muted(*self._loggers), one_thread():
             self._add_new(individuals)
             return breeding.child(self._ask(breeding), origin=self._origin)
 
     def _add_new(self, individuals: Iterable[Individual]) -> None:
+        """Add the individuals on the lowest rung that the study does not contain."""
         if isinstance(individuals, Population):
             new, self._read = individuals.arrivals(self._read), individuals.arrived
         else:
@@ -114,7 +116,7 @@ class _Study:
                 self._add(individual)
 
     def _add(self, individual: Individual) -> None:
-        """Tell an own child to its trial; one that was changed since, as all others, is a trial of its own."""
+        """Add an individual: to its trial where it is an unchanged child of this study, otherwise as a new trial."""
         from optuna.trial import TrialState
 
         asked = self._asked.pop(individual.id, None)
@@ -130,6 +132,7 @@ class _Study:
         self._add_trial(individual, attributes)
 
     def _tell(self, trial: optuna.Trial, individual: Individual) -> None:
+        """Finish a running trial with the individual's outcome."""
         from optuna.trial import TrialState
 
         if individual.failed:
@@ -142,6 +145,7 @@ class _Study:
             self._study.tell(trial, losses_of(individual))
 
     def _add_trial(self, individual: Individual, attributes: Mapping[str, Any]) -> None:
+        """Add an individual as a finished trial with these system attributes."""
         from optuna.trial import TrialState, create_trial
 
         state = TrialState.PRUNED if individual.status is STOPPED else TrialState.COMPLETE
@@ -157,12 +161,12 @@ class _Study:
         self._study.add_trial(trial)
 
     def _ask(self, breeding: BreedingContext) -> Genome:
-        """Return a genome of the sampler's; parameters are asked for after those that they depend on, where active."""
+        """Return a genome by the sampler, asked for each active parameter after those that it depends on."""
         from optuna.trial import TrialState
 
         space, names = breeding.space, breeding.space.names
         self._distributions_of(space)
-        given_up = self._asked.pop(breeding.id, None)  # it was bred before, and found unfit
+        given_up = self._asked.pop(breeding.id, None)  # it was bred before and rejected
         if given_up is not None:
             self._study.tell(given_up.trial, state=TrialState.FAIL)
         trial = self._study.ask()
@@ -180,10 +184,10 @@ class _Study:
         return tuple(genes.values())
 
     def _distributions_of(self, space: Space) -> Mapping[str, BaseDistribution]:
-        """Return the distributions of all its parameters.
+        """Return the distributions of a space's parameters; those of the last space are cached.
 
         Raises:
-            ValueError: Optuna cannot hold a parameter. The message names it.
+            ValueError: Optuna has no distribution for a parameter, which the message names.
         """
         if space is not self._space:
             self._distributions = {name: _distribution(name, parameter) for name, parameter in space.items()}
@@ -192,11 +196,14 @@ class _Study:
 
 
 class _Generation:
-    """What the sampler noted with this rank's last child: the generation, by which evolutionary ones know theirs.
+    """The system attributes of this rank's last child, by which evolutionary samplers recognize a generation.
 
-    Trials that were only added count for nothing there. With the same notes they count as of that generation. CMA-ES
-    would be led astray by a point that lies far from its distribution, so it is shown those alone that lie where this
-    rank's own children do; and none at all where it notes with each trial where that lies, as it does with margin.
+    These samplers ignore trials that were only added, unless they have the same attributes: then they belong to that
+    generation. A point far from its distribution would mislead CMA-ES, so it receives only points in the region of this
+    rank's own children; and none at all with margin, where it stores each trial's point in the attributes.
+
+    Attributes:
+        attributes: The attributes, or none where the sampler is not evolutionary.
     """
 
     def __init__(self, sampler: optuna.samplers.BaseSampler) -> None:
@@ -206,19 +213,20 @@ class _Generation:
         self.attributes: Mapping[str, Any] = {}
 
     def note(self, study: optuna.Study, number: int) -> None:
+        """Store the system attributes of the trial with this number, the last child."""
         if self._evolves:
             noted = study.get_trials(deepcopy=False)[number].system_attrs
             self.attributes = {} if "x_for_tell" in noted else dict(noted)
 
     def include(self, individual: Individual) -> None:
-        """Learn where one of this rank's own children lies, as it was evaluated."""
+        """Add an evaluated child of this rank, which shows where the sampler searches."""
         if self._narrow:
             self._own.append(individual)
 
     def near(self, individual: Individual) -> bool:
-        """Return whether one that another rank evaluated could be the sampler's.
+        """Return whether another rank's individual could be one of the sampler's.
 
-        No further out than own ones are wide.
+        It could where it is no further outside the range of this rank's own children than that range is wide.
         """
         if not self._narrow or not self.attributes:
             return True
@@ -232,13 +240,18 @@ class _Generation:
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Return whether params are equal, and of the same types: True is not 1."""
+    """Return whether params are equal and of the same types, as True and 1 are equal."""
     return one.keys() == other.keys() and all(
         value == other[name] and type(value) is type(other[name]) for name, value in one.items()
     )
 
 
 def _distribution(name: str, parameter: Parameter) -> BaseDistribution:
+    """Return the distribution of a parameter.
+
+    Raises:
+        ValueError: Optuna has none, or cannot distinguish all options.
+    """
     try:
         return parameter.distribution(exact=True)
     except ValueError as error:

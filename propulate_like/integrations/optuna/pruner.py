@@ -1,4 +1,4 @@
-"""Any of Optuna's pruners as a rule of this package."""
+"""Any Optuna pruner as a pruning rule."""
 
 from __future__ import annotations
 
@@ -17,16 +17,24 @@ _STATELESS = {"MedianPruner", "NopPruner", "PercentilePruner", "ThresholdPruner"
 
 
 class OptunaPruner(Pruner):
-    """One of Optuna's pruners: the name of its class with its `arguments`, or an instance.
+    """Stop evaluations by one of Optuna's pruners.
 
-    Every known curve becomes a trial of a study in memory, private to this rank, in the order in which the rank learns
-    of them: complete where the evaluation completed, pruned where it was stopped or failed. A pruner within another is
-    written likewise: `OptunaPruner("PatientPruner", {"wrapped_pruner": "MedianPruner", "patience": 3})`. In YAML an
-    instance stands by its class's name alone.
+    Every known curve becomes a trial of a study in memory that is private to this rank, in the order in which they
+    arrive: complete where the evaluation completed, pruned where it was stopped or failed. In YAML an instance is
+    declared by its class's name only.
+
+    Args:
+        pruner: The name of the pruner's class, or an instance.
+        arguments: The arguments of the class. A pruner within another one is declared likewise:
+            `OptunaPruner("PatientPruner", {"wrapped_pruner": "MedianPruner", "patience": 3})`.
     """
 
     def __init__(self, pruner: object, arguments: Mapping[str, Any] | None = None) -> None:
-        """ValueError where Optuna is missing, has no such pruner, or that refuses its arguments."""
+        """Create the pruner.
+
+        Raises:
+            ValueError: Optuna is missing, there is no such pruner, or it refuses its arguments.
+        """
         instance = made("pruner", pruner, arguments)
         self.pruner: str = pruner if isinstance(pruner, str) else type(pruner).__name__
         self.arguments: dict[str, Any] | None = None if arguments is None else dict(arguments)
@@ -37,7 +45,7 @@ class OptunaPruner(Pruner):
     def stops(self, ident: Id, curves: Curves) -> bool:
         for other, curve in curves.items():
             mirror = self._mirrors.get(other)
-            if mirror is not None and mirror.reported > len(curve):  # it is tried again
+            if mirror is not None and mirror.reported > len(curve):  # the evaluation was started again
                 mirror.end(completed=False)
                 mirror = None
             if mirror is None:
@@ -51,14 +59,19 @@ class OptunaPruner(Pruner):
 
 
 class _Mirror:
-    """A curve's trial, and how much of the curve the trial has."""
+    """The trial of a curve, and how much of the curve was reported to it."""
 
     def __init__(self, study: optuna.Study) -> None:
         self.study, self.trial = study, study.ask()
         self.reported, self.last, self.ended = 0, 0.0, False
 
     def follow(self, curve: Curve, *, judged: bool) -> None:
-        """Report what is new. Halving pruners note a trial's rungs when asked about it, so each step is `judged`."""
+        """Report the new points.
+
+        Args:
+            curve: The curve.
+            judged: Whether the pruner is asked at each point, as halving pruners record a trial's rungs only then.
+        """
         if not self.ended:
             for step, loss in curve[self.reported :]:
                 self.trial.report(loss, step)
@@ -70,6 +83,7 @@ class _Mirror:
             self.end(completed=curve.completed)
 
     def end(self, *, completed: bool) -> None:
+        """Finish the trial, where it is not finished: as complete or as pruned."""
         from optuna.trial import TrialState
 
         if self.ended:

@@ -1,4 +1,4 @@
-"""Our propagators as a sampler of Optuna's."""
+"""Propagators as an Optuna sampler."""
 
 # ruff: noqa: SLF001 (a sampler has no other way to its storage than Optuna's own have)
 
@@ -27,15 +27,18 @@ _ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 class PropagatorSampler(BaseSampler):
-    """Breeds trials by a propagator, such as a chain, from all trials of the study, whoever ran them.
+    """A sampler that breeds trials by a propagator, from all trials of the study, whichever process ran them.
 
-    With "auto" a trial counts as one that takes a second or longer, so that models breed it; `evaluations`, the number
-    of trials in all, lets it fit its settings. `constraints_func` gives a trial's constraints, of which none is above 0
-    where it is feasible. A trial that is not comes after all that are, the more it violates them. Any number of threads
-    and processes may share a study, each with a sampler of its own. Trials with the same number are drawn from the same
-    stream of random numbers where `seed` is the same.
+    Any number of threads and processes may share a study, each with a sampler of its own. Infeasible trials come after
+    all feasible ones, ordered by their violation. A parameter that no trial has asked for yet, or only in other ranges,
+    is drawn uniformly.
 
-    What a trial asks for that no trial has asked for yet, or in other ranges, is drawn uniformly.
+    Args:
+        propagator: The propagator, such as a chain, or "auto", for which a trial takes at least one second, so that
+            models breed it.
+        seed: The seed: trials with the same number are drawn from the same random stream. By default it is random.
+        constraints_func: Returns a trial's constraints, none of which is above 0 where the trial is feasible.
+        evaluations: The total number of trials, to which "auto" adapts its settings.
     """
 
     def __init__(
@@ -46,7 +49,11 @@ class PropagatorSampler(BaseSampler):
         constraints_func: Callable[[FrozenTrial], Sequence[float]] | None = None,
         evaluations: int | None = None,
     ) -> None:
-        """ValueError where the propagator cannot breed on its own, or a number is none that is possible."""
+        """Check the arguments.
+
+        Raises:
+            ValueError: The propagator cannot breed on its own, or a number is out of its range.
+        """
         self.propagator = propagator if propagator == "auto" else whole_propagator(propagator)
         self.seed = Random().getrandbits(32) if seed is None else whole("seed", seed, 0)
         self.evaluations: int | None = None if evaluations is None else whole("evaluations", evaluations, 1)
@@ -55,7 +62,7 @@ class PropagatorSampler(BaseSampler):
         self._latest: Following | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what is known of the study: it is read again, and draws depend on the trial's number alone."""
+        """Return the settings without the study's state: it is read again, and draws depend only on trial numbers."""
         return {name: value for name, value in vars(self).items() if name not in ("_lock", "_latest")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -63,7 +70,7 @@ class PropagatorSampler(BaseSampler):
         self._lock, self._latest = threading.Lock(), None
 
     def reseed_rng(self) -> None:
-        """Do nothing: each trial has a stream of random numbers of its own."""
+        """Do nothing, as each trial has a random stream of its own."""
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         with self._following(study) as following:
@@ -84,7 +91,11 @@ class PropagatorSampler(BaseSampler):
         return drawn(param_distribution, Random(f"{self.seed}/{trial.number}/{param_name}"))
 
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
-        """Keep the trial's constraints where Optuna looks for them. ValueError where one of them is NaN."""
+        """Store the trial's constraints where Optuna expects them.
+
+        Raises:
+            ValueError: A constraint is NaN.
+        """
         if self.constraints_func is None or state not in _ENDED:
             return
         constraints = tuple(map(float, self.constraints_func(trial)))
@@ -95,9 +106,9 @@ class PropagatorSampler(BaseSampler):
 
     @contextmanager
     def _following(self, study: Study, number: int | None = None) -> Iterator[Following]:
-        """Return what follows the study, with all trials that have ended, and keep it from other threads meanwhile.
+        """Lock and yield the optimizer of the study, after it has absorbed all finished trials.
 
-        Trials are looked at once for each trial: not for `number` where that is ready.
+        Trials are read once for each trial that is bred: not for `number` where it is ready.
         """
         with self._lock:
             following = self._latest
@@ -110,4 +121,5 @@ class PropagatorSampler(BaseSampler):
             yield following
 
     def _optimizer(self, losses: int) -> Optimizer:
+        """Return a new optimizer."""
         return Optimizer(propagator=self.propagator, evaluations=self.evaluations, seed=self.seed, losses=losses)

@@ -1,4 +1,4 @@
-"""Optuna's studies and trials, from which a search may start warm."""
+"""Optuna's studies and trials as sources of a warm start."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from propulate_like.storage.warm_start import Aim, Source, public, without_fidel
 
 
 class _Study:
-    """A study of Optuna's, or one in a storage."""
+    """An Optuna study, or one in a storage."""
 
     def __init__(self, study: Any = None, storage: str = "", of: str | None = None) -> None:
+        """Take the `study`, or the one with the name `of` in the `storage`."""
         self._study, self._storage, self._of = study, storage, of
         self.declaration: Any
         if study is not None:
@@ -31,7 +32,7 @@ class _Study:
 
 
 class _Trials:
-    """Trials of Optuna's, whose direction is taken to be the search's."""
+    """Optuna trials, whose directions are assumed to be the search's."""
 
     def __init__(self, trials: Sequence[Any]) -> None:
         self._trials = trials
@@ -45,7 +46,15 @@ class _Trials:
 
 
 def stored(storage: str, study: str | None = None) -> Source:
-    """Take the `study` in Optuna's `storage`, a URL or a journal's file; it can be left out where there is only one."""
+    """Return the source of a study in a storage.
+
+    Args:
+        storage: The storage's URL, or the path of a journal file.
+        study: The study's name, which may be None where the storage has only one study.
+
+    Raises:
+        ValueError: An argument is no text.
+    """
     for name, value in (("storage", storage), ("study", study)):
         if not isinstance(value, str) and not (name == "study" and value is None):
             message = f"{name}={value!r} must be a text"
@@ -54,7 +63,7 @@ def stored(storage: str, study: str | None = None) -> Source:
 
 
 def source(form: Any) -> Source | None:
-    """Return the source that a study, or a list of trials, is; None for anything else."""
+    """Return the source of a study or a list of trials, or None for any other object."""
     if hasattr(form, "get_trials") and hasattr(form, "study_name"):
         return _Study(form)
     several = isinstance(form, list | tuple) and bool(form)

@@ -1,4 +1,4 @@
-"""Studies in Optuna's storages, to which many finished trials are added at once."""
+"""Studies in Optuna's storages, to which many finished trials can be added at once."""
 
 from __future__ import annotations
 
@@ -17,28 +17,35 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
     from sqlalchemy import Connection, Table
 
-_SCHEMAS = ("v3.2.0.a",)  # versions of tables that are filled here: those of Optuna 4 and 5
-_CREATE_TRIAL = 4  # among the operations of a journal
+_SCHEMAS = ("v3.2.0.a",)  # versions of the tables that are filled here: those of Optuna 4 and 5
+_CREATE_TRIAL = 4  # the code of this operation in a journal
 
 _ID = f"{PREFIX}id"
 _URL = re.compile(r"([\w+]+)://.*", re.DOTALL)
 _SQLITE = (".db", ".sqlite", ".sqlite3")
 _IN_MEMORY = ("sqlite://", "sqlite:///", "sqlite:///:memory:")
-_LOCKED_SECONDS = 60.0  # that others may keep an SQLite file to themselves
+_LOCKED_SECONDS = 60.0  # for which others may lock an SQLite file
 
 _ZONES = 900  # seconds: local times of one moment differ by a multiple of it
 
 Source = tuple[str, int]
-"""What tells an individual from others: its id, and when its evaluation ended, as exactly as all storages tell it."""
+"""The key of an individual: its id and the end of its evaluation, as precisely as all storages keep it."""
 
 
 def source(ident: str, ended: float) -> Source:
-    """Return it. Some databases keep seconds alone, and a local time may be of either hour when clocks are put back."""
+    """Return the key of an individual.
+
+    Some databases keep only whole seconds, and a local time is ambiguous when clocks are set back.
+
+    Args:
+        ident: The individual's id.
+        ended: The end of its evaluation, in Unix time.
+    """
     return ident, int(round(ended, 6) + 0.5) % _ZONES
 
 
 def shown(target: str) -> str:
-    """Return a target without a password that it may have."""
+    """Return a target without its password."""
     if not _URL.fullmatch(target):
         return target
     from sqlalchemy.engine import make_url
@@ -51,9 +58,16 @@ def shown(target: str) -> str:
 
 
 def open_study(target: str, name: str, directions: Sequence[str]) -> Study:
-    """Open a study in a database or a journal file, each of which is made where there is none.
+    """Open a study in a database or a journal file; what does not exist is created.
 
-    ValueError where there is a study of that name with other directions; otherwise whatever the storage raises.
+    Args:
+        target: The URL of a database, or the path of a journal file.
+        name: The study's name.
+        directions: The direction of each loss.
+
+    Raises:
+        ValueError: The study has other directions, or the target is no storage.
+        Exception: Any exception of the storage.
     """
     import optuna
 
@@ -82,6 +96,11 @@ def open_study(target: str, name: str, directions: Sequence[str]) -> Study:
 
 
 def _study_id(storage: BaseStorage, name: str, directions: Sequence[str]) -> int:
+    """Return the id of a study, which is created where it does not exist.
+
+    Raises:
+        ValueError: The study has other directions.
+    """
     from optuna.study import StudyDirection
 
     wanted = [StudyDirection[direction.upper()] for direction in directions]
@@ -95,7 +114,7 @@ def _study_id(storage: BaseStorage, name: str, directions: Sequence[str]) -> int
 
 
 class Study:
-    """A study in any of Optuna's storages, which writes each trial itself: that takes milliseconds."""
+    """A study in any storage of Optuna's, which writes the trials one by one, some milliseconds each."""
 
     def __init__(self, storage: BaseStorage, study_id: int) -> None:
         import optuna
@@ -103,21 +122,21 @@ class Study:
         self._storage, self._study_id = storage, study_id
         self._described: dict[str, object] = {}
         self._universal = not optuna.__version__.startswith("4.")
-        """Whether times are kept as UTC; they were local before Optuna 5."""
+        """Whether times are stored as UTC; before Optuna 5 they were local."""
 
     def attributes(self) -> dict[str, Any]:
-        """Return the user attributes of the study."""
+        """Return the study's user attributes."""
         return dict(self._storage.get_study_user_attrs(self._study_id))
 
     def describe(self, attributes: Mapping[str, object]) -> None:
-        """Set user attributes of the study."""
+        """Set the study's user attributes, as far as they have changed."""
         for name, value in attributes.items():
             if name not in self._described or self._described[name] != value:
                 self._storage.set_study_user_attr(self._study_id, name, value)
         self._described |= attributes
 
     def sources(self) -> Iterator[Source | None]:
-        """Say of which individual each trial is; None where it is of none."""
+        """Yield the key of each trial's individual, or None where a trial has none."""
         for trial in self._storage.get_all_trials(self._study_id, deepcopy=False):
             ident, complete = trial.user_attrs.get(_ID), trial.datetime_complete
             yield source(ident, complete.timestamp()) if ident and complete else None
@@ -128,7 +147,11 @@ class Study:
             self._storage.create_new_trial(self._study_id, trial)
 
     def _kept(self, moment: datetime | None) -> datetime:
-        """Return a moment as it is kept; finished trials have all of theirs."""
+        """Return a time in the form in which the study stores it.
+
+        Raises:
+            ValueError: It is None, which a finished trial does not have.
+        """
         if moment is None:
             message = "a trial without a moment is none that was finished"
             raise ValueError(message)
@@ -136,7 +159,7 @@ class Study:
 
 
 class Log(Study):
-    """A study in a journal file, to which trials are added as Optuna does it, but many at a time."""
+    """A study in a journal file, to which trials are added in Optuna's own form, but many at a time."""
 
     def __init__(self, storage: JournalStorage, study_id: int, backend: BaseJournalBackend) -> None:
         super().__init__(storage, study_id)
@@ -147,6 +170,7 @@ class Log(Study):
         self._backend.append_logs([self._operation(trial, forms) for trial in trials])
 
     def _operation(self, trial: FrozenTrial, forms: _Forms) -> dict[str, Any]:
+        """Return the journal's operation that creates a trial."""
         params, several = trial.params, len(trial.values or ()) > 1
         return {
             "op_code": _CREATE_TRIAL,
@@ -203,7 +227,7 @@ class Tables(Study):
                     connection.execute(self._tables[name].insert(), rows)
 
     def _number(self, connection: Connection, trials: Sequence[FrozenTrial]) -> list[int]:
-        """Add the trials themselves, and return the ids under which everything else about them is added."""
+        """Add the rows of the trials, and return their ids, which rows in other tables refer to."""
         from sqlalchemy import func, select
 
         table = self._tables["trials"]
@@ -228,7 +252,7 @@ _FILLED = ("trial_values", "trial_params", "trial_user_attributes", "trial_inter
 
 
 def _rows(trials: Sequence[FrozenTrial], ids: Sequence[int]) -> dict[str, list[dict[str, Any]]]:
-    """Return what is to be added to each table beside that of the trials."""
+    """Return the rows of each table other than that of the trials."""
     values, params, attributes, intermediates = ([] for _ in _FILLED)
     forms = _Forms()
     for trial, ident in zip(trials, ids):
@@ -249,7 +273,7 @@ def _rows(trials: Sequence[FrozenTrial], ids: Sequence[int]) -> dict[str, list[d
 
 
 class _Forms:
-    """Distributions as they are written. Many trials have the same, which must live as long as this does."""
+    """A cache of distributions in written form, by identity: the distributions must live as long as the cache."""
 
     def __init__(self) -> None:
         from optuna.distributions import distribution_to_json

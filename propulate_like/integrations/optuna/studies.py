@@ -1,4 +1,4 @@
-"""Optuna's parts by name, and private studies for them that nobody hears of."""
+"""Optuna's samplers and pruners by name, and private studies for them, which log nothing."""
 
 from __future__ import annotations
 
@@ -28,10 +28,15 @@ _NEEDS = {"CmaEsSampler": "cmaes", "GPSampler": "torch"}
 
 
 def made(kind: str, given: object, arguments: Mapping[str, Any] | None = None) -> Any:
-    """Return a "sampler" or "pruner" of Optuna's: the instance given, or that class, with these arguments.
+    """Return one of Optuna's samplers, pruners, crossovers or mutations.
 
-    Those within it may stand by their names too, or as {name: arguments}. ValueError where Optuna is missing, or what
-    the sampler needs, where there is no such class, or that refuses its arguments.
+    Args:
+        kind: "sampler", "pruner", "crossover" or "mutation".
+        given: An instance, or the name of a class.
+        arguments: The arguments of the class. Parts within it may be declared by name too, or as {name: arguments}.
+
+    Raises:
+        ValueError: Optuna or a library of the sampler is missing, there is no such class, or it refuses its arguments.
     """
     try:
         import optuna
@@ -68,7 +73,15 @@ def quiet_study(
     pruner: optuna.pruners.BasePruner | None = None,
     losses: int = 1,
 ) -> optuna.Study:
-    """Create a study in memory that nobody is told of; of one name everywhere, by which Hyperband draws brackets."""
+    """Create a study in memory without logging.
+
+    Its name is always the same, as Hyperband draws brackets by it.
+
+    Args:
+        sampler: The sampler, by default a random one.
+        pruner: The pruner, by default none.
+        losses: The number of losses.
+    """
     import optuna
 
     with muted("optuna.storages._in_memory"):
@@ -83,7 +96,7 @@ def quiet_study(
 
 
 def parts(part: Any) -> list[Any]:
-    """Return a sampler, and what of Optuna's it is made of."""
+    """Return a sampler and its parts that are Optuna's, at any depth."""
     found, waiting = {}, [part]
     while waiting:
         one = waiting.pop()
@@ -94,13 +107,13 @@ def parts(part: Any) -> list[Any]:
 
 
 def kinds(part: Any) -> set[str]:
-    """Return the names of the classes of which a sampler, and what it is made of, is an instance."""
+    """Return the names of all classes of a sampler and its parts, base classes included."""
     return {kind.__name__ for one in parts(part) for kind in type(one).__mro__}
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Keep NumPy, and PyTorch where it is loaded, to one thread for a while."""
+    """Limit NumPy, and PyTorch where it is loaded, to one thread within the context."""
     from propulate_like.propagators.models import threads
 
     torch = sys.modules.get("torch")
@@ -117,7 +130,7 @@ def one_thread() -> Iterator[None]:
 
 @contextmanager
 def muted(*names: str) -> Iterator[None]:
-    """Drop what this thread, and no other, logs under these names meanwhile."""
+    """Drop the log records of this thread under these loggers' names within the context."""
     loggers, thread = [logging.getLogger(name) for name in names], threading.get_ident()
 
     def elsewhere(record: logging.LogRecord) -> bool:
@@ -133,15 +146,21 @@ def muted(*names: str) -> Iterator[None]:
 
 
 def _is_optunas(thing: object) -> bool:
+    """Return whether an object's class is Optuna's."""
     return type(thing).__module__.partition(".")[0] == "optuna"
 
 
 def _concrete(member: object, base: type) -> bool:
+    """Return whether a member of a module is a subclass that can be instantiated."""
     return inspect.isclass(member) and issubclass(member, base) and not member.__name__.startswith("Base")
 
 
 def _equipped(part: Any) -> Any:
-    """Return the part, if what it imports when it is used first can be had."""
+    """Return a sampler or pruner whose own libraries, which it imports at its first use, are installed.
+
+    Raises:
+        ValueError: One is missing.
+    """
     name = type(part).__name__
     if name in _NEEDS and find_spec(_NEEDS[name]) is None:
         message = f"{name} needs {_NEEDS[name]}: pip install {_NEEDS[name]}"
@@ -150,7 +169,7 @@ def _equipped(part: Any) -> Any:
 
 
 def _nested(annotation: object, value: Any) -> Any:
-    """Make the part within another one that is given as a name or as {name: arguments}."""
+    """Create a part within another one that is declared as a name or as {name: arguments}."""
     kind = next((kind for kind in _HOMES if f"Base{kind.capitalize()}" in str(annotation)), None)
     if kind is None:
         return value

@@ -1,4 +1,4 @@
-"""Trials of a study as evaluated individuals, whose space is what they asked for."""
+"""Trials of an Optuna study as points, each in the space of the parameters that it asked for."""
 
 from __future__ import annotations
 
@@ -17,18 +17,20 @@ from propulate_like.problem.space import Genome, Space
 
 
 class TrialPoints:
-    """The way from the parameters of trials to points of spaces, and from values back to those of distributions.
+    """The conversion between the params of trials and points of spaces.
 
-    A parameter with one value only is left out, as is one with a range that no gene can tell.
+    A parameter with a single value is left out, as is one whose range no gene can represent.
+
+    Attributes:
+        distributions: The latest distribution of each parameter.
     """
 
     def __init__(self) -> None:
         self.distributions: dict[str, BaseDistribution] = {}
-        """What each parameter was drawn from when it was met last."""
         self._spaces: dict[tuple[str, ...], tuple[dict[str, BaseDistribution], Space]] = {}
 
     def of(self, trial: FrozenTrial) -> tuple[Genome, Space]:
-        """Return the point that a trial is, and the space of what it asked for."""
+        """Return the point of a trial, and the space of the parameters that it asked for."""
         names = tuple(trial.params)
         known = self._spaces.get(names)
         if known is None or known[0] != trial.distributions:
@@ -39,6 +41,7 @@ class TrialPoints:
         return tuple(genes), space
 
     def _space(self, names: tuple[str, ...], distributions: Mapping[str, BaseDistribution]) -> Space:
+        """Return the space of these parameters, and store their distributions."""
         parameters = {}
         for name in names:
             parameter = searched(distributions[name])
@@ -48,7 +51,7 @@ class TrialPoints:
         return Space(parameters, asked_for=True)
 
     def values(self, individual: Individual, search_space: Mapping[str, BaseDistribution]) -> dict[str, Any]:
-        """Return the params of an individual that are in a search space, as its distributions have them."""
+        """Return the params of an individual that are in a search space, as values of its distributions."""
         return {
             name: value_of(search_space[name], option)
             for name, option in individual.params.items()
@@ -57,9 +60,9 @@ class TrialPoints:
 
 
 def searched(distribution: BaseDistribution) -> Parameter | None:
-    """Return the parameter with the same values, and of choices their numbers.
+    """Return the parameter with the distribution's values, or with the indices of choices.
 
-    None where no gene can tell the values.
+    It is None where no gene can represent the values.
     """
     if isinstance(distribution, CategoricalDistribution):
         return Choice(*range(len(distribution.choices)))
@@ -70,12 +73,12 @@ def searched(distribution: BaseDistribution) -> Parameter | None:
 
 
 def value_of(distribution: BaseDistribution, option: Any) -> Any:
-    """Return the distribution's value that a parameter's value stands for."""
+    """Return the distribution's value for a parameter's value, which is an index where these are choices."""
     return distribution.choices[option] if isinstance(distribution, CategoricalDistribution) else option
 
 
 def drawn(distribution: BaseDistribution, generator: Random) -> Any:
-    """Draw a value uniformly, on its own scale."""
+    """Draw a value uniformly, on the distribution's scale."""
     parameter = searched(distribution)
     if parameter is not None:
         return value_of(distribution, parameter.decode(generator.random()))
@@ -91,7 +94,7 @@ def drawn(distribution: BaseDistribution, generator: Random) -> Any:
 
 
 def outcome_of(trial: FrozenTrial, losses: tuple[float, ...]) -> Outcome:
-    """Return what a trial that has ended came to: a pruned one has the last value that it reported."""
+    """Return the outcome of a finished trial; a pruned one has the last value that it reported."""
     if trial.state == TrialState.COMPLETE:
         return Outcome.of(losses)
     if losses and all(map(math.isfinite, losses)):
@@ -100,7 +103,7 @@ def outcome_of(trial: FrozenTrial, losses: tuple[float, ...]) -> Outcome:
 
 
 def violation_of(trial: FrozenTrial) -> float:
-    """Return by how much a trial violates its constraints: the sum of those above 0."""
+    """Return the violation of a trial's constraints: the sum of those above 0."""
     attributes = trial.system_attrs
     constraints = list(attributes.get(CONSTRAINTS) or ())
     constraints += [value for key, value in attributes.items() if key.startswith(f"{CONSTRAINTS}:")]
@@ -108,8 +111,9 @@ def violation_of(trial: FrozenTrial) -> float:
 
 
 CONSTRAINTS = "constraints"
-"""The system attribute in which Optuna keeps a trial's constraints."""
+"""The system attribute in which Optuna stores a trial's constraints."""
 
 
 def _option(distribution: BaseDistribution, value: Any) -> Any:
+    """Return the parameter's value for a distribution's value."""
     return int(distribution.to_internal_repr(value)) if isinstance(distribution, CategoricalDistribution) else value

@@ -1,4 +1,4 @@
-"""Reading what Optuna's studies know."""
+"""Reading the trials of Optuna's studies."""
 
 from __future__ import annotations
 
@@ -21,9 +21,14 @@ _SQLITE = re.compile(r"sqlite(\+\w+)?:///")
 
 
 def load_study(storage: str, name: str | None) -> Study:
-    """Open a study: in a database, or in the file of a journal; the only one there where it has no `name`.
+    """Open a study, without creating anything.
 
-    Nothing is created. ValueError where there is no such study, or it cannot be read.
+    Args:
+        storage: The URL of a database, or the path of a journal file.
+        name: The study's name, or None for the only one.
+
+    Raises:
+        ValueError: There is no such study, or it cannot be read.
     """
     try:
         import optuna
@@ -45,14 +50,22 @@ def load_study(storage: str, name: str | None) -> Study:
         if name in names or (name is None and len(names) == 1):
             return optuna.load_study(study_name=name or names[0], storage=opened)
     except Exception as error:  # noqa: BLE001 (of the database, its driver or SQLAlchemy)
-        raise ValueError(_unreadable(error).replace(storage, "its URL")) from None  # which may have a password
+        raise ValueError(_unreadable(error).replace(storage, "its URL")) from None  # as a URL may have a password
     has = f"there are {', '.join(names)}" if names else "there is none"
     message = f"there is no study {name!r}: {has}" if name is not None else f"it must name one study: {has}"
     raise ValueError(message)
 
 
 def study_rows(study: Study, signs: Signs) -> Iterator[Row]:
-    """Return what a study has evaluated, for a search with values of these signs; ValueError where it has others."""
+    """Return the evaluated trials of a study.
+
+    Args:
+        study: The study.
+        signs: The search's signs: 1 for each loss that is minimized, -1 for each that is maximized.
+
+    Raises:
+        ValueError: The study has other directions, or cannot be read.
+    """
     check_directions("it is", signs_of([direction.name.lower() for direction in study.directions]), signs)
     try:
         trials = study.get_trials(deepcopy=False)
@@ -62,9 +75,9 @@ def study_rows(study: Study, signs: Signs) -> Iterator[Row]:
 
 
 def trial_rows(trials: Iterable[FrozenTrial], signs: Signs) -> Iterator[Row]:
-    """Return those of the trials that were evaluated.
+    """Yield the evaluated trials.
 
-    One that was pruned has its last intermediate value; one that violates a constraint is a failure.
+    A pruned trial has its last intermediate value; an infeasible one is a failure.
     """
     for trial in trials:
         status = _STATES.get(trial.state.name)
@@ -79,13 +92,14 @@ def trial_rows(trials: Iterable[FrozenTrial], signs: Signs) -> Iterator[Row]:
 
 
 def _outcome(trial: FrozenTrial, status: Status, signs: Signs) -> Outcome:
+    """Return the outcome of a finished trial with this status."""
     values = trial.values or ()
     if status is STOPPED:
         curve = trial.intermediate_values
         values = [curve[max(curve)]] if curve else ()
     elif status is not OK:
         return Outcome(status)
-    if any(not value <= 0.0 for value in getattr(trial, "constraints", {}).values()):  # known from Optuna 5 on
+    if any(not value <= 0.0 for value in getattr(trial, "constraints", {}).values()):  # from Optuna 5 on
         return Outcome.failure(Status.INVALID, "it is infeasible")
     if len(values) != len(signs):
         return Outcome.failure(Status.INVALID, "it has no loss, or others")
@@ -93,4 +107,5 @@ def _outcome(trial: FrozenTrial, status: Status, signs: Signs) -> Outcome:
 
 
 def _unreadable(error: Exception) -> str:
+    """Return the message that a storage cannot be read."""
     return f"the storage cannot be read: {type(error).__name__}: {str(error).partition(chr(10))[0]}"

@@ -1,1 +1,1 @@
-"""Models: the numerics that propagators learn with, arrays and numbers in and out."""
+"""Models: the numerical methods behind propagators, from arrays and numbers to arrays and numbers."""

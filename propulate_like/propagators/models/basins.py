@@ -1,4 +1,4 @@
-"""Basins: where a local search has come to its end, and what is known beyond."""
+"""Basins in which a local search is finished, and the known points outside them."""
 
 from __future__ import annotations
 
@@ -7,26 +7,34 @@ import numpy.typing as npt
 
 from propulate_like.population.training_data import Array
 
-_RADIUS = 0.1  # of a finished basin, in the unit cube's diagonal
+_RADIUS = 0.1  # of a finished basin, as a share of the unit cube's diagonal
 # docs/decisions.md, "A basin that seems done is not given up"
-_PATIENCE = 15  # evaluations per dimension, without a gain worth while
-_FEWEST = 40  # evaluations per dimension before the first is given up
+_PATIENCE = 15  # evaluations per dimension without a sufficient gain
+_FEWEST = 40  # evaluations per dimension before a basin can be finished
 _GAIN = 0.05  # of the spread of the latest losses
 _POLISHED = 1e-9  # of the spread of the first losses
 
 
 class Basins:
-    """Tells which of the known points a local search is to look at: all but those around optima where it has ended.
+    """The finished basins of a local search.
 
     A basin is finished once the latest losses in it have gained less than a twentieth of their spread, or lie within a
-    billionth of what the first losses spread over: then it is polished.
+    billionth of the spread of the first losses: then it is also polished.
+
+    Attributes:
+        finished: The optima of the finished basins, each of shape (d,).
+        polished: Whether the first of them is polished, so that nothing is left to gain there.
     """
 
     def __init__(self, dimension: int, workers: int) -> None:
+        """Start without a finished basin.
+
+        Args:
+            dimension: The number of coordinates, d.
+            workers: The number of ranks.
+        """
         self.finished: list[Array] = []
-        """The optima found."""
         self.polished = False
-        """Whether there is nothing left to be gained in the first of them."""
         self._open = np.empty(0, dtype=bool)
         self._began = 0
         self._window = _PATIENCE * dimension + workers
@@ -35,9 +43,15 @@ class Basins:
         self._first = 4 * dimension + workers
 
     def look(self, points: Array, losses: Array, total: int) -> tuple[npt.NDArray[np.bool_], bool]:
-        """Return which rows lie elsewhere, of the newest of a `total`, and whether this look begins another basin.
+        """Finish the present basin where its search has ended.
 
-        Losses are finite.
+        Args:
+            points: The known points, shape (n, d), oldest first.
+            losses: Their losses, shape (n,), which are finite.
+            total: The number of points so far, including those that are no longer known.
+
+        Returns:
+            Which rows lie outside all finished basins, shape (n,), and whether this call finished a basin.
         """
         new = min(total - len(self._open), len(points))
         fresh = np.ones(total - len(self._open), dtype=bool)
@@ -55,10 +69,12 @@ class Basins:
         return rows, True
 
     def _far(self, points: Array, optimum: Array) -> npt.NDArray[np.bool_]:
+        """Return which points (n, d) lie outside the basin of an optimum."""
         far: npt.NDArray[np.bool_] = np.sum((points - optimum) ** 2, axis=1) > self._radius**2
         return far
 
     def _over(self, losses: Array, rows: npt.NDArray[np.bool_], total: int) -> bool:
+        """Return whether the search in the present basin, whose points are `rows`, has ended."""
         here = losses[rows]
         if total - self._began < self._fewest or len(here) <= self._window:
             return False

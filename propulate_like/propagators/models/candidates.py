@@ -1,4 +1,4 @@
-"""Candidates: points around the best that are known, in spaces whose parameters are of any kind."""
+"""Candidates of an acquisition function: points around the best known ones, for parameters of any kind."""
 
 from __future__ import annotations
 
@@ -9,24 +9,30 @@ import numpy as np
 from propulate_like.population.training_data import Array
 from propulate_like.propagators.models.encoding import Encoding
 
-_NEIGHBOURS = 16  # of a parameter with more levels than this, only some are tried
-_REDRAWN = 0.2  # of the changes of ordered parameters are to any value
-_CHANGES = 1.5  # mean of the number of parameters that a mutant changes
-_SPREAD = 0.75  # of a Cauchy step, in levels
-_LOW, _HIGH = math.log(0.002), math.log(0.3)  # the logarithms of steps of continuous parameters
+_NEIGHBOURS = 16  # levels of a parameter beyond which only some of them are neighbours
+_REDRAWN = 0.2  # share of the changes of ordered parameters that lead to any value
+_CHANGES = 1.5  # mean number of parameters that a mutant changes
+_SPREAD = 0.75  # scale of a Cauchy step, in levels
+_LOW, _HIGH = math.log(0.002), math.log(0.3)  # bounds of the logarithms of continuous parameters' steps
 # docs/decisions.md, "The mixed model stays near the best"
-_SHAKEN = 0.7  # share of the changed points whose continuous parameters all take a step besides
+_SHAKEN = 0.7  # share of the changed points in which all continuous parameters also take a step
 
 
 def drawn(encoding: Encoding, count: int, generator: np.random.Generator) -> Array:
-    """Draw points uniformly."""
+    """Draw points uniformly, shape (count, d)."""
     return generator.random((count, len(encoding.levels)))
 
 
 def neighbours(encoding: Encoding, genomes: Array, generator: np.random.Generator) -> Array:
-    """Return all that differ from one of these in one parameter; of continuous and fine ones, some near and far.
+    """Return points that differ from one of these in one parameter, shape (m, d).
 
-    Most take a step in their continuous parameters besides.
+    Of a parameter that is continuous or has many levels, some near and some far values are neighbours. In most points
+    the continuous parameters also take a step.
+
+    Args:
+        encoding: The encoding of the space.
+        genomes: The points, shape (n, d).
+        generator: The random generator.
     """
     rows = []
     for index, count in enumerate(encoding.levels):
@@ -41,7 +47,16 @@ def neighbours(encoding: Encoding, genomes: Array, generator: np.random.Generato
 
 
 def mutants(encoding: Encoding, genomes: Array, count: int, generator: np.random.Generator) -> Array:
-    """Change a few parameters of points drawn from these; most take a step in all continuous ones besides."""
+    """Return random points of these with a few parameters changed, shape (count, d).
+
+    In most points the continuous parameters also take a step.
+
+    Args:
+        encoding: The encoding of the space.
+        genomes: The points, shape (n, d).
+        count: The number of mutants.
+        generator: The random generator.
+    """
     parents = genomes[generator.integers(len(genomes), size=count)]
     width = parents.shape[1]
     changes = np.clip(np.rint(generator.exponential(_CHANGES, size=count)), 1, width)
@@ -59,9 +74,14 @@ def mutants(encoding: Encoding, genomes: Array, count: int, generator: np.random
 
 
 def around(encoding: Encoding, genome: Array, half: Array, count: int, generator: np.random.Generator) -> Array:
-    """Draw points that differ from one by at most `half` in each gene, some in all genes, some in few.
+    """Draw points in a box around one, shape (count, d): some differ from it in all genes, some in a few.
 
-    A Choice becomes any of its options the more often, the wider its half.
+    Args:
+        encoding: The encoding of the space.
+        genome: The point, shape (d,).
+        half: Half the sides of the box, shape (d,). The wider it is for a Choice, the more often that changes.
+        count: The number of points.
+        generator: The random generator.
     """
     width = len(genome)
     low, high = np.clip(genome - half, 0.0, 1.0), np.clip(genome + half, 0.0, 1.0)
@@ -73,14 +93,14 @@ def around(encoding: Encoding, genome: Array, half: Array, count: int, generator
 
 
 def _shaken(encoding: Encoding, rows: Array, generator: np.random.Generator) -> Array:
-    """Move the continuous genes of most rows: where a loss is rough, values tried before are the least promising."""
+    """Move the continuous genes of most rows, as a rough loss makes values tried before the least promising."""
     scales = np.exp(generator.uniform(_LOW, _HIGH, size=(len(rows), 1)))
     moved = (generator.random((len(rows), 1)) < _SHAKEN) & (encoding.levels == 0)
     return np.where(moved, np.clip(rows + scales * generator.standard_normal(rows.shape), 0.0, 1.0), rows)
 
 
 def _stepped(encoding: Encoding, index: int, gene: float, generator: np.random.Generator) -> Array:
-    """Return values of a parameter near to and far from that of a gene."""
+    """Return genes of a parameter, some near to a gene and some far from it, shape (m,)."""
     count = int(encoding.levels[index])
     scales = np.exp(generator.uniform(_LOW, _HIGH, size=_NEIGHBOURS // 2))
     steps = scales * generator.standard_normal(_NEIGHBOURS // 2)

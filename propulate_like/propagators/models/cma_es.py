@@ -1,4 +1,4 @@
-"""CMA-ES: a normal distribution that learns where better points lie, from results in any order and of any origin.
+"""CMA-ES: a normal distribution that adapts to where better points are, from results in any order and of any origin.
 
 Equation numbers are those of Hansen 2016, The CMA evolution strategy: a tutorial, arXiv:1604.00772.
 """
@@ -13,28 +13,43 @@ from scipy.special import log_ndtr
 
 from propulate_like.population.training_data import Array
 
-_DRAWN = 64  # normal vectors at a time
-_WORST_CONDITION = 1e14
+_DRAWN = 64  # normal vectors that are drawn at a time
+_WORST_CONDITION = 1e14  # of the covariance matrix
 _SMALLEST = 1e-40  # variance along the longest axis, in units of sigma squared
-_OUTSIDE = 0.5  # standard deviations that the mean may lie outside of the unit cube
-_BEYOND = 0.1  # from the unit cube's border: how far outside points and the mean may lie
+_OUTSIDE = 0.5  # standard deviations by which the mean may lie outside the unit cube
+_BEYOND = 0.1  # distance by which points and the mean may lie outside the unit cube
 _FAR = 20.0  # standard deviations
 _ROOT = float(np.sqrt(2.0 * np.pi))
-_FLATTEST, _NARROWEST = 1e-9, 1e-12  # of losses, relative to their size; of steps, relative to the unit cube
+_FLATTEST, _NARROWEST = 1e-9, 1e-12  # span of losses, relative to their size; steps, relative to the unit cube
 
 
 class EvolutionStrategy:
-    """A search in the unit cube that begins at `mean` with steps of `sigma`.
+    """CMA-ES in the unit cube.
 
-    It takes an update for every `population` results that it was told, whoever drew their points, and when: points
-    that lie far off are moved nearer (Hansen 2011, Injecting external solutions into CMA-ES). The covariance matrix is
-    full, and also learns from the worse half of the results (active update). A point on the border of the cube may have
-    been drawn outside of it; where, is estimated when it is learnt from, so that optima on the border are reached.
+    It makes an update after every `population` results, from whatever source and in any order: points that are far away
+    are moved nearer (Hansen 2011, Injecting external solutions into CMA-ES). The covariance matrix is full, and is also
+    updated by the worse half of the results (active update). A point on the border of the cube may have been drawn
+    outside it; its position there is estimated in the update, so that optima on the border are reached.
+
+    Attributes:
+        mean: The mean of the distribution, shape (d,).
+        sigma: The step size.
+        population: The number of results per update.
+        updates: The number of updates.
+        ended: Why it will find nothing better; empty while it may.
     """
 
     def __init__(
         self, mean: Array, sigma: float, generator: np.random.Generator, population: int | None = None
     ) -> None:
+        """Start a search.
+
+        Args:
+            mean: The initial mean, shape (d,).
+            sigma: The initial step size.
+            generator: The random generator.
+            population: The number of results per update, by default `usual_population`.
+        """
         self.mean, self.sigma = mean.copy(), sigma
         dimension = len(mean)
         self.population = usual_population(dimension) if population is None else population
@@ -53,7 +68,7 @@ class EvolutionStrategy:
         self._history: list[float] = []
 
     def ask(self) -> Array:
-        """Draw a point of the unit cube (38 to 40); what falls outside is moved onto its border."""
+        """Draw a point of the unit cube, shape (d,) (38 to 40); one outside is moved onto the border."""
         if self._drawn == len(self._normal):
             self._normal, self._drawn = self._generator.standard_normal((_DRAWN, len(self.mean))), 0
         if self._stale >= self._settings.decomposed_every:
@@ -63,7 +78,7 @@ class EvolutionStrategy:
         return _clipped(point)
 
     def tell(self, point: Array, loss: float) -> None:
-        """Learn the loss of a point of the unit cube."""
+        """Add the loss of a point, shape (d,), of the unit cube."""
         self._points.append(point)
         self._losses.append(loss)
         if len(self._losses) == self.population:
@@ -73,6 +88,7 @@ class EvolutionStrategy:
             self._update(points, losses)
 
     def _update(self, points: Array, losses: Array) -> None:
+        """Update the distribution by points (population, d) and their losses (population,)."""
         settings, mean, sigma = self._settings, self.mean, self.sigma
         if self._stale >= settings.decomposed_every:
             self._decompose()
@@ -98,9 +114,10 @@ class EvolutionStrategy:
         self._judge(losses[order])
 
     def _unclipped(self, points: Array) -> Array:
-        """Put genes that lie on the border of the cube where, beyond it and given the other genes, they are expected.
+        """Return points (n, d) with genes on the border moved to where they are expected outside it.
 
-        No random numbers are drawn: ranks that know the same are to learn the same.
+        The expectation is conditional on the other genes. It needs no random numbers, so that ranks with the same
+        results have the same distribution.
         """
         clipped = (points == 0.0) | (points == 1.0)
         rows = np.flatnonzero(clipped.any(axis=1))
@@ -120,6 +137,14 @@ class EvolutionStrategy:
         return drawn
 
     def _adapt_covariance(self, steps: Array, lengths: Array, step: Array, length: float) -> None:
+        """Update the covariance matrix.
+
+        Args:
+            steps: The steps from the mean in units of sigma, best first, shape (population, d).
+            lengths: Their Mahalanobis lengths, shape (population,).
+            step: The step of the mean, shape (d,).
+            length: The length of the path of sigma.
+        """
         settings, dimension = self._settings, len(self.mean)
         settled = 1.0 - (1.0 - settings.sigma_rate) ** (2 * self.updates)
         slow = length / settled**0.5 < (1.4 + 2.0 / (dimension + 1.0)) * settings.expected_length
@@ -137,7 +162,7 @@ class EvolutionStrategy:
         self._stale += 1
 
     def _decompose(self) -> None:
-        """Find the axes and scales of the covariance matrix: C = B D^2 B'."""
+        """Compute the axes and scales of the covariance matrix: C = B D^2 B'."""
         self._stale = 0
         self._covariance = (self._covariance + self._covariance.T) / 2.0
         sound = bool(np.isfinite(self._covariance).all())
@@ -151,7 +176,13 @@ class EvolutionStrategy:
         self._inverse_root = (self._axes / self._scales) @ self._axes.T
 
     def _judge(self, ranked: Array) -> None:
-        """See whether it still makes progress: the criteria of Hansen 2009, Benchmarking a BI-population CMA-ES."""
+        """Set `ended` where there is no more progress.
+
+        The criteria are those of Hansen 2009, Benchmarking a BI-population CMA-ES.
+
+        Args:
+            ranked: The losses of the update, best first, shape (population,).
+        """
         best = float(ranked[0])
         history = self._history
         history.append(best)
@@ -167,18 +198,37 @@ class EvolutionStrategy:
 
 
 def _excess(border: Array) -> Array:
-    """Return by how much a standard normal variable that exceeds `border` is expected to exceed it."""
+    """Return the expected excess of a standard normal variable over `border`, given that it exceeds it."""
     near = np.clip(border, -_FAR, _FAR)
     excess = np.exp(-0.5 * np.square(near) - log_ndtr(-near)) / _ROOT - near
     return np.where(border > _FAR, 1.0 / np.maximum(border, _FAR), np.maximum(excess, near - border))
 
 
 def _clipped(point: Array) -> Array:
+    """Return the nearest point of the unit cube."""
     clipped: Array = np.minimum(np.maximum(point, 0.0), 1.0)
     return clipped
 
 
 class _Settings(NamedTuple):
+    """The weights and rates of an update, with the tutorial's symbols.
+
+    Attributes:
+        weights: w_i, best first, shape (population,).
+        parents: mu.
+        total_weight: The sum of all weights.
+        sigma_rate: c_sigma.
+        sigma_gain: The square root of c_sigma (2 - c_sigma) mu_eff.
+        damping: d_sigma.
+        expected_length: The expected length of a standard normal vector.
+        path_rate: c_c.
+        path_gain: The square root of c_c (2 - c_c) mu_eff.
+        rank_one: c_1.
+        rank_many: c_mu.
+        longest: The length to which steps are shortened.
+        decomposed_every: The number of updates between two decompositions.
+    """
+
     weights: Array
     parents: int
     total_weight: float
@@ -195,7 +245,7 @@ class _Settings(NamedTuple):
 
 
 def usual_population(dimension: int) -> int:
-    """Return the usual number of results an update (48)."""
+    """Return the usual number of results per update (48)."""
     return 4 + int(3 * np.log(dimension))
 
 

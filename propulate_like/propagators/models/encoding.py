@@ -1,4 +1,4 @@
-"""Encoding: genomes of any space as coordinates between which distances mean something."""
+"""The encoding of genomes of any space as coordinates with meaningful distances."""
 
 from __future__ import annotations
 
@@ -15,24 +15,29 @@ Levels = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int64]
 
 INACTIVE = 0.5
+"""The gene of an inactive parameter."""
 
 
 class Encoding:
-    """The way from rows of genes to rows of coordinates, and to their cells.
+    """The conversion of genomes to coordinates, and to the codes of points.
 
-    A number or Ordinal is one coordinate, its gene from the first value's (0) to the last one's (1). A Choice has one
-    for each option, 1 / sqrt(2) where it is chosen and 0 elsewhere, so that two different ones are 1 apart;
-    `groups` says which coordinates belong to one parameter. Inactive parameters are alike in all rows.
+    A number or an Ordinal has one coordinate, from 0 for the first value to 1 for the last one. A Choice has one
+    coordinate per option, 1 / sqrt(2) for the chosen option and 0 for the others, so that two options are 1 apart. An
+    inactive parameter has the same coordinates in all rows.
+
+    Attributes:
+        levels: The number of values of each parameter, shape (d,); 0 where it is continuous, or ordered with very many.
+        ordered: Whether each parameter is ordered, shape (d,).
+        genes: The gene of each value, by parameter.
+        groups: The parameter of each coordinate, shape (number of coordinates,).
     """
 
     def __init__(self, space: Space) -> None:
         parameters = space.parameters
         told_apart = [p.countable or not p.ordered for p in parameters]
         self.levels: Levels = np.array([(p.levels or 0) if each else 0 for p, each in zip(parameters, told_apart)])
-        """How many values each parameter has; 0 where they are continuous, or in order and very many."""
         self.ordered = np.array([p.ordered or p.levels == 1 for p in parameters])
         self.genes = [np.array([p.gene(level) for level in range(count)]) for p, count in zip(parameters, self.levels)]
-        """The genes that stand for each parameter's values."""
         self._borders = [[p.border(level) for level in range(count - 1)] for p, count in zip(parameters, self.levels)]
         self._parameters, self._countable = parameters, np.array([p.countable for p in parameters])
         self._conditions = [
@@ -41,10 +46,12 @@ class Encoding:
         self._salts: Codes = np.array(salts(space), dtype=np.int64)
         widths = [1 if ordered else max(levels, 1) for ordered, levels in zip(self.ordered, self.levels, strict=True)]
         self.groups: npt.NDArray[np.intp] = np.repeat(np.arange(len(parameters)), widths)
-        """The parameter that each coordinate belongs to."""
 
     def canonical(self, genomes: Array) -> tuple[Array, Levels]:
-        """Return genomes in canonical form, and their levels: -1 where inactive, 0 where continuous."""
+        """Return genomes in canonical form and their levels, both of shape (n, d).
+
+        A level is -1 where the parameter is inactive, and 0 where it is continuous.
+        """
         genomes = genomes.copy()
         levels = np.zeros(genomes.shape, dtype=np.int64)
         for index in np.flatnonzero(self.levels).tolist():
@@ -57,14 +64,20 @@ class Encoding:
         return genomes, levels
 
     def _levels(self, index: int, genomes: Array, levels: Levels) -> Levels:
-        """Return a parameter's levels, also where they are too many for `levels` to hold."""
+        """Return a parameter's levels, shape (n,), also where they are too many to be in `levels`."""
         if self.levels[index]:
             return levels[:, index]
         found = np.array([self._parameters[index].level(gene) for gene in genomes[:, index].tolist()], dtype=np.int64)
         return np.where(levels[:, index] < 0, -1, found)
 
     def stepped(self, index: int, genes: Array, steps: Array) -> Array:
-        """Return genes of a parameter, moved by so many levels of mean width: to another level, if there is one."""
+        """Return the genes of a parameter after steps, always at another level where there is one.
+
+        Args:
+            index: The parameter.
+            genes: The genes.
+            steps: The steps, in levels of mean width.
+        """
         centers, borders = self.genes[index], self._borders[index]
         levels = np.searchsorted(borders, genes, side="right")
         targets = np.searchsorted(borders, np.clip(centers[levels] + steps / len(centers), 0.0, 1.0), side="right")
@@ -73,12 +86,12 @@ class Encoding:
         return stepped
 
     def codes(self, levels: Levels) -> Codes:
-        """Return the codes of the cells of such rows; those of rows without one mean nothing."""
+        """Return the codes (n,) of points by their levels (n, d); they are only valid where `countable` holds."""
         codes: Codes = levels @ self._salts
         return codes
 
     def coordinates(self, genomes: Array, levels: Levels) -> Array:
-        """Return the coordinates of rows in canonical form."""
+        """Return the coordinates (n, number of coordinates) of genomes in canonical form and their levels (n, d)."""
         columns = []
         for index, count in enumerate(self.levels.tolist()):
             if self.ordered[index]:
@@ -90,6 +103,6 @@ class Encoding:
         return coordinates
 
     def countable(self, levels: Levels) -> npt.NDArray[np.bool_]:
-        """Say of such rows whether they have a cell: no continuous parameter is active."""
+        """Return which points have a code, shape (n,): those without an active continuous parameter."""
         without: npt.NDArray[np.bool_] = np.all(self._countable | (levels < 0), axis=1)
         return without

@@ -1,4 +1,4 @@
-"""A Gaussian process: Matérn-5/2 with a length for each coordinate, and a quadratic trend around the best point."""
+"""A Gaussian process: Matérn-5/2 kernel with a length scale for each coordinate, and a quadratic trend."""
 
 from __future__ import annotations
 
@@ -12,22 +12,28 @@ from scipy.optimize import Bounds, minimize
 from propulate_like.population.training_data import Array
 
 # docs/decisions.md, "The trend prefers bowls"
-_BEND, _BOWL = 0.3, 5.0  # of the trend's kernel, (1 + .3 u.v)^2 + 5 u.u v.v: a bowl is likelier than other quadratics
+_BEND, _BOWL = 0.3, 5.0  # of the trend's kernel (1 + .3 u.v)^2 + 5 u.u v.v: bowls are likelier than other quadratics
 _ROOT5 = math.sqrt(5.0)
 # docs/decisions.md, "The best candidate is refined by the gradient"
-_DESCENT = 20  # steps
-_SETTLED = 1e-5  # gain of a step, as a share of the logarithm of the likelihood, below which a fit ends
+_DESCENT = 20  # steps of a descent
+_SETTLED = 1e-5  # relative gain of the log-likelihood in a step below which a fit ends
 # docs/decisions.md, "High losses get noise instead of a warp"
-_DOUBT = 0.1  # of high losses: a standard deviation, as a share of what they exceed the others by
-_HIGHEST = 1e9  # multiple of the low losses' range that still counts
-_ROUNDING = 1e-10  # of each variance is added to it, so that no matrix is singular
+_NOISE_SHARE = 0.1  # standard deviation of high losses, as a share of their excess over the low ones
+_HIGHEST = 1e9  # largest loss that counts, as a multiple of the low losses' range
+_ROUNDING = 1e-10  # share of each variance that is added to it, so that no matrix is singular
 _LENGTHS = (math.log(0.005), math.log(30.0))
 _NOISES = (math.log(1e-7), math.log(1.0))
 _TRENDS = (math.log(1e-3), math.log(1e3))
 
 
 class Prior:
-    """Where the logarithms of lengths, trend and noise are expected, as means and standard deviations."""
+    """The prior of the logarithms of the kernel's parameters, each a normal distribution.
+
+    Attributes:
+        length: The mean and standard deviation of each length scale's logarithm.
+        noise: The same of the noise variance, as a share of the signal variance.
+        trend: The same of the trend's variance, as a share of the signal variance.
+    """
 
     def __init__(
         self,
@@ -39,37 +45,53 @@ class Prior:
 
 
 class GaussianProcess:
-    """Predicts a standardized loss at points of any coordinates.
+    """A Gaussian process regression of a standardized loss.
 
-    `groups` gives each coordinate's length by its number, as those that stand for one choice share one. With
-    `trend=False` there is no quadratic part. Amplitudes are profiled: Rasmussen and Williams 2006, sections 2.2, 5.4.
+    The signal variance is profiled: Rasmussen and Williams 2006, sections 2.2 and 5.4.
+
+    Attributes:
+        parameters: The logarithms of the length scale of each group, and of the trend's and the noise's variance as
+            shares of the signal variance.
     """
 
     def __init__(self, groups: npt.NDArray[np.intp], prior: Prior, *, trend: bool = True) -> None:
+        """Start with the prior's means.
+
+        Args:
+            groups: The number of each coordinate's length scale, shape (d,): the coordinates of one Choice share it.
+            prior: The prior.
+            trend: Whether there is a quadratic trend around the best point.
+        """
         self._groups, self._count = groups, int(groups.max()) + 1
         self._prior, self._trend = prior, trend
         fixed = [prior.trend[0], prior.noise[0]]
         self.parameters: Array = np.array([prior.length[0]] * self._count + fixed)
-        """Logarithms: of a length for each group, of the trend's and the noise's variance, as shares of the main."""
         self._means = self.parameters.copy()
         self._weights = np.array([prior.length[1]] * self._count + [prior.trend[1], prior.noise[1]]) ** -2.0
         self._points: Array = np.empty((0, len(groups)))
         self._center: Array = np.empty(len(groups))
-        self._doubts: Array | float = 0.0
+        self._extra_noise: Array | float = 0.0
         self._amplitude = 1.0
 
     @property
     def lengths(self) -> Array:
-        """The length of each coordinate."""
+        """The length scale of each coordinate, shape (d,)."""
         lengths: Array = np.exp(self.parameters[self._groups])
         return lengths
 
-    def fit(self, points: Array, targets: Array, center: Array, steps: int = 20, doubts: Array | float = 0.0) -> None:
-        """Find the likeliest parameters for these rows, going on from the present ones, and condition on them.
+    def fit(
+        self, points: Array, targets: Array, center: Array, steps: int = 20, extra_noise: Array | float = 0.0
+    ) -> None:
+        """Fit the parameters, from the present ones on, to the maximum of the posterior, and condition on the data.
 
-        `doubts` are variances of rows beyond the noise's, as shares of the main.
+        Args:
+            points: The points, shape (n, d).
+            targets: The standardized losses, shape (n,).
+            center: The center of the trend, shape (d,).
+            steps: The largest number of steps of the optimizer.
+            extra_noise: The variance of each row besides the noise, shape (n,), as a share of the signal variance.
         """
-        self._doubts = doubts
+        self._extra_noise = extra_noise
         bounds = [_LENGTHS] * self._count + [_TRENDS, _NOISES]
         found = minimize(
             self._objective,
@@ -82,11 +104,11 @@ class GaussianProcess:
         )
         if np.all(np.isfinite(found.x)):
             self.parameters = found.x
-        self.condition(points, targets, center, doubts)
+        self.condition(points, targets, center, extra_noise)
 
-    def condition(self, points: Array, targets: Array, center: Array, doubts: Array | float = 0.0) -> None:
-        """Take these rows as what is known, under the present parameters."""
-        self._doubts = doubts
+    def condition(self, points: Array, targets: Array, center: Array, extra_noise: Array | float = 0.0) -> None:
+        """Condition on data under the present parameters; the arguments are those of `fit`."""
+        self._extra_noise = extra_noise
         covariance = self._covariances(points, center, self.parameters)[0]
         self._factor, _ = lapack.dpotrf(covariance, lower=1, overwrite_a=1)
         self._points, self._center = points, center
@@ -95,12 +117,17 @@ class GaussianProcess:
         self._amplitude = max(float(targets @ self._solved) / len(targets), 0.0)
 
     def predict(self, points: Array) -> tuple[Array, Array]:
-        """Return the means and standard deviations of the loss without noise at these rows."""
+        """Return the means and standard deviations, each of shape (m,), of the loss without noise at points (m, d)."""
         cross = self.cross(points)
         return cross @ self._solved, self._deviations(points, cross)
 
     def lowest(self, points: Array, optimism: float) -> tuple[int, float]:
-        """Return the number of the row with the least mean - `optimism` deviations, among those with low means."""
+        """Return the index and the bound of the point with the lowest confidence bound among those with low means.
+
+        Args:
+            points: The points, shape (m, d).
+            optimism: The weight of the standard deviation in the bound mean - optimism * sd.
+        """
         cross = self.cross(points)
         means = cross @ self._solved
         low = np.argpartition(means, len(means) // 3)[: len(means) // 3 + 1]
@@ -109,7 +136,14 @@ class GaussianProcess:
         return int(low[index]), float(bounds[index])
 
     def descend(self, point: Array, low: Array, high: Array, optimism: float) -> Array:
-        """Return where mean - `optimism` deviations is least between `low` and `high`, on the way down from a point."""
+        """Return a local minimum (d,) of the confidence bound in a box.
+
+        Args:
+            point: The start, shape (d,).
+            low: The box's lower corner, shape (d,).
+            high: The box's upper corner, shape (d,).
+            optimism: The weight of the standard deviation in the bound mean - optimism * sd.
+        """
         found = minimize(
             self._bound,
             point,
@@ -122,7 +156,7 @@ class GaussianProcess:
         return np.clip(found.x, low, high) if np.all(np.isfinite(found.x)) else point
 
     def _bound(self, point: Array, optimism: float) -> tuple[float, Array]:
-        """Return the mean - `optimism` deviations at one point, and its gradient."""
+        """Return the confidence bound mean - optimism * sd at one point (d,), and its gradient (d,)."""
         lengths = self.lengths
         scaled = point / lengths
         steps = scaled - self._scaled
@@ -148,6 +182,7 @@ class GaussianProcess:
         return float(cross @ self._solved) - optimism * deviation, slope / lengths
 
     def _deviations(self, points: Array, cross: Array) -> Array:
+        """Return the standard deviations (m,) at points (m, d), whose covariances with the data (m, n) are `cross`."""
         own = np.ones(len(points))
         if self._trend:
             norms = np.sum(((points - self._center) / self.lengths) ** 2, axis=1)
@@ -158,7 +193,7 @@ class GaussianProcess:
         return deviations
 
     def cross(self, points: Array) -> Array:
-        """Return the covariance, without the amplitude, of these rows with those it is conditioned on."""
+        """Return the covariances (m, n) of points (m, d) with the data, as shares of the signal variance."""
         lengths = self.lengths
         kernel = _matern(_squares(points / lengths, self._scaled))
         if self._trend:
@@ -170,7 +205,11 @@ class GaussianProcess:
         return kernel
 
     def _covariances(self, points: Array, center: Array, parameters: Array) -> tuple[Array, Array, Array, Array, Array]:
-        """Return the covariance of the rows, and what its gradient is made of."""
+        """Return the covariance matrix (n, n) of points (n, d), and the terms of its gradient.
+
+        The terms are the squared scaled distances (n, n), the trend's kernel (n, n), its linear part (n, n), and the
+        scaled points around the center (n, d).
+        """
         lengths = np.exp(parameters[self._groups])
         scaled = (points - center) / lengths
         inner = scaled @ scaled.T
@@ -181,11 +220,11 @@ class GaussianProcess:
         if self._trend:
             covariance += math.exp(parameters[-2]) * trend
         diagonal = covariance.diagonal() * (1.0 + _ROUNDING)
-        np.fill_diagonal(covariance, diagonal + math.exp(parameters[-1]) + self._doubts)
+        np.fill_diagonal(covariance, diagonal + math.exp(parameters[-1]) + self._extra_noise)
         return covariance, squares, trend, linear, scaled
 
     def _objective(self, parameters: Array, points: Array, targets: Array, center: Array) -> tuple[float, Array]:
-        """Return the negative logarithm of the posterior, with the amplitude profiled, and its gradient."""
+        """Return the negative log-posterior of the parameters, with the signal variance profiled, and its gradient."""
         count = len(targets)
         covariance, squares, trend, linear, scaled = self._covariances(points, center, parameters)
         factor, failed = lapack.dpotrf(covariance, lower=1)
@@ -215,7 +254,12 @@ class GaussianProcess:
 
 
 def warped(losses: Array, quantile: float) -> Array:
-    """Return targets for a model: linear up to a quantile of the losses, logarithmic above it, standardized."""
+    """Return standardized targets for a model, shape (n,): linear up to a quantile of the losses, logarithmic above it.
+
+    Args:
+        losses: The losses, shape (n,).
+        quantile: The quantile, in [0, 1].
+    """
     least = float(losses.min())
     span = float(np.quantile(losses, quantile)) - least
     if not span > 0.0:
@@ -231,10 +275,15 @@ def warped(losses: Array, quantile: float) -> Array:
     return standardized
 
 
-def doubted(losses: Array, quantile: float) -> tuple[Array, Array]:
-    """Return targets for a model, linear in the losses, and variances that grow above a quantile of them.
+def noisy_targets(losses: Array, quantile: float) -> tuple[Array, Array]:
+    """Return targets for a model, linear in the losses, and a noise variance of each, both of shape (n,).
 
-    High losses tell the trend, but need not be met: the model may err there by a share of their height.
+    The variance is 0 up to a quantile of the losses and grows above it: high losses determine the trend, but the model
+    need not interpolate them.
+
+    Args:
+        losses: The losses, shape (n,).
+        quantile: The quantile, in [0, 1].
     """
     above = losses - float(losses.min())
     span = float(np.quantile(above, quantile))
@@ -246,23 +295,24 @@ def doubted(losses: Array, quantile: float) -> tuple[Array, Array]:
     low = heights[heights <= 1.0]
     spread = float(low.std())
     targets = (heights - low.mean()) / (spread if spread > 0.0 else 1.0)
-    return targets, np.square(_DOUBT * np.maximum(heights - 1.0, 0.0))
+    return targets, np.square(_NOISE_SHARE * np.maximum(heights - 1.0, 0.0))
 
 
 def _trend(inner: Array, norms: Array, others: Array) -> tuple[Array, Array]:
-    """Return the trend's kernel by the inner products and squared norms of points, and what it is linear in."""
+    """Return the trend's kernel and its linear part, by the inner products and squared norms of points."""
     linear = 1.0 + _BEND * inner
     return linear**2 + _BOWL * norms * others, linear
 
 
 def _squares(rows: Array, others: Array) -> Array:
-    """Return the squared distances of rows from other rows."""
+    """Return the squared distances (m, n) of rows (m, d) from other rows (n, d)."""
     squares = np.einsum("ij,ij->i", rows, rows)[:, None] + np.einsum("ij,ij->i", others, others) - 2.0 * rows @ others.T
     nonnegative: Array = np.maximum(squares, 0.0)
     return nonnegative
 
 
 def _matern(squares: Array) -> Array:
+    """Return the Matérn-5/2 kernel of squared scaled distances."""
     root = np.sqrt(5.0 * squares)
     kernel: Array = (1.0 + root + root * root / 3.0) * np.exp(-root)
     return kernel

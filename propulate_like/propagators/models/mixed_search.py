@@ -1,4 +1,4 @@
-"""Search by a Gaussian process where parameters are of any kind: mixed, ordinal, categorical and conditional."""
+"""Bayesian optimization with parameters of any kind: continuous, ordinal, categorical and conditional."""
 
 from __future__ import annotations
 
@@ -14,30 +14,40 @@ from propulate_like.propagators.models.encoding import Codes, Encoding, Levels
 from propulate_like.propagators.models.gaussian_process import GaussianProcess, Prior, warped
 from propulate_like.propagators.models.region import Region
 
-_LENGTH, _NOISE = 0.6, -6.0  # expected: the length where there are five parameters, and the noise's logarithm
-_MEDIAN = 0.5  # losses above this quantile count by their logarithm
+_LENGTH, _NOISE = 0.6, -6.0  # prior means: the length scale with five parameters, and the noise's logarithm
+_MEDIAN = 0.5  # quantile of the losses above which they count by their logarithm
 _STEPS = 10  # of a fit
-_NEW = 0.4  # new points until the next fit, as a share of the rows
-_BEST, _FEW = 8, 5  # points that are mutated; those of them all of whose neighbours are candidates
-_WIDEST, _NARROWEST, _JITTER = 3.2, 1e-3, 0.5  # of the region, in lengths
+_NEW = 0.4  # new points before the next fit, as a share of the rows
+_BEST, _FEW = 8, 5  # best points that are mutated, and those whose neighbours are all candidates
+_WIDEST, _NARROWEST, _JITTER = 3.2, 1e-3, 0.5  # of the region, in length scales
 # docs/decisions.md, "What did not help mixed spaces"
 _DRAWN, _MUTANTS, _LOCAL = 300, 300, 300  # candidates
 
 Fresh = Callable[[Levels, Codes], npt.NDArray[np.bool_]]
-"""Says of cells, by their levels and codes, whether they may be proposed."""
+"""A function of points' levels (n, d) and codes (n,) that returns which of them may be proposed, shape (n,)."""
 
 
 class MixedSearch:
-    """A model of what is known, and the points where it expects the lowest losses.
+    """A Gaussian process of the known points, and the search for points where it expects low losses.
 
-    It learns from `rows` points: the best two thirds of them, and the newest others. What it proposes has the least
-    mean - beta sd of many candidates: random points, changes of the best ones, and points of a trust region around
-    the best one (Eriksson et al. 2019). beta = `boldness` |N(0, 1)| is drawn anew each time.
+    A proposal has the lowest confidence bound, mean - beta * sd, of many candidates: random points, mutations and
+    neighbours of the best ones, and points of a trust region around the best one (Eriksson et al. 2019).
+    beta = `boldness` * |N(0, 1)| is drawn each time.
     """
 
     def __init__(
         self, encoding: Encoding, workers: int, rows: int, boldness: float, generator: np.random.Generator
     ) -> None:
+        """Start a search.
+
+        Args:
+            encoding: The encoding of the space.
+            workers: The number of ranks.
+            rows: The number of points to which the process is fitted: the best ones, for two thirds of the rows, and
+                the newest of the others.
+            boldness: The scale of beta, at least 0.
+            generator: The random generator.
+        """
         self._encoding, self._rows, self._boldness, self._generator = encoding, rows, boldness, generator
         count = len(encoding.levels)
         length = math.log(_LENGTH) + 0.5 * math.log(count / 5.0)
@@ -48,7 +58,13 @@ class MixedSearch:
         self._known: set[bytes] = set()
 
     def fit(self, genomes: Array, losses: Array, total: int) -> None:
-        """Take in all that is known, in canonical form, of `total` points that there ever were; NaN is a failure."""
+        """Fit or condition the process, where there are new points.
+
+        Args:
+            genomes: The known points in canonical form, shape (n, d), oldest first.
+            losses: Their losses, shape (n,), NaN for failures.
+            total: The number of points so far, including those that are no longer known.
+        """
         new = total - self._learnt
         if not new:
             return
@@ -68,7 +84,7 @@ class MixedSearch:
             self._model.condition(rows, targets, center)
 
     def propose(self, fresh: Fresh) -> Array:
-        """Return the most promising candidate whose cell is `fresh`; if none is, the most promising of all."""
+        """Return the best candidate (d,) that is fresh, or the best of all where none is."""
         encoding, generator = self._encoding, self._generator
         genomes, levels = encoding.canonical(np.concatenate(list(self._candidates())))
         kept = self._fresh(genomes, levels, fresh)
@@ -80,6 +96,7 @@ class MixedSearch:
         return best
 
     def _candidates(self) -> Iterable[Array]:
+        """Yield candidates of each kind, shape (n, d)."""
         encoding, generator, best = self._encoding, self._generator, self._best
         yield candidates.drawn(encoding, _DRAWN, generator)
         yield candidates.neighbours(encoding, best[:_FEW], generator)
@@ -88,7 +105,10 @@ class MixedSearch:
         yield candidates.around(encoding, best[0], self._region.half(lengths, generator), _LOCAL, generator)
 
     def _fresh(self, genomes: Array, levels: Levels, fresh: Fresh) -> npt.NDArray[np.bool_]:
-        """Return which rows may be proposed: one of each fresh cell, and all that have none and are not known."""
+        """Return which rows may be proposed, shape (n,).
+
+        Of rows with a code, one of each fresh code may; of rows without one, those that are not known.
+        """
         uncountable = ~self._encoding.countable(levels)
         unknown = [row.tobytes() not in self._known for row in genomes[uncountable]]
         if uncountable.all():
@@ -101,6 +121,7 @@ class MixedSearch:
         return kept
 
     def _kept(self, order: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+        """Return the rows to which the process is fitted, from all rows in the order of their losses."""
         if len(order) <= self._rows:
             return order
         best, others = np.split(order, [2 * self._rows // 3])
@@ -108,7 +129,7 @@ class MixedSearch:
 
 
 def _targets(losses: Array) -> Array:
-    """Return what a model learns: losses as `warped` gives them; failures are as bad as the worst."""
+    """Return the targets of a model, shape (n,): losses as `warped` returns them, and the worst one for failures."""
     failed = np.isnan(losses)
     targets = np.empty_like(losses)
     targets[~failed] = warped(losses[~failed], _MEDIAN)

@@ -1,4 +1,4 @@
-"""A quadratic model of the loss around the best point, and the steps that minimize it."""
+"""A quadratic model of the loss around the best point, and the step that minimizes it."""
 
 from __future__ import annotations
 
@@ -8,28 +8,32 @@ import numpy.typing as npt
 from propulate_like.population.training_data import Array
 from propulate_like.propagators.models.gaussian_process import warped
 
-_POOL, _ROWS = 3.0, 1.8  # points looked at, and fitted to, per coefficient of the model
-_RIDGE, _SHORT_RIDGE = 1e-8, 1e-3  # where there are enough rows, and where not
-_FLATTEST = 1e-14  # variance of the best points along an axis, relative to the widest
+_POOL, _ROWS = 3.0, 1.8  # points considered, and fitted to, per coefficient of the model
+_RIDGE, _SHORT_RIDGE = 1e-8, 1e-3  # with enough rows, and with too few
+_FLATTEST = 1e-14  # smallest variance of the best points along an axis, relative to the largest
 # docs/decisions.md, "Trust region and quadratic model share asks 60 to 40"
-_WHITENED_FROM, _WHITENED = 20, 0.7  # points per dimension, and the share of proposals from then on
-_FULL = 40  # coordinates at most that a model has mixed terms for
+_WHITENED_FROM, _WHITENED = 20, 0.7  # points per dimension from which this share of proposals uses whitened coordinates
+_FULL = 40  # largest number of coordinates for which a model has mixed terms
 _RADII = (0.03, 1.0)
-_NOISE = 0.3  # of a step's length
+_NOISE = 0.3  # random step, as a share of the step's length
 
 
 def coefficients(dimension: int) -> int:
-    """Return the number of coefficients of the model: where there are very many parameters, without mixed terms."""
+    """Return the number of coefficients of the model, which has no mixed terms with very many parameters."""
     return 1 + dimension + len(_terms(dimension)[0])
 
 
 def propose(points: Array, losses: Array, generator: np.random.Generator) -> Array:
-    """Return a point of the unit cube where a quadratic model of these rows, within some radius, is least.
+    """Return the point (d,) of the unit cube that minimizes a quadratic model within a radius.
 
     The model is fitted by weighted ridge regression around the best point, mostly in coordinates in which the best
-    points have unit covariance: so it sees the directions of narrow valleys, as does Hansen 2019, A global surrogate
-    assisted CMA-ES. The radius is drawn anew each time, and a normal step is added, as others may propose from the same
-    points.
+    points have unit covariance, and so follows narrow valleys: compare Hansen 2019, A global surrogate assisted CMA-ES.
+    The radius is random each time, and a normal step is added, as other ranks may propose from the same points.
+
+    Args:
+        points: The known points, shape (n, d).
+        losses: Their losses, shape (n,).
+        generator: The random generator.
     """
     best = points[np.argmin(losses)]
     wanted = coefficients(points.shape[1])
@@ -54,9 +58,15 @@ def propose(points: Array, losses: Array, generator: np.random.Generator) -> Arr
 
 
 def trust_region_step(gradient: Array, curvature: Array, radius: float) -> Array:
-    """Return the step of at most this length that minimizes g.s + s.H.s / 2: Moré and Sorensen 1983.
+    """Return the step s of at most this length that minimizes g.s + s.H.s / 2: Moré and Sorensen 1983.
 
-    The hard case, where the gradient has no part along the lowest curvature, goes along that to the radius.
+    In the hard case, where the gradient has no component along the lowest curvature, the step goes along that to the
+    radius.
+
+    Args:
+        gradient: g, shape (d,).
+        curvature: H, shape (d, d).
+        radius: The largest length of the step.
     """
     values, vectors = np.linalg.eigh(curvature)
     slopes = vectors.T @ gradient
@@ -82,7 +92,7 @@ def trust_region_step(gradient: Array, curvature: Array, radius: float) -> Array
 
 
 def _axes(steps: Array) -> Array:
-    """Return the columns along which these steps, best first, have unit covariance."""
+    """Return axes, the columns of shape (d, d), along which these steps (n, d), best first, have unit covariance."""
     weights = np.log(len(steps) + 1.0) - np.log(np.arange(1, len(steps) + 1))
     values, vectors = np.linalg.eigh((steps.T * (weights / weights.sum())) @ steps)
     axes: Array = vectors * np.sqrt(np.maximum(values, max(float(values[-1]), 1e-200) * _FLATTEST))
@@ -90,7 +100,12 @@ def _axes(steps: Array) -> Array:
 
 
 def _fit(rows: Array, losses: Array) -> tuple[Array, Array]:
-    """Return the gradient and the matrix of second derivatives at the origin."""
+    """Return the gradient (d,) and the matrix of second derivatives (d, d) at the origin.
+
+    Args:
+        rows: The points, shape (n, d).
+        losses: Their losses, shape (n,).
+    """
     count, dimension = rows.shape
     first, second = _terms(dimension)
     features = np.hstack([np.ones((count, 1)), rows, rows[:, first] * rows[:, second]])
@@ -115,6 +130,7 @@ def _terms(dimension: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
 
 
 def _smallest(values: Array, count: int) -> npt.NDArray[np.intp]:
+    """Return the indices of the `count` smallest values, in any order."""
     if count >= len(values):
         return np.arange(len(values))
     return np.argpartition(values, count - 1)[:count]

@@ -1,4 +1,4 @@
-"""The size of a trust region, as its search succeeds and fails: Eriksson et al. 2019, algorithm 1."""
+"""The size of a trust region, by the successes and failures of its search: Eriksson et al. 2019, algorithm 1."""
 
 from __future__ import annotations
 
@@ -9,24 +9,34 @@ import numpy as np
 
 from propulate_like.population.training_data import Array
 
-_FIRST = 0.6  # width, in lengths
+_FIRST = 0.6  # initial width, in length scales
 _GROWTH, _IN_A_ROW = 1.6, 2
 
 
 class Region:
-    """A box that is wider after two improvements in a row, and half as wide after `patience` failures.
+    """A trust region, a box that grows after two successes in a row and halves after some failures in a row.
 
-    It begins anew where it has become narrower than `narrowest`. Losses below `least` are improvements.
+    Attributes:
+        width: The width, in length scales of a model.
     """
 
     def __init__(self, patience: int, widest: float, narrowest: float, jitter: float, least: float = math.inf) -> None:
+        """Start with the initial width.
+
+        Args:
+            patience: The number of failures in a row after which the width halves.
+            widest: The largest width.
+            narrowest: The width below which the region restarts with the initial width.
+            jitter: The standard deviation of the random factor's logarithm in `half`.
+            least: The lowest loss so far; a lower one is a success.
+        """
         self.width = _FIRST
         self._patience, self._widest, self._narrowest, self._jitter = patience, widest, narrowest, jitter
         self._least = least
         self._successes = self._failures = 0
 
     def update(self, losses: Iterable[float]) -> None:
-        """Learn what evaluations came to, in order; NaN is a failure."""
+        """Adapt the width to new losses, in their order; NaN is a failure."""
         for loss in losses:
             if loss < self._least:
                 self._least = loss
@@ -41,7 +51,12 @@ class Region:
                     self.width = _FIRST
 
     def half(self, lengths: Array, generator: np.random.Generator) -> Array:
-        """Return half the sides of the box, in proportion to a model's lengths; its width is varied at random."""
+        """Return half the sides of the box, shape (d,), with a random factor.
+
+        Args:
+            lengths: The model's length scales, shape (d,), to which the sides are proportional.
+            generator: The random generator.
+        """
         width = self.width * math.exp(self._jitter * generator.standard_normal())
         half: Array = 0.5 * width * lengths / np.exp(np.mean(np.log(lengths)))
         return half

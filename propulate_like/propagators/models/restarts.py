@@ -1,4 +1,4 @@
-"""Restarts of CMA-ES with growing populations, and small ones in between, that leave alone what was searched before."""
+"""Restarts of CMA-ES with large and small populations, which avoid the optima found before."""
 
 from __future__ import annotations
 
@@ -7,19 +7,24 @@ import numpy as np
 from propulate_like.population.training_data import Array
 from propulate_like.propagators.models.cma_es import EvolutionStrategy, usual_population
 
-_NEAR = 0.005  # of the unit cube's diagonal: the basin of an optimum found before, for all that restarts know
-_MOST = 1024  # results an update
-_REMEMBERED = 1000  # optima
-_PATIENCE = 3  # populations of results in a row that lie where it was searched before
+_NEAR = 0.005  # radius of a known optimum's basin, as a share of the unit cube's diagonal
+_MOST = 1024  # largest number of results per update
+_REMEMBERED = 1000  # newest optima that are kept
+_PATIENCE = 3  # populations of results in a row, all near known optima, after which a search restarts
 
 
 class RestartedCMAES:
-    """CMA-ES in the unit cube that begins anew, elsewhere, whenever it has ended.
+    """CMA-ES in the unit cube that restarts elsewhere whenever it has ended.
 
-    Hansen 2009, Benchmarking a BI-population CMA-ES on the BBOB-2009 function testbed: populations double (from
-    `population`), and where these have had more results so far than the runs of smaller ones, one of those comes next.
-    What is told from around an optimum where an earlier search ended is not learnt from; a search that is drawn there
-    has ended too. `places` draws where searches begin: ranks that search together give it the same seed.
+    Hansen 2009, Benchmarking a BI-population CMA-ES on the BBOB-2009 function testbed (BIPOP-CMA-ES): the population
+    doubles with each large run, and small runs come in between while they have used fewer results. Results near an
+    optimum where an earlier search ended are ignored, and a search that moves there ends too.
+
+    Attributes:
+        sigma: The initial step size.
+        population: The first number of results per update.
+        restarts: The number of restarts.
+        search: The present search.
     """
 
     def __init__(
@@ -32,6 +37,16 @@ class RestartedCMAES:
         start: Array | None = None,
         population: int | None = None,
     ) -> None:
+        """Start the first search.
+
+        Args:
+            dimension: The number of coordinates, d.
+            sigma: The initial step size, as a share of the range.
+            generator: The random generator of points.
+            places: The random generator of starts, which ranks that search together seed alike.
+            start: The first start, shape (d,); by default a random point near the middle.
+            population: The first number of results per update, by default `usual_population`.
+        """
         self.sigma = sigma
         self.population = population or usual_population(dimension)
         self.restarts = 0
@@ -45,11 +60,11 @@ class RestartedCMAES:
         self.search = EvolutionStrategy(place, sigma, generator, self.population)
 
     def ask(self) -> Array:
-        """Draw a point of the unit cube."""
+        """Draw a point of the unit cube, shape (d,)."""
         return self.search.ask()
 
     def tell(self, point: Array, loss: float) -> None:
-        """Learn the loss of a point of the unit cube; nothing is learnt from NaN."""
+        """Add the loss of a point, shape (d,), of the unit cube; NaN is ignored."""
         if loss != loss:  # noqa: PLR0124 (NaN)
             return
         self._spent[self._large] += 1
@@ -67,11 +82,17 @@ class RestartedCMAES:
             self._restart()
 
     def _known(self, point: Array, near: float = _NEAR) -> bool:
-        """Return whether a point is so near (as a share of the cube's diagonal) to where a search has ended."""
+        """Return whether a point is near a known optimum.
+
+        Args:
+            point: The point, shape (d,).
+            near: The distance, as a share of the unit cube's diagonal.
+        """
         distances = np.square(self._searched - point).sum(axis=1)
         return bool(distances.min() < near**2 * len(point))
 
     def _restart(self) -> None:
+        """Start the next search, with a large or a small population."""
         self.restarts += 1
         self._refused = 0
         self._large = self._spent[True] <= self._spent[False] or self._doublings == 0

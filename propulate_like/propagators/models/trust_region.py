@@ -1,4 +1,7 @@
-"""A trust region with a Gaussian process inside: Eriksson et al. 2019, Scalable global optimization via TuRBO."""
+"""A Gaussian process in a trust region.
+
+Eriksson et al. 2019, Scalable global optimization via local Bayesian optimization (TuRBO).
+"""
 
 from __future__ import annotations
 
@@ -7,40 +10,49 @@ import math
 import numpy as np
 
 from propulate_like.population.training_data import Array
-from propulate_like.propagators.models.gaussian_process import GaussianProcess, Prior, doubted
+from propulate_like.propagators.models.gaussian_process import GaussianProcess, Prior, noisy_targets
 from propulate_like.propagators.models.region import Region
 
-_WIDEST, _NARROWEST, _JITTER = 1.6, 1e-8, 0.3  # of the region, in lengths
-_MOST = 300  # points that the process learns from
+_WIDEST, _NARROWEST, _JITTER = 1.6, 1e-8, 0.3  # of the region, in length scales
+_MOST = 300  # the largest number of points that the process is conditioned on
 # docs/decisions.md, "High losses get noise instead of a warp"
-_DOUBTED_ABOVE = 0.4  # quantile of the losses
+_NOISY_ABOVE = 0.4  # quantile of the losses above which they have extra noise
 # docs/decisions.md, "Trust region and quadratic model share asks 60 to 40"
 _OPTIMISM = 0.4  # standard deviations
-_REFITTED = 0.4  # new points, as a share of those known
+_REFITTED = 0.4  # new points before the next fit, as a share of the known ones
 # docs/decisions.md, "The best candidate is refined by the gradient"
 _CANDIDATES, _REFINED = 450, 150
-_ROUNDS = (0.25, 0.06)  # spreads of refined candidates, in half-sides
+_ROUNDS = (0.25, 0.06)  # standard deviations of refined candidates, in half-sides of the region
 
 
 class TrustRegionSearch:
-    """Proposes points of the unit cube near the best one, where a Gaussian process of the points around it is low.
-
-    The region shrinks after as many failures as there are coordinates, or `workers` (see `Region`).
-    """
+    """A search in the unit cube: it proposes points near the best one where a Gaussian process is low."""
 
     def __init__(self, dimension: int, workers: int = 1) -> None:
+        """Start a search.
+
+        Args:
+            dimension: The number of coordinates, d.
+            workers: The number of ranks. The region shrinks after as many failures as the larger of the two numbers.
+        """
         self._region: Region | None = None
         self._patience = max(dimension, workers)
         self._known = min(60 + 6 * dimension, _MOST)
         length = math.log(0.5 * math.sqrt(dimension / 5.0))
-        doubt = min(1.0, math.sqrt(5.0 / dimension))  # as there are few results for each of many lengths
-        self._process = GaussianProcess(np.arange(dimension), Prior((length, doubt)))
+        deviation = min(1.0, math.sqrt(5.0 / dimension))  # many length scales leave few results for each
+        self._process = GaussianProcess(np.arange(dimension), Prior((length, deviation)))
         self._fitted = self._unfitted = 0
 
     def propose(self, points: Array, losses: Array, new: int, generator: np.random.Generator) -> Array:
-        """Return a point near the best of these rows, the last `new` of which are new since the last time.
+        """Return a point (d,) near the best one.
 
-        How far from it and how optimistic is drawn anew each time, as others may propose from the same points.
+        The radius and the optimism are random each time, as other ranks may propose from the same points.
+
+        Args:
+            points: The known points, shape (n, d).
+            losses: Their losses, shape (n,).
+            new: The number of last rows that are new since the last call.
+            generator: The random generator.
         """
         if self._region is None:
             self._region = Region(self._patience, _WIDEST, _NARROWEST, _JITTER, float(losses.min()))
@@ -61,7 +73,7 @@ class TrustRegionSearch:
         return self._process.descend(chosen, low, high, optimism)
 
     def _model(self, points: Array, losses: Array, best: Array, new: int) -> None:
-        """Condition the process on the rows nearest to the best, in its own metric; refit it from time to time."""
+        """Condition the process on the points nearest to the best one, in its own metric; refit it now and then."""
         if self._fitted and not new:
             return
         count = len(losses)
@@ -69,16 +81,16 @@ class TrustRegionSearch:
             squares = np.sum(((points - best) / self._process.lengths) ** 2, axis=1)
             near = np.sort(np.argpartition(squares, self._known - 1)[: self._known])
             points, losses = points[near], losses[near]
-        targets, doubts = doubted(losses, _DOUBTED_ABOVE)
+        targets, extra_noise = noisy_targets(losses, _NOISY_ABOVE)
         self._unfitted += new
         if not self._fitted or self._unfitted >= _REFITTED * min(self._fitted, self._known):
-            self._process.fit(points, targets, best, doubts=doubts)
+            self._process.fit(points, targets, best, extra_noise=extra_noise)
             self._fitted, self._unfitted = count, 0
         else:
-            self._process.condition(points, targets, best, doubts)
+            self._process.condition(points, targets, best, extra_noise)
 
     def _candidates(self, best: Array, low: Array, high: Array, generator: np.random.Generator) -> Array:
-        """Draw points of the region: some differ from the best in all coordinates, some in half, some in about two."""
+        """Draw points (n, d) of the region: some differ from the best in all coordinates, some in half, some in two."""
         dimension = len(best)
         count = _CANDIDATES * (1 if dimension <= 10 else 2)  # noqa: PLR2004
         drawn = low + generator.random((count, dimension)) * (high - low)
@@ -87,5 +99,6 @@ class TrustRegionSearch:
         return candidates
 
     def _least(self, candidates: Array, optimism: float) -> tuple[Array, float]:
+        """Return the candidate with the lowest confidence bound, and that bound."""
         index, value = self._process.lowest(candidates, optimism)
         return candidates[index], value

@@ -5,7 +5,7 @@ import pytest
 
 from propulate_like.propagators.models import quadratic
 from propulate_like.propagators.models.basins import Basins
-from propulate_like.propagators.models.gaussian_process import GaussianProcess, Prior, doubted, warped
+from propulate_like.propagators.models.gaussian_process import GaussianProcess, Prior, noisy_targets, warped
 from propulate_like.propagators.models.region import Region
 from propulate_like.propagators.models.trust_region import TrustRegionSearch
 
@@ -104,16 +104,16 @@ class TestGaussianProcess:
         assert means == pytest.approx(points[:, 0], abs=0.1)
         assert np.isfinite(deviations).all()
 
-    def test_high_losses_are_doubted_in_proportion(self):
-        targets, doubts = doubted(np.array([0.0, 1.0, 2.0, 3.0, 100.0, 1e300]), 0.4)
+    def test_high_losses_get_noise_in_proportion(self):
+        targets, noise = noisy_targets(np.array([0.0, 1.0, 2.0, 3.0, 100.0, 1e300]), 0.4)
         assert np.isfinite(targets).all()
         assert (np.diff(targets) > 0).all()
-        assert (doubts[:3] == 0).all()
-        assert (np.diff(doubts[2:]) > 0).all()
+        assert (noise[:3] == 0).all()
+        assert (np.diff(noise[2:]) > 0).all()
 
     @pytest.mark.parametrize("losses", [[1.0, 1.0, 1.0], [0.0, 1e-300, 1e300], [5.0, -3.0, 2.0]])
     def test_targets_are_finite_and_keep_the_order(self, losses):
-        for targets in (warped(np.array(losses), 0.4), doubted(np.array(losses), 0.4)[0]):
+        for targets in (warped(np.array(losses), 0.4), noisy_targets(np.array(losses), 0.4)[0]):
             assert np.isfinite(targets).all()
             assert all(np.diff(targets[np.argsort(losses)]) >= 0)
 
