@@ -1,4 +1,4 @@
-"""The tally: what one rank has done, which its last words tell."""
+"""Rank report: the counts, times and best individual of one rank."""
 
 from __future__ import annotations
 
@@ -12,25 +12,28 @@ from propulate_like.storage.events import Died
 
 
 class RankReport:
-    """Counts one rank's evaluations, and keeps its times, by its own clock."""
+    """Counts one rank's evaluations, and keeps the times at which it worked and waited, by its own clock."""
 
     def __init__(self, began: float) -> None:
-        self.began = self.last_start = began
+        self.began = began
+        self.last_start = began
+        """When its last evaluation began."""
         self.finished = self.failed = 0
         self.longest = 0.0
         """The seconds that its longest evaluation took."""
         self.best: Individual | None = None
         self.failure: Individual | None = None
-        """The first one."""
+        """Its first failure."""
         self.idle: list[tuple[float, float]] = []
-        """When it waited for work."""
-        self._statuses: Counter[Status] = Counter()  # but for OK, which is the most frequent
+        """The intervals in which it waited for work, from and until."""
+        self._statuses: Counter[Status] = Counter()  # without OK, the most frequent one
 
     def count(self, individual: Individual) -> None:
-        """Take in an individual that was evaluated on this rank."""
+        """Count an individual that was evaluated on this rank."""
         self.finished += 1
         outcome = individual.outcome
-        self.longest = max(self.longest, outcome.seconds)
+        seconds = outcome.seconds
+        self.longest = seconds if seconds > self.longest else self.longest
         status = outcome.status
         if status is not OK:
             self._statuses[status] += 1
@@ -56,9 +59,17 @@ class RankReport:
         died: list[Died],
         inherited_best: Individual | None = None,
     ) -> FinalReport:
-        """Return this rank's last words, where its clock counts the seconds since `epoch` (Unix time).
+        """Return the report of this rank at its end.
 
-        A better `inherited_best` stands for its best.
+        Args:
+            reason: Why the search ended.
+            ended: When it ended on this rank, as Unix time.
+            epoch: The Unix time at which the rank's clock was 0.
+            transport: The transport, which counts what was sent.
+            records: The number of records of individuals that were sent.
+            history: The outcomes that are in no file.
+            died: The deaths that this rank knows of.
+            inherited_best: The best individual of dead ranks that this rank reports for them, instead of a worse one.
         """
         best = self.best
         if inherited_best is not None and (best is None or inherited_best.order < best.order):
