@@ -1,4 +1,4 @@
-"""One rank's life on its island: what it tells the others there and learns from them, and who comes and goes."""
+"""One rank's part in its island: it publishes outcomes, absorbs those of other ranks, and takes part in migration."""
 
 from __future__ import annotations
 
@@ -19,9 +19,15 @@ from propulate_like.storage.journal import Journal
 
 
 class Island:
-    """Publishes what was evaluated on this rank, absorbs what others did, and takes part in migration.
+    """Publishes what was evaluated on this rank, absorbs what was on others, and takes part in migration.
 
-    `members` are the ranks of the island; `migrator` is None where nobody comes or goes.
+    Args:
+        optimizer: Absorbs individuals.
+        transport: The way to other ranks.
+        journal: Where migrations are noted.
+        members: The ranks of the island, this one included.
+        records: Encodes individuals.
+        migrator: Decides who migrates; None where nobody does.
     """
 
     def __init__(
