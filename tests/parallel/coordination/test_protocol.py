@@ -9,7 +9,9 @@ from propulate_like.parallel.coordination.protocol import EXCHANGE_SECONDS, Coor
 from propulate_like.parallel.coordination.stopping import FAILURES_BEFORE_GIVING_UP, Reason, StoppingConditions
 from propulate_like.parallel.coordination.tickets import Tickets
 from propulate_like.parallel.transport.simulated import Network, SimulatedTransport
-from propulate_like.population.individual import Outcome, Status
+from propulate_like.population.codec import Codec
+from propulate_like.population.individual import Candidate, Individual
+from propulate_like.population.outcome import OK, Outcome, Status
 from propulate_like.storage.events import Started
 from propulate_like.storage.journal import Journal
 
@@ -17,8 +19,9 @@ SPACE = pl.Space({"x": pl.Float(0, 1)})
 KIND = bytes([200])
 
 
-def individual(rank, serial=0):
-    return pl.Individual(pl.Id(0, rank, serial), (0.5,), SPACE)
+def individual(rank, serial=0, outcome=None):
+    candidate = Candidate(pl.Id(0, rank, serial), (0.5,), SPACE)
+    return Individual(candidate) if outcome is None else Individual(candidate, outcome)
 
 
 class Ranks:
@@ -33,7 +36,8 @@ class Ranks:
                 Journal(None),
                 Tickets(evaluations, end.rank, size),
                 Broadcaster(end, range(size), lambda _one: True),
-                SimpleNamespace(space=SPACE, best=best),
+                Codec(SPACE),
+                SimpleNamespace(best=best),
                 clock=Clock(lambda: self.now, 1e9),
                 **settings,
             )
@@ -82,9 +86,9 @@ def test_the_next_exchange_is_due_after_a_while():
 
 def test_a_rank_that_reaches_the_target_stops_all():
     ranks = Ranks(conditions=StoppingConditions(target=0.1))
-    ranks.protocols[1].count(individual(1).succeeded(0.2, 1.0, 0.0))
+    ranks.protocols[1].count(individual(1, outcome=Outcome(OK, 0.2)))
     assert ranks.reasons == [None, None]
-    ranks.protocols[1].count(individual(1).succeeded(0.1, 1.0, 0.0))
+    ranks.protocols[1].count(individual(1, outcome=Outcome(OK, 0.1)))
     ranks.exchange(0.01)
     assert ranks.reasons == [Reason.TARGET] * 2
 
@@ -92,15 +96,15 @@ def test_a_rank_that_reaches_the_target_stops_all():
 def test_the_leader_stops_a_search_whose_budget_is_used_up():
     ranks = Ranks(evaluations=5)
     for serial in range(5):
-        ranks.protocols[1].count(individual(1, serial).succeeded(0.2, 1.0, 0.0))
+        ranks.protocols[1].count(individual(1, serial, Outcome(OK, 0.2)))
         assert ranks.reasons == [None, None]
     ranks.exchange()
     assert ranks.reasons == [Reason.EVALUATIONS] * 2
 
 
 def test_the_leader_stops_a_search_in_which_nothing_succeeds():
-    failed = individual(0).evaluated(Outcome(Status.ERROR))
-    for best, reason in ((None, Reason.FAILING), (individual(0).succeeded(0.2, 1.0, 0.0), None)):
+    failed = individual(0, outcome=Outcome(Status.ERROR))
+    for best, reason in ((None, Reason.FAILING), (individual(0, outcome=Outcome(OK, 0.2)), None)):
         ranks = Ranks(best=best)
         for serial in range(FAILURES_BEFORE_GIVING_UP):
             ranks.protocols[serial % 2].count(failed)
@@ -118,7 +122,7 @@ def test_each_rank_sees_the_deadline_by_itself():
 
 
 def test_unfinished_evaluations_have_their_tickets_reserved():
-    begun = [Started.of(individual(0, serial)) for serial in range(3)]
+    begun = [Started.now(individual(0, serial)) for serial in range(3)]
     protocol = Ranks(1, evaluations=3, unfinished=begun).protocols[0]
     assert protocol.tickets.reserved == 3
     assert {protocol.next_unfinished().id.serial for _ in range(3)} == {0, 1, 2}
@@ -128,7 +132,7 @@ def test_unfinished_evaluations_have_their_tickets_reserved():
 def test_the_summary_is_the_same_on_every_rank():
     ranks = Ranks(3, evaluations=3)
     for rank, protocol in enumerate(ranks.protocols):
-        protocol.count(individual(rank).succeeded(1.0 - rank / 10, 1.0, 0.0))
+        protocol.count(individual(rank, outcome=Outcome(OK, 1.0 - rank / 10)))
     ranks.exchange()
     terminations = [protocol.terminate() for protocol in ranks.protocols]
     summaries = {}
