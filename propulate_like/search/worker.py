@@ -53,7 +53,7 @@ class Worker:
         """The individual that is being evaluated."""
         self._journal = journal
         self.curve_sharing = CurveSharing(pruner_state, island.broadcaster)
-        self._pulse = Pulse(self.exchange, lambda: protocol.rank_report.finished)
+        self._pulse = Pulse(self.exchange, lambda: protocol.rank_report.summary.finished)
         self._report = self.report  # bound once, not for each evaluation
         self._long = True
         protocol.register(island.handlers, island.remove_dead)

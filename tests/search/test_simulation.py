@@ -74,7 +74,7 @@ def test_fast_ranks_do_the_work_of_slow_ones():
     slow_first = lambda individual, _: 100.0 if individual.id.rank == 0 else 1.0  # noqa: E731
     search = simulation(4, 400, seconds=slow_first)
     summary = search.run()
-    assert search.ranks[0].worker.protocol.rank_report.finished <= 3
+    assert search.ranks[0].worker.protocol.rank_report.summary.finished <= 3
     assert summary.seconds < 250.0
 
 

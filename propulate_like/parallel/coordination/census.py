@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from propulate_like.parallel.coordination.membership import Membership
 from propulate_like.parallel.coordination.rank_report import RankReport
 from propulate_like.population.summary import Counts
@@ -39,9 +37,7 @@ class Census:
     @property
     def counts(self) -> Counts:
         """The sums over this rank's subtree: for the leader, over all ranks."""
-        own, best = self._rank_report, self._rank_report.best
-        rung, loss = (0, math.inf) if best is None else (best.rung, best.loss)
-        total = Counts(own.finished, own.failed, rung, loss, 1, self.tickets)
+        total = self._rank_report.summary.counts + Counts(ranks=1, tickets=self.tickets)
         for rank in self._membership.children:
             dead, counts = self._children.get(rank, ((), None))
             if counts is not None and dead == self._membership.dead:

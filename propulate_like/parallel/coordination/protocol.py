@@ -137,7 +137,7 @@ class CoordinationProtocol:
 
     def count(self, individual: Individual) -> None:
         """Count an evaluation that has ended on this rank, and stop the search where it is the reason to."""
-        self.rank_report.count(individual)
+        self.rank_report.add(individual)
         self.stopping.check_outcome(individual)
 
     def exchange(self, *, busy: bool) -> None:
@@ -288,7 +288,7 @@ class CoordinationProtocol:
     def _exchange_tickets(self, now: float, *, busy: bool) -> None:
         """Request tickets if they run low, and grant some to peers that have requested them."""
         tickets, report = self.tickets, self.rank_report
-        if tickets.running_low(report.finished / max(now - report.began, 1e-9)):
+        if tickets.running_low(report.summary.finished / max(now - report.began, 1e-9)):
             self._request_tickets(idle=False)
         for peer, count in tickets.grants(busy=busy).items():
             self.transport.send(peer, wire.TICKETS + wire.tickets.pack(count))
