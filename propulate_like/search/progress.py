@@ -8,16 +8,14 @@ import sys
 import time
 from collections import deque
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TextIO
+from typing import Self, TextIO
 
 from propulate_like.foundation.console import say
+from propulate_like.parallel.coordination.protocol import CoordinationProtocol
 from propulate_like.population.summary import Counts
 from propulate_like.problem.budget import Budget
 from propulate_like.problem.directions import Signs
 from propulate_like.storage.run import ResumeSnapshot
-
-if TYPE_CHECKING:
-    from propulate_like.search.worker import Worker
 
 TERMINAL = "PROPULATE_LIKE_TERMINAL"
 """Set by the launcher to the path and width of its terminal, such as /dev/pts/1:80.
@@ -42,7 +40,7 @@ class Progress:
         self._bar = None if terminal is None else _Bar(terminal, width, budget.evaluations or budget.seconds)
         self._interval = _LINE_SECONDS if self._bar is None else _BAR_SECONDS
         self._due = 0.0
-        self._worker: Worker | None = None
+        self._protocol: CoordinationProtocol | None = None
         self._recent: deque[tuple[float, int]] = deque()
 
     def __enter__(self) -> Self:
@@ -53,23 +51,23 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._worker is not None:
-            self._show(self._worker, time.perf_counter(), over=True)
+        if self._protocol is not None:
+            self._show(self._protocol, time.perf_counter(), over=True)
         if self._bar is not None:
             self._bar.stop()
 
-    def __call__(self, worker: Worker) -> None:
-        """Show where the worker's search stands, if it is time to."""
+    def __call__(self, protocol: CoordinationProtocol) -> None:
+        """Show where the search stands, as this rank knows it, if it is time to."""
         now = time.perf_counter()
         if now >= self._due:
             self._due = now + self._interval
-            self._worker = worker
-            self._show(worker, now, over=False)
+            self._protocol = protocol
+            self._show(protocol, now, over=False)
 
-    def _show(self, worker: Worker, now: float, *, over: bool) -> None:
-        counts = self._before + worker.census.counts
-        elapsed = self._seconds_before + now - worker.rank_report.began
-        text = self._text(counts, elapsed, now, over=worker.reason is not None)
+    def _show(self, protocol: CoordinationProtocol, now: float, *, over: bool) -> None:
+        counts = self._before + protocol.census.counts
+        elapsed = self._seconds_before + now - protocol.rank_report.began
+        text = self._text(counts, elapsed, now, over=protocol.stopping.reason is not None)
         if self._bar is not None:
             reached = counts.finished if self._evaluations is not None else elapsed
             self._bar.show(reached, text)

@@ -17,6 +17,8 @@ from propulate_like.evaluation import loading
 from propulate_like.evaluation.context import Evaluator
 from propulate_like.foundation.console import say
 from propulate_like.parallel import rank_status
+from propulate_like.parallel.coordination.protocol import CoordinationProtocol, Watcher
+from propulate_like.parallel.coordination.stopping import TERMINATION_SECONDS, StoppingConditions
 from propulate_like.parallel.coordination.termination import SessionSummary
 from propulate_like.parallel.coordination.tickets import Tickets
 from propulate_like.parallel.coordination.watchdog import Wedged
@@ -29,7 +31,7 @@ from propulate_like.search.assembly import Assembly
 from propulate_like.search.result import Result, SearchFailed
 from propulate_like.search.signals import Interruption
 from propulate_like.search.specification import SearchSpecification
-from propulate_like.search.worker import GOODBYE_SECONDS, Watcher, Worker
+from propulate_like.search.worker import Worker
 from propulate_like.storage.events import Session
 from propulate_like.storage.journal import Journal, TakenOver
 from propulate_like.storage.run import ResumeSnapshot
@@ -77,7 +79,7 @@ class Search:
         self._run_folder.token = start.token
         summary = self._search(start)
         if self._parts.team is not None:
-            self._world.close(GOODBYE_SECONDS)
+            self._world.close(TERMINATION_SECONDS)
         self._run_folder.restore()
         result = self._result(summary, start)
         if not result.succeeded and result.failure is not None:
@@ -123,7 +125,7 @@ class Search:
             rank_status.write(State.SEARCHING)
             summary = worker.run()
         if team is not None:
-            team.disband(codec.encode(summary), GOODBYE_SECONDS)
+            team.disband(codec.encode(summary), TERMINATION_SECONDS)
         return summary
 
     def _follow(self, start: _Start) -> SessionSummary:
@@ -222,22 +224,22 @@ class Search:
             left = 0
         begun = snapshot.unfinished[:left]
         shares = [archipelago.share(begun, each) for each in range(size)] if begun else []
-        return Worker(
-            optimizer,
+        island = archipelago.island(optimizer, transport, journal)
+        deadline = time.perf_counter() + budget.seconds_left(snapshot.seconds)
+        protocol = CoordinationProtocol(
             transport,
-            evaluator,
             journal,
             Tickets(left, rank, size, [len(share) for share in shares]),
-            archipelago.island(optimizer, transport, journal),
-            deadline=time.perf_counter() + budget.seconds_left(snapshot.seconds),
-            target=lowest,
-            pruner_state=self._parts.pruner_state(snapshot),
+            island.broadcaster,
+            self._parts.codec,
+            optimizer,
+            conditions=StoppingConditions(deadline, lowest, self._specification.evaluation.grace),
             unfinished=shares[rank] if shares else (),
             layout=archipelago.layout,
             dead_state=self._run_folder.inherit,
-            grace=self._specification.evaluation.grace,
             watch=watch,
         )
+        return Worker(optimizer, protocol, evaluator, journal, island, self._parts.pruner_state(snapshot))
 
     def _result(self, summary: SessionSummary, start: _Start) -> Result:
         """Put what was found before and in this session together; the same on every rank."""

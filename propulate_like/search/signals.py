@@ -12,7 +12,7 @@ from typing import Protocol, Self
 
 from propulate_like.evaluation.context import Evaluator
 from propulate_like.foundation import early_signals
-from propulate_like.parallel.coordination.termination import Reason
+from propulate_like.parallel.coordination.stopping import Reason
 
 _OPEN_MPI_SECONDS = 0.2
 """The grace after a SIGTERM by Open MPI's mpiexec, which kills 0.5 s after it, whatever it is told."""
@@ -24,8 +24,12 @@ class Interruptible(Protocol):
     """What evaluates: a worker, or a member of its team. `reason` is why it begins no further evaluation."""
 
     reason: Reason | None
-    evaluating: bool
     evaluator: Evaluator
+
+    @property
+    def evaluating(self) -> bool:
+        """Whether an evaluation is running."""
+        ...
 
 
 class Interruption:

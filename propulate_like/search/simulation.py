@@ -9,10 +9,14 @@ from random import Random
 from types import FrameType
 
 from propulate_like.evaluation.context import Report, TeamContext
+from propulate_like.foundation.clock import Clock
+from propulate_like.parallel.coordination.protocol import CoordinationProtocol
+from propulate_like.parallel.coordination.stopping import StoppingConditions
 from propulate_like.parallel.coordination.termination import SessionSummary
 from propulate_like.parallel.coordination.tickets import Tickets
 from propulate_like.parallel.transport.simulated import BEAT_SECONDS, Network, SimulatedTransport
 from propulate_like.parallel.wire import Records
+from propulate_like.population.codec import Codec
 from propulate_like.population.individual import Individual
 from propulate_like.problem.space import Space
 from propulate_like.search.islands.archipelago import Archipelago
@@ -82,20 +86,20 @@ class Simulation:
         """Return a rank that has not begun yet."""
         seed = specification.seed or 0
         optimizer = self.archipelago.optimizer(end.rank, seed)
-        worker = Worker(
-            optimizer,
+        island = self.archipelago.island(optimizer, end, journal, records)
+        protocol = CoordinationProtocol(
             end,
-            _Nothing(),
             journal,
             Tickets(specification.budget.evaluations, end.rank, end.size),
-            self.archipelago.island(optimizer, end, journal, records),
-            deadline=self._deadline,
-            target=specification.lowest_loss,
-            clock=lambda: self.now,
-            epoch=0.0,
+            island.broadcaster,
+            Codec(optimizer.space),
+            optimizer,
+            conditions=StoppingConditions(self._deadline, specification.lowest_loss),
             layout=self.archipelago.layout,
             dead_state=dead_state,
+            clock=Clock(lambda: self.now, 0.0),
         )
+        worker = Worker(optimizer, protocol, _Nothing(), journal, island)
         return _Rank(worker, end, Random(f"{seed}/{end.rank}/seconds"))
 
     def run(self, until: float = math.inf) -> SessionSummary | None:
@@ -169,7 +173,7 @@ class Simulation:
             self._schedule(rank, min(rank.noticed, rank.end.next_arrival))
         else:
             rank.individual = None
-            deadlines = [time for time in (self._deadline, rank.worker.waits_until) if time > self.now]
+            deadlines = [time for time in (self._deadline, rank.worker.protocol.leaves_at) if time > self.now]
             self._schedule(rank, min(rank.noticed, rank.end.first_arrival, *deadlines))
 
     def _beat(self, rank: _Rank) -> None:

@@ -224,7 +224,7 @@ def test_ranks_know_each_others_curves(script: Any, python: Any, reports: Any) -
             for step in range(1, 21):
                 yield x + 1 / step
         result = pl.minimize(loss, {"x": (0.0, 1.0)}, evaluations=300, seed=0, pruner=pl.MedianPruner())
-        known = workers[0].pruner_state.curves[0]
+        known = workers[0].curve_sharing.pruner_state.curves[0]
         ended = sum(curve.ended for curve in known.values())
         whole = all([tuple(p) for p in known[i.id].points] == list(i.curve) for i in result.individuals)
         report(len(known), ended, whole, result.statuses[pl.Status.STOPPED] > 50)

@@ -209,10 +209,15 @@ def test_a_rank_exchanges_messages_while_its_child_works(script: Any, python: An
             from propulate_like.search import session
             absorbed = []
             class Worker(session.Worker):
-                def _handle(self, peer, message):
-                    if self.evaluating and message[:1] == wire.RECORDS:
-                        absorbed.append(time.perf_counter())
-                    super()._handle(peer, message)
+                def __init__(self, *arguments):
+                    super().__init__(*arguments)
+                    handlers = self.protocol.dispatcher.handlers
+                    receive = handlers[wire.RECORDS]
+                    def received(*message):
+                        if self.evaluating:
+                            absorbed.append(time.perf_counter())
+                        receive(*message)
+                    handlers[wire.RECORDS] = received
             session.Worker = Worker
             result = pl.minimize(loss, {"x": (0.0, 1.0)}, evaluations=300, evaluation={"isolate": True})
             report(launched()[0], result.evaluations, len(absorbed))

@@ -8,7 +8,7 @@ from propulate_like_bench.scaling import costs
 from propulate_like_bench.scaling.schedules import Schedule, conservation, exactness
 
 import propulate_like as pl
-from propulate_like.parallel.coordination.termination import Reason
+from propulate_like.parallel.coordination.stopping import Reason
 from propulate_like.parallel.transport.simulated import Network
 from propulate_like.population.population import Requirements
 from propulate_like.problem.budget import Budget
@@ -74,7 +74,7 @@ def test_fast_ranks_do_the_work_of_slow_ones():
     slow_first = lambda individual, _: 100.0 if individual.id.rank == 0 else 1.0  # noqa: E731
     search = simulation(4, 400, seconds=slow_first)
     summary = search.run()
-    assert search.ranks[0].worker.rank_report.finished <= 3
+    assert search.ranks[0].worker.protocol.rank_report.summary.finished <= 3
     assert summary.seconds < 250.0
 
 

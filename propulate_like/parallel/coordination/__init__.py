@@ -1,5 +1,7 @@
-"""Coordination: what ranks tell each other beside individuals, and the ways that messages take between many of them.
+"""Coordination: what ranks send each other beside individuals, so that a search without a head node ends as one.
 
-`overlay` says who tells whom. Along it, `publishing` spreads what is found on an island, `tickets` are handed from rank
-to rank, the `census` is taken, and the `summary` gathered and told.
+`protocol` puts the parts together, and dispatches messages to them. `membership` knows which ranks live, and joins
+them into the trees of `binomial_tree`. Along these, `broadcast` spreads the records of an island, `census` sums up
+counts, and `termination` gathers final reports. `tickets` share out an exact budget, `failover` replaces dead ranks,
+`watchdog` finds ranks that no longer exchange messages, and `curve_sharing` spreads intermediate losses.
 """

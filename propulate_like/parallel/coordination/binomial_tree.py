@@ -1,24 +1,24 @@
-"""Overlay: who tells whom, so that a message reaches any number of ranks in a logarithmic number of steps.
+"""Binomial trees over ranks, by which a message reaches any number of them in a logarithmic number of steps.
 
-The places 0 ... size - 1 form a binomial tree around every one of them: a message that began at one place is passed on
-along it by those that it reaches, and no place has more than log2(size) others to pass anything to.
+The places 0 ... size - 1 form a binomial tree around every one of them: a message from one place is forwarded along
+the tree by the places that it reaches, and no place has more than log2(size) children.
 """
 
 from __future__ import annotations
 
 
-def below(place: int, size: int) -> list[int]:
-    """Return the places to which `place` passes on what began at place 0."""
+def children(place: int, size: int) -> list[int]:
+    """Return the places to which `place` forwards a message from place 0, the root."""
     return [place + step for step in _steps(size) if step > place and place + step < size]
 
 
-def above(place: int) -> int:
-    """Return the place from which `place`, above 0, learns of what began at place 0; upwards, the one to report to."""
+def parent(place: int) -> int:
+    """Return the place from which `place`, which must be above 0, receives a message from place 0, the root."""
     return place - (1 << (place.bit_length() - 1))
 
 
 def neighbours(place: int, size: int) -> list[int]:
-    """Return the places a power of two away, on a ring of all: those after `place` first, then those before it."""
+    """Return the places at a distance of a power of two on the ring of all: first those after `place`, then before."""
     ahead = [(place + step) % size for step in _steps(size)]
     behind = [(place - step) % size for step in _steps(size)]
     return list(dict.fromkeys([*ahead, *behind]))

@@ -1,7 +1,7 @@
-"""Succession: what the lowest living rank does for those that died, so that the search ends as it would have with them.
+"""Failover: what the leader does for ranks that died, so that the search ends as it would have with them.
 
-What they had finished is counted, what they were evaluating is handed on, and the tickets that went with them are
-minted anew: as soon as every living rank has told its part, and once only.
+It adds their finished evaluations to the counts, reassigns the evaluations that they had begun, and reissues the
+tickets that were lost with them: once every living rank has reported its part, and no more than once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from propulate_like.storage.recovery import DeadRankState
 
 
 class Failover:
-    """One rank's part in it: none, until it is the lowest that lives."""
+    """One rank's part in the failover: none, until it is the leader."""
 
     def __init__(
         self,
@@ -29,29 +29,38 @@ class Failover:
         census: Census,
         dead_state: Callable[[int], DeadRankState],
     ) -> None:
-        """`layout` has the ranks of each island, and `dead_state` tells what a dead rank left in its journal."""
+        """Prepare to lead.
+
+        Args:
+            membership: Which ranks live.
+            layout: The ranks of each island.
+            tickets: This rank's tickets.
+            census: The counts that this rank knows.
+            dead_state: Reads what a dead rank left in its journal.
+        """
         self._membership, self._layout, self._tickets, self._census = membership, layout, tickets, census
         self._read = dead_state
         self._dead_states: dict[int, DeadRankState] = {}
         self.died: list[Died] = []
-        """All deaths that are known here, noted by this rank or by one that led before it."""
+        """All deaths known here, noted by this rank or by an earlier leader."""
         self._unfinished: list[Started] = []
         self._reissued = self._assigned = 0
         self._due = False
 
     def take_over(self) -> list[tuple[Died, list[Started]]]:
-        """Find out what was left by ranks that have died: their deaths, each with what it keeps from being evaluated.
+        """Read what newly dead ranks left, as the leader.
 
-        What an earlier successor had found out, and noted, is not given again.
+        Returns:
+            The deaths that no earlier leader has noted, each with the evaluations that the rank had begun.
         """
         found = []
         for rank in self._membership.dead:
             if rank not in self._dead_states:
                 self._dead_states[rank] = dead_state = self._read(rank)
-                self._census.departed += dead_state.summary.counts
+                self._census.dead_counts += dead_state.summary.counts
                 self._due = True
                 death = dead_state.death(rank)
-                found.append((death, [_begun(each, death) for each in dead_state.unfinished.values()]))
+                found.append((death, [_with_death(each, death) for each in dead_state.unfinished.values()]))
                 self.died += dead_state.died
         known = {death.rank for death in self.died}
         found = [(death, begun) for death, begun in found if death.rank not in known]
@@ -60,9 +69,10 @@ class Failover:
         return found
 
     def reissue(self) -> list[Started]:
-        """Make the tickets anew that were lost, once all that live have said what they gave the dead.
+        """Reissue lost tickets, once every living rank has reported what it gave to the dead ones.
 
-        Give what the dead had begun, which is to be evaluated with some of them.
+        Returns:
+            The evaluations that dead ranks had begun; some of the tickets are for them.
         """
         if not self._due or not self._census.complete:
             return []
@@ -75,20 +85,20 @@ class Failover:
         return unfinished
 
     def assignee(self, started: Started) -> int:
-        """Return a rank to evaluate what a dead one had begun, in turn: of its island, if any lives there."""
+        """Return the rank that is to evaluate what a dead one had begun: in turn, of the same island if one lives."""
         living = self._living(started.id.island % len(self._layout)) or self._membership.living
         self._assigned += 1
         return living[self._assigned % len(living)]
 
     def death_report(self, death: Died, begun: list[Started]) -> str:
-        """Say who died, over what, and who is left."""
+        """Return a line for the user: which rank died, during which evaluation, and how many ranks are left."""
         params = "".join(f" {started.candidate.params}" for started in begun if started.id == death.id)
         island = next(number for number, ranks in enumerate(self._layout) if death.rank in ranks)
         lost = "" if self._living(island) else f"; island {island} has none left"
         return f"{death}{params}; {len(self._membership.living)} of {self._membership.size} ranks go on{lost}"
 
     def proxy_reports(self) -> dict[int, FinalReport]:
-        """Return the last words that the dead could not say."""
+        """Return the final reports of dead ranks, by rank, from what their journals hold."""
         return {
             rank: FinalReport(
                 reason="",
@@ -107,5 +117,6 @@ class Failover:
         return [rank for rank in self._layout[island] if rank not in self._membership.dead]
 
 
-def _begun(started: Started, death: Died) -> Started:
+def _with_death(started: Started, death: Died) -> Started:
+    """Count a death where it happened during this evaluation."""
     return msgspec.structs.replace(started, deaths=started.deaths + (started.id == death.id))

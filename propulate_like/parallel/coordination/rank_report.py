@@ -1,48 +1,34 @@
-"""The tally: what one rank has done, which its last words tell."""
+"""Rank report: the counts, times and best individual of one rank."""
 
 from __future__ import annotations
-
-from collections import Counter
 
 from propulate_like.parallel.coordination.termination import FinalReport
 from propulate_like.parallel.transport import Transport
 from propulate_like.population.individual import Individual
-from propulate_like.population.outcome import OK, STOPPED, Status
+from propulate_like.population.outcome import OK
+from propulate_like.population.summary import Summary
 from propulate_like.storage.events import Died
 
 
 class RankReport:
-    """Counts one rank's evaluations, and keeps its times, by its own clock."""
+    """Sums up one rank's evaluations, and keeps the times at which it worked and waited, by its own clock."""
 
     def __init__(self, began: float) -> None:
-        self.began = self.last_start = began
-        self.finished = self.failed = 0
+        self.began = began
+        self.last_start = began
+        """When its last evaluation began."""
         self.longest = 0.0
         """The seconds that its longest evaluation took."""
-        self.best: Individual | None = None
-        self.failure: Individual | None = None
-        """The first one."""
         self.idle: list[tuple[float, float]] = []
-        """When it waited for work."""
-        self._statuses: Counter[Status] = Counter()  # but for OK, which is the most frequent
+        """The intervals in which it waited for work, from and until."""
+        self.summary = Summary()
+        """What its evaluations came to."""
 
-    def count(self, individual: Individual) -> None:
-        """Take in an individual that was evaluated on this rank."""
-        self.finished += 1
-        outcome = individual.outcome
-        self.longest = max(self.longest, outcome.seconds)
-        status = outcome.status
-        if status is not OK:
-            self._statuses[status] += 1
-            if status is not STOPPED:
-                self.failed += 1
-                self.failure = self.failure or individual
-                return
-        best = self.best
-        if best is None or (
-            (outcome.loss < best.outcome.loss or individual.candidate.rung) and individual.order < best.order
-        ):
-            self.best = individual
+    def add(self, individual: Individual) -> None:
+        """Add an individual that was evaluated on this rank."""
+        seconds = individual.outcome.seconds
+        self.longest = seconds if seconds > self.longest else self.longest
+        self.summary.add(individual)
 
     def final_report(
         self,
@@ -56,16 +42,24 @@ class RankReport:
         died: list[Died],
         inherited_best: Individual | None = None,
     ) -> FinalReport:
-        """Return this rank's last words, where its clock counts the seconds since `epoch` (Unix time).
+        """Return the report of this rank at its end.
 
-        A better `inherited_best` stands for its best.
+        Args:
+            reason: Why the search ended.
+            ended: When it ended on this rank, as Unix time.
+            epoch: The Unix time at which the rank's clock was 0.
+            transport: The transport, which counts what was sent.
+            records: The number of records of individuals that were sent.
+            history: The outcomes that are in no file.
+            died: The deaths that this rank knows of.
+            inherited_best: The best individual of dead ranks that this rank reports for them, instead of a worse one.
         """
-        best = self.best
+        best = self.summary.best
         if inherited_best is not None and (best is None or inherited_best.order < best.order):
             best = inherited_best
         return FinalReport(
             reason=reason,
-            statuses={OK: self.finished - self._statuses.total(), **self._statuses},
+            statuses={OK: self.summary.ok, **self.summary.others},
             began=epoch + self.began,
             last_start=epoch + self.last_start,
             ended=ended,
@@ -74,7 +68,7 @@ class RankReport:
             volume=transport.volume,
             records=records,
             best=best,
-            failure=self.failure,
+            failure=self.summary.failure,
             history=history,
             died=died,
         )

@@ -1,14 +1,14 @@
-"""The ending: each rank's last words, gathered up the tree of the living, and what they come to, handed down it."""
+"""Termination: each rank's final report goes up the tree of living ranks, and the summary of all comes back down."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from enum import StrEnum
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from propulate_like.parallel import wire
+from propulate_like.parallel.coordination.dispatch import Handler
 from propulate_like.parallel.coordination.membership import Membership
 from propulate_like.parallel.transport import Transport
 from propulate_like.population.codec import Codec
@@ -17,18 +17,11 @@ from propulate_like.population.outcome import Status
 from propulate_like.storage.events import Died
 
 
-class Reason(StrEnum):
-    """Why a search ended."""
+class _Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What is reported of one rank, and of all.
 
-    EVALUATIONS = "evaluations"
-    SECONDS = "seconds"
-    TARGET = "target"
-    INTERRUPTED = "interrupted"
-    FAILING = "failing"
-
-
-class _Words(msgspec.Struct, frozen=True, kw_only=True):
-    """What is said of one rank, and of all. `batches` and `records` (of individuals) were sent, `volume` in bytes."""
+    `batches` of messages and `records` of individuals were sent, `volume` bytes in all.
+    """
 
     reason: str
     """Why the search ended; empty for a dead rank."""
@@ -40,11 +33,11 @@ class _Words(msgspec.Struct, frozen=True, kw_only=True):
     failure: Individual | None = None
     history: list[Individual] = []
     died: list[Died] = []
-    """The ranks that did, as far as this one found out what they left."""
+    """The deaths of ranks, as far as this rank found out what they left."""
 
 
-class FinalReport(_Words, frozen=True, kw_only=True):
-    """A rank's last words, with its clock's readings as Unix time.
+class FinalReport(_Report, frozen=True, kw_only=True):
+    """What one rank reports at its end; times are Unix times.
 
     `idle` holds the intervals in which it waited for work.
     """
@@ -55,131 +48,153 @@ class FinalReport(_Words, frozen=True, kw_only=True):
     idle: list[tuple[float, float]] = []
 
 
-class SessionSummary(_Words, frozen=True, kw_only=True):
-    """What all ranks' last words come to; the lowest living one says it, and the others repeat it.
+class SessionSummary(_Report, frozen=True, kw_only=True):
+    """The sum of all ranks' final reports; the leader makes it, and it is the same on every rank.
 
-    `seconds` is how long the session took, `idle_share` the part of the ranks' time until the last evaluation began in
-    which they waited for work, and `tail_share` the part of all their time that lies after that moment and in which
-    they did.
+    The session took `seconds`. `idle_share` is the share of the ranks' time until the last evaluation began in which
+    they waited for work, and `tail_share` the share of their whole time in which they waited after that moment.
     """
 
     seconds: float
     idle_share: float
     tail_share: float
     dead: tuple[int, ...] = ()
-    """Those that the rank which says this knows of: it is handed down the tree of all others."""
+    """The dead ranks that the leader knew of: the summary goes down the tree of all others."""
 
     @classmethod
-    def of(cls, words: Sequence[FinalReport], dead: tuple[int, ...] = ()) -> SessionSummary:
-        """Put the words of the ranks together, in whatever order they came."""
+    def of(cls, reports: Sequence[FinalReport], dead: tuple[int, ...] = ()) -> SessionSummary:
+        """Return the summary of final reports, in whatever order they came."""
         statuses: Counter[Status] = Counter()
-        for word in words:
-            statuses.update(word.statuses)
-        began, ended = min(word.began for word in words), max(word.ended for word in words)
-        until = max(word.last_start for word in words)
-        bests = [word.best for word in words if word.best is not None]
-        failures = [word.failure for word in words if word.failure is not None]
-        idle = sum(max(min(end, until) - begin, 0.0) for word in words for begin, end in word.idle)
-        late = sum(max(end - max(begin, until), 0.0) for word in words for begin, end in word.idle)
+        for report in reports:
+            statuses.update(report.statuses)
+        began, ended = min(report.began for report in reports), max(report.ended for report in reports)
+        until = max(report.last_start for report in reports)
+        bests = [report.best for report in reports if report.best is not None]
+        failures = [report.failure for report in reports if report.failure is not None]
+        idle = sum(max(min(end, until) - begin, 0.0) for report in reports for begin, end in report.idle)
+        late = sum(max(end - max(begin, until), 0.0) for report in reports for begin, end in report.idle)
         return cls(
-            reason=min((word for word in words if word.reason), key=lambda word: word.ended).reason,
+            reason=min((report for report in reports if report.reason), key=lambda report: report.ended).reason,
             statuses=dict(statuses),
             seconds=ended - began,
-            idle_share=idle / (len(words) * (until - began)) if until > began else 0.0,
-            tail_share=late / (len(words) * (ended - began)) if ended > began else 0.0,
-            batches=sum(word.batches for word in words),
-            volume=sum(word.volume for word in words),
-            records=sum(word.records for word in words),
+            idle_share=idle / (len(reports) * (until - began)) if until > began else 0.0,
+            tail_share=late / (len(reports) * (ended - began)) if ended > began else 0.0,
+            batches=sum(report.batches for report in reports),
+            volume=sum(report.volume for report in reports),
+            records=sum(report.records for report in reports),
             best=min(bests, key=lambda found: (found.order, found.ended, found.id), default=None),
             failure=min(failures, key=lambda found: (found.ended, found.id), default=None),
-            history=[event for word in words for event in word.history],
-            died=[event for word in words for event in word.died],
+            history=[event for report in reports for event in report.history],
+            died=[event for report in reports for event in report.died],
             dead=dead,
         )
 
 
-_words = msgspec.msgpack.Decoder(dict[int, bytes])
+_reports = msgspec.msgpack.Decoder(dict[int, bytes])
 
 
 class Termination:
-    """One rank's part in it: hears the ranks below, speaks to the one above, and repeats what the lowest one says.
+    """One rank's part in the termination.
 
-    A rank leaves once all below it have heard the ending: if one dies first, those below that one are told instead.
+    It collects the reports of its subtree and sends them to its parent. The leader sends the summary to its children,
+    and every rank forwards it to its own. A rank may leave once all its descendants have acknowledged the summary: if
+    a child dies first, the children of that one are sent the summary instead.
     """
 
     def __init__(self, transport: Transport, membership: Membership, codec: Codec) -> None:
-        self._codec = codec
         self.summary: SessionSummary | None = None
-        self._transport, self._membership = transport, membership
-        self._words: dict[int, bytes] = {}
-        self._told = False
-        self._unacknowledged: set[int] = set()  # to the ending, among those that this rank is to tell
+        self._transport, self._membership, self._codec = transport, membership, codec
+        self._reports: dict[int, bytes] = {}
+        self._sent = False
+        self._unacknowledged: set[int] = set()
+        """The ranks that were sent the summary, and have not acknowledged it."""
         self._senders: set[int] = set()
+        """The ranks that sent the summary, and have not been sent an acknowledgement."""
+
+    @property
+    def handlers(self) -> Mapping[bytes, Handler]:
+        """The handlers of the messages of other ranks."""
+        return {
+            wire.FINAL_REPORTS: self._receive_reports,
+            wire.SUMMARY: self._receive_summary,
+            wire.ACKNOWLEDGED: self._receive_acknowledgement,
+        }
 
     @property
     def complete(self) -> bool:
-        """Whether all ranks below have given their last words."""
-        return self._membership.all_below <= self._words.keys()
+        """Whether the reports of all descendants are here."""
+        return self._membership.descendants <= self._reports.keys()
 
     @property
     def over(self) -> bool:
-        """Whether all below have heard the ending; the rank that told this one has been sent word."""
+        """Whether the summary is here, and all descendants have acknowledged it."""
         return self.summary is not None and not self._unacknowledged
 
-    def handle(self, peer: int, kind: bytes, content: bytes) -> None:
-        """Take the words of ranks below, or the ending; to one that did not hear the ending, it is repeated."""
-        if kind == wire.FINAL_REPORTS:
-            self._words.update(_words.decode(content))
-            if self.summary is not None:
-                self._hand_down(self.summary, [peer])
-        elif kind == wire.ACKNOWLEDGED:
-            self._unacknowledged.discard(peer)
-            self._confirm()
-        elif kind == wire.SUMMARY:
-            self._senders.add(peer)
-            if self.summary is None:
-                self.summary = self._codec.decode(content, SessionSummary)
-                self._hand_down(self.summary, self._below(self._membership.rank, self.summary))
-            self._confirm()
+    def add(self, report: FinalReport) -> None:
+        """Add this rank's own report."""
+        self._reports[self._membership.rank] = self._codec.encode(report)
 
-    def speak(self, word: FinalReport) -> None:
-        """Return this rank's last words."""
-        self._words[self._membership.rank] = self._codec.encode(word)
+    def rebuild(self) -> None:
+        """Follow the new tree after deaths.
 
-    def rearrange(self) -> None:
-        """Speak again, to the rank that is above this one now, and tell those that the dead may not have told."""
-        self._told = False
+        Send the reports again, to the rank that is the parent now, and the summary to the children of dead ranks.
+        """
+        self._sent = False
         if self.summary is None:
             return
         while dead := self._unacknowledged & set(self._membership.dead):
             for rank in dead:
                 self._unacknowledged.discard(rank)
-                self._hand_down(self.summary, self._below(rank, self.summary))
-        self._confirm()
+                self._send_summary(self.summary, self._children(rank, self.summary))
+        self._acknowledge()
 
-    def exchange(self, proxy_reports: dict[int, FinalReport], *, patient: bool) -> None:
-        """Pass reports on, complete or as they are; the lowest rank adds `proxy_reports` of the dead."""
-        if self._told or self.summary is not None or (patient and not self.complete):
+    def exchange(self, proxy_reports: dict[int, FinalReport], *, wait: bool) -> None:
+        """Send the reports to the parent, once; on the leader, make the summary of them, and send it to the children.
+
+        Args:
+            proxy_reports: The leader's reports for dead ranks.
+            wait: Whether to do so only when the reports are complete.
+        """
+        if self._sent or self.summary is not None or (wait and not self.complete):
             return
-        self._told = True
-        if self._membership.above is not None:  # the words are not read on their way
-            self._transport.send(self._membership.above, wire.FINAL_REPORTS + msgspec.msgpack.encode(self._words))
+        self._sent = True
+        if self._membership.parent is not None:  # no rank but the leader decodes the reports
+            self._transport.send(self._membership.parent, wire.FINAL_REPORTS + msgspec.msgpack.encode(self._reports))
         else:
-            words = proxy_reports | {rank: self._codec.decode(word, FinalReport) for rank, word in self._words.items()}
-            self.summary = SessionSummary.of(list(words.values()), self._membership.dead)
-            self._hand_down(self.summary, self._below(self._membership.rank, self.summary))
+            reports = proxy_reports | {
+                rank: self._codec.decode(report, FinalReport) for rank, report in self._reports.items()
+            }
+            self.summary = SessionSummary.of(list(reports.values()), self._membership.dead)
+            self._send_summary(self.summary, self._children(self._membership.rank, self.summary))
 
-    def _below(self, rank: int, summary: SessionSummary) -> list[int]:
-        """Return those whom a rank tells: by the list of the dead of the rank that said the ending, so by one tree."""
-        return Membership(rank, self._membership.size, summary.dead).below
+    def _receive_reports(self, peer: int, content: bytes, _origin: int | None) -> None:
+        """Add the reports of a subtree; a rank that sends them after the summary did not receive that."""
+        self._reports.update(_reports.decode(content))
+        if self.summary is not None:
+            self._send_summary(self.summary, [peer])
 
-    def _hand_down(self, summary: SessionSummary, ranks: Sequence[int]) -> None:
+    def _receive_summary(self, peer: int, content: bytes, _origin: int | None) -> None:
+        self._senders.add(peer)
+        if self.summary is None:
+            self.summary = self._codec.decode(content, SessionSummary)
+            self._send_summary(self.summary, self._children(self._membership.rank, self.summary))
+        self._acknowledge()
+
+    def _receive_acknowledgement(self, peer: int, _content: bytes, _origin: int | None) -> None:
+        self._unacknowledged.discard(peer)
+        self._acknowledge()
+
+    def _children(self, rank: int, summary: SessionSummary) -> list[int]:
+        """Return a rank's children in the tree of the leader that made the summary, so that all use the same one."""
+        return Membership(rank, self._membership.size, summary.dead).children
+
+    def _send_summary(self, summary: SessionSummary, ranks: Sequence[int]) -> None:
         content = wire.SUMMARY + self._codec.encode(summary)
         for rank in ranks:
             self._unacknowledged.add(rank)
             self._transport.send(rank, content)
 
-    def _confirm(self) -> None:
+    def _acknowledge(self) -> None:
         if self.over:
             for sender in self._senders:
                 self._transport.send(sender, wire.ACKNOWLEDGED)

@@ -1,11 +1,13 @@
-"""One rank's life on its island: what it tells the others there and learns from them, and who comes and goes."""
+"""One rank's part in its island: it publishes outcomes, absorbs those of other ranks, and takes part in migration."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 
 from propulate_like.parallel import wire
 from propulate_like.parallel.coordination.broadcast import Broadcaster
+from propulate_like.parallel.coordination.dispatch import Handler
 from propulate_like.parallel.transport import Transport
 from propulate_like.parallel.wire import AskedRecords, Records
 from propulate_like.population.individual import Individual
@@ -17,9 +19,15 @@ from propulate_like.storage.journal import Journal
 
 
 class Island:
-    """Publishes what was evaluated on this rank, absorbs what others did, and takes part in migration.
+    """Publishes what was evaluated on this rank, absorbs what was on others, and takes part in migration.
 
-    `members` are the ranks of the island; `migrator` is None where nobody comes or goes.
+    Args:
+        optimizer: Absorbs individuals.
+        transport: The way to other ranks.
+        journal: Where migrations are noted.
+        members: The ranks of the island, this one included.
+        records: Encodes individuals.
+        migrator: Decides who migrates; None where nobody does.
     """
 
     def __init__(
@@ -35,8 +43,19 @@ class Island:
         self._optimizer, self._transport, self._journal = optimizer, transport, journal
         self._records, self._migrator = records, migrator
 
+    @property
+    def handlers(self) -> Mapping[bytes, Handler]:
+        """The handlers of the messages of other ranks."""
+        if self._migrator is None:
+            return {wire.RECORDS: self._receive_records}
+        return {
+            wire.RECORDS: self._receive_records,
+            wire.RETIRED: partial(self._receive_retired, self._migrator),
+            wire.MIGRANT: partial(self._receive_migrants, self._migrator),
+        }
+
     def add(self, individual: Individual) -> None:
-        """Learn of what was evaluated on this rank, tell the island, and let those leave whose time has come."""
+        """Absorb what was evaluated on this rank, publish it, and let those individuals leave whose time has come."""
         migrator = self._migrator
         if migrator is None:
             if self._optimizer.absorb(individual):
@@ -49,36 +68,39 @@ class Island:
         for departure in migrator.departures():
             self._send_off(migrator, *departure)
 
-    def handle(self, kind: bytes, content: bytes, origin: int | None) -> None:
-        """Take a message of another rank; it is passed on where it has an `origin`, the place where it began."""
-        migrator = self._migrator
-        if kind == wire.RECORDS:
-            for individual, record in self._records.unpack(content):
-                if self._optimizer.absorb(individual) and origin is not None:
-                    self.broadcaster.pass_on(origin, kind, record, individual)
-        elif kind == wire.RETIRED and migrator is not None:
-            if migrator.migrating.retire(*wire.unpack_retired(content)):
-                if origin is not None:
-                    self.broadcaster.pass_on(origin, kind, content)
-                self._publish_resurfaced(migrator)
-        elif kind == wire.MIGRANT and migrator is not None:
-            for individual, _ in self._records.unpack(content):
-                known = migrator.pollination and self._optimizer.population.holds(individual)
-                if not known and self._settle(migrator, individual):
-                    self._replace(migrator, individual)
+    def _receive_records(self, _peer: int, content: bytes, origin: int | None) -> None:
+        """Absorb what was evaluated on other ranks, and forward what is new where it has an `origin`."""
+        for individual, record in self._records.unpack(content):
+            if self._optimizer.absorb(individual) and origin is not None:
+                self.broadcaster.forward(origin, wire.RECORDS, record, individual)
+
+    def _receive_retired(self, migrator: Migrator, _peer: int, content: bytes, origin: int | None) -> None:
+        """Remove an individual that has left the island, and forward that where it has an `origin`."""
+        if migrator.migrating.retire(*wire.unpack_retired(content)):
+            if origin is not None:
+                self.broadcaster.forward(origin, wire.RETIRED, content)
+            self._publish_resurfaced(migrator)
+
+    def _receive_migrants(self, migrator: Migrator, _peer: int, content: bytes, _origin: int | None) -> None:
+        """Take in individuals that another island's rank has sent."""
+        for individual, _ in self._records.unpack(content):
+            known = migrator.pollination and self._optimizer.population.holds(individual)
+            if not known and self._settle(migrator, individual):
+                self._replace(migrator, individual)
 
     def remove_dead(self, dead: Collection[int]) -> None:
-        """Go on without dead ranks: what they had not passed on is told again by those who evaluated it, or know it."""
+        """Go on without dead ranks: publish again what they may not have forwarded, and what they had evaluated."""
         self.broadcaster.remove_dead(dead)
         if self._migrator is not None:
             self._migrator.remove_dead(dead)
         rank = self._optimizer.rank
         for individual in self._optimizer.as_evaluated():
             if individual.id.rank == rank or individual.id.rank in dead:
-                self.broadcaster.repeat(self._records.pack(individual), individual)
+                self.broadcaster.republish(self._records.pack(individual), individual)
 
     def _publish(self, individual: Individual) -> None:
-        self.broadcaster.publish(wire.RECORDS, self._records.pack(individual), individual)
+        if not self.broadcaster.alone:
+            self.broadcaster.publish(wire.RECORDS, self._records.pack(individual), individual)
 
     def _settle(self, migrator: Migrator, individual: Individual) -> bool:
         """Take one into this rank's charge, unless it has left since; return whether that changed the population."""

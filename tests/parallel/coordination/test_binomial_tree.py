@@ -1,4 +1,4 @@
-"""The overlay: trees that reach every place in few steps, and neighbours that spread well."""
+"""Binomial trees reach every place in few steps, and neighbours spread well."""
 
 import math
 
@@ -13,8 +13,8 @@ SIZES = [1, 2, 3, 7, 8, 64, 100, 1024]
 def test_tree_around_place_0_reaches_every_place_once_in_at_most_log2_steps(size):
     reached, steps = [0], {0: 0}
     for place in reached:
-        for other in binomial_tree.below(place, size):
-            assert binomial_tree.above(other) == place
+        for other in binomial_tree.children(place, size):
+            assert binomial_tree.parent(other) == place
             reached.append(other)
             steps[other] = steps[place] + 1
     assert sorted(reached) == list(range(size))
@@ -22,8 +22,8 @@ def test_tree_around_place_0_reaches_every_place_once_in_at_most_log2_steps(size
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_nobody_has_more_than_log2_places_to_pass_anything_to(size):
-    assert max(len(binomial_tree.below(place, size)) for place in range(size)) <= math.ceil(math.log2(size))
+def test_no_place_has_more_than_log2_children(size):
+    assert max(len(binomial_tree.children(place, size)) for place in range(size)) <= math.ceil(math.log2(size))
 
 
 @pytest.mark.parametrize("size", SIZES)

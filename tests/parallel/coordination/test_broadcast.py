@@ -50,7 +50,7 @@ class Island:
             for one, record in RECORDS.unpack(content[1:]):
                 self.heard[rank][one.id] += 1
                 if origin is not None and self.heard[rank][one.id] == 1:
-                    broadcaster.pass_on(origin, wire.RECORDS, record, one)
+                    broadcaster.forward(origin, wire.RECORDS, record, one)
 
     @property
     def batches(self):

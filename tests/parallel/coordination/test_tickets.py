@@ -24,25 +24,25 @@ def test_no_limit_is_no_limit():
     tickets = Tickets(None, 0, 2)
     assert tickets.left == math.inf
     tickets.requested(1, 0, True)
-    assert tickets.gifts(busy=True) == {}
+    assert tickets.grants(busy=True) == {}
 
 
 def test_idle_peer_gets_even_the_last_ticket_and_a_busy_one_does_not():
     one = Tickets(2, 0, 2)
     assert one.left == 1
     one.requested(1, 0, False)
-    assert one.gifts(busy=True) == {}
+    assert one.grants(busy=True) == {}
     one.requested(1, 0, True)
-    assert one.gifts(busy=True) == {1: 1}
+    assert one.grants(busy=True) == {1: 1}
     assert one.left == 0
 
 
 def test_rank_about_to_evaluate_keeps_a_ticket_for_itself():
     one = Tickets(1, 0, 2)
     one.requested(1, 0, True)
-    assert one.gifts(busy=False) == {}
+    assert one.grants(busy=False) == {}
     one.receive(1, 1)
-    assert one.gifts(busy=False) == {1: 1}
+    assert one.grants(busy=False) == {1: 1}
     assert one.left == 1
 
 
@@ -50,16 +50,16 @@ def test_busy_peer_gets_half_the_lead():
     rich = Tickets(20, 0, 2)
     rich.left = 10
     rich.requested(1, 4, False)
-    assert rich.gifts(busy=True) == {1: 3}
+    assert rich.grants(busy=True) == {1: 3}
 
 
 def test_request_that_cannot_be_met_stands_until_it_can():
     poor = Tickets(0, 0, 3)
     poor.requested(1, 0, True)
-    assert poor.gifts(busy=True) == {}
+    assert poor.grants(busy=True) == {}
     poor.receive(2, 4)
-    assert poor.gifts(busy=True) == {1: 2}
-    assert poor.gifts(busy=True) == {}
+    assert poor.grants(busy=True) == {1: 2}
+    assert poor.grants(busy=True) == {}
 
 
 def test_a_few_neighbours_are_asked_ahead_and_all_once_a_rank_is_idle_but_none_where_a_request_stands():
@@ -87,8 +87,8 @@ def test_whatever_the_order_and_speed_exactly_the_budget_is_used_up(seed):
         for peer in range(size):
             while under_way[peer, rank] and generator.random() < 0.5:  # late, and in order
                 under_way[peer, rank].pop(0)(mine)
-        for peer, gift in mine.gifts(busy=busy).items():
-            under_way[rank, peer].append(lambda theirs, gift=gift, me=rank: theirs.receive(me, gift))
+        for peer, count in mine.grants(busy=busy).items():
+            under_way[rank, peer].append(lambda theirs, count=count, me=rank: theirs.receive(me, count))
         if busy:
             continue
         if mine.left >= 1:
