@@ -47,7 +47,7 @@ def lowest_loss(
         seed=seed,
     )
     ending = Simulation(specification, ranks, evaluate, lambda _, times: math.exp(times.gauss(0.0, 1.0))).run()
-    return math.inf if ending is None or ending.best is None or ending.best.loss is None else ending.best.loss
+    return math.inf if ending is None or ending.evaluations.best is None else ending.evaluations.best.loss
 
 
 def rastrigin(x: Point) -> float:

@@ -165,6 +165,8 @@ def summary(result: Result, command: str) -> str:
 def _best(result: Result) -> list[str]:
     """Return the lines about the best individual."""
     best = result.best
+    if best is None:
+        return []
     metrics = [(f"[{name[:_WIDTH]}]", value) for name, value in islice(best.metrics.items(), _METRICS)]
     pairs = [*best.params.items(), *metrics]
     width = max((len(name) for name, _ in pairs), default=0)

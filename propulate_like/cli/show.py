@@ -9,18 +9,17 @@ import json
 import math
 import os
 import time
-from collections import Counter
 from typing import Any
 
 from propulate_like.cli.earnings import Earnings
+from propulate_like.cli.run_state import LIVE_SECONDS, RunState
 from propulate_like.foundation.console import printable
 from propulate_like.population.individual import Individual
 from propulate_like.population.pareto import front, losses_of
-from propulate_like.population.summary import Summary
 from propulate_like.problem.directions import values_of
 from propulate_like.search.progress import duration
 from propulate_like.search.result import last_line, row
-from propulate_like.storage.events import Closed, Died, Evaluated, Moved, Session, Started
+from propulate_like.storage.events import Evaluated
 from propulate_like.storage.journal import read
 from propulate_like.storage.run import Run
 
@@ -30,53 +29,16 @@ _COLUMNS = 100  # the largest number of columns of a table
 
 def status(run: Run) -> dict[str, Any]:
     """Return a run's state as a mapping that JSON can hold."""
-    summary = Summary()
-    sessions: dict[int, Session] = {}
-    closed: dict[int, Closed] = {}
-    open_starts: dict[int, Started] = {}
-    latest = 0.0
-    done_by: Counter[int] = Counter()  # by island
-    bests: dict[int, float] = {}
-    arrived: Counter[int] = Counter()
-    deaths: dict[tuple[str, int], Died] = {}
-    earnings = Earnings()
-    for rank, event in read(run.folder, run.shape):
-        match event:
-            case Session():
-                sessions[rank] = event
-                closed.pop(rank, None)
-            case Started():
-                open_starts[rank] = event
-            case Closed():
-                closed[rank] = event
-                latest = max(latest, event.ended)
-            case Died():
-                deaths[event.host, event.pid] = event
-            case Moved() if not event.replaced:
-                arrived[event.island] += 1
-            case Evaluated():
-                individual = event.individual
-                summary.add(individual)
-                earnings.add(rank, individual)
-                done_by[event.id.island] += 1
-                if individual.loss < bests.get(event.id.island, math.inf):  # which NaN is not
-                    bests[event.id.island] = individual.loss
-                latest = max(latest, individual.ended)
-                open_starts.pop(rank, None)
-    newest = max((session.began for session in sessions.values()), default=0.0)
-    ranks = max((session.ranks for session in sessions.values() if session.began == newest), default=0)
-    alive = {rank: session for rank, session in sessions.items() if session.began > newest - _LIVE_SECONDS}
-    current = {rank: session for rank, session in alive.items() if rank < ranks}  # others are of an earlier session
-    died = [deaths[each.host, each.pid] for each in current.values() if (each.host, each.pid) in deaths]
-    current = {rank: each for rank, each in current.items() if (each.host, each.pid) not in deaths}
-    done, failure = summary.finished, summary.failure
-    total = run.budget.get("evaluations")
-    ended = bool(current) and all(rank in closed for rank in current)
-    seconds = max((max(latest, newest) - session.began for session in current.values()), default=0.0)
-    idle = sum(closed[rank].idle for rank in current if rank in closed)
+    state = RunState.of(run)
+    summary, current = state.summary, state.current
+    done, failure, total = summary.finished, summary.failure, run.budget.get("evaluations")
+    ended = bool(current) and all(rank in state.closed for rank in current)
+    seconds = max((max(state.latest, state.newest) - session.began for session in current.values()), default=0.0)
+    idle = sum(state.closed[rank].idle for rank in current if rank in state.closed)
+    latest, running = max(state.latest, state.newest), len(state.running)
     return {
         "run": str(run.folder),
-        "state": _state(done, total, ended=ended, latest=max(latest, newest), running=len(open_starts)),
+        "state": _state(done, total, ended=ended, latest=latest, running=running),
         "evaluations": done,
         "of": total,
         "statuses": {str(status): count for status, count in sorted(summary.statuses.items())},
@@ -84,29 +46,40 @@ def status(run: Run) -> dict[str, Any]:
         "ranks": sum(session.team for session in current.values()),
         "teams": len(current) if any(session.team > 1 for session in current.values()) else None,
         "devices": {str(rank): list(session.devices) for rank, session in sorted(current.items()) if session.devices},
-        "died": [str(death) for death in died],
-        "running": sorted(str(event.id) for rank, event in open_starts.items() if rank in current),
+        "died": [str(death) for death in state.died],
+        "running": sorted(str(event.id) for rank, event in state.running.items() if rank in current),
         "failure": None if failure is None else {"id": str(failure.id), "cause": failure.cause},
         "session_seconds": seconds,
-        "rate": _rate(run, newest, latest),
-        "bred_by": {
-            origin: {
-                "evaluations": earning.evaluations,
-                "improvements": earning.improvements,
-                "best": None if math.isinf(earning.best) else -earning.best if run.maximize else earning.best,
-            }
-            for origin, earning in earnings.table().items()
-        },
+        "rate": _rate(run, state.newest, state.latest),
+        "bred_by": _bred_by(run, state.earnings),
         "idle_share": idle / (seconds * len(current)) if ended and seconds > 0 else None,
-        "islands": {
-            str(island): {
-                "ranks": sum(session.island == island for session in current.values()),
-                "evaluations": done_by[island],
-                "best": -bests[island] if run.maximize and island in bests else bests.get(island),
-                "arrived": arrived[island],
-            }
-            for island in sorted({session.island for session in current.values()} | set(done_by))
-        },
+        "islands": _islands(run, state),
+    }
+
+
+def _bred_by(run: Run, earnings: Earnings) -> dict[str, Any]:
+    """Return what each propagator has contributed."""
+    return {
+        origin: {
+            "evaluations": earning.evaluations,
+            "improvements": earning.improvements,
+            "best": None if math.isinf(earning.best) else -earning.best if run.maximize else earning.best,
+        }
+        for origin, earning in earnings.table().items()
+    }
+
+
+def _islands(run: Run, state: RunState) -> dict[str, Any]:
+    """Return the state of each island."""
+    bests = state.bests
+    return {
+        str(island): {
+            "ranks": sum(session.island == island for session in state.current.values()),
+            "evaluations": state.done_by[island],
+            "best": -bests[island] if run.maximize and island in bests else bests.get(island),
+            "arrived": state.arrived[island],
+        }
+        for island in sorted({session.island for session in state.current.values()} | set(state.done_by))
     }
 
 
@@ -270,7 +243,7 @@ def _state(done: int, total: int | None, *, ended: bool, latest: float, running:
         return "complete"
     if ended:
         return "ended before its budget was used up" if total is not None else "ended"
-    if time.time() - latest < _LIVE_SECONDS or running:
+    if time.time() - latest < LIVE_SECONDS or running:
         return "running, or cut off a moment ago"
     return "cut off: the same command continues it"
 

@@ -72,8 +72,9 @@ class Forecast(msgspec.Struct, frozen=True):
             maximize: Whether the loss is maximized.
         """
         summary = self.summary
-        evaluations = sum(summary.statuses.values())
-        loss = None if summary.best is None else summary.best.loss
+        evaluations = summary.evaluations.finished
+        best = summary.evaluations.best
+        loss = None if best is None else best.loss
         return {
             "ranks": self.ranks,
             "islands": self.islands,

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from propulate_like.foundation.console import printable
+from propulate_like.parallel.coordination.termination import SessionSummary
 from propulate_like.population.individual import Individual
 from propulate_like.population.outcome import Status
 from propulate_like.population.pareto import front, losses_of
+from propulate_like.population.summary import Summary
 from propulate_like.problem.directions import Signs, values_of
-from propulate_like.problem.space import Space
 from propulate_like.storage.events import Died
 from propulate_like.storage.journal_lines import Shape
 from propulate_like.storage.recovery import Recovery
@@ -44,54 +45,44 @@ class Result:
 
     def __init__(
         self,
+        evaluations: Summary,
+        session: SessionSummary,
         *,
-        best: Individual | None,
-        failure: Individual | None,
-        statuses: dict[Status, int],
-        seconds: float,
-        idle_share: float,
-        tail_share: float,
-        batches: int,
-        volume: int,
-        reason: str,
-        maximize: bool,
-        run: Path | None,
-        trials: Path | None,
-        history: list[Individual],
-        space: Space,
         shape: Shape,
         signs: Signs,
-        deaths: Sequence[Died] = (),
+        seconds: float,
+        run: Path | None = None,
+        trials: Path | None = None,
         speaker: int = 0,
     ) -> None:
         self.losses: int = len(signs)
         """How many losses an evaluation has."""
-        self.failure = failure
-        self.statuses = statuses
-        self.seconds = seconds
-        self.idle_share = idle_share
-        self.tail_share = tail_share
-        self.batches = batches
-        self.volume = volume
-        self.reason = reason
-        self.maximize = maximize
-        self.run = run
-        self.trials = trials
-        self.deaths = deaths
-        self.speaker = speaker
+        self.failure: Individual | None = evaluations.failure
+        self.statuses: dict[Status, int] = evaluations.statuses
+        self.seconds: float = seconds
+        self.idle_share: float = session.idle_share
+        self.tail_share: float = session.tail_share
+        self.batches: int = session.batches
+        self.volume: int = session.volume
+        self.reason: str = session.reason
+        self.maximize: bool = signs == (-1.0,)
+        self.run: Path | None = run
+        self.trials: Path | None = trials
+        self.deaths: Sequence[Died] = session.died
+        self.speaker: int = speaker
         """The lowest rank that lives: the one to print or to save what came of it."""
-        self._best = best
-        self._history = history
-        self._space, self._shape, self._signs = space, shape, signs
+        self._best, self._history = evaluations.best, session.history
+        self._shape, self._signs = shape, signs
 
     @property
-    def best(self) -> Individual:
-        """The individual with the lowest loss; LookupError where none has succeeded, or there are several losses."""
+    def best(self) -> Individual | None:
+        """The individual with the lowest loss; None where no evaluation has succeeded.
+
+        Raises:
+            LookupError: There are several losses, of which none is the best.
+        """
         if self.losses > 1:
             message = f"of {self.losses} losses none is the best: see `front`"
-            raise LookupError(message)
-        if self._best is None:
-            message = f"no evaluation has succeeded: {self.evaluations} evaluations, ended by {self.reason}"
             raise LookupError(message)
         return self._best
 
@@ -116,8 +107,16 @@ class Result:
 
     @property
     def value(self) -> float:
-        """What the loss function returned for the best: its loss, or, where it was maximized, the loss negated."""
-        return -self.best.loss if self.maximize else self.best.loss
+        """What the loss function returned for the best: its loss, or, where it was maximized, the loss negated.
+
+        Raises:
+            LookupError: No evaluation has succeeded, or there are several losses.
+        """
+        best = self.best
+        if best is None:
+            message = f"no evaluation has succeeded: {self.evaluations} evaluations, ended by {self.reason}"
+            raise LookupError(message)
+        return -best.loss if self.maximize else best.loss
 
     @property
     def evaluations(self) -> int:
@@ -184,9 +183,10 @@ class Result:
         return pd.DataFrame([row(individual) for individual in self.individuals])
 
     def __repr__(self) -> str:
-        best = "nothing"
-        if self.succeeded:
-            best = f"a front of {len(self.front)}" if self.losses > 1 else f"{self.value} at {self.best.params}"
+        if self.losses > 1:
+            best = f"a front of {len(self.front)}" if self.succeeded else "nothing"
+        else:
+            best = "nothing" if self.best is None else f"{self.value} at {self.best.params}"
         return f"<Result: {best}, after {self.evaluations} evaluations in {self.seconds:.1f} s>"
 
 

@@ -7,7 +7,6 @@ import sys
 import tempfile
 import time
 import traceback
-from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from propulate_like.parallel.coordination.watchdog import Wedged
 from propulate_like.parallel.rank_status import State
 from propulate_like.parallel.team import Follower, TeamEvaluator
 from propulate_like.parallel.transport import Transport
-from propulate_like.population.outcome import Status
+from propulate_like.population.summary import Summary
 from propulate_like.problem.directions import directions_of
 from propulate_like.search.assembly import Assembly
 from propulate_like.search.result import Result, SearchFailed
@@ -244,26 +243,14 @@ class Search:
     def _result(self, summary: SessionSummary, start: _Start) -> Result:
         """Put what was found before and in this session together; the same on every rank."""
         snapshot, specification = start.snapshot, self._specification
-        statuses = Counter(snapshot.summary.statuses) + Counter(summary.statuses)
-        bests = [found for found in (snapshot.summary.best, summary.best) if found is not None]
         speaker = min(set(range(self._archipelago.ranks)) - set(summary.dead))
         return Result(
-            best=min(bests, key=lambda found: (found.order, found.ended, found.id), default=None),
-            failure=snapshot.summary.failure or summary.failure,
-            statuses={status: statuses[status] for status in Status if statuses[status]},
-            seconds=snapshot.seconds + summary.seconds,
-            idle_share=summary.idle_share,
-            tail_share=summary.tail_share,
-            batches=summary.batches,
-            volume=summary.volume,
-            reason=summary.reason,
-            maximize=specification.maximize,
-            run=self._run_folder.folder,
-            trials=Path(start.trials) if self._parts.objective.keeps_files else None,
-            history=summary.history,
-            deaths=summary.died,
-            speaker=speaker * specification.evaluation.ranks_per_worker,
-            space=self._parts.space,
+            Summary().include(snapshot.summary).include(summary.evaluations),
+            summary,
             shape=self._parts.shape,
             signs=specification.signs,
+            seconds=snapshot.seconds + summary.seconds,
+            run=self._run_folder.folder,
+            trials=Path(start.trials) if self._parts.objective.keeps_files else None,
+            speaker=speaker * specification.evaluation.ranks_per_worker,
         )

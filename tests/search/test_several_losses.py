@@ -158,8 +158,8 @@ def test_a_simulation_has_as_many_losses(losses, tmp_path, monkeypatch, search):
     )
     search(lambda x: (x, 1 - x), space={"x": (0.0, 1.0)}, evaluations=20, run=tmp_path / "old")
     found = forecast(Config.read("search.yaml"), 4, Assumptions("60", losses))
-    assert found.summary.statuses == {pl.Status.OK: 60}
-    assert len(found.summary.best.losses) == 2
+    assert found.summary.evaluations.statuses == {pl.Status.OK: 60}
+    assert len(found.summary.evaluations.best.losses) == 2
 
 
 @pytest.mark.mpi

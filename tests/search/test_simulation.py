@@ -37,7 +37,13 @@ def simulation(ranks=8, evaluations=400, islands=1, seconds=None, propagator=CHA
 
 
 def outcome(summary):
-    return summary.seconds, summary.batches, summary.volume, summary.best.genome, summary.best.loss
+    return (
+        summary.seconds,
+        summary.batches,
+        summary.volume,
+        summary.evaluations.best.genome,
+        summary.evaluations.best.loss,
+    )
 
 
 def test_same_seed_is_the_same_simulation_to_the_bit_and_another_seed_is_another():
@@ -52,7 +58,7 @@ def test_same_seed_is_the_same_simulation_to_the_bit_and_another_seed_is_another
 def test_budget_is_exact_however_long_evaluations_take(ranks, evaluations, scale):
     lengths = lambda _, generator: scale * math.exp(generator.gauss(0, 1))  # noqa: E731
     summary = simulation(ranks, evaluations, seconds=lengths).run()
-    assert summary.statuses == {pl.Status.OK: evaluations}
+    assert summary.evaluations.statuses == {pl.Status.OK: evaluations}
     assert summary.reason == "evaluations"
 
 
@@ -61,7 +67,7 @@ def test_search_ends_at_its_time_or_its_target():
     assert late.reason == "seconds"
     assert late.seconds >= 30.0
     found = simulation(evaluations=None, target=0.5).run()
-    assert (found.reason, found.best.loss <= 0.5) == ("target", True)
+    assert (found.reason, found.evaluations.best.loss <= 0.5) == ("target", True)
 
 
 def test_hardly_anybody_is_idle_on_many_ranks_whose_evaluations_differ():
@@ -80,7 +86,7 @@ def test_fast_ranks_do_the_work_of_slow_ones():
 
 def test_slower_network_makes_messages_later_and_loses_nothing():
     slow = simulation(network=Network(latency=5.0)).run()
-    assert slow.statuses == {pl.Status.OK: 400}
+    assert slow.evaluations.statuses == {pl.Status.OK: 400}
     assert slow.seconds > simulation().run().seconds
 
 

@@ -71,12 +71,13 @@ space = {"x": pl.Float(0.0, 1.0)}
 assert_type(decorated(0.1, 2, "a", 16), float)
 result = pl.minimize(decorated, evaluations=10, seed=0, run="runs/one", progress=False)
 assert_type(result, pl.Result)
-assert_type(result.best, pl.Individual)
-assert_type(result.best.loss, float)
+assert_type(result.best, pl.Individual | None)
 assert_type(result.front, list[pl.Individual])
 assert_type(result.succeeded, bool)
 assert_type(result.evaluations, int)
-best: Mapping[str, Any] = result.best.params
+if result.best is not None:
+    best: Mapping[str, Any] = result.best.params
+    assert_type(result.best.loss, float)
 
 assert_type(pl.maximize(measured, space, seconds=1.0, target=0.5, propagator=chain), pl.Result)
 pl.minimize(reporting, space, evaluations=10, pruner=pl.AnyPruner(LatePruner(), pl.MedianPruner()))

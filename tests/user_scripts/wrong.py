@@ -28,7 +28,7 @@ pl.maximize(loss, space, evaluations="many")  # refused
 pl.maximize(loss, space, evaluations=10, directions=["maximize"])  # refused
 result = pl.minimize(loss, space, evaluations=10)
 print(result.bset)  # refused
-print(result.best.loss.upper())  # refused
+print(result.best.loss)  # refused
 pl.Float(0.0, 1.0, logarithmic=True)  # refused
 pl.SelectBest(count="two")  # refused
 pl.Chain(pl.SelectBest(2), pl.UniformCrossover)  # refused

@@ -116,7 +116,7 @@ def _figures(found: Found) -> tuple[float, float, float, float]:
 
 
 def _figures_of(summary: SessionSummary) -> tuple[float, float, float, float]:
-    evaluations = sum(summary.statuses.values())
+    evaluations = sum(summary.evaluations.statuses.values())
     return evaluations / summary.seconds, summary.idle_share, summary.tail_share, summary.batches / evaluations
 
 

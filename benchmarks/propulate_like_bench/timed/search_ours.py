@@ -71,7 +71,7 @@ def main() -> None:
     memory = MPI.COMM_WORLD.reduce(peak_megabytes(), MPI.MAX) if launched() else peak_megabytes()
     if rank == 0:
         figures = {name: getattr(result, name) for name in ("batches", "volume", "idle_share", "tail_share")}
-        found = {"evaluations": result.evaluations, "seconds": seconds, "memory": memory, "best": result.best.loss}
+        found = {"evaluations": result.evaluations, "seconds": seconds, "memory": memory, "best": result.value}
         print(json.dumps({**found, "searched": result.seconds, **figures}), flush=True)
 
 

@@ -102,12 +102,10 @@ class Failover:
         return {
             rank: FinalReport(
                 reason="",
-                statuses=dead_state.summary.statuses,
+                evaluations=dead_state.summary,
                 began=dead_state.session.began,
                 last_start=dead_state.session.began,
                 ended=max(dead_state.ended, dead_state.session.began),
-                best=dead_state.summary.best,
-                failure=dead_state.summary.failure,
             )
             for rank, dead_state in self._dead_states.items()
             if dead_state.session is not None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from propulate_like.parallel.coordination.termination import FinalReport
 from propulate_like.parallel.transport import Transport
 from propulate_like.population.individual import Individual
-from propulate_like.population.outcome import OK
 from propulate_like.population.summary import Summary
 from propulate_like.storage.events import Died
 
@@ -59,7 +60,7 @@ class RankReport:
             best = inherited_best
         return FinalReport(
             reason=reason,
-            statuses={OK: self.summary.ok, **self.summary.others},
+            evaluations=msgspec.structs.replace(self.summary, best=best),
             began=epoch + self.began,
             last_start=epoch + self.last_start,
             ended=ended,
@@ -67,8 +68,6 @@ class RankReport:
             batches=transport.batches,
             volume=transport.volume,
             records=records,
-            best=best,
-            failure=self.summary.failure,
             history=history,
             died=died,
         )

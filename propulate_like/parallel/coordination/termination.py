@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -13,7 +12,7 @@ from propulate_like.parallel.coordination.membership import Membership
 from propulate_like.parallel.transport import Transport
 from propulate_like.population.codec import Codec
 from propulate_like.population.individual import Individual
-from propulate_like.population.outcome import Status
+from propulate_like.population.summary import Summary
 from propulate_like.storage.events import Died
 
 
@@ -25,12 +24,11 @@ class _Report(msgspec.Struct, frozen=True, kw_only=True):
 
     reason: str
     """Why the search ended; empty for a dead rank."""
-    statuses: dict[Status, int]
+    evaluations: Summary
+    """What the evaluations came to."""
     batches: int = 0
     volume: int = 0
     records: int = 0
-    best: Individual | None = None
-    failure: Individual | None = None
     history: list[Individual] = []
     died: list[Died] = []
     """The deaths of ranks, as far as this rank found out what they left."""
@@ -64,26 +62,22 @@ class SessionSummary(_Report, frozen=True, kw_only=True):
     @classmethod
     def of(cls, reports: Sequence[FinalReport], dead: tuple[int, ...] = ()) -> SessionSummary:
         """Return the summary of final reports, in whatever order they came."""
-        statuses: Counter[Status] = Counter()
+        evaluations = Summary()
         for report in reports:
-            statuses.update(report.statuses)
+            evaluations.include(report.evaluations)
         began, ended = min(report.began for report in reports), max(report.ended for report in reports)
         until = max(report.last_start for report in reports)
-        bests = [report.best for report in reports if report.best is not None]
-        failures = [report.failure for report in reports if report.failure is not None]
         idle = sum(max(min(end, until) - begin, 0.0) for report in reports for begin, end in report.idle)
         late = sum(max(end - max(begin, until), 0.0) for report in reports for begin, end in report.idle)
         return cls(
             reason=min((report for report in reports if report.reason), key=lambda report: report.ended).reason,
-            statuses=dict(statuses),
+            evaluations=evaluations,
             seconds=ended - began,
             idle_share=idle / (len(reports) * (until - began)) if until > began else 0.0,
             tail_share=late / (len(reports) * (ended - began)) if ended > began else 0.0,
             batches=sum(report.batches for report in reports),
             volume=sum(report.volume for report in reports),
             records=sum(report.records for report in reports),
-            best=min(bests, key=lambda found: (found.order, found.ended, found.id), default=None),
-            failure=min(failures, key=lambda found: (found.ended, found.id), default=None),
             history=[event for report in reports for event in report.history],
             died=[event for report in reports for event in report.died],
             dead=dead,

@@ -85,14 +85,14 @@ def test_budget_is_met_and_each_evaluation_counted_once_whoever_dies_when(number
         disks, evaluations, _, summary = search(number)
         ids = [ident for disk in disks for ident in disk.ids]
         assert len(ids) == len(set(ids)) == evaluations, number
-        assert sum(summary.statuses.values()) == evaluations, number
+        assert sum(summary.evaluations.statuses.values()) == evaluations, number
 
 
 @some_of(range(100, 120), 5)
 def test_without_journals_what_dead_ranks_did_is_done_again(numbers):
     for number in numbers:
         disks, evaluations, dead, summary = search(number, kept=False)
-        assert sum(summary.statuses.values()) >= evaluations, number
+        assert sum(summary.evaluations.statuses.values()) >= evaluations, number
         assert sum(len(disk.ids) for rank, disk in enumerate(disks) if rank not in dead) <= evaluations, number
 
 
@@ -101,7 +101,7 @@ def test_budget_is_met_with_a_fidelity_too(numbers):
     for number in numbers:
         disks, evaluations, _, summary = search(number, fidelity=Fidelity.of({"name": "epochs", "rungs": [1, 3, 9]}))
         ids = [ident for disk in disks for ident in disk.ids]
-        assert len(ids) == len(set(ids)) == evaluations == sum(summary.statuses.values()), number
+        assert len(ids) == len(set(ids)) == evaluations == sum(summary.evaluations.statuses.values()), number
 
 
 @pytest.mark.parametrize("ends", [{"target": 0.01}, {"deadline": 0.5}])
@@ -110,6 +110,6 @@ def test_all_that_live_end_for_the_same_reason_with_all_counted(numbers, ends):
     for number in numbers:
         disks, evaluations, _, summary = search(number, **ends)
         ids = [ident for disk in disks for ident in disk.ids]
-        assert len(ids) == len(set(ids)) == sum(summary.statuses.values()) <= evaluations, number
+        assert len(ids) == len(set(ids)) == sum(summary.evaluations.statuses.values()) <= evaluations, number
         bests = [disk.dead_state.summary.best for disk in disks]
-        assert summary.best.loss == min(best.loss for best in bests if best), number
+        assert summary.evaluations.best.loss == min(best.loss for best in bests if best), number

@@ -145,5 +145,5 @@ def test_the_summary_is_the_same_on_every_rank():
             except StopIteration as end:
                 summaries[rank] = end.value
     assert summaries[0] == summaries[1] == summaries[2]
-    assert (summaries[0].reason, summaries[0].statuses) == ("evaluations", {Status.OK: 3})
+    assert (summaries[0].reason, summaries[0].evaluations.statuses) == ("evaluations", {Status.OK: 3})
     assert summaries[0].best.id == pl.Id(0, 2, 0)

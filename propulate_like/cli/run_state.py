@@ -1,0 +1,100 @@
+"""The state of a run, as its journals tell it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+from propulate_like.cli.earnings import Earnings
+from propulate_like.population.individual import Individual
+from propulate_like.population.summary import Summary
+from propulate_like.storage.events import Closed, Died, Evaluated, Event, Moved, Session, Started
+from propulate_like.storage.journal import read
+from propulate_like.storage.run import Run
+
+LIVE_SECONDS = 60.0
+"""Ranks whose sessions began within this time of the newest one belong to the same start of the run."""
+
+
+class RunState:
+    """What all ranks of a run have done, and which of them belong to its newest session."""
+
+    def __init__(self) -> None:
+        self.summary = Summary()
+        self.earnings = Earnings()
+        self.sessions: dict[int, Session] = {}
+        """The newest session of each rank."""
+        self.closed: dict[int, Closed] = {}
+        """How each rank's newest session ended, where it did."""
+        self.running: dict[int, Started] = {}
+        """The evaluation that each rank started and has not ended."""
+        self.latest = 0.0
+        """When the last evaluation or session ended (Unix time)."""
+        self.done_by: Counter[int] = Counter()
+        """How many evaluations of each island have ended."""
+        self.bests: dict[int, float] = {}
+        """The lowest loss of each island."""
+        self.arrived: Counter[int] = Counter()
+        """How many individuals were sent to each island."""
+        self._deaths: dict[tuple[str, int], Died] = {}
+
+    @classmethod
+    def of(cls, run: Run) -> RunState:
+        """Read the journals of a run."""
+        state = cls()
+        for rank, event in read(run.folder, run.shape):
+            state.add(rank, event)
+        return state
+
+    def add(self, rank: int, event: Event) -> None:
+        """Add the next event of a rank."""
+        match event:
+            case Session():
+                self.sessions[rank] = event
+                self.closed.pop(rank, None)
+            case Started():
+                self.running[rank] = event
+            case Closed():
+                self.closed[rank] = event
+                self.latest = max(self.latest, event.ended)
+            case Died():
+                self._deaths[event.host, event.pid] = event
+            case Moved() if not event.replaced:
+                self.arrived[event.island] += 1
+            case Evaluated():
+                self._add_evaluated(rank, event.individual)
+
+    @property
+    def newest(self) -> float:
+        """When the newest session began (Unix time)."""
+        return max((session.began for session in self.sessions.values()), default=0.0)
+
+    @property
+    def current(self) -> dict[int, Session]:
+        """The sessions of the ranks that are in the newest start of the run, and have not died in it."""
+        return {rank: each for rank, each in self._started().items() if (each.host, each.pid) not in self._deaths}
+
+    @property
+    def died(self) -> list[Died]:
+        """The deaths of ranks in the newest start of the run."""
+        started = self._started().values()
+        return [self._deaths[each.host, each.pid] for each in started if (each.host, each.pid) in self._deaths]
+
+    def _started(self) -> dict[int, Session]:
+        newest = self.newest
+        ranks = max((session.ranks for session in self.sessions.values() if session.began == newest), default=0)
+        return {
+            rank: session
+            for rank, session in self.sessions.items()
+            if session.began > newest - LIVE_SECONDS and rank < ranks  # others are of an earlier session
+        }
+
+    def _add_evaluated(self, rank: int, individual: Individual) -> None:
+        self.summary.add(individual)
+        self.earnings.add(rank, individual)
+        island = individual.id.island
+        self.done_by[island] += 1
+        if individual.loss < self.bests.get(island, math.inf):  # which NaN is not
+            self.bests[island] = individual.loss
+        self.latest = max(self.latest, individual.ended)
+        self.running.pop(rank, None)
