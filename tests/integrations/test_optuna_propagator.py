@@ -388,8 +388,8 @@ SEARCH = """
 @pytest.mark.parametrize(
     ("sampler", "evaluations", "pause", "bound"),
     [
-        ("TPESampler", 240, 0.005, 0.01),
-        ("CmaEsSampler", 240, 0.005, 0.01),
+        ("TPESampler", 120, 0.005, 0.02),
+        ("CmaEsSampler", 120, 0.005, 0.02),
         pytest.param("GPSampler", 40, 0.02, 0.02, marks=NEEDS_TORCH),
     ],
 )
