@@ -6,7 +6,6 @@ import random
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -208,21 +207,21 @@ def job(tmp_path):
 class Job:
     def __init__(self, command, environment, folder):
         self.script = command[-1]
-        self.errors = tempfile.TemporaryFile()
-        self.process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=self.errors,
-            start_new_session=True,
-        )
+        self.errors = folder / "errors"
+        with self.errors.open("w", encoding="utf-8") as errors:
+            self.process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=environment,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                start_new_session=True,
+            )
 
     def wait(self, seconds):
         """Return its status, with what it said where that is a failure."""
         status = self.process.wait(timeout=seconds)
-        self.errors.seek(0)
-        return status and (status, self.errors.read())
+        return status and (status, self.errors.read_text(encoding="utf-8"))
 
     def kill(self):
         """Kill all of it without warning: mpiexec, its daemons and every rank."""
@@ -233,7 +232,6 @@ class Job:
             except (FileNotFoundError, ProcessLookupError, PermissionError):
                 continue
         self.process.wait()
-        self.errors.close()
 
 
 def wait_until(condition):
