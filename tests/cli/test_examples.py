@@ -9,8 +9,14 @@ CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 TUTORIALS = sorted((ROOT / "tutorials").glob("*.py"))
 
 
+def each(paths, slow):
+    """Let a test have each of these files; those that train for long as a slow test."""
+    marks = {True: pytest.mark.slow, False: ()}
+    return [pytest.param(path, id=path.stem, marks=marks[path.stem in slow]) for path in paths]
+
+
 @pytest.mark.mpi
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("config", each(CONFIGS, {"early_stopping"}))
 def test_config_runs_on_two_ranks(config, command, tmp_path):
     if config.stem in {"digits", "early_stopping"}:
         pytest.importorskip("sklearn")
@@ -24,7 +30,7 @@ def test_config_runs_on_two_ranks(config, command, tmp_path):
 NEEDS = {"4_train_a_network": "torch", "5_teams": "torch", "7_energy": "sklearn"}
 
 
-@pytest.mark.parametrize("tutorial", TUTORIALS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("tutorial", each(TUTORIALS, {"4_train_a_network", "5_teams", "7_energy"}))
 def test_tutorial_runs_and_finds_a_low_loss(tutorial, python):
     if tutorial.stem in NEEDS:
         pytest.importorskip(NEEDS[tutorial.stem])

@@ -28,7 +28,7 @@ def hostile(kind: str, x: float, evaluation: Any) -> float:
             hoard = [bytearray(20_000_000) for _ in range(100)]
             time.sleep(len(hoard))
         case "chatter":
-            for _ in range(100):
+            for _ in range(20):
                 print("x" * 1_000_000)
         case "family":
             for own_session in (False, True):

@@ -39,7 +39,7 @@ def left_behind() -> list[int]:
 
 @pytest.mark.xdist_group("left behind")
 def test_no_loss_hurts_the_rank_and_each_outcome_is_known(tmp_path: Path) -> None:
-    settings = {"isolate": True, "timeout": 1.0, "memory": "400 MiB"}
+    settings = {"isolate": True, "timeout": 3.0, "memory": "400 MiB"}
     result = pl.minimize(
         losses.hostile,
         {"kind": KINDS, "x": (0.0, 1.0)},
@@ -58,7 +58,7 @@ def test_no_loss_hurts_the_rank_and_each_outcome_is_known(tmp_path: Path) -> Non
     assert 'losses.py", line' in whole, "where it crashed and where it hung is known"
     assert causes["segfault"] == "the process was killed by SIGSEGV"
     assert causes["exit"] == "the process exited with status 3"
-    assert causes["hang"] == "it took longer than 1 s"
+    assert causes["hang"] == "it took longer than 3 s"
     assert "MiB of memory, and 400 MiB are allowed" in causes["memory"]
     assert causes["error"].endswith("ValueError: as told")
     assert left_behind() == []
@@ -66,7 +66,7 @@ def test_no_loss_hurts_the_rank_and_each_outcome_is_known(tmp_path: Path) -> Non
         log = tmp_path / "run/trials" / str(individual.id) / "output.log"
         size = log.stat().st_size if log.exists() else 0
         kind = individual.params["kind"]
-        assert (size == 100 * 1_000_001) is (kind == "chatter"), (individual.params, size)
+        assert (size == 20 * 1_000_001) is (kind == "chatter"), (individual.params, size)
         assert (0 < size < 20_000) is (kind in {"segfault", "hang"}), "their stack alone"
 
 

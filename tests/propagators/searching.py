@@ -28,6 +28,10 @@ def every_kind():
     return space, loss
 
 
+SECONDS = 1e-4
+"""What an evaluation is said to take, whatever it took: a propagator's choices may depend on it."""
+
+
 def search(propagator, loss, space, evaluations, ranks=1, seed=0, order=None):
     """Evaluate one at a time, of what the ranks have pending, in random order; give them in the order of their end."""
     optimizers = [Optimizer(space, propagator=propagator, seed=seed, workers=ranks, rank=n) for n in range(ranks)]
@@ -35,7 +39,7 @@ def search(propagator, loss, space, evaluations, ranks=1, seed=0, order=None):
     pending, ended = [optimizer.ask() for optimizer in optimizers], []
     for _ in range(evaluations):
         rank = order.randrange(ranks)
-        ended.append(optimizers[rank].tell(pending[rank], loss(pending[rank])))
+        ended.append(optimizers[rank].tell(pending[rank], loss(pending[rank]), SECONDS))
         for optimizer in optimizers:
             if optimizer is not optimizers[rank]:
                 optimizer.absorb(ended[-1])

@@ -4,7 +4,6 @@ import math
 from itertools import pairwise
 
 import pytest
-from msgspec.structs import replace
 from searching import cube, every_kind, lowest, search
 
 from propulate_like import Choice, CoordinateSearch, Int, Optimizer, Space
@@ -95,7 +94,7 @@ def test_copy_of_one_that_searches_begins_anew():
 def test_loss_of_another_point_than_was_asked_for_is_not_credited_to_it():
     """Another step of a chain, or the search for a point that is fresh, may change what is evaluated."""
     optimizer = Optimizer(cube(2), propagator=CoordinateSearch(), seed=0)
-    moved = [replace(optimizer.ask(), genome=(0.9, 0.9)) for _ in range(50)]
+    moved = [optimizer.ask().with_genome((0.9, 0.9)) for _ in range(50)]
     for one in moved:
         optimizer.tell(one, -1.0)
     ended = [optimizer.tell(one, sum(one.genome)) for one in (optimizer.ask() for _ in range(60))]

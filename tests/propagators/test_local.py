@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from msgspec.structs import replace
+from conftest import make_individual
 from searching import cube
 from threadpoolctl import threadpool_info, threadpool_limits
 
@@ -36,7 +36,7 @@ def search(space, loss, evaluations, propagator, seed=0, seconds=60.0):
     told = []
     for _ in range(evaluations):
         individual = optimizer.ask()
-        told.append(individual.evaluated(Outcome.of(loss(individual.params)), seconds))
+        told.append(individual.evaluated(Outcome.of(loss(individual.params)).timed(seconds)))
         optimizer.absorb(told[-1])
     return optimizer, told
 
@@ -150,7 +150,7 @@ class TestAuto:
         for number in range(300):
             individual = optimizer.ask()
             seconds = 1e-6 if number // 100 == 1 else 60.0
-            told.append(individual.evaluated(Outcome.of(sum_of_squares(individual.params)), seconds))
+            told.append(individual.evaluated(Outcome.of(sum_of_squares(individual.params)).timed(seconds)))
             optimizer.absorb(told[-1])
         modeled = [one.origin.split("+")[0] in {"trust_region", "quadratic_model"} for one in told]
         assert sum(modeled[5:100]) > 70
@@ -163,8 +163,8 @@ class TestAuto:
         for number in range(40):
             individual = optimizer.ask()
             bred = more if number >= 20 else "uniform_initialization"
-            known = replace(individual, genome=tuple(generator.random(4)), origin=bred)
-            optimizer.absorb(known.evaluated(Outcome.of(-float(number)), 60.0))
+            known = make_individual(individual.id, generator.random(4), individual.space, origin=bred)
+            optimizer.absorb(known.evaluated(Outcome.of(-float(number)).timed(60.0)))
         origins = [optimizer.ask().origin.partition("+")[0] for _ in range(200)]
         assert {"quadratic_model", "trust_region"} <= set(origins)
         assert 0.6 < origins.count(more) / len(origins) < 0.9

@@ -207,17 +207,21 @@ def job(tmp_path):
 class Job:
     def __init__(self, command, environment, folder):
         self.script = command[-1]
-        self.process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        self.errors = folder / "errors"
+        with self.errors.open("w", encoding="utf-8") as errors:
+            self.process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=environment,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                start_new_session=True,
+            )
 
     def wait(self, seconds):
-        return self.process.wait(timeout=seconds)
+        """Return its status, with what it said where that is a failure."""
+        status = self.process.wait(timeout=seconds)
+        return status and (status, self.errors.read_text(encoding="utf-8"))
 
     def kill(self):
         """Kill all of it without warning: mpiexec, its daemons and every rank."""

@@ -50,9 +50,10 @@ def test_auto_reaches_the_optimum_of_the_sphere():
     assert sum(loss < 1e-6 for loss in reached) >= 9, reached
 
 
-def test_auto_finds_the_global_basin_of_rastrigin_in_20_dimensions():
-    reached = [search(cube(20), rastrigin, 40_000, seed).best.loss for seed in range(10)]
-    assert sum(loss < 1.0 for loss in reached) >= 8, reached
+@pytest.mark.parametrize(("searches", "enough"), [(2, 1), pytest.param(10, 8, marks=pytest.mark.slow)])
+def test_auto_finds_the_global_basin_of_rastrigin_in_20_dimensions(searches, enough):
+    reached = [search(cube(20), rastrigin, 40_000, seed).best.loss for seed in range(searches)]
+    assert sum(loss < 1.0 for loss in reached) >= enough, reached
 
 
 def test_auto_finds_the_one_best_combination_of_a_mixed_conditional_space():

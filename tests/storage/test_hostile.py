@@ -469,7 +469,7 @@ class TestFolder:
         generator = Random(4)
         config, journal = (tmp_path / "search.yaml").read_bytes(), journal_path(enemy, 0).read_bytes()
         lines = journal.splitlines(keepends=True)
-        for case in range(max(CASES // 100, 6)):
+        for case in range(max(CASES // 100, 3)):
             (tmp_path / "search.yaml").write_bytes(flipped(generator, config))
             (enemy / "config.yaml").write_bytes(flipped(generator, config) if case % 3 == 0 else config)
             journal_path(enemy, 0).write_bytes(b"".join(rewritten(generator, lines)[0]))
@@ -492,7 +492,7 @@ def test_mutated_journal_is_continued(script, python, tmp_path):
     journal = tmp_path / "run/journal/rank-00000.jsonl"
     content = journal.read_bytes()
     generator = Random(5)
-    for _ in range(max(CASES // 100, 5)):
+    for _ in range(max(CASES // 100, 3)):
         journal.write_bytes(b"".join(rewritten(generator, content.splitlines(keepends=True))[0]))
         ended = python(path, check=False)
         assert ended.returncode == 0 or "a newer version wrote it" in ended.stderr, ended.stderr

@@ -52,6 +52,7 @@ def bench(folder, *arguments):
 
 
 @pytest.mark.mpi
+@pytest.mark.slow
 def test_two_workers_each_train_until_the_time_is_over_and_a_page_tells(tmp_path):
     (tmp_path / "training.yaml").write_text(TINY)
     ended = bench(tmp_path, "training.yaml")
