@@ -13,7 +13,7 @@ from conftest import ROOT
 
 import propulate_like as pl
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.xdist_group("types")]  # one wheel serves all
 SCRIPTS = sorted((Path(__file__).parent / "user_scripts").glob("*.py"))
 REFUSED = {
     (script.name, number)

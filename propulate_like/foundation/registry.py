@@ -134,7 +134,11 @@ class Registry(Generic[Part]):
         )
 
     def _load(self, name: str) -> type[Part]:
-        """Import the class that a distribution declares; ValueError where none does, or it is none of this registry."""
+        """Import the class that a distribution declares.
+
+        Raises:
+            ValueError: None does, or the class is none of this registry.
+        """
         loaded: type[Part] | None = self._declared.load(name)
         if loaded is None:
             message = f"unknown {self._term} {name!r}{nearest(name, list(self))}"

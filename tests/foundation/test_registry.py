@@ -64,6 +64,7 @@ def test_registry_lists_its_names_in_order(colors):
     assert "green" not in colors
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("form", "read"), [("[select_best: 2, select_random: {count: 1}]", False), ("[select_bets: 2]", True)]
 )

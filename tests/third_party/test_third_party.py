@@ -15,6 +15,7 @@ from installing import declare, declare_project, install
 from propulate_like.foundation import strict_yaml
 from propulate_like.storage.run import Run
 
+pytestmark = pytest.mark.process
 LOSS = """
 import time
 

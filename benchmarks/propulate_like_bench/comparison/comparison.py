@@ -24,7 +24,11 @@ def names() -> list[str]:
 
 
 def text_of(source: str) -> str:
-    """Read a config that comes with the package, by its name, or a file; ConfigError where there is none."""
+    """Read a config that comes with the package, by its name, or a file.
+
+    Raises:
+        ConfigError: There is neither.
+    """
     if source in names():
         return (_SHIPPED / f"{source}.yaml").read_text(encoding="utf-8")
     try:

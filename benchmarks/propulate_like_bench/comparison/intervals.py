@@ -28,14 +28,14 @@ class Estimate(msgspec.Struct, frozen=True):
         return self.high < other.low
 
     def written(self, digits: int = 3) -> str:
-        """Write it as `mean (low to high)`, with so many digits."""
+        """Write it as `mean (low to high)`, with that number of digits."""
         if self.low == self.high:
             return rounded(self.mean, digits)
         return f"{rounded(self.mean, digits)} ({rounded(self.low, digits)} to {rounded(self.high, digits)})"
 
 
 def rounded(value: float, digits: int = 3) -> str:
-    """Write a number with so many digits that mean something, and no exponent where it is of usual size."""
+    """Write a number with its first `digits` digits, and no exponent where it is of usual size."""
     if value == 0.0 or not 1e-4 <= abs(value) < 1e12:  # noqa: PLR2004
         return f"{value:.{digits}g}"
     places = digits - 1 - math.floor(math.log10(abs(value)))

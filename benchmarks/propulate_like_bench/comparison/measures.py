@@ -23,8 +23,8 @@ class Missing(Exception):  # noqa: N818 (nothing has gone wrong)
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What every comparison's YAML has; a module's own Settings add to it.
 
-    `minutes`: after so many no further cell is begun; the next call goes on. `cell_seconds`: a cell's process is ended
-    after so many. `quick`: what --quick puts in place of other keys.
+    `minutes`: when they are over, no further cell is begun; the next call goes on. `cell_seconds`: how long the process
+    of a cell may run. `quick`: what --quick puts in place of other keys.
     """
 
     measure: str
@@ -56,7 +56,11 @@ class Measure(Protocol):
         """
 
     def measure(self, cell: Cell) -> dict[str, Any]:
-        """Measure a cell, in a fresh process; return what JSON can hold. Missing where it cannot run here."""
+        """Measure a cell, in a fresh process; return what JSON can hold.
+
+        Raises:
+            Missing: It cannot run here.
+        """
 
     def section(self, settings: Any, results: Sequence[Result]) -> Section:
         """Return what the results are; some cells may lack one."""

@@ -90,7 +90,7 @@ def whole_rate(runs: Sequence[Mapping[str, Any]]) -> Estimate:
 
 
 def memory_at(runs: Sequence[Mapping[str, Any]], mark: int) -> Estimate:
-    """Return the peak memory in MB of the worker with most, by so many trials."""
+    """Return the peak memory of the worker with most, in MB, by that number of trials."""
     return mean([run["memory"][str(mark)] for run in runs])
 
 

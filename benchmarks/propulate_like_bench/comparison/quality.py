@@ -1,4 +1,4 @@
-"""Quality at equal evaluations: the instrument of `benchmarks.quality`, on instances kept for reporting."""
+"""Quality at equal evaluations: the instrument of `propulate_like_bench.quality`, on instances kept for reporting."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Naturals = Annotated[list[Annotated[int, msgspec.Meta(ge=0)]], msgspec.Meta(min_
 
 
 class Grid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Contestants on all problems of a suite, or some, in so many evaluations; `dimension` where the suite has it."""
+    """Contestants on all problems of a suite, or some, with equal evaluations; `dimension` where the suite has it."""
 
     title: str
     suite: str

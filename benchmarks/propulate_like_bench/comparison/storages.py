@@ -33,7 +33,11 @@ run_grpc_proxy_server(get_storage(sys.argv[1]), host="127.0.0.1", port=int(sys.a
 
 @contextmanager
 def serving(storage: str, folder: Path) -> Iterator[str]:
-    """Run what a storage needs, and return the place that workers open; Missing where it is not installed."""
+    """Run what a storage needs, and yield the place that workers open.
+
+    Raises:
+        Missing: What it needs is not installed.
+    """
     if storage == "postgresql":
         with _postgresql() as place:
             yield place

@@ -49,7 +49,7 @@ class Optuna(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
 
 
 class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Contestants, with so many workers each."""
+    """Contestants, and the number of workers of each."""
 
     workers: Count
     contestants: list[str]

@@ -43,7 +43,7 @@ one process and its interpreter, which suits jobs that leave that alone most of 
 
 
 class Search(msgspec.Struct, frozen=True):
-    """A contestant with so many workers, and what was measured with each seed."""
+    """A contestant with a number of workers, and what was measured with each seed."""
 
     name: str
     workers: int

@@ -77,7 +77,7 @@ def train(params: Params) -> float:
 
 
 class Job:
-    """Trains, and lasts so many times longer than that computes; writes down when it began and ended, and the loss."""
+    """Trains, and lasts `stretch` times as long as that computes; notes when it began and ended, and the loss."""
 
     def __init__(self, stretch: float, folder: str) -> None:
         self._stretch = stretch

@@ -25,7 +25,7 @@ _PATIENCE = 180.0
 
 
 def kills(python: str, runs: int, name: str) -> None:
-    """Kill 1 to 3 of 4 to 8 ranks at random moments, in each of so many searches."""
+    """Kill 1 to 3 of 4 to 8 ranks at random moments, in each of several searches."""
     healed = again = wrong = died = 0
     took = []
     for number in range(runs):

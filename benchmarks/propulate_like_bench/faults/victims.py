@@ -39,7 +39,7 @@ def start(
     options: Sequence[str] = (),
     output: IO[str] | int = subprocess.PIPE,
 ) -> subprocess.Popen[str]:
-    """Start a search by one `propulate-like run`, with evaluations of so many seconds on average."""
+    """Start a search by one `propulate-like run`, whose evaluations take `mean` seconds on average."""
     return subprocess.Popen(
         [python, "-m", "propulate_like", "run", str(configuration), "-n", str(ranks), *options],
         env=os.environ | {"MEAN_SECONDS": str(mean)},

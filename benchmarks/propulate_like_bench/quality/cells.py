@@ -18,7 +18,7 @@ from propulate_like_bench.launching import ONE_THREAD
 from propulate_like_bench.quality import contestants, suites, workers
 from propulate_like_bench.quality.workers import Course, Setting
 
-_LUCK = 12  # hexadecimal digits of a file's name that tell apart what the rest of it does not
+_DIGITS = 12  # hexadecimal digits of a file's name that tell apart what the rest of it does not
 
 
 class Cell(msgspec.Struct, frozen=True):
@@ -39,7 +39,7 @@ class Cell(msgspec.Struct, frozen=True):
     delay: float = 0.0
 
     @property
-    def luck(self) -> str:
+    def stream(self) -> str:
         """Name the random numbers: no two problems, instances or seeds share any; all contestants do."""
         return f"{self.suite}/{self.problem}/{self.dimension}/{self.instance}/{self.seed}"
 
@@ -72,11 +72,11 @@ def versions(cell: Cell) -> list[str]:
 def run(cell: Cell) -> Course:
     """Run one search in this process."""
     problem = suites.suite(cell.suite).problem(cell.problem, cell.dimension, cell.instance)
-    seed = Random(f"{cell.luck}/seed").getrandbits(31)
+    seed = Random(f"{cell.stream}/seed").getrandbits(31)
     setting = Setting(problem.space, cell.workers, cell.evaluations, seed)
     contestant = contestants.entry(cell.contestant).make(setting)
     try:
-        return workers.search(contestant, problem, setting, luck=cell.luck, mean=cell.seconds, delay=cell.delay)
+        return workers.search(contestant, problem, setting, stream=cell.stream, mean=cell.seconds, delay=cell.delay)
     finally:
         contestant.close()
 
@@ -115,7 +115,7 @@ class Cache:
 
     def _path(self, cell: Cell, named: Sequence[str]) -> Path:
         apart = msgspec.structs.replace(cell, evaluations=0)
-        digest = hashlib.sha256(msgspec.json.encode([apart, list(named)])).hexdigest()[:_LUCK]
+        digest = hashlib.sha256(msgspec.json.encode([apart, list(named)])).hexdigest()[:_DIGITS]
         name = f"{cell.problem}-{cell.dimension}d-i{cell.instance}-s{cell.seed}-w{cell.workers}"
         return self._place(cell) / f"{name}-{digest}-{cell.evaluations}.json"
 
@@ -131,9 +131,16 @@ def measure(
     jobs: int,
     tell: Callable[[str], None] = lambda _line: None,
 ) -> None:
-    """Run the cells that are not in the cache, on so many processes; `named` has each contestant's versions.
+    """Run the cells that are not in the cache.
 
     A cell that fails is told of and left out; one during which the source changed is not kept.
+
+    Args:
+        wanted: The cells.
+        named: The versions of each contestant.
+        cache: Where they are kept.
+        jobs: The number of processes.
+        tell: Called with a line for each cell that has ended.
     """
     missing = [cell for cell in _longest(wanted) if cache.find(cell, named[cell.contestant]) is None]
     if not missing:
@@ -154,7 +161,7 @@ def measure(
                     cache.keep(future.result())
                     tell(f"{number} of {len(missing)} after {time.monotonic() - begun:.0f} s: {cell}")
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)  # and wait, as leaving `with` would take the cancelling back
             raise
 
 

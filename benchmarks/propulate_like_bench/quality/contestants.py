@@ -25,7 +25,7 @@ _SMALL = 10  # better for Propulate than 32 on BBOB with 16 workers: 0.144 to 0.
 class Entry(msgspec.Struct, frozen=True):
     """How a contestant is made, and what decides what it does.
 
-    `version` raises PackageNotFoundError or FileNotFoundError where it cannot run; `install` says then what to do.
+    `version` raises PackageNotFoundError or FileNotFoundError if it cannot run; `install` then says what to do.
     One that is not told its budget (`told_budget`) begins a long search as it would a short one, which so is measured
     too.
     """
@@ -66,7 +66,11 @@ PEERS = {
 
 
 def entry(name: str) -> Entry:
-    """Return a peer by its name, or one of ours as `propagator_of` reads it; ValueError where it is neither."""
+    """Return a peer by its name, or one of ours as `propagator_of` reads it.
+
+    Raises:
+        ValueError: The name is neither.
+    """
     if name in PEERS:
         return PEERS[name]
     if name.isidentifier() and name != "auto" and name not in PROPAGATORS:

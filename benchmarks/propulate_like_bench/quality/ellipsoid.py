@@ -32,7 +32,7 @@ def ellipsoid(seed: int, dimension: int = DIMENSION) -> _Loss:
 
 
 def evaluations(seed: int, loss: _Loss, ranks: int = 1, ahead: int = 1) -> int:
-    """Count evaluations to the target: so many ranks, each with so many points asked for, which end in random order."""
+    """Count evaluations to the target on `ranks`, each `ahead` points ahead, whose evaluations end in random order."""
     space = Space({f"x{number}": Float(0.0, 1.0) for number in range(DIMENSION)})
     together = ranks * ahead
     optimizers = [Optimizer(space, propagator=CMAES(), seed=seed, workers=together, rank=rank) for rank in range(ranks)]

@@ -50,9 +50,13 @@ class Workers(Contestant):
 
 
 def propagator_of(name: str) -> Callable[[Setting], Propagator | str]:
-    """Return what makes a worker's propagator: "auto", one in YAML's form, or file.py:function.
+    """Return what makes a worker's propagator.
 
-    The function is given the Setting. ValueError where the name is none of these.
+    Args:
+        name: "auto", a propagator in YAML's form, or file.py:function, which is given the Setting.
+
+    Raises:
+        ValueError: The name is none of these.
     """
     if name == "auto":
         return lambda _setting: "auto"

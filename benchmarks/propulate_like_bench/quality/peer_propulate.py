@@ -60,7 +60,11 @@ class Propulate(Contestant):
 
 
 def python() -> str:
-    """Return the Python that has propulate; FileNotFoundError where none is named."""
+    """Return the Python that has propulate.
+
+    Raises:
+        FileNotFoundError: The environment variable names none.
+    """
     named = os.environ.get(PYTHON, "")
     if not Path(named).is_file():
         raise FileNotFoundError(named)
@@ -69,7 +73,11 @@ def python() -> str:
 
 @cache
 def version() -> str:
-    """Return Propulate's version; FileNotFoundError where there is no Python that has it."""
+    """Return Propulate's version.
+
+    Raises:
+        FileNotFoundError: No Python that has it is named.
+    """
     code = "from importlib import metadata; print(metadata.version('propulate'))"
     ended = subprocess.run([python(), "-c", code], capture_output=True, text=True, check=False)
     if ended.returncode != 0:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Improvements = Sequence[tuple[int, float]]
-"""After so many evaluations the lowest loss became this, in order."""
+"""Numbers of evaluations after which the lowest loss fell, and to what, in order."""
 Array = NDArray[np.floating[Any]]
 
 _MOMENTS = 51
@@ -38,7 +38,7 @@ def moments(evaluations: int) -> list[int]:
 
 
 def lowest(improvements: Improvements, evaluations: int) -> float:
-    """Return the lowest loss after so many evaluations; infinity before there is one."""
+    """Return the lowest loss after a number of evaluations; infinity before there is one."""
     position = bisect_right(improvements, evaluations, key=lambda improvement: improvement[0])
     return improvements[position - 1][1] if position else math.inf
 

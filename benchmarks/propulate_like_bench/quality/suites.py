@@ -48,7 +48,11 @@ class Suite(Protocol):
 
 
 def suite(name: str) -> Suite:
-    """Return a suite; ValueError where there is none of that name."""
+    """Return the suite of that name.
+
+    Raises:
+        ValueError: There is none.
+    """
     if name not in SUITES:
         message = f"unknown suite {name!r}{nearest(name, SUITES)}"
         raise ValueError(message)

@@ -19,7 +19,7 @@ Courses = Mapping[Unit, Sequence[Course]]
 
 
 class Standing:
-    """Where contestants stand after so many evaluations.
+    """Where contestants stand after a number of evaluations.
 
     All have courses of the same problems, instances and seeds. `scores` and `ranks` have a row for each contestant and
     a column for each unit; `curves` and `rank_curves` a value for each moment in place of a unit; `worth` (scores, or

@@ -76,8 +76,8 @@ class Course(msgspec.Struct, frozen=True):
 class _Clock:
     """Evaluation times."""
 
-    def __init__(self, luck: str, workers: int, mean: float) -> None:
-        self._streams = [Random(f"{luck}/{worker}/seconds") for worker in range(workers)]
+    def __init__(self, stream: str, workers: int, mean: float) -> None:
+        self._streams = [Random(f"{stream}/{worker}/seconds") for worker in range(workers)]
         self._median = mean * math.exp(-_SIGMA * _SIGMA / 2)
 
     def seconds(self, worker: int) -> float:
@@ -102,14 +102,14 @@ class _Record:
 
 
 def search(
-    contestant: Contestant, problem: Problem, setting: Setting, *, luck: str, mean: float = 60.0, delay: float = 0.0
+    contestant: Contestant, problem: Problem, setting: Setting, *, stream: str, mean: float = 60.0, delay: float = 0.0
 ) -> Course:
-    """Let a contestant use up its evaluations, on all workers; `luck` names the streams of random numbers.
+    """Let a contestant use up its evaluations, on all workers; `stream` names the streams of random numbers.
 
     `mean` is that of the evaluation times, in virtual seconds; others learn of an evaluation `delay` seconds after its
     worker did.
     """
-    clock, record = _Clock(luck, setting.workers, mean), _Record()
+    clock, record = _Clock(stream, setting.workers, mean), _Record()
     events: list[tuple[float, int, int, Any, float]] = []  # time, its order among equal ones, worker, what, seconds
     order = count()
     left, ended = setting.evaluations, 0

@@ -18,7 +18,7 @@ def epochs_to(course: Course, target: float) -> float:
 
 
 def lowest(course: Course, epochs: int) -> float:
-    """Return the lowest loss known after so many epochs."""
+    """Return the lowest loss known after a number of epochs."""
     return min((loss for spent, loss in course if spent <= epochs), default=math.inf)
 
 

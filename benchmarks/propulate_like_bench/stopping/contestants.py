@@ -138,7 +138,7 @@ CONTESTANTS: dict[str, Callable[[int, int], Course]] = {
 
 
 def compete(job: tuple[str, int, int]) -> tuple[str, int, Course]:
-    """Let a contestant search with a seed, for so many epochs in total."""
+    """Let a contestant search with a seed, for a number of epochs in total."""
     name, seed, epochs = job
     return name, seed, CONTESTANTS[name](seed, epochs)
 

@@ -57,7 +57,7 @@ def test_a_table_and_its_data_and_nothing_is_measured_twice(tmp_path):
 
 def test_an_interrupted_measurement_goes_on_where_it_was(tmp_path):
     quick = "{coordinate_search: {}}"
-    chosen = [*SMALL, "--evaluations", "4000", "--contestants", "random", quick, "--seeds", *map(str, range(200))]
+    chosen = [*SMALL, "--evaluations", "400", "--contestants", "random", quick, "--seeds", *map(str, range(200))]
     begun = subprocess.Popen(
         [*COMMAND, *chosen], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -71,7 +71,7 @@ def test_an_interrupted_measurement_goes_on_where_it_was(tmp_path):
     assert errors.splitlines()[-1] == "interrupted: the same command goes on from here"
     kept = len(list(tmp_path.rglob("*.json")))
     assert 1 <= kept < 800
-    fewer = [*SMALL, "--evaluations", "4000", "--contestants", "random", "--seeds", "0"]
+    fewer = [*SMALL, "--evaluations", "400", "--contestants", "random", "--seeds", "0"]
     assert "| random |" in command(tmp_path, *fewer).stdout
     shown = command(tmp_path, *chosen, "--cached")
     assert f"{quick} is left out" in shown.stderr

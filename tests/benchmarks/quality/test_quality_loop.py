@@ -51,10 +51,10 @@ class Witness(Contestant):
         self.events.append(("absorb", worker, told))
 
 
-def witnessed(count, evaluations, luck="a", **options):
+def witnessed(count, evaluations, stream="a", **options):
     witness = Witness()
     setting = Setting(SPACE, count, evaluations, 0)
-    workers.search(witness, Problem(SPACE, lambda params: params["x"]), setting, luck=luck, **options)
+    workers.search(witness, Problem(SPACE, lambda params: params["x"]), setting, stream=stream, **options)
     return witness.events
 
 
@@ -114,7 +114,7 @@ def test_evaluation_times_are_lognormal_and_the_same_for_every_contestant():
     assert statistics.fmean(map(math.log, seconds)) == pytest.approx(math.log(60.0) - 0.5, abs=0.05)
     assert told(witnessed(4, 50)) == told(witnessed(4, 50))
     assert not {duration for _, duration, _ in told(witnessed(4, 50))} & {
-        duration for _, duration, _ in told(witnessed(4, 50, luck="b"))
+        duration for _, duration, _ in told(witnessed(4, 50, stream="b"))
     }
 
 
@@ -140,7 +140,7 @@ def test_a_peer_stays_in_the_space_and_repeats_with_its_seed(contestant):
 
         setting = Setting(MIXED, 3, 12 if contestant == "gp" else 24, seed)  # which takes seconds an ask, from the 11th
         search = contestants.entry(contestant).make(setting)
-        workers.search(search, Problem(MIXED, loss), setting, luck="c")
+        workers.search(search, Problem(MIXED, loss), setting, stream="c")
         search.close()
         return seen
 
@@ -168,7 +168,7 @@ def test_coordinates_reach_every_value():
 
 
 @pytest.mark.parametrize("contestant", ["auto", "random", "sobol_initialization"])
-def test_a_cell_repeats_and_no_two_share_luck(contestant):
+def test_a_cell_repeats_and_no_two_share_random_numbers(contestant):
     pytest.importorskip("ioh", reason="needs ioh: pip install ioh")
     cell = Cell("bbob", "f8", 3, 1, 0, 4, 60, contestant)
     first = cells.run(cell).improvements

@@ -9,6 +9,8 @@ import pytest
 from propulate_like_bench.timed.order import Order
 from propulate_like_bench.timed.searches import search
 
+pytestmark = pytest.mark.process
+
 
 @pytest.mark.mpi
 @pytest.mark.parametrize("program", ["ours", "bare"])
