@@ -73,18 +73,22 @@ class DuplicateMemory:
             last: What this rank evaluated last, by which it knows whether evaluations are expensive.
         """
         partition = self.partition
-        if partition is not None:
-            if partition.finite:
-                return partition.claim(genome)
-            if not partition.fresh(genome):
-                return False
-        if self._noted if last is None else last.outcome.seconds >= EXPENSIVE_SECONDS:
-            point = self._space.canonical(genome)
-            if point in self._noted:
-                return False
-            self._note(point)
-        if partition is not None:
-            partition.add(genome)
+        noted = bool(self._noted) if last is None else last.outcome.seconds >= EXPENSIVE_SECONDS
+        if partition is None:
+            return not noted or self._claim_noted(genome)
+        if partition.finite or not noted:
+            return partition.claim(genome)
+        if not partition.fresh(genome) or not self._claim_noted(genome):
+            return False
+        partition.add(genome)
+        return True
+
+    def _claim_noted(self, genome: Genome) -> bool:
+        """Return whether a point was not noted before, and note it."""
+        point = self._space.canonical(genome)
+        if point in self._noted:
+            return False
+        self._note(point)
         return True
 
     def renewed(self, breed: Callable[[], Individual], last: Individual | None, generator: Random) -> Individual:
