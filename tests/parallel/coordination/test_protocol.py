@@ -146,4 +146,4 @@ def test_the_summary_is_the_same_on_every_rank():
                 summaries[rank] = end.value
     assert summaries[0] == summaries[1] == summaries[2]
     assert (summaries[0].reason, summaries[0].evaluations.statuses) == ("evaluations", {Status.OK: 3})
-    assert summaries[0].best.id == pl.Id(0, 2, 0)
+    assert summaries[0].evaluations.best.id == pl.Id(0, 2, 0)
