@@ -58,8 +58,10 @@ def build(
 ) -> _Built:
     """Call `kind` with the arguments that YAML gives for it.
 
-    `convert(annotation, value)` turns a nested form into what its parameter expects. ValueError where the arguments do
-    not fit the signature, or where `kind` refuses them.
+    `convert(annotation, value)` turns a nested form into what its parameter expects.
+
+    Raises:
+        ValueError: The arguments do not fit the signature, or `kind` refuses them.
     """
     signature, hints = _signature(kind)
     parameters = signature.parameters

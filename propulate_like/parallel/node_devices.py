@@ -36,10 +36,14 @@ class _Sight(msgspec.Struct, frozen=True):
 
 
 def equip(gpus: Gpus | None, transport: Transport) -> Equipment:
-    """Return this rank its GPUs, by setting its environment, from where a loss and its child processes have them.
+    """Give this rank its GPUs by its environment, where a loss and its child processes find them.
 
     All ranks must call it, before the loss is imported. Without `gpus` nothing is changed, and the rank shares what it
-    sees with all others on its node. ValueError where the settings do not fit the node.
+    sees with all others on its node.
+
+    Raises:
+        ValueError: The settings do not fit the node.
+
     """
     found = detect()
     sight = _Sight(os.uname().nodename, visible(os.environ, found))

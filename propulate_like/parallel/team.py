@@ -263,7 +263,7 @@ class Follower(_Member):
         self._arrived: deque[Any] = deque()
 
     def run(self) -> bytes:
-        """Follow, and return the leader's last words."""
+        """Follow the leader, and return what it sends at the end."""
         with self:
             while not isinstance(message := self._await(Begin, Disband), Disband):
                 self._follow(message)

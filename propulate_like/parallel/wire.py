@@ -57,7 +57,7 @@ def unpack_count(content: bytes) -> tuple[tuple[int, ...], tuple[int, int, int, 
 
 
 def pack_retired(individual: Individual, moves: int) -> bytes:
-    """Return the word that an individual has left its island, after so many moves."""
+    """Return the message that an individual has left its island, with its moves until then."""
     ident = individual.id
     return _retired.pack(ident.island, ident.rank, ident.serial, moves, individual.rung, individual.loss)
 
@@ -75,7 +75,7 @@ class Records:
     """Individuals as binary records, all of the same length in one run."""
 
     def __init__(self, space: Space, traits: int, losses: int = 1) -> None:
-        """Lay out records of this space, with so many strategy parameters, and losses where there are several."""
+        """Lay out records of this space, with this number of strategy parameters and of losses."""
         self._space = space
         self._dimension, self._traits, self._losses = len(space), traits, losses if losses > 1 else 0
         self._layout = struct.Struct(f"<IIQIBBBIIQ{3 + self._dimension + traits + self._losses}d")

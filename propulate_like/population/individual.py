@@ -52,7 +52,7 @@ class Candidate(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 class Individual(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One candidate and its outcome, whose fields are the individual's too.
 
-    `moves` counts how often it has migrated to another island, for good.
+    `moves` counts its migrations, by which it left one island for another.
     """
 
     candidate: Candidate

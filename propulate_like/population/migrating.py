@@ -1,4 +1,4 @@
-"""The population of an island that individuals may leave, and those of them that are in this rank's charge."""
+"""The population of an island that individuals may leave, and the individuals that this rank owns."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ import msgspec
 from propulate_like.population.individual import Id, Individual
 from propulate_like.population.population import Key, Population, Requirements, key_of
 
-FOR_EVER = (1 << 32) - 1
-"""The moves of one that was replaced: it lives on this island no more."""
+REPLACED = (1 << 32) - 1
+"""The `moves` of an individual that was replaced: none is higher, so it never returns to this island."""
 _OWNED_AT_MOST = 1024
-"""How many of those in its charge a rank keeps in memory, at least, where they leave for good."""
+"""The least number of owned individuals that a rank keeps in memory where individuals leave their island."""
+# docs/decisions.md, "One rank owns each individual"
 _GONE = 1 << 16
-"""How many of those that left the island are remembered: far more than can be under way at once."""
+"""The number of departures that are kept: far more than can be under way at once."""
 
 
 class MigratingPopulation(Population):
     """A population whose best stay known to every rank of the island while individuals leave it.
 
-    Each individual is in the charge of one rank of its island, the one that evaluated or received it: that one alone
-    may send it on, so that it cannot leave twice. Its `moves`, counted as it goes, tell of two messages about it the
-    later one, in whatever order they arrive: news of its going may come first.
+    One rank of the island owns each individual: the rank that evaluated or received it. Only the owner may send it to
+    another island, so it cannot leave twice. An individual's `moves` count its migrations: of two messages about it,
+    the one with more moves is the later, in whatever order they arrive.
 
-    Where one leaves for good, those behind it move up, and every rank must know who comes next. So ranks keep and
-    publish a `reserve` behind the best that are read; and a rank tells the others again of those in its charge that
-    were so far behind that others may have forgotten them, once they come forward. That is exact as long as less than
-    a quarter of the reserve leaves while a message is under way. None leaves a rank that has no more in memory than
-    it needs itself.
+    When an individual leaves, those behind it move up, and every rank must know which come next. So ranks keep and
+    publish a `reserve` behind the best that propagators read. A rank publishes an owned individual again when it
+    resurfaces: when it moves up from so far behind that other ranks may have dropped it. This is exact as long as less
+    than a quarter of the reserve leaves while a message is under way. No individual leaves a rank that holds only as
+    many as it needs itself. The reasons are in docs/decisions.md, "A reserve behind the best".
     """
 
     def __init__(self, requirements: Requirements, reserve: int = 0) -> None:
@@ -50,22 +51,22 @@ class MigratingPopulation(Population):
         self._owned.keep(Requirements(kept, everything=requirements.everything))
 
     def adapt(self, adapted: Callable[[Individual], Individual]) -> None:
-        """Keep all of them as individuals of another space, but for the charges: they leave as they were evaluated."""
+        """Keep all but the owned individuals in terms of another space: these leave as they were evaluated."""
         super().adapt(adapted)
         self._adapted = adapted
 
     @property
     def owned(self) -> Sequence[Individual]:
-        """Those in this rank's charge, as far as they are in memory: best first."""
+        """The individuals that this rank owns and has in memory, best first."""
         return self._owned
 
     @property
     def may_spare(self) -> bool:
-        """Whether one of the charges may leave: the island's best cannot include one that memory does not hold."""
+        """Whether an owned individual may leave: the island's best cannot include one that memory does not hold."""
         return not self._leaving or self._owned.whole or len(self._owned) > self._capacity
 
     def restore(self, individuals: Sequence[Individual], mine: slice, *, whole: bool) -> None:
-        """Begin with the best of this island as they were left, maybe not the `whole` of it; take charge of `mine`."""
+        """Begin with the best of this island, which may not be the `whole` of it, and own the slice `mine` of them."""
         for individual in individuals[mine]:
             self.claim(individual)
         if not whole and individuals:
@@ -74,7 +75,7 @@ class MigratingPopulation(Population):
             self.add(individual)
 
     def claim(self, individual: Individual) -> bool:
-        """Be the one rank that may send it on; False where it has left already, or is in this rank's charge."""
+        """Own an individual; return False where it has left already, or this rank owns it."""
         if self._gone.get(individual.id, -1) >= individual.moves:
             return False
         known = self._owned.discard(key_of(individual))
@@ -83,7 +84,7 @@ class MigratingPopulation(Population):
         return newer
 
     def add(self, individual: Individual) -> bool:
-        """Take in an individual, as every population does; return whether others may need it. None that has left."""
+        """Add an individual, unless it has left, and return whether other ranks may need it."""
         ident = individual.id
         if self._gone and self._gone.get(ident, -1) >= individual.moves:
             return False
@@ -105,11 +106,11 @@ class MigratingPopulation(Population):
         return kept
 
     def leave(self, individual: Individual, moves: int | None = None) -> None:
-        """Let one of this rank's charges go."""
+        """Let an owned individual leave."""
         self.retire(individual.id, key_of(individual), individual.moves if moves is None else moves)
 
     def retire(self, ident: Id, key: Key, moves: int) -> bool:
-        """Learn that the individual with this key left after so many moves; False where that was known."""
+        """Note that the individual with this key left after this number of moves; return False where that was known."""
         if self._gone.get(ident, -1) >= moves:
             return False
         self._gone.pop(ident, None)
@@ -134,9 +135,9 @@ class MigratingPopulation(Population):
         if len(self) < self._capacity and len(self._owned) > 0:
             behind = bisect_right(self._owned.keys, self._keys[-1]) if self._keys else 0
             candidates = list(self._owned[behind : behind + int(self._capacity) - len(self)])
-            for charge in candidates:
-                super().add(charge if self._adapted is None else self._adapted(charge))
-        candidates = [charge for charge in candidates if bisect_left(self._keys, key_of(charge)) < self._comes_forward]
+            for one in candidates:
+                super().add(one if self._adapted is None else self._adapted(one))
+        candidates = [one for one in candidates if bisect_left(self._keys, key_of(one)) < self._comes_forward]
         if len(self) >= self._comes_forward:
             candidates.append(self[self._comes_forward - 1])
         unpublished = [one for one in candidates if one.id not in self._published]

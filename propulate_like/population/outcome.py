@@ -103,11 +103,11 @@ class Outcome(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         return cls.failure(Status.INFINITE, f"the loss returned {value}")
 
     def timed(self, seconds: float, ended: float = 0.0) -> Outcome:
-        """Return the same, of an evaluation that took so many seconds and ended at that Unix time."""
+        """Return the same outcome with the seconds that the evaluation took, and when it ended (Unix time)."""
         return msgspec.structs.replace(self, seconds=seconds, ended=ended)
 
     def expecting(self, losses: int) -> Outcome:
-        """Return the same, or, where it is not of so many losses, a failure."""
+        """Return the same outcome, or a failure where it has another number of losses."""
         count = len(self.losses) or 1
         if self.status is not OK or count == losses:
             return self

@@ -52,7 +52,7 @@ class Population(Sequence[Individual]):
 
     Individuals are ordered by rung, the higher one first, then by loss, and among equal losses the later one comes
     first, so that a search may drift over a plateau. The order is total: what a rank keeps does not depend on the
-    order in which it learnt of it. One that was promoted takes the place of the one that it continues.
+    order in which they arrived. One that was promoted takes the place of the one that it continues.
     """
 
     def __init__(self, requirements: Requirements) -> None:

@@ -71,7 +71,7 @@ class Summary(msgspec.Struct, kw_only=True):
 class Counts(msgspec.Struct, frozen=True, array_like=True):
     """Evaluations finished and failed, and the lowest loss found (infinite: none) on the highest rung reached.
 
-    Of so many `ranks`, which together have given dead ones `tickets` more than they received of them.
+    They are of this number of `ranks`, which have given dead ranks `tickets` more than they received from them.
     """
 
     finished: int = 0

@@ -16,7 +16,7 @@ _HUGE = 1e300  # losses beyond count as this: their differences are numbers
 
 
 class TrainingData:
-    """Evaluated individuals as rows, in the order in which this rank learnt of them; of those, the newest `size`.
+    """Evaluated individuals as rows, in the order in which they arrived; of those, the newest `size`.
 
     `genomes` has a row a point and a column a parameter, in canonical form (see `Space.canonical`); `losses` is NaN
     where an evaluation failed, and 1e300 at most. `total` counts all there ever were, so that a model can tell what is

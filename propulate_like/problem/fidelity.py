@@ -20,7 +20,11 @@ class Fidelity:
     """
 
     def __init__(self, name: str, rungs: Sequence[float], reduction: float = 3) -> None:
-        """ValueError where there are fewer than two rungs, they do not rise, or the reduction is not above 1."""
+        """Set the name, the rungs and the reduction.
+
+        Raises:
+            ValueError: There are fewer than two rungs, they do not rise, or the reduction is not above 1.
+        """
         if not isinstance(name, str) or not name.isidentifier() or name == "evaluation":
             message = f"name={name!r} must be a name such as 'epochs', and not 'evaluation'"
             raise ValueError(message)
@@ -36,7 +40,11 @@ class Fidelity:
 
     @classmethod
     def of(cls, form: Fidelity | Mapping[str, Any]) -> Fidelity:
-        """Take a fidelity, or read one as it stands in YAML; ValueError where that cannot work."""
+        """Return a fidelity as it is, or read one from its form in YAML.
+
+        Raises:
+            ValueError: There can be no such fidelity.
+        """
         if isinstance(form, Fidelity):
             return form
         if not isinstance(form, Mapping):

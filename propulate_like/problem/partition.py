@@ -15,11 +15,13 @@ from propulate_like.problem.space import Genome, Space
 
 Levels = list[int]
 
+# docs/decisions.md, "A finite space's points are restored on resume"
 _MANY = 100_000  # cells: fewer can be listed, and are all remembered; of more, the newest, at most twice as many
 _CODES = 1 << 63  # a code is smaller, so that it can be a number of 64 bits
 _TURNS = 8  # in which a fresh cell is looked for
 _NARROW = 64  # levels, of a parameter which a change of another one seldom suits
 _ALIKE = 2  # of them with the same number of changes
+# docs/decisions.md, "The owner of a point is a sum over its levels"
 _DRAWS = 4  # of strides, of which the best are taken
 _ORDERS = 32  # in which genes are tried
 _UNCOUNTABLE, _INACTIVE = -2, -1  # instead of a level

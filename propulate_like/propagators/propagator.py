@@ -85,7 +85,11 @@ class Propagator:
         raise NotImplementedError
 
     def check(self, breeding: BreedingContext) -> None:
-        """ValueError where this, or a step that it is made of, cannot breed so, whatever may become known."""
+        """Check that this, and every step that it is made of, can breed in such a search.
+
+        Raises:
+            ValueError: It cannot, whatever may become known.
+        """
         if self.by_loss and breeding.losses > 1:
             message = (
                 f"{self!r} goes by one loss, and there are {breeding.losses}: take auto, or a chain that begins with "
@@ -107,7 +111,11 @@ class Selection(Propagator, abstract=True):
     takes: Arity = (1, None)
 
     def __init__(self, count: int) -> None:
-        """ValueError where `count` is below 1."""
+        """Set the number of individuals to select.
+
+        Raises:
+            ValueError: `count` is below 1.
+        """
         self.count: int = declarations.whole("count", count, 1)
         self.gives: int = count
         self.wants: int = count

@@ -25,7 +25,7 @@ from propulate_like.search.define_by_run import SpaceLearner
 
 
 class IslandPlace(msgspec.Struct, frozen=True):
-    """Where a rank lives: on the island of this number, one of so many `islands`, with `members`, its ranks.
+    """Where a rank lives: the number of its island, the number of `islands`, and the `members` of its own, its ranks.
 
     Where individuals migrate there is a `reserve` (see `MigratingPopulation`).
     """
@@ -51,8 +51,8 @@ class Optimizer:
     begin at its lowest rung, and the best of each rung are promoted to the next one.
 
     Without a `space` it is learned from the individuals told and absorbed, whose spaces are what their evaluations
-    asked for (see `SpaceLearner`): `ask` gives values for what is known so far, at first for nothing, and whoever
-    evaluates draws the rest.
+    asked for (see `SpaceLearner`): `ask` gives values for what is known so far, at first for nothing, and the
+    evaluation draws the rest.
     """
 
     def __init__(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Improvement(NamedTuple):
-    """A moment of a search at which its best loss fell: after so many evaluations, and so many seconds."""
+    """A moment of a search at which its best loss fell: the evaluations and the seconds until then, and the loss."""
 
     evaluations: int
     seconds: float

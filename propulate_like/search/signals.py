@@ -35,7 +35,7 @@ class Interruptible(Protocol):
 class Interruption:
     """While entered, SIGINT, SIGUSR1 and SIGTERM end the worker's search instead of the process.
 
-    No further evaluation begins; the running one may end within a `grace` of so many seconds, or is broken off by
+    No further evaluation begins; the running one may end within `grace` seconds, or is broken off by
     KeyboardInterrupt and noted as unfinished. A second signal breaks it off at once. The same grace begins when the
     search has gone on for `seconds`. A signal that came before counts as if it came now. Does nothing outside the main
     thread.

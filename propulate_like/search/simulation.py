@@ -31,7 +31,7 @@ _POLL_SECONDS = 0.001  # how often an idle rank looks at its messages, once it h
 
 
 class Simulation:
-    """Runs a search on so many virtual ranks of one process.
+    """Runs a search on virtual ranks in one process.
 
     `evaluate` gives an individual with its outcome, at once; `seconds` says how long its evaluation takes in virtual
     time, with the random numbers of its rank, to which the worker's own `overhead` is added. A rank for which `silent`
@@ -54,7 +54,7 @@ class Simulation:
     ) -> None:
         """Begin at time 0, to end when the budget says; pruner and warm start are left out, and a seed of None is 0.
 
-        Of `deaths`, each is of a rank, at a time, of which every other rank learns so many seconds later; `dead_state`
+        Each of `deaths` has a rank, a time, and the delay after which each other rank learns of it; `dead_state`
         tells what the rank left.
         """
         self.now = 0.0

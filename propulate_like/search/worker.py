@@ -19,8 +19,10 @@ from propulate_like.search.islands.island import Island
 from propulate_like.search.optimizer import Optimizer
 from propulate_like.storage.journal import Journal
 
+# docs/decisions.md, "Flushed within 10 ms and synced from 1 s"
 LONG_SECONDS = 0.01
 """After an evaluation that took this long, the next one's start is written to the journal before it begins."""
+# docs/decisions.md, "Deaths are in the leader's journal"
 POISONOUS = 2
 """An individual is not evaluated any more once this number of ranks have died while they did."""
 

@@ -7,7 +7,7 @@ import pytest
 from conftest import make_individual
 
 import propulate_like as pl
-from propulate_like.population.migrating import FOR_EVER, MigratingPopulation
+from propulate_like.population.migrating import REPLACED, MigratingPopulation
 from propulate_like.population.population import Requirements, key_of
 
 SPACE = pl.Space({"x": pl.Float(0, 1)})
@@ -54,7 +54,7 @@ def test_one_that_was_replaced_comes_back_no_more():
     population, one = MigratingPopulation(Requirements(best=4), 8), individual(1)
     population.claim(one)
     population.add(one)
-    population.leave(one, FOR_EVER)
+    population.leave(one, REPLACED)
     assert not population.add(individual(1, moves=6))
     assert len(population.owned) == len(population) == 0
 

@@ -9,7 +9,7 @@ import pytest
 from conftest import make_individual
 
 import propulate_like as pl
-from propulate_like.population.migrating import FOR_EVER
+from propulate_like.population.migrating import REPLACED
 from propulate_like.problem.budget import Budget
 from propulate_like.search.islands.archipelago import Archipelago
 from propulate_like.search.specification import SearchSpecification
@@ -159,7 +159,7 @@ def test_everyone_lives_on_exactly_one_place_of_each_island_however_many_there_a
     copied = Moved(pl.Id(2, 2, 20), 0, 0, copied=True)
     left = Moved(pl.Id(0, 0, 1), 1, 1)
     write(tmp_path / "run", 3, [*map(Evaluated, born), copied, left])
-    again = [Moved(pl.Id(2, 2, 25), FOR_EVER, 0, replaced=True)]  # of two islands: number 0 was also number 2's
+    again = [Moved(pl.Id(2, 2, 25), REPLACED, 0, replaced=True)]  # of two islands: number 0 was also number 2's
     write(tmp_path / "run", 2, again, rank=1)
     layout = pl.Islands(islands, migration_probability=0.1, replaced="select_worst")
     chain = pl.Chain(pl.SelectBest(64), pl.SelectRandom(2), pl.UniformCrossover(), pl.SelfAdaptiveMutation())

@@ -10,14 +10,15 @@ from propulate_like.parallel.coordination import binomial_tree
 from propulate_like.parallel.transport import Transport
 from propulate_like.population.individual import Individual
 
+# docs/decisions.md, "Two ways to publish"
 SILENT_SECONDS = 0.02
 """A rank that has not taken a batch for so long is in an evaluation that blocks, and forwards nothing."""
 _DIRECT_SHARE = 0.001
 """Records are sent to each rank directly where that takes at most this share of an evaluation's time."""
 _FEW = 4
-"""To at most so many other ranks, always: a tree saves hardly a message, and takes longer."""
+"""The number of other ranks up to which records always go straight: a tree saves hardly a message, and takes longer."""
 _MANY = 256
-"""When so many items wait for a rank, and whenever their number has doubled, the useless ones are dropped."""
+"""The number of items waiting for a rank at which, and at each doubling, the useless ones are dropped."""
 
 _Item = tuple[int | None, bytes, bytes, Individual | None]
 """The place where it began, or None if it is not to be forwarded; its kind, its content, and the individual in it."""

@@ -9,6 +9,7 @@ from propulate_like.parallel.coordination import binomial_tree
 
 _AHEAD_SECONDS = 0.02
 """A rank requests tickets when it has fewer left than it uses in this time, which is longer than an answer takes."""
+# docs/decisions.md, "Tickets are requested from neighbours alone"
 _ASKED_AHEAD = 2
 """The number of neighbours that a rank asks at a time while it is not idle yet."""
 

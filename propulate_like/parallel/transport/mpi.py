@@ -23,6 +23,7 @@ _FRAMES = 1 << 24  # bytes of memory for what may arrive
 _FIRST_GUESS = 3e-6  # seconds for sending a batch
 _LENGTH = struct.Struct("<I")
 _DEATHS = {MPI.ERR_IN_STATUS, getattr(MPI, "ERR_PROC_FAILED", MPI.ERR_IN_STATUS)}
+# docs/decisions.md, "Deaths settle for 10 s on several hosts"
 _SETTLING_SECONDS = 10.0
 """So long after a rank is said to have died it has, where ranks are on several hosts: if one of these is lost, Open MPI
 says so of ranks that live, before it, or the launcher, ends them all."""

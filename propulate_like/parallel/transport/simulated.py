@@ -10,6 +10,7 @@ import msgspec
 
 from propulate_like.parallel import wire
 
+# docs/decisions.md, "A pulse answers while an evaluation runs"
 BEAT_SECONDS = 0.004
 """How often a rank looks at its messages during an evaluation."""
 _MAY_WAIT = (wire.RECORDS, wire.CURVE)  # on which a busy rank acts no earlier than it is free

@@ -26,7 +26,7 @@ class Archipelago:
     """Divides the ranks of a search into islands, and gives each rank its parts."""
 
     def __init__(self, specification: SearchSpecification, ranks: int) -> None:
-        """Divide so many ranks: every island breeds by the search's propagator, unless it has one of its own."""
+        """Divide the ranks: every island breeds by the search's propagator, unless it has one of its own."""
         islands = specification.islands
         self.specification, self.islands, self.ranks = specification, islands, ranks
         self.layout = islands.layout(ranks)
@@ -86,7 +86,7 @@ class Archipelago:
         return populations
 
     def settle(self, optimizer: Optimizer, snapshot: ResumeSnapshot) -> None:
-        """Let a rank begin with all that was known before, and what lives on its island; it takes charge of a share."""
+        """Let a rank begin with all that was known before, and what lives on its island, of which it owns a share."""
         for individual in snapshot.known:
             optimizer.warm_start(individual)
         living: list[Individual] = []

@@ -11,7 +11,7 @@ from propulate_like.parallel.coordination.dispatch import Handler
 from propulate_like.parallel.transport import Transport
 from propulate_like.parallel.wire import AskedRecords, Records
 from propulate_like.population.individual import Individual
-from propulate_like.population.migrating import FOR_EVER
+from propulate_like.population.migrating import REPLACED
 from propulate_like.search.islands.migration import Migrator
 from propulate_like.search.optimizer import Optimizer
 from propulate_like.storage.events import Moved
@@ -103,7 +103,7 @@ class Island:
             self.broadcaster.publish(wire.RECORDS, self._records.pack(individual), individual)
 
     def _settle(self, migrator: Migrator, individual: Individual) -> bool:
-        """Take one into this rank's charge, unless it has left since; return whether that changed the population."""
+        """Own an individual, unless it has left since; return whether that changed the population."""
         if not migrator.migrating.claim(individual) or not self._optimizer.absorb(individual):
             return False
         self._publish(individual)
@@ -120,8 +120,8 @@ class Island:
     def _replace(self, migrator: Migrator, arrived: Individual) -> None:
         replaced = migrator.replaced_by(arrived)
         if replaced is not None:
-            self._journal.note(Moved(replaced.id, FOR_EVER, migrator.island, replaced=True))
-            self._retire(migrator, replaced, FOR_EVER)
+            self._journal.note(Moved(replaced.id, REPLACED, migrator.island, replaced=True))
+            self._retire(migrator, replaced, REPLACED)
 
     def _retire(self, migrator: Migrator, individual: Individual, moves: int) -> None:
         migrator.migrating.leave(individual, moves)

@@ -43,7 +43,11 @@ class Islands:
         replaced: Propagator | str | None = None,
         propagators: list[Propagator | str] | None = None,
     ) -> None:
-        """ValueError where these do not fit each other."""
+        """Set what is given.
+
+        Raises:
+            ValueError: An argument is wrong, or two do not fit each other.
+        """
         if sizes is not None and not (isinstance(sizes, list | tuple) and sizes):
             message = f"sizes={sizes!r} must be a list of numbers of ranks, such as [2, 6]"
             raise ValueError(message)
@@ -85,7 +89,8 @@ class Islands:
     def of(cls, form: IslandsForm, migration: Mapping[str, Any] | None = None) -> Islands:
         """Take islands, their number, their sizes, or a mapping as in YAML, with what else is said of `migration`.
 
-        ValueError where that cannot work.
+        Raises:
+            ValueError: There can be no such islands.
         """
         if migration is not None and not isinstance(migration, Mapping):
             message = f"migration={migration!r} must be a mapping such as {{'topology': 'full', 'pollination': False}}"

@@ -88,7 +88,11 @@ class RandomRegular(Topology):
     """Every island sends to `degree` others, and as many send to it, drawn at random once."""
 
     def __init__(self, degree: int = 2) -> None:
-        """ValueError where `degree` is below 1."""
+        """Set the degree.
+
+        Raises:
+            ValueError: `degree` is below 1.
+        """
         self.degree: int = declarations.whole("degree", degree, 1)
 
     def targets(self, island: int, count: int, generator: Random) -> Iterable[int]:
@@ -102,7 +106,11 @@ class Given(Topology):
     """As many individuals from island i to island j as row i and column j of a square matrix say."""
 
     def __init__(self, rows: list[list[int]]) -> None:
-        """ValueError where it is not square, or not of whole numbers of at least 0, with 0 from an island to itself."""
+        """Set the matrix.
+
+        Raises:
+            ValueError: It is not square, has other entries than whole numbers of at least 0, or not 0 on its diagonal.
+        """
         square = all(isinstance(row, list | tuple) and len(row) == len(rows) for row in rows)
         numbers = square and all(type(number) is int and number >= 0 for row in rows for number in row)
         if not rows or not numbers or any(row[number] for number, row in enumerate(rows)):
