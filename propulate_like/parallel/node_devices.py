@@ -36,7 +36,7 @@ class _Sight(msgspec.Struct, frozen=True):
 
 
 def equip(gpus: Gpus | None, transport: Transport) -> Equipment:
-    """Give this rank its GPUs by its environment, where a loss and its child processes find them.
+    """Assign GPUs to this rank through its environment, where a loss and its child processes find them.
 
     All ranks must call it, before the loss is imported. Without `gpus` nothing is changed, and the rank shares what it
     sees with all others on its node.

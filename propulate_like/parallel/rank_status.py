@@ -1,4 +1,4 @@
-"""Presence: what a rank tells the launcher that watches it, by a small file in a folder that both see."""
+"""Rank status: what a rank tells the launcher that watches it, by a small file in a folder that both see."""
 
 from __future__ import annotations
 

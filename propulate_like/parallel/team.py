@@ -228,7 +228,7 @@ class TeamEvaluator(_Member):
         self._send_all(Abandon(self._number))
 
     def _gather(self, seconds: float = math.inf) -> None:
-        """Wait until every member has ended its part, at most so long, or until interrupted where that is for ever."""
+        """Wait until every member has ended its part, at most so long, or until interrupted where that is forever."""
         pause = Pause()
         deadline = time.perf_counter() + seconds
         self._waiting = True

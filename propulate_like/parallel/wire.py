@@ -1,4 +1,8 @@
-"""Messages between ranks: records of fixed size for individuals, a few numbers for the rest; nothing is pickled."""
+"""Messages between ranks; nothing is pickled.
+
+Individuals of a declared space are records of fixed size. Individuals of a learned space, reports and reassigned
+evaluations are MessagePack (see `population.codec`). All else is a few numbers.
+"""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ class Search:
         try:
             return self._follow(start) if transport is None else self._lead(start, transport)
         except BaseException as error:
-            if self._world.size > 1:  # the others would wait for ever for what failed here, such as a broken pruner
+            if self._world.size > 1:  # the others would wait forever for what failed here, such as a broken pruner
                 if isinstance(error, TakenOver | Wedged):
                     say(str(error))
                 else:

@@ -105,7 +105,7 @@ class Simulation:
     def run(self, until: float = math.inf) -> SessionSummary | None:
         """Go on to the end, or up to a time; return what the search came to, where it is over.
 
-        RuntimeError where ranks wait for each other for ever, which they should not.
+        RuntimeError where ranks wait for each other forever, which they should not.
         """
         for rank in self.ranks:
             if rank.steps is None and not rank.dead:

@@ -34,7 +34,8 @@ class Reason(StrEnum):
 
 
 _ANNOUNCED = (Reason.EVALUATIONS, Reason.TARGET, Reason.FAILING)
-"""The reasons that all ranks must be told; each sees by itself that the time is over."""
+"""The reasons that are sent to all ranks, and again after a death. SECONDS is not, which each rank sees by itself. Nor is
+INTERRUPTED: it goes from neighbour to neighbour."""
 
 
 class StoppingConditions(msgspec.Struct, frozen=True):

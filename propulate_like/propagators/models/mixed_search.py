@@ -53,7 +53,7 @@ class MixedSearch:
         length = math.log(_LENGTH) + 0.5 * math.log(count / 5.0)
         self._model = GaussianProcess(encoding.groups, Prior((length, 1.0), (_NOISE, 2.0)), trend=False)
         self._region = Region(max(count, workers), _WIDEST, _NARROWEST, _JITTER)
-        self._fitted = self._known = 0
+        self._fitted = self._learned = 0
         self._best: Array = np.empty((0, count))
         self._known: set[bytes] = set()
 
@@ -65,10 +65,10 @@ class MixedSearch:
             losses: Their losses, shape (n,), NaN for failures.
             total: The number of points so far, including those that are no longer known.
         """
-        new = total - self._known
+        new = total - self._learned
         if not new:
             return
-        self._known = total
+        self._learned = total
         self._region.update(losses[-new:].tolist())
         self._known.update(row.tobytes() for row in genomes[-new:])
         order = np.argsort(losses, kind="stable")  # failures come last

@@ -1,4 +1,4 @@
-"""Islands: populations that evolve apart, and the individuals that travel between them."""
+"""Migration: how ranks are divided into islands, and which individuals travel between them."""
 
 from __future__ import annotations
 
