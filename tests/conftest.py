@@ -1,8 +1,8 @@
 """What the tests share: real processes, and real ranks under mpiexec.
 
-A test that starts processes is marked `process`, one that starts ranks `mpi` as well; where its fixtures show that, by
-themselves. Tests run on several cores at once, each in a folder of its own; those of which two at once would
-disturb each other are of one `xdist_group`.
+A test that starts ranks is marked `mpi`; all are marked `process` whose fixtures or module start processes. Tests run
+on several cores at once, each in a folder of its own; those of which two at once would disturb each other are of one
+`xdist_group`.
 """
 
 import os
@@ -59,14 +59,15 @@ def some_of(cases, first):
 
 
 def pytest_xdist_auto_num_workers(config):
-    """Test on as many cores as there are; a few files that were named, on one, which is ready sooner."""
-    return min(len(os.sched_getaffinity(0)), MOST_WORKERS) if config.args == config.getini("testpaths") else 0
+    """Test on all cores, some of which wait; a few files that were named, on one, which is ready sooner."""
+    return min(len(os.sched_getaffinity(0)) + 1, MOST_WORKERS) if config.args == config.getini("testpaths") else 0
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     for item in items:
-        if STARTING & set(item.fixturenames) or item.get_closest_marker("mpi"):
+        starts = STARTING & set(item.fixturenames) or hasattr(item.module, "subprocess")
+        if starts or item.get_closest_marker("mpi"):
             item.add_marker("process")
 
 

@@ -28,6 +28,7 @@ from propulate_like.foundation.early_signals import SIGNALS
 from propulate_like.parallel import transport
 
 SIZE = 4
+TEMPORARY = tempfile.gettempdir()  # not that of a test: a socket's path must be short
 
 
 class RankPool:
@@ -76,7 +77,7 @@ class RankPool:
         self._process, self._ranks = None, []
 
     def _start(self) -> None:
-        folder = tempfile.mkdtemp(prefix="ranks-")  # a socket's path must be short
+        folder = tempfile.mkdtemp(prefix="ranks-", dir=TEMPORARY)
         address = f"{folder}/socket"
         with socket.socket(socket.AF_UNIX) as listening:
             listening.bind(address)

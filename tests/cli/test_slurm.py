@@ -86,7 +86,7 @@ def test_job_is_queued_again_when_its_time_is_up_until_the_budget_is_met(job):
     first = batch.start()
     batch.wait_for(4)
     first.send_signal(signal.SIGUSR1)
-    assert first.wait(30) == 0
+    assert first.wait(60) == 0
     assert batch.told == ["requeue 4711"]
     done = batch.evaluations()
     assert 4 <= done < 40
@@ -106,7 +106,7 @@ def test_job_in_which_no_evaluation_ends_is_not_queued_for_ever(job):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     running.send_signal(signal.SIGUSR1)
-    assert running.wait(30) == 1
+    assert running.wait(60) == 1
     assert batch.told == []
     assert "not queued again: no evaluation ended within this job" in batch.said.read_text(encoding="utf-8")
 
@@ -117,7 +117,7 @@ def test_job_that_somebody_ends_is_not_queued_again_and_loses_nothing(job):
     running = batch.start()
     batch.wait_for(4)
     running.send_signal(signal.SIGTERM)
-    assert running.wait(30) == 130
+    assert running.wait(60) == 130
     assert batch.told == []
     assert "ended by interruption" in batch.said.read_text(encoding="utf-8")
 
@@ -125,7 +125,7 @@ def test_job_that_somebody_ends_is_not_queued_again_and_loses_nothing(job):
 def test_job_whose_config_is_wrong_ends_with_its_status(job):
     batch = job()
     (batch.folder / "s.yaml").write_text("objective: loss.py:loss\n", encoding="utf-8")
-    assert batch.start().wait(30) == 2
+    assert batch.start().wait(60) == 2
     assert batch.told == []
 
 

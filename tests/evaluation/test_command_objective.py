@@ -14,6 +14,7 @@ import pytest
 
 import propulate_like as pl
 
+pytestmark = pytest.mark.process
 SPACE = {"x": (0.0, 1.0)}
 
 

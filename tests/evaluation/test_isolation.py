@@ -28,6 +28,7 @@ EXPECTED = {
     "error": "error",
     "fine": "ok",
 }
+pytestmark = pytest.mark.process
 SPACE = {"x": (0.0, 1.0)}
 
 

@@ -104,7 +104,7 @@ def test_live_follows_a_search_until_it_ends(searching, following):
 def test_an_interrupted_export_and_a_killed_search_lose_nothing(searching, following, command):
     waited_for(lambda: exported("slow"))
     following.send_signal(signal.SIGINT)
-    output, _ = following.communicate(timeout=30)
+    output, _ = following.communicate(timeout=60)
     assert following.returncode == 0
     assert int(output.split()[0]) == len(exported("slow"))
     os.killpg(searching.pid, signal.SIGKILL)

@@ -130,8 +130,8 @@ def test_command_told_to_end_breaks_off_what_does_not_fit_in_the_grace(number, r
     job.wait_until(lambda: (folder / "run").exists() and len(begun(folder)) == ranks)
     family = job.family()
     job.process.send_signal(number)
-    assert job.process.wait(20) == 130
-    assert not psutil.wait_procs(family, timeout=10)[1]
+    assert job.process.wait(60) == 130
+    assert not psutil.wait_procs(family, timeout=60)[1]
     said = job.said.read_text(encoding="utf-8").splitlines()
     words = [word for word in command[3:] if word]
     assert any(line == f"continue:   propulate-like {' '.join(words)}" for line in said), said
@@ -151,20 +151,20 @@ def test_sigterm_to_mpiexec_itself_leaves_nothing_behind_and_loses_nothing(isola
     family = job.family()
     assert len(family) >= 3
     job.process.send_signal(signal.SIGTERM)
-    job.process.wait(20)
-    assert not psutil.wait_procs(family, timeout=10)[1]
+    job.process.wait(60)
+    assert not psutil.wait_procs(family, timeout=60)[1]
     assert len(begun(folder)) == 3
     continues_with_what_was_begun(folder, start, command, rank_environment(3))
 
 
 @pytest.mark.mpi
 def test_evaluation_that_fits_in_the_grace_is_awaited(folder, start):
-    job = start([*RUN, "-n", "2", "--set", "evaluation.grace=20"])
+    job = start([*RUN, "-n", "2", "--set", "evaluation.grace=1000"])
     job.wait_until(lambda: (folder / "run").exists() and len(begun(folder)) == 2)
     job.process.send_signal(signal.SIGINT)
-    job.wait_until(lambda: "have 20 s to finish" in job.said.read_text(encoding="utf-8"))
+    job.wait_until(lambda: "have 1000 s to finish" in job.said.read_text(encoding="utf-8"))
     (folder / "go").touch()
-    assert job.process.wait(10) == 130
+    assert job.process.wait(60) == 130
     assert len(events(folder, Evaluated)) == 2
     assert not begun(folder)
 
@@ -174,7 +174,7 @@ def test_evaluation_that_fits_in_the_grace_is_awaited(folder, start):
 def test_end_of_the_time_given_breaks_off_too_and_is_no_interruption(ranks, isolate, folder, start):
     command = [*RUN, "-n", str(ranks), "--set", f"evaluation.isolate={str(isolate).lower()}"]
     job = start([*command, "--set", "budget.seconds=1"])
-    assert job.process.wait(30) == 0
+    assert job.process.wait(60) == 0
     assert "0 evaluations in" in job.said.read_text(encoding="utf-8")
     assert "ended by seconds" in job.said.read_text(encoding="utf-8")
     assert len(begun(folder)) == ranks
@@ -185,7 +185,7 @@ def test_end_of_the_time_given_breaks_off_too_and_is_no_interruption(ranks, isol
 def test_team_is_broken_off_at_the_end_of_the_time_given(folder, start):
     changes = ["budget.seconds=1", "evaluation.ranks_per_worker=2", "evaluation.isolate=false"]
     job = start([*RUN, "-n", "4", *[word for change in changes for word in ("--set", change)]])
-    assert job.process.wait(40) == 0
+    assert job.process.wait(60) == 0
     assert "ended by seconds" in job.said.read_text(encoding="utf-8")
     assert len(begun(folder)) == 2
 
@@ -201,8 +201,8 @@ def test_signal_at_any_moment_of_the_start_ends_it_in_good_order(number, ranks, 
         time.sleep(tenths / 10)
         family = job.family()
         job.process.send_signal(number)
-        assert job.process.wait(20) == 130, (tenths, job.said.read_text(encoding="utf-8"))
-        assert not psutil.wait_procs(family, timeout=10)[1]
+        assert job.process.wait(60) == 130, (tenths, job.said.read_text(encoding="utf-8"))
+        assert not psutil.wait_procs(family, timeout=60)[1]
         said = job.said.read_text(encoding="utf-8")
         assert "interrupt" in said
         assert "Traceback" not in said
