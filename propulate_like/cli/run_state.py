@@ -1,4 +1,4 @@
-"""The state of a run, as its journals tell it."""
+"""The state of a run, from its journals."""
 
 from __future__ import annotations
 
@@ -29,18 +29,22 @@ class RunState:
         self.running: dict[int, Started] = {}
         """The evaluation that each rank started and has not ended."""
         self.latest = 0.0
-        """When the last evaluation or session ended (Unix time)."""
+        """The end of the last evaluation or session, in Unix time."""
         self.done_by: Counter[int] = Counter()
-        """How many evaluations of each island have ended."""
+        """The number of finished evaluations of each island."""
         self.bests: dict[int, float] = {}
         """The lowest loss of each island."""
         self.arrived: Counter[int] = Counter()
-        """How many individuals were sent to each island."""
+        """The number of individuals that were sent to each island."""
         self._deaths: dict[tuple[str, int], Died] = {}
 
     @classmethod
     def of(cls, run: Run) -> RunState:
-        """Read the journals of a run."""
+        """Return the state of a run.
+
+        Raises:
+            ValueError: A journal cannot be read, or a newer version wrote it.
+        """
         state = cls()
         for rank, event in read(run.folder, run.shape):
             state.add(rank, event)
@@ -66,12 +70,12 @@ class RunState:
 
     @property
     def newest(self) -> float:
-        """When the newest session began (Unix time)."""
+        """The start of the newest session, in Unix time."""
         return max((session.began for session in self.sessions.values()), default=0.0)
 
     @property
     def current(self) -> dict[int, Session]:
-        """The sessions of the ranks that are in the newest start of the run, and have not died in it."""
+        """The sessions of the ranks that belong to the newest start of the run and have not died since."""
         return {rank: each for rank, each in self._started().items() if (each.host, each.pid) not in self._deaths}
 
     @property
@@ -81,6 +85,7 @@ class RunState:
         return [self._deaths[each.host, each.pid] for each in started if (each.host, each.pid) in self._deaths]
 
     def _started(self) -> dict[int, Session]:
+        """Return the sessions that belong to the newest start of the run."""
         newest = self.newest
         ranks = max((session.ranks for session in self.sessions.values() if session.began == newest), default=0)
         return {
@@ -90,6 +95,7 @@ class RunState:
         }
 
     def _add_evaluated(self, rank: int, individual: Individual) -> None:
+        """Count an evaluated individual of a rank."""
         self.summary.add(individual)
         self.earnings.add(rank, individual)
         island = individual.id.island

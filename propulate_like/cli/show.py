@@ -23,7 +23,6 @@ from propulate_like.storage.events import Evaluated
 from propulate_like.storage.journal import read
 from propulate_like.storage.run import Run
 
-_LIVE_SECONDS = 60.0  # without an event, after which a run counts as cut off
 _COLUMNS = 100  # the largest number of columns of a table
 
 

@@ -37,7 +37,7 @@ class RunFolder:
         job: str | None = None,
         unsure: bool = False,
     ) -> None:
-        """Take the settings; `begin` acquires the folder.
+        """Store the settings; `begin` acquires the folder.
 
         Args:
             folder: The run's folder, or None to keep everything in memory.

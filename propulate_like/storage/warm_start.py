@@ -48,7 +48,7 @@ class WarmStart:
     """
 
     def __init__(self, form: Any = None) -> None:
-        """Take one source, several in a list, or None, and read nothing yet.
+        """Store one source, several in a list, or none; nothing is read yet.
 
         Args:
             form: A source is a run's folder, a CSV file, a mapping of Optuna's `storage` and `study`, an
@@ -186,7 +186,7 @@ class _File:
     """A run's folder or a CSV file, whichever lies at the path."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        """Take the path.
+        """Store the path.
 
         Raises:
             ValueError: It is a storage's URL.

@@ -14,7 +14,7 @@ class _Study:
     """An Optuna study, or one in a storage."""
 
     def __init__(self, study: Any = None, storage: str = "", of: str | None = None) -> None:
-        """Take the `study`, or the one with the name `of` in the `storage`."""
+        """Store the `study`, or the one with the name `of` in the `storage`."""
         self._study, self._storage, self._of = study, storage, of
         self.declaration: Any
         if study is not None:
