@@ -34,8 +34,10 @@ class Reason(StrEnum):
 
 
 _ANNOUNCED = (Reason.EVALUATIONS, Reason.TARGET, Reason.FAILING)
-"""The reasons that are sent to all ranks, and again after a death. SECONDS is not, which each rank sees by itself. Nor is
-INTERRUPTED: it goes from neighbour to neighbour."""
+"""The reasons that are sent to all ranks, and again after a death.
+
+SECONDS is not, which each rank sees by itself. Nor is INTERRUPTED: it goes from neighbour to neighbour.
+"""
 
 
 class StoppingConditions(msgspec.Struct, frozen=True):
