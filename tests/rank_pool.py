@@ -46,6 +46,7 @@ class RankPool:
         TimeoutExpired where that takes longer than `seconds`; the ranks are then ended, as where one fails.
         """
         if self._process is None or self._process.poll() is not None:
+            self.close()
             self._start()
         job = json.dumps({"path": str(path), "arguments": arguments, "ranks": ranks, "folder": str(folder)})
         waiting = self._ranks[:ranks]
@@ -58,7 +59,7 @@ class RankPool:
                 self.close()
                 raise subprocess.TimeoutExpired(str(path), seconds, *_printed(folder))
             for rank in ready:
-                status = status or int(rank.recv(16) or b"1")
+                status = status or _status_from(rank)
                 waiting.remove(rank)
         if status:
             self.close()
@@ -96,6 +97,14 @@ class RankPool:
                 connected[int(rank.recv(16))] = rank
         self._ranks = [connected[rank] for rank in range(SIZE)]
         shutil.rmtree(folder)
+
+
+def _status_from(rank: socket.socket) -> int:
+    """Return the exit status that a rank tells, or 1 where it has died."""
+    try:
+        return int(rank.recv(16) or b"1")
+    except ConnectionError:
+        return 1
 
 
 def _printed(folder: Path) -> tuple[str, str]:
