@@ -141,7 +141,7 @@ def test_who_is_better_is_said_of_each_target_and_searches_that_never_had_it_cou
     section = training.section(comparison.settings, list(results(comparison, early_and_late)))
     better = {verdict.text.split(": ")[0]: verdict.better for verdict in section.verdicts}
     assert better == {
-        "2 workers, log loss after 14 s": "ours",
+        "2 workers, log loss after 24 s": "ours",
         "2 workers, seconds to 0.5; searches": "ours",
         "2 workers, seconds to 0.3; searches": "theirs",
         "2 workers, start-up, s": "neither",
