@@ -91,7 +91,7 @@ def script(tmp_path):
 
 @pytest.fixture
 def reports(tmp_path):
-    """Give what the processes of a script reported: a list of words for each line."""
+    """Return what the processes of a script reported: a list of words for each line."""
     return lambda: [line.split() for file in tmp_path.glob("report-*") for line in file.read_text().splitlines()]
 
 

@@ -25,7 +25,7 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAG
 
 
 def imported(path):
-    """Give the packages of this project that a module imports, wherever in it, for types alone too."""
+    """Return the packages of this project that a module imports, wherever in it, for types alone too."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "propulate_like":
             inside = node.module.split(".")[1:]

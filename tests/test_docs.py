@@ -39,7 +39,7 @@ def name_of(path):
 
 
 def uses(find, paths):
-    """Give what `find` finds in each file, where it finds anything."""
+    """Return what `find` finds in each file, where it finds anything."""
     found = {name_of(path): find(path.read_text()) for path in paths}
     return {name: words for name, words in found.items() if words}
 
@@ -49,7 +49,7 @@ def without_blocks(text):
 
 
 def anchors(path):
-    """Give the anchors of a document's headings, as GitHub makes them."""
+    """Return the anchors of a document's headings, as GitHub makes them."""
     headings = HEADING.findall(without_blocks(path.read_text()))
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

@@ -33,7 +33,7 @@ def run(folder, *command, **more):
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """Give the Python of a new environment with the wheel, which shares the other libraries with this one."""
+    """Return the Python of a new environment with the wheel, which shares the other libraries with this one."""
     pytest.importorskip("hatchling", reason="builds the wheel: pip install hatchling")
     folder = tmp_path_factory.mktemp("installed")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
@@ -51,14 +51,14 @@ def installed(tmp_path_factory):
 
 
 def pyright(folder, *arguments, **more):
-    """Give what pyright says, in JSON."""
+    """Return what pyright says, in JSON."""
     pytest.importorskip("pyright", reason="pip install pyright[nodejs]")
     ended = run(folder, sys.executable, "-m", "pyright", "--outputjson", *arguments, **more)
     return json.loads(ended.stdout[ended.stdout.index("{") :])
 
 
 def package_in(folder, python):
-    """Give where an environment has the package."""
+    """Return where an environment has the package."""
     code = "import pathlib, propulate_like; print(pathlib.Path(propulate_like.__file__).parent)"
     return Path(run(folder, python, "-c", code).stdout.strip())
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from propulate_like.population.outcome import OK, STOPPED, UNEVALUATED, Outcome, Status
+from propulate_like.population.outcome import UNEVALUATED, Outcome, Status
 from propulate_like.problem.space import Genome, Space
 
 Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
@@ -140,8 +140,7 @@ class Individual(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     @property
     def has_loss(self) -> bool:
         """Whether it was evaluated and may be bred from: to its end, or until it was stopped."""
-        status = self.outcome.status
-        return status is OK or status is STOPPED
+        return self.outcome.has_loss
 
     @property
     def order(self) -> tuple[int, float]:

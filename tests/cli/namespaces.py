@@ -105,7 +105,7 @@ def down():
 
 
 def on(host, *command):
-    """Give the command that runs another one on a host, in the working directory.
+    """Return the command that runs another one on a host, in the working directory.
 
     It waits for that one, and passes no signals on: those go to what `processes` finds.
     """
@@ -119,7 +119,7 @@ def cut(host):
 
 
 def mend(host):
-    """Give a host its link again, and, where it was killed, boot it."""
+    """Return a host its link again, and, where it was killed, boot it."""
     _run("ip", "-n", _SWITCH, "link", "set", host, "up")
     if _first_process(host) is None:
         _boot(host)
@@ -135,7 +135,7 @@ def kill(host):
 
 
 def processes(host):
-    """Give the command of each process on a host, by its number on this machine."""
+    """Return the command of each process on a host, by its number on this machine."""
     space = Path(f"/proc/{_first_process(host)}/ns/pid").readlink()
     found = {}
     for process in Path("/proc").glob("[0-9]*"):
@@ -146,7 +146,7 @@ def processes(host):
 
 
 def _first_process(host):
-    """Give the number on this machine of the process that stands for a running host; None where it is down."""
+    """Return the number on this machine of the process that stands for a running host; None where it is down."""
     with contextlib.suppress(OSError, ValueError):
         process = int((FOLDER / host).read_text())
         os.kill(process, 0)

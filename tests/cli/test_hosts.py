@@ -192,7 +192,7 @@ def wait_for(folder, condition):
 
 
 def ranks_on(host):
-    """Give the processes of the search on a host: ranks, and what MPI needs there."""
+    """Return the processes of the search on a host: ranks, and what MPI needs there."""
     words = ("propulate_like", "mpiexec", "prted", "hydra_pmi_proxy")
     return [
         pid for pid, command in namespaces.processes(host).items() if any(word in " ".join(command) for word in words)

@@ -24,7 +24,7 @@ def zone(root, number, microjoules=0, name=None, limit=RANGE):
 
 
 def nvml(energy, instances=()):
-    """Give what looks like pynvml, with a counter in mJ for each GPU by UUID, of which the first has MIG instances."""
+    """Return a stand-in for pynvml: a counter in mJ for each GPU, by UUID; the first GPU has MIG instances."""
 
     class NVMLError(Exception):
         pass

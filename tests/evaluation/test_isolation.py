@@ -33,7 +33,7 @@ SPACE = {"x": (0.0, 1.0)}
 
 
 def left_behind() -> list[int]:
-    """Give the processes that the tests' losses started and nobody ended."""
+    """Return the processes that the tests' losses started and nobody ended."""
     everyone = psutil.process_iter(["cmdline"])
     return [p.pid for p in everyone if any("left-behind-by-a-test" in word for word in p.info["cmdline"] or [])]
 

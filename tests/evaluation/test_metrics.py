@@ -19,7 +19,7 @@ from propulate_like.storage.run import Run
 
 @pytest.fixture
 def counter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give a processor's counter of microjoules in the kernel's form, which the search reads as the machine's."""
+    """Return a processor's counter of microjoules in the kernel's form, which the search reads as the machine's."""
     folder = tmp_path / "sys/class/powercap/intel-rapl:0"
     folder.mkdir(parents=True)
     (folder / "name").write_text("package-0\n")

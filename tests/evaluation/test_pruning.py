@@ -44,7 +44,7 @@ RULES: list[Callable[[float], Pruner]] = [
 
 
 def power_laws(seed: int, offset: float = 0.0, number: int = 200) -> list[list[float]]:
-    """Give curves that fall as t**-rate, noisily, to a last loss that their first ones say little about."""
+    """Return curves that fall as t**-rate, noisily, to a last loss that their first ones say little about."""
     draw = random.Random(seed)
     curves = []
     for _ in range(number):
@@ -81,7 +81,7 @@ def stopped_by(pruner: Pruner, losses: Sequence[Sequence[float]], workers: int =
 
 
 def reported(*curves: Sequence[float], ended: int = 0) -> Curves:
-    """Give what is known after these curves' reports, the first `ended` of which have completed."""
+    """Return what is known after these curves' reports, the first `ended` of which have completed."""
     known = Curves()
     for number, losses in enumerate(curves):
         for step, loss in enumerate(losses, 1):

@@ -41,7 +41,7 @@ def conditions(known):
 
 
 def told(objective, **values):
-    """Give an evaluated individual in which these parameters had these values."""
+    """Return an evaluated individual in which these parameters had these values."""
 
     class Telling(Asking):
         def __call__(self, name, parameter):

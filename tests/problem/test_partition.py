@@ -29,7 +29,7 @@ CONDITIONAL = Space(
 
 
 def search(space, evaluations, workers, seed, propagator="auto", loss=lambda params: sum(map(hash, params.values()))):
-    """Give what was asked for by workers that know only what has ended, each having one under way."""
+    """Return what was asked for by workers that know only what has ended, each having one under way."""
     optimizers = [
         Optimizer(space, propagator=propagator, evaluations=evaluations, workers=workers, rank=rank, seed=seed)
         for rank in range(workers)
@@ -150,7 +150,7 @@ def test_another_one_learns_what_was_remembered():
 
 
 def alone(space, workers):
-    """Give a few that each of so many asks for, none of which hears of the others."""
+    """Return a few that each of so many asks for, none of which hears of the others."""
     optimizers = [Optimizer(space, workers=workers, rank=rank, seed=1) for rank in range(workers)]
     return [optimizer.tell(optimizer.ask(), 1.0) for optimizer in optimizers for _ in range(5)]
 
@@ -160,7 +160,7 @@ def space_point(params):
 
 
 def points(space):
-    """Give a genome for each combination of levels."""
+    """Return a genome for each combination of levels."""
     return set(itertools.product(*[[p.gene(level) for level in range(p.levels)] for p in space.parameters]))
 
 

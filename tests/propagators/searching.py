@@ -10,7 +10,7 @@ def cube(dimension):
 
 
 def every_kind():
-    """Give a space of every kind of parameter, and a loss on it that is 0 at one point."""
+    """Return a space of every kind of parameter, and a loss on it that is 0 at one point."""
     space = Space(
         {
             "layers": Int(1, 20),

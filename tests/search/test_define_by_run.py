@@ -81,7 +81,7 @@ SKIPPED = {"chain", "warmup", "sometimes", "choose", "auto"}
 
 
 def alone(name):
-    """Give a propagator by name that can breed on its own; None for steps of a chain."""
+    """Return a propagator by name that can breed on its own; None for steps of a chain."""
     if name in SKIPPED or not PROPAGATORS[name].__module__.startswith("propulate"):
         return None
     try:

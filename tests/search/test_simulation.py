@@ -22,7 +22,7 @@ CHAIN = pl.Chain(pl.SelectBest(8), pl.SelectRandom(2), pl.UniformCrossover(), pl
 
 
 def simulation(ranks=8, evaluations=400, islands=1, seconds=None, propagator=CHAIN, **settings):
-    """Give a search of the sphere; budget and seed are among the settings."""
+    """Return a search of the sphere; budget and seed are among the settings."""
     budget = Budget(evaluations, settings.pop("deadline", None), settings.pop("target", None))
     specification = SearchSpecification(
         objective=costs.sphere,

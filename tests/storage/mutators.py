@@ -51,7 +51,7 @@ def flipped(generator, content):
 
 
 def nested(generator):
-    """Give something nested, at times far too deeply."""
+    """Return something nested, at times far too deeply."""
     value = generator.choice([1, "x", None])
     for _ in range(generator.choice([3, 60, 400])):
         value = [value] if generator.random() < 0.5 else {"a": value}
@@ -59,7 +59,7 @@ def nested(generator):
 
 
 def anything(generator):
-    """Give a value that nobody expects."""
+    """Return a value that nobody expects."""
     kind = generator.randrange(8)
     if kind < 3:
         return generator.choice(NUMBERS)
@@ -81,7 +81,7 @@ def anything(generator):
 
 
 def places(value, found=None):
-    """Give every container in a value, itself included."""
+    """Return every container in a value, itself included."""
     found = [] if found is None else found
     if isinstance(value, dict | list):
         found.append(value)

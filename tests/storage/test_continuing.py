@@ -105,7 +105,7 @@ def archipelago(ranks, **parts):
 
 
 def begun(folder, archipelago):
-    """Give the optimizers of all ranks, as they begin where the run in the folder stands."""
+    """Return the optimizers of all ranks, as they begin where the run in the folder stands."""
     snapshot = Run(folder).recover(archipelago.recovering())
     optimizers = [archipelago.optimizer(rank, 0) for rank in range(archipelago.ranks)]
     for optimizer in optimizers:

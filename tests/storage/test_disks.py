@@ -64,7 +64,7 @@ if __name__ == "__main__":
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """Give a real file system of 1 MB."""
+    """Return a real file system of 1 MB."""
     place = tmp_path / "disk"
     place.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", place], check=False).returncode:
@@ -154,7 +154,7 @@ class TestStart:
 
     @pytest.fixture
     def refused(self, command, tmp_path):
-        """Give the one line that a run is refused with, the same whether it is only checked or not."""
+        """Return the one line that a run is refused with, the same whether it is only checked or not."""
         (tmp_path / "search.yaml").write_text(self.CONFIG)
         (tmp_path / "train.py").write_text("def train(x):\n    return x\n")
 

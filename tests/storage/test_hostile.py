@@ -104,7 +104,7 @@ sys.addaudithook(_audit)
 
 @pytest.fixture
 def enemy(tmp_path, monkeypatch):
-    """Give a run's folder whose objective would leave a mark; nothing may be run, nor the folder be changed."""
+    """Return a run's folder whose objective would leave a mark; nothing may be run, nor the folder be changed."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "trap.py").write_text(TRAP.format(marker=str(tmp_path / "marker")))
     (tmp_path / "search.yaml").write_text(CONFIG.format(objective="trap.py:train"))
@@ -156,7 +156,7 @@ def write_journals(folder):
 
 
 def all_shown(folder):
-    """Give all that commands print of a folder; ValueErrors alone are let through, of one line."""
+    """Return all that commands print of a folder; ValueErrors alone are let through, of one line."""
     try:
         run = Run(folder)
         known = show.status(run)
@@ -173,7 +173,7 @@ def all_shown(folder):
 
 
 def dry_runn(text):
-    """Give what `check` and `run --check` say of a configuration's text."""
+    """Return what `check` and `run --check` say of a configuration's text."""
     try:
         config = Config.parse(text, "search.yaml")
         config.check_objective()
@@ -183,7 +183,7 @@ def dry_runn(text):
 
 
 def said(error):
-    """Give the one line that a command says."""
+    """Return the one line that a command says."""
     assert is_ours(error), error
     return printable(str(error))
 

@@ -105,13 +105,13 @@ def journals(folder):
 
 
 def evaluated(folder):
-    """Give what the journals of a run say of evaluations that ended, rank by rank."""
+    """Return what the journals of a run say of evaluations that ended, rank by rank."""
     events = [json.loads(line) for content in journals(folder).values() for line in content.splitlines()]
     return [event for event in events if event["type"] == "evaluated"]
 
 
 def rows(text):
-    """Give the rows of a table by their ids, without empty cells, which depend on the other rows."""
+    """Return the rows of a table by their ids, without empty cells, which depend on the other rows."""
     table = csv.DictReader(io.StringIO(text, newline=""))
     return {row["id"]: {name: cell for name, cell in row.items() if cell} for row in table}
 

@@ -44,7 +44,7 @@ def optuna():
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Give the folder of two runs, one of which was maximized."""
+    """Return the folder of two runs, one of which was maximized."""
     folder = tmp_path_factory.mktemp("runs")
     pl.minimize(loss, SPACE, evaluations=40, seed=0, run=folder / "min")
     pl.maximize(lambda **params: -loss(**params), SPACE, evaluations=40, seed=0, run=folder / "max")

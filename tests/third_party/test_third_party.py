@@ -44,7 +44,7 @@ islands: {count: 1}
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """Give an environment in which the distribution is installed."""
+    """Return an environment in which the distribution is installed."""
     return install(Path(__file__).parent, tmp_path_factory.mktemp("site"))
 
 
@@ -69,7 +69,7 @@ def propulate(folder, environment, *arguments, status=0):
 
 
 def refusals(folder, environment, changes):
-    """Give what `check` says of each change to the configuration."""
+    """Return what `check` says of each change to the configuration."""
     code = """
 import sys
 from propulate_like.search.config import Config, ConfigError
@@ -162,7 +162,7 @@ def test_command_is_listed_explained_and_run(folder, installed):
 
 @pytest.fixture
 def broken(tmp_path):
-    """Give an environment with distributions of which nothing can be used, each for another reason."""
+    """Return an environment with distributions of which nothing can be used, each for another reason."""
     site = tmp_path / "site"
     site.mkdir()
     (site / "refuses.py").write_text("raise RuntimeError('not on\\na Tuesday')\n")

@@ -13,7 +13,6 @@ from propulate_like.population.training_data import Array
 
 # docs/decisions.md, "The trend prefers bowls"
 _BEND, _BOWL = 0.3, 5.0  # of the trend's kernel (1 + .3 u.v)^2 + 5 u.u v.v: bowls are likelier than other quadratics
-_ROOT5 = math.sqrt(5.0)
 # docs/decisions.md, "The best candidate is refined by the gradient"
 _DESCENT = 20  # steps of a descent
 _SETTLED = 1e-5  # relative gain of the log-likelihood in a step below which a fit ends
@@ -63,7 +62,7 @@ class GaussianProcess:
             trend: Whether there is a quadratic trend around the best point.
         """
         self._groups, self._count = groups, int(groups.max()) + 1
-        self._prior, self._trend = prior, trend
+        self._trend = trend
         fixed = [prior.trend[0], prior.noise[0]]
         self.parameters: Array = np.array([prior.length[0]] * self._count + fixed)
         self._means = self.parameters.copy()

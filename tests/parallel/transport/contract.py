@@ -36,7 +36,7 @@ def exchange(endpoints, step=lambda: None):
 
 
 def content(sender, receiver, number):
-    """Give a message of any length, empty and longer than a frame included."""
+    """Return a message of any length, empty and longer than a frame included."""
     generator = Random(f"{sender} {receiver} {number}")
     return generator.randbytes(generator.choice([0, 1, 100, 1000, 70_000 if number % 20 == 0 else 10]))
 
