@@ -78,6 +78,14 @@ def temporary(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def optuna():
+    """Return Optuna, which says nothing but errors; the test is skipped where it is not installed."""
+    optuna = pytest.importorskip("optuna")
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return optuna
+
+
+@pytest.fixture
 def script(tmp_path):
     """Write a Python script, which may `report` words to the `reports` of the test, and give its path."""
 

@@ -5,6 +5,7 @@ import statistics
 
 import jsonschema
 import pytest
+from grid import GRID, grid_loss
 
 import propulate_like as pl
 from propulate_like.foundation import strict_yaml
@@ -14,19 +15,6 @@ from propulate_like.search.schema import schema
 from propulate_like.storage.events import Evaluated, Moved
 from propulate_like.storage.journal import read
 from propulate_like.storage.run import Run
-
-GRID = pl.Space({"a": pl.Int(1, 6), "b": pl.Choice("p", "q", "r", "s", "t", "u")})
-
-
-def grid_loss(a, b):
-    return a + "pqrstu".index(b) / 10
-
-
-@pytest.fixture
-def optuna():
-    optuna = pytest.importorskip("optuna")
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return optuna
 
 
 def sphere(x0, x1, x2, x3, x4):

@@ -4,6 +4,7 @@ import math
 
 import pytest
 from conftest import make_individual
+from grid import GRID, grid_loss
 
 import propulate_like as pl
 from propulate_like.cli import show
@@ -24,22 +25,10 @@ SPACE = pl.Space(
         "width": pl.Ordinal(16, 32, 64),
     }
 )
-GRID = pl.Space({"a": pl.Int(1, 6), "b": pl.Choice("p", "q", "r", "s", "t", "u")})
 
 
 def loss(rate, share, layers, kind, wide, width, momentum=0.0):
     return abs(math.log10(rate) + 3) + share + abs(layers - 3) + (kind != "sgd") + (0.9 - momentum) + wide + width / 64
-
-
-def grid_loss(a, b):
-    return a + "pqrstu".index(b) / 10
-
-
-@pytest.fixture
-def optuna():
-    optuna = pytest.importorskip("optuna")
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return optuna
 
 
 @pytest.fixture(scope="module")
