@@ -32,10 +32,7 @@ class Summary(msgspec.Struct, kw_only=True):
             if status is not STOPPED:
                 self.failure = self.failure or individual
                 return
-        best = self.best
-        if best is None or (
-            (outcome.loss < best.outcome.loss or individual.candidate.rung) and individual.order < best.order
-        ):
+        if individual.beats(self.best):
             self.best = individual
 
     def include(self, other: Summary) -> Self:

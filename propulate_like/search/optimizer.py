@@ -221,10 +221,7 @@ class Optimizer:
         if status is not OK and status is not STOPPED:
             self.population.fail(known)
             return False
-        best = self.best
-        if best is None or (
-            (outcome.loss < best.outcome.loss or individual.candidate.rung) and individual.order < best.order
-        ):
+        if individual.beats(self.best):
             self.best = individual
         if self._ladder is not None:
             self._ladder.add(individual)

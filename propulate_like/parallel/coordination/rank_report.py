@@ -56,7 +56,7 @@ class RankReport:
             inherited_best: The best individual of dead ranks that this rank reports for them, instead of a worse one.
         """
         best = self.summary.best
-        if inherited_best is not None and (best is None or inherited_best.order < best.order):
+        if inherited_best is not None and inherited_best.beats(best):
             best = inherited_best
         return FinalReport(
             reason=reason,
