@@ -81,5 +81,11 @@ def test_rank_loads_no_more_than_it_uses(code):
     assert not heavy & loaded(f"{code}; import sys; print(*sys.modules)")
 
 
+def test_search_without_a_folder_loads_neither_yaml_nor_what_files_and_teams_need():
+    code = "import propulate_like as pl; pl.minimize(lambda x: x, {'x': (0.0, 1.0)}, evaluations=9, progress=False)"
+    unused = {"yaml", "logging", "tempfile", "shutil", "socket"} - loaded("import sys; print(*sys.modules)")
+    assert not unused & loaded(f"{code}; import sys; print(*sys.modules)")
+
+
 def test_public_names_are_those_that_are_documented():
     assert all(hasattr(propulate_like, name) for name in propulate_like.__all__)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -82,6 +81,8 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Raises:
             ValueError: There is no such program, or it is not executable.
         """
+        import shutil
+
         program = self.words[0]
         here = Path(self.folder, program)
         if self.shell or "{" in program or shutil.which(here if "/" in program else program):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import os
 import signal
-import socket
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -245,6 +244,8 @@ class TeamEvaluator(_Member):
 
     def _rendezvous(self) -> dict[str, str]:
         """Return the variables by which torch.distributed finds the leader: a port of this machine that is free."""
+        import socket
+
         with socket.socket() as probe:
             probe.bind(("", 0))
             port = probe.getsockname()[1]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import time
 import traceback
 from contextlib import ExitStack
@@ -186,7 +185,11 @@ class Search:
         folder = self._run_folder.folder
         if folder is not None:
             return str((folder / "trials").resolve())
-        return tempfile.mkdtemp(prefix="propulate-like-") if self._parts.objective.keeps_files else ""
+        if not self._parts.objective.keeps_files:
+            return ""
+        import tempfile
+
+        return tempfile.mkdtemp(prefix="propulate-like-")
 
     def _journal(self, snapshot: ResumeSnapshot, transport: Transport) -> Journal:
         """Open this rank's journal, and note the session and, on rank 0, the deaths that ended the one before."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from propulate_like.foundation import strict_yaml
 from propulate_like.population.individual import Candidate, Individual
 from propulate_like.population.outcome import Outcome
 from propulate_like.problem.directions import values_of
@@ -19,7 +17,7 @@ from propulate_like.problem.space import Genome, Space
 from propulate_like.storage.config_diff import joined
 from propulate_like.storage.events import Evaluated, Event, Started
 from propulate_like.storage.journal import Journal, journal_path, read
-from propulate_like.storage.run import CONFIG, Run, signs_in, space_in
+from propulate_like.storage.run import Run, signs_in, space_in, write_config
 
 
 class Forked(msgspec.Struct):
@@ -52,6 +50,8 @@ def fork(old: Path, new: Path, config: Mapping[str, Any]) -> Forked:
         ValueError: `old` holds no run, or `new` exists.
         OSError: `new` cannot be written.
     """
+    import shutil
+
     before = Run(old)
     if os.path.lexists(new):
         message = f"{new} exists already: --fork (in Python, fork=) begins a new folder"
@@ -63,7 +63,7 @@ def fork(old: Path, new: Path, config: Mapping[str, Any]) -> Forked:
         if (old / "trials").is_dir():  # promoted evaluations continue from the files that earlier ones left there
             shutil.copytree(old / "trials", partial / "trials", symlinks=True, ignore=shutil.ignore_patterns(".*"))
         forked = _copy(before, partial, _Translation(before, told))
-        (partial / CONFIG).write_text(strict_yaml.dump(told), encoding="utf-8")
+        write_config(partial, told)
         partial.rename(new)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)

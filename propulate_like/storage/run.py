@@ -12,7 +12,6 @@ from typing import Any, NamedTuple, cast
 
 import msgspec
 
-from propulate_like.foundation import strict_yaml
 from propulate_like.foundation.files import read_small
 from propulate_like.population.individual import Id, Individual
 from propulate_like.population.population import Population
@@ -152,7 +151,7 @@ class Run:
         """
         merged, changes = cls.merged(folder, config)
         (folder / "journal").mkdir(parents=True, exist_ok=True)
-        _write_config(folder, merged)
+        write_config(folder, merged)
         opened = cls(folder)
         opened.changes = changes
         return opened
@@ -161,7 +160,7 @@ class Run:
         """Write the config again where it, or the whole folder, was removed and others have recreated the folder."""
         if self.folder.is_dir() and not self.exists(self.folder):
             with contextlib.suppress(OSError):  # the journals hold the evaluations even without a config
-                _write_config(self.folder, self.config)
+                write_config(self.folder, self.config)
 
     def individuals(self) -> Iterator[Individual]:
         """Yield every evaluated individual, failures included, rank by rank.
@@ -247,8 +246,10 @@ def signs_in(config: Mapping[str, Any]) -> Signs:
     return signs_of(config.get("directions"), maximize=bool(config.get("maximize", False)))
 
 
-def _write_config(folder: Path, config: dict[str, Any]) -> None:
+def write_config(folder: Path, config: dict[str, Any]) -> None:
     """Write the config atomically."""
+    from propulate_like.foundation import strict_yaml
+
     path = folder / CONFIG
     temporary = path.with_suffix(".partial")
     temporary.unlink(missing_ok=True)
@@ -263,6 +264,8 @@ def _read_config(folder: Path) -> dict[str, Any]:
     Raises:
         ValueError: The folder holds no config, or none that this version can read.
     """
+    from propulate_like.foundation import strict_yaml
+
     path = folder / CONFIG
     if not path.is_file():
         what = "has no config.yaml" if folder.is_dir() else "does not exist"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import sys
 import threading
 import warnings
@@ -131,6 +130,8 @@ def one_thread() -> Iterator[None]:
 @contextmanager
 def muted(*names: str) -> Iterator[None]:
     """Drop the log records of this thread under these loggers' names within the context."""
+    import logging
+
     loggers, thread = [logging.getLogger(name) for name in names], threading.get_ident()
 
     def elsewhere(record: logging.LogRecord) -> bool:
