@@ -39,6 +39,7 @@ def search(folder, evaluations=60):
         SPACE,
         evaluations=evaluations,
         seed=1,
+        propagator=pl.UniformInitialization(),  # auto goes by the time that evaluations take
         run=folder,
         pruner=pl.MedianPruner(),
         progress=False,
