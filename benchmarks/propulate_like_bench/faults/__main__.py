@@ -1,4 +1,4 @@
-"""What a search survives: `python -m propulate_like_bench.faults [--only kills|jobs|soak] [--mpich PYTHON]`."""
+"""What a search survives: `python -m propulate_like_bench.faults [--only kills|jobs|stops|soak] [--mpich PYTHON]`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from propulate_like.storage.events import Evaluated
 from propulate_like.storage.journal import read
 from propulate_like_bench.arguments import count, seconds
 from propulate_like_bench.faults.soak import soak
+from propulate_like_bench.faults.stops import stops
 from propulate_like_bench.faults.victims import configuration, evaluated, ranks_of, start
 
 _PATIENCE = 180.0
@@ -116,7 +117,7 @@ def _outcomes(folder: Path) -> list[Individual]:
 def main() -> None:
     """Run what is asked for."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--only", choices=["kills", "jobs", "soak"])
+    parser.add_argument("--only", choices=["kills", "jobs", "stops", "soak"])
     parser.add_argument("--hours", type=seconds, default=1.0, help="of the soak")
     parser.add_argument("--runs", type=count, default=100)
     parser.add_argument("--mpich", help="the Python of an environment with MPICH")
@@ -127,6 +128,8 @@ def main() -> None:
             kills(given.mpich, given.runs // 2, "MPICH")
     if given.only in (None, "jobs"):
         jobs(sys.executable, 2 * given.runs)
+    if given.only in (None, "stops"):
+        stops(5 * given.runs)
     if given.only == "soak":
         with tempfile.TemporaryDirectory() as folder:
             soak(sys.executable, Path(folder), 3600 * given.hours, int(1e6 * given.hours))
