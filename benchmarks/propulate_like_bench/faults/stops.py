@@ -27,6 +27,7 @@ from propulate_like_bench.faults import finishing
 from propulate_like_bench.faults.victims import ranks_of
 
 _PATIENCE = 120.0
+_BEGINS = 0.9  # share of the stops that come while the search evaluates
 _FILE = Path(finishing.__file__)
 _SPACE = {"x": {"float": [-5, 5]}, "y": {"float": [-5, 5]}}
 _FINITE = {"x": {"int": [-9, 9]}, "y": {"int": [-9, 9]}, "kind": {"choice": ["a", "b"]}}
@@ -99,7 +100,7 @@ class Victim:
     def stop_once(self) -> str:
         """Start it, stop it at a random moment in a random way, check what stands on disk, and return the way."""
         process = self.start(10**6)
-        time.sleep(self._generator.uniform(0.4, 2.5))
+        self._wait(process)
         way = self._generator.choice(list(WAYS))
         family = _family(process)
         WAYS[way](process, self._generator)
@@ -113,6 +114,17 @@ class Victim:
         process.communicate()
         self.check(way)
         return way
+
+    def _wait(self, process: subprocess.Popen[str]) -> None:
+        """Let the search evaluate for a random time; now and then, do not even wait until it begins."""
+        size, deadline = self._size(), time.monotonic() + _PATIENCE
+        begins = self._generator.random() < _BEGINS
+        while begins and self._size() == size and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(self._generator.uniform(0.0, 1.0 if begins else 2.0))
+
+    def _size(self) -> int:
+        return self.finished.stat().st_size if self.finished.exists() else 0
 
     def check(self, way: str) -> None:
         """Compare the journals with what the objective wrote down, and with what stood there before."""
