@@ -21,6 +21,7 @@ from propulate_like.foundation.console import printable
 from propulate_like.parallel import rank_status
 from propulate_like.parallel.rank_status import State
 from propulate_like.parallel.transport import announce, launched
+from propulate_like.search.agreement import RanksDiffer
 from propulate_like.search.config import Config, ConfigError, text_of
 from propulate_like.search.result import Result, SearchFailed, last_line
 from propulate_like.search.session import Search
@@ -75,13 +76,15 @@ def _run(order: Order) -> _Outcome:
     if launched() is not None:
         early_signals.record()
     try:
-        result = Search(_prepare(order, first=first), progress=first).run()
+        result = Search(lambda: _prepare(order, first=first), progress=first).run()
     except SearchFailed as failure:
         result = failure.result
         status = _say(rank == result.speaker, f"{failure}", FAILED)
         return _Outcome(status, bool(result.deaths))
     except TakenOver as error:  # on one rank; several end at once
         return _Outcome(_say(True, str(error), FAILED))
+    except RanksDiffer:  # rank 0 has said in what
+        return _Outcome(_leave(first, BAD_INPUT))
     except ConfigError as error:
         return _Outcome(_say(first, printable(str(error), "\n"), BAD_INPUT))
     except ValueError as error:
@@ -99,12 +102,14 @@ class _Handover(msgspec.Struct, frozen=True):
     """What rank 0 read for all ranks.
 
     Attributes:
+        order: What rank 0 was started with.
         text: The text of the configuration, or None where there is no file.
         folder: The configuration's folder.
         code: The objective's source code by path.
         error: The message of the error, or "".
     """
 
+    order: Order
     text: bytes | None = None
     folder: str = ""
     code: dict[str, bytes] = {}
@@ -115,25 +120,41 @@ def _prepare(order: Order, *, first: bool) -> SearchSpecification:
     """Return the search's specification; only rank 0 reads the configuration and the objective's file.
 
     Raises:
-        ConfigError: They are not valid.
+        ConfigError: They are not valid, or this rank was started with another order than rank 0.
     """
-    message = None
-    if first:
-        try:
-            text = text_of(order.source)
-            config = Config.parse(text, order.source, order.changes, order.run)
-            config.check_objective()
-            code = loading.code(config.located_objective())
-            message = _pack(_Handover(text, str(config.folder.resolve()), code))
-        except ConfigError as error:
-            message = _pack(_Handover(error=str(error)))
-    handover = msgspec.msgpack.decode(announce(message), type=_Handover)
+    handover = msgspec.msgpack.decode(announce(_pack(_read(order)) if first else None), type=_Handover)
     if handover.error:
         raise ConfigError(handover.error)
+    for name, option in _OPTIONS.items():
+        own, rank_0s = getattr(order, name), getattr(handover.order, name)
+        if own != rank_0s:
+            message = f"it was started with {option} {_typed(own)}, rank 0 with {option} {_typed(rank_0s)}"
+            raise ConfigError(message)
     loading.handed.update(handover.code)
     specification = Config.parse(handover.text, order.source, order.changes, order.run, handover.folder).located()
     fork = None if order.fork is None else Path(order.fork)
     return msgspec.structs.replace(specification, fork=fork)
+
+
+def _read(order: Order) -> _Handover:
+    """Read the configuration on rank 0, or say what is wrong with it; the others wait for either."""
+    try:
+        text = text_of(order.source)
+        config = Config.parse(text, order.source, order.changes, order.run)
+        config.check_objective()
+        code = loading.code(config.located_objective())
+    except (ValueError, OSError) as error:
+        return _Handover(order, error=str(error) or type(error).__name__)
+    return _Handover(order, text, str(config.folder.resolve()), code)
+
+
+_OPTIONS = {"source": "CONFIG", "changes": "--set", "run": "--run", "fork": "--fork"}
+
+
+def _typed(value: str | list[str] | None) -> str:
+    """Return the value of an option as it was typed."""
+    words = [value] if isinstance(value, str) else value or []
+    return shlex.join(words) or "nothing"
 
 
 def summary(result: Result, command: str) -> str:
@@ -201,6 +222,12 @@ def _say(first: bool, message: str, status: int) -> int:
     """Print a message and leave the exit status where this is the `first` rank; return the status."""
     if first:
         print(message, file=sys.stderr, flush=True)
+    return _leave(first, status)
+
+
+def _leave(first: bool, status: int) -> int:
+    """Leave the exit status where this is the `first` rank, and return it."""
+    if first:
         rank_status.leave_status(status)
     return status
 

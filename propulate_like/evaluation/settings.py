@@ -72,6 +72,12 @@ class EvaluationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     grace: Annotated[float, msgspec.Meta(ge=0)] = GRACE_SECONDS
     metric: Annotated[str, msgspec.Meta(min_length=1)] | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("retry_on", "gpus"):
+            given = getattr(self, name)
+            if isinstance(given, set | frozenset):
+                msgspec.structs.force_setattr(self, name, declarations.ordered(given))
+
     @property
     def isolated(self) -> bool:
         """Whether the loss runs in a child: as set, or in a team, where a collective call may never return."""
@@ -274,8 +280,9 @@ def settings_of(form: EvaluationSettings | Mapping[str, Any] | None) -> Evaluati
         if key not in EvaluationSettings.__struct_fields__:
             message = f"evaluation: unknown key {key!r}{nearest(key, EvaluationSettings.__struct_fields__)}"
             raise ValueError(message)
+    sets = {key: declarations.ordered(value) for key, value in form.items() if isinstance(value, set | frozenset)}
     try:
-        return msgspec.convert(form, EvaluationSettings)
+        return msgspec.convert({**form, **sets}, EvaluationSettings)
     except msgspec.ValidationError as error:
         text, _, where = str(error).partition(" - at `$.")
         key = where.rstrip("`").partition("[")[0]

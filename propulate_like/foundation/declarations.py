@@ -6,12 +6,13 @@ import difflib
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
 _Built = TypeVar("_Built")
 _SIMPLE = {int: "integer", float: "number", str: "string", bool: "boolean", type(None): "null"}
+_COMPARED = (int, float, str)
 
 
 def nearest(word: object, valid: Sequence[object]) -> str:
@@ -48,6 +49,11 @@ def number(name: str, value: object, low: float = 0.0, high: float = float("inf"
         message = f"{name}={value!r} must be a number{bounds}"
         raise ValueError(message)
     return float(typing.cast("float", value))
+
+
+def ordered(members: Collection[Any]) -> list[Any]:
+    """Return the members of a set in an order that is the same in every process."""
+    return sorted(members, key=lambda each: (type(each).__name__, each if isinstance(each, _COMPARED) else repr(each)))
 
 
 def build(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -16,18 +17,12 @@ from propulate_like.parallel import rank_status
 from propulate_like.parallel.node_devices import Equipment, equip
 from propulate_like.parallel.transport import Team, Transport, connect
 from propulate_like.population.codec import Codec
+from propulate_like.search.agreement import agree, impatient
 from propulate_like.search.islands.archipelago import Archipelago
-from propulate_like.search.specification import SearchSpecification, disagreement
+from propulate_like.search.specification import SearchSpecification
 from propulate_like.storage.journal_lines import Shape
 from propulate_like.storage.run import ResumeSnapshot
 from propulate_like.storage.run_folder import RunFolder
-
-
-class _Ready(msgspec.Struct, frozen=True):
-    """What every rank tells all before the search: what it was asked to search, and what is wrong on its node."""
-
-    digest: dict[str, int]
-    problem: str = ""
 
 
 class Assembly:
@@ -37,21 +32,29 @@ class Assembly:
     the leader of its `team`.
     """
 
-    def __init__(self, specification: SearchSpecification) -> None:
-        """Connect to the other ranks, load the objective, and make the parts; all ranks must do so.
+    def __init__(self, read: Callable[[], SearchSpecification]) -> None:
+        """Read the specification, connect to the other ranks, load the objective, and make the parts.
+
+        All ranks must do so. What is wrong on one of them, all know before any of them begins.
+
+        Args:
+            read: Returns the specification.
 
         Raises:
-            ValueError: The objective cannot be loaded, or the specification does not fit it, the number of ranks or
-                a rank's node, or differs between ranks.
+            ValueError: The objective cannot be loaded, or the specification cannot work, or does not fit the objective,
+                the number of ranks or the nodes.
+            RanksDiffer: Ranks were asked for different searches, or some of them cannot begin.
         """
-        self.world = connect()
-        self.equipment, problem = _equipped(specification.evaluation, self.world)
-        self.specification = _loaded(specification)  # with its GPUs set, which must come before PyTorch
+        specification, refusal = _tried(read)
+        with impatient():
+            self.world = connect()
+            agree(self.world, specification, refusal)
+        specification = cast("SearchSpecification", specification)
+        loaded, refusal = _tried(lambda: self._load(specification))
+        agree(self.world, loaded, refusal)
         self.space = self.specification.known_space
         self.shape = Shape(self.space, specification.rungs, specification.losses)
         self.codec = Codec(self.space)
-        self.objective = self._objective()
-        self._agree(problem or self.objective.problem_here())
         self.devices = self.equipment.devices
         self.transport: Transport | None = self.world
         self.team: Team | None = None
@@ -89,25 +92,23 @@ class Assembly:
         self.optimizer.add_seen(snapshot.seen)
         self.archipelago.settle(self.optimizer, snapshot)
 
-    def _objective(self) -> Objective:
-        specification = self.specification
-        return Objective(
-            specification.objective,
-            self.space,
-            specification.evaluation,
-            signs=specification.signs,
-            fidelity=specification.fidelity,
-        )
+    def _load(self, specification: SearchSpecification) -> SearchSpecification:
+        """Load the objective on this rank, with its GPUs set, which must come before PyTorch.
 
-    def _agree(self, problem: str) -> None:
-        """End the search on all ranks where there is a problem on the node of one, or one was asked for another."""
-        ready = msgspec.json.encode(_Ready(self.specification.digest(), problem))
-        everyone = [msgspec.json.decode(words, type=_Ready) for words in self.world.gather(ready)]
-        problem = next((each.problem for each in everyone if each.problem), "")
-        problem = problem or disagreement([each.digest for each in everyone])
+        Raises:
+            ValueError: It cannot be loaded or evaluated here.
+        """
+        self.equipment, problem = _equipped(specification.evaluation, self.world)
         if problem:
-            self.world.close(1.0)
             raise ValueError(problem)
+        self.specification = loaded = _loaded(specification)
+        self.objective = Objective(
+            loaded.objective, loaded.known_space, loaded.evaluation, signs=loaded.signs, fidelity=loaded.fidelity
+        )
+        problem = self.objective.problem_here()
+        if problem:
+            raise ValueError(problem)
+        return loaded
 
     def _form_teams(self, size: int) -> tuple[Transport | None, Team]:
         """Form the teams; a member that was given GPUs of its own sees no others, so that they are its first ones."""
@@ -127,6 +128,14 @@ class Assembly:
             job=rank_status.token,
             unsure=rank_status.unsure,
         )
+
+
+def _tried(make: Callable[[], SearchSpecification]) -> tuple[SearchSpecification | None, BaseException | None]:
+    """Return what is made, or the error by which that fails, which other ranks must know of first."""
+    try:
+        return make(), None
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (an import may raise anything)
+        return None, error
 
 
 def _equipped(settings: EvaluationSettings, world: Transport) -> tuple[Equipment, str]:

@@ -55,7 +55,9 @@ def minimize(
 
     The search ends after exactly `evaluations` over all ranks, after `seconds`, or once a loss of at most `target` was
     found, whichever comes first; at least one must be given. Every rank must make the same call, and gets the same
-    result. Ctrl-C ends the search in good order, and gives the result so far.
+    result. Where ranks differ in it, rank 0 says in what, and every rank exits with status 2; but `seed`, `seconds`,
+    `warm_start` and `progress` may differ: those of rank 0 hold. Ctrl-C ends the search in good order, and gives the
+    result so far.
 
     Args:
         loss: A function, or a `Command`. One that takes a `trial` asks for its parameters as Optuna's objectives do
@@ -85,26 +87,30 @@ def minimize(
         progress: Whether to show a bar or lines on standard error; by default where that is a terminal.
 
     Raises:
-        ValueError: The input cannot work, or differs between ranks.
+        ValueError: The input cannot work.
+        SystemExit: The input differs between ranks, or cannot work on some of them.
         SearchFailed: Every evaluation failed.
     """
-    specification = SearchSpecification.read(
-        loss,
-        space,
-        budget=Budget(evaluations, seconds, target),
-        directions=directions,
-        islands=islands,
-        migration=migration,
-        propagator=propagator,
-        pruner=pruner,
-        fidelity=fidelity,
-        evaluation=evaluation,
-        seed=seed,
-        run=run,
-        fork=fork,
-        warm_start=warm_start,
-    )
-    return Search(specification, progress=progress).run()
+
+    def read() -> SearchSpecification:
+        return SearchSpecification.read(
+            loss,
+            space,
+            budget=Budget(evaluations, seconds, target),
+            directions=directions,
+            islands=islands,
+            migration=migration,
+            propagator=propagator,
+            pruner=pruner,
+            fidelity=fidelity,
+            evaluation=evaluation,
+            seed=seed,
+            run=run,
+            fork=fork,
+            warm_start=warm_start,
+        )
+
+    return Search(read, progress=progress).run()
 
 
 def maximize(

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -42,22 +43,28 @@ class _Start(msgspec.Struct, frozen=True):
     trials: str = ""
     error: str = ""
     token: str = ""
+    seconds: float | None = None
 
 
 class Search:
     """One search on this rank, from its beginning, which all ranks share, to its result, which is the same on all."""
 
-    def __init__(self, specification: SearchSpecification, *, progress: bool | None = None) -> None:
-        """Assemble the search; `progress` shows a bar or lines, by default where standard error is a terminal.
+    def __init__(self, read: Callable[[], SearchSpecification], *, progress: bool | None = None) -> None:
+        """Assemble the search.
+
+        Args:
+            read: Returns the specification. What it raises, all ranks know of before it is raised here.
+            progress: Whether to show a bar or lines, by default where standard error is a terminal.
 
         Raises:
             ValueError: A child process that imports the objective begins a search, or the parts cannot be made.
+            RanksDiffer: Ranks were asked for different searches, or some of them cannot begin.
         """
         if loading.in_child:
             message = "the objective's file begins a search when it is imported: write `if __name__ == '__main__':`"
             raise ValueError(message)
         self._show_progress = sys.stderr.isatty() if progress is None else progress
-        self._parts = Assembly(specification)
+        self._parts = Assembly(read)
         self._specification = self._parts.specification
         self._world, self._archipelago = self._parts.world, self._parts.archipelago
         self._run_folder = self._parts.run_folder
@@ -150,6 +157,10 @@ class Search:
         if start.error:
             self._world.close(1.0)
             raise ValueError(start.error)
+        budget = self._specification.budget
+        if budget.seconds != start.seconds:  # those of rank 0 hold for all
+            budget = msgspec.structs.replace(budget, seconds=start.seconds)
+            self._specification = msgspec.structs.replace(self._specification, budget=budget)
         return start
 
     def _begin(self) -> _Start:
@@ -167,7 +178,7 @@ class Search:
             died = {rank // specification.evaluation.ranks_per_worker for rank in rank_status.died_before}
             begun = folder.begin(self._parts.optimizer.seed, self._archipelago.recovering(), sorted(died), self._say)
             begun.known = known
-            return _Start(begun, self._trials(), token=folder.token)
+            return _Start(begun, self._trials(), token=folder.token, seconds=specification.budget.seconds)
         except ValueError as error:
             return _Start(nowhere, error=str(error))
         except OSError as error:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from random import Random
@@ -227,20 +225,6 @@ class SearchSpecification(msgspec.Struct, frozen=True, kw_only=True):
             "warm_start": self.warm_start.declaration(),
         }
 
-    def digest(self) -> dict[str, int]:
-        """Return a checksum of each part that must be the same on all ranks, by its key.
-
-        Left out is what may differ: the seed, the folders and the warm start, of which rank 0's are taken; the seconds
-        of the budget, as each rank may have subtracted the time that it took to start; the objective, whose name may
-        be a path; and how a rank evaluates, as nodes may differ, but for the metric and the size of teams.
-        """
-        declared = self.declaration()
-        declared["budget"] = {key: value for key, value in declared["budget"].items() if key != "seconds"}
-        compared = {key: value for key, value in declared.items() if key not in _MAY_DIFFER}
-        for name in ("metric", "ranks_per_worker"):
-            compared[f"evaluation.{name}"] = getattr(self.evaluation, name)
-        return {key: zlib.crc32(_written(value)) for key, value in compared.items()}
-
 
 _READERS: dict[str, Callable[[Any], Any]] = {
     "pruner": AnyPruner.of,
@@ -250,32 +234,6 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "fork": Path,
     "warm_start": WarmStart.of,
 }
-_MAY_DIFFER = ("objective", "evaluation", "seed", "warm_start")
-_NAMED = 3  # ranks that a message about many of them names
-
-
-def disagreement(digests: Sequence[Mapping[str, int]]) -> str:
-    """Return which ranks were given another search than rank 0, and what differs; nothing where all have the same.
-
-    `digests` are those of all ranks, in their order.
-    """
-    first = digests[0]
-    others = [rank for rank, digest in enumerate(digests) if digest != first]
-    if not others:
-        return ""
-    keys = [key for key in first if any(digests[rank].get(key) != first[key] for rank in others)]
-    named = [str(rank) for rank in others[:_NAMED]]
-    if len(others) > _NAMED:
-        named.append(f"{len(others) - _NAMED} more")
-    were = f"ranks {_listed(named)} were" if len(others) > 1 else f"rank {named[0]} was"
-    return (
-        f"{were} given another {_listed(keys)} than rank 0: every rank must make the same call, so draw what is random "
-        "from a seed that all of them have"
-    )
-
-
-def _listed(words: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
 def _read(place: str, read: Callable[..., _Part], *forms: Any) -> _Part:
@@ -299,8 +257,3 @@ def _check_one_loss(losses: int, budget: Budget, options: Options) -> None:
         if form is not None:
             message = f"{name}={form!r} needs one loss, and there are {losses} directions"
             raise ValueError(message)
-
-
-def _written(value: Any) -> bytes:
-    """Write a declared value as text that is the same on every rank: of an object that has none, its class."""
-    return json.dumps(value, skipkeys=True, default=lambda thing: type(thing).__qualname__).encode()

@@ -1,4 +1,4 @@
-"""One specification of a search: what Python and YAML build alike, and what ranks compare before they begin."""
+"""One specification of a search, which Python and YAML build alike."""
 
 import inspect
 import typing
@@ -9,7 +9,7 @@ import propulate_like as pl
 from propulate_like.problem.budget import Budget
 from propulate_like.search.config import Config
 from propulate_like.search.minimize import SearchOptions
-from propulate_like.search.specification import SearchSpecification, SpecificationError, disagreement
+from propulate_like.search.specification import SearchSpecification, SpecificationError
 from propulate_like.storage.run import Run
 
 SPACE = {"x": pl.Float(0.0, 1.0), "y": pl.Int(1, 8)}
@@ -111,124 +111,3 @@ def test_both_functions_show_the_same_keywords():
     told = {name: hint.__forward_arg__ for name, hint in SearchOptions.__annotations__.items()}
     assert told == keywords
     assert typing.get_type_hints(pl.maximize)["return"] is pl.Result
-
-
-class TestDigest:
-    @pytest.mark.parametrize(
-        ("options", "key"),
-        [
-            ({"budget": Budget(21)}, "budget"),
-            ({"budget": Budget(20, target=0.5)}, "budget"),
-            ({"space": {"y": pl.Int(1, 8), "x": pl.Float(0.0, 1.0)}}, "space"),
-            ({"space": {"x": pl.Float(0.0, 1.0), "y": pl.Int(1, 9)}}, "space"),
-            ({"maximize": True}, "maximize"),
-            ({"directions": ["minimize", "minimize"]}, "directions"),
-            ({"islands": 2}, "islands"),
-            ({"propagator": pl.UniformInitialization()}, "propagator"),
-            ({"pruner": "median"}, "pruner"),
-            ({"fidelity": {"name": "epochs", "rungs": [1, 3]}}, "fidelity"),
-            ({"evaluation": {"metric": "size"}}, "evaluation.metric"),
-            ({"evaluation": {"ranks_per_worker": 2}}, "evaluation.ranks_per_worker"),
-        ],
-    )
-    def test_names_what_must_be_the_same_on_all_ranks(self, options, key):
-        digests = [read().digest(), read(**options).digest()]
-        assert disagreement(digests) == (
-            f"rank 1 was given another {key} than rank 0: every rank must make the same call, so draw what is random "
-            "from a seed that all of them have"
-        )
-
-    def test_leaves_out_what_may_differ(self, tmp_path):
-        other = SearchSpecification.read(
-            lambda x, y: x,
-            SPACE,
-            budget=Budget(20, 60.5),
-            seed=1,
-            run=tmp_path / "run",
-            fork=tmp_path / "fork",
-            warm_start=tmp_path / "old",
-            evaluation={"isolate": True, "memory": "4 GiB", "gpus": [1], "grace": 1},
-        )
-        assert disagreement([read().digest(), other.digest()]) == ""
-
-    def test_takes_objects_without_a_text_of_their_own_by_their_class(self):
-        class _Drawn(pl.Propagator):
-            takes = (0, None)
-
-            def __init__(self, source):
-                self.source = source
-
-        digests = [read(propagator=_Drawn(object())).digest() for _ in range(2)]
-        assert disagreement(digests) == ""
-        assert "propagator" in disagreement([*digests, read(propagator=_Drawn({1})).digest()])
-
-    @pytest.mark.parametrize(
-        ("others", "words"),
-        [
-            ([1], "rank 1 was given another budget and islands than"),
-            ([2, 5], "ranks 2 and 5 were given another budget and islands than"),
-            ([1, 2, 3], "ranks 1, 2 and 3 were"),
-            ([1, 2, 3, 4, 5], "ranks 1, 2, 3 and 2 more were"),
-        ],
-    )
-    def test_says_which_ranks_differ(self, others, words):
-        same, other = read().digest(), read(islands=2, budget=Budget(5)).digest()
-        assert disagreement([other if rank in others else same for rank in range(6)]).startswith(words)
-        assert disagreement([same] * 6) == ""
-
-
-@pytest.mark.mpi
-@pytest.mark.parametrize(
-    ("drawn", "key"),
-    [
-        ("evaluations=random.randint(1, 10**9)", "budget"),
-        ("evaluations=50, islands=1 + (rank == 2)", "islands"),
-        ("evaluations=50, evaluation={'metric': 'a' if rank else None}", "evaluation.metric"),
-        (
-            "evaluations=50, evaluation={'isolate': False, 'ranks_per_worker': 1 + 2 * (rank == 1)}",
-            "evaluation.ranks_per_worker",
-        ),
-    ],
-)
-def test_ranks_that_were_given_different_searches_end_with_one_line(drawn, key, script, pooled, reports, tmp_path):
-    path = script(f"""
-        import random, propulate_like as pl
-        from propulate_like.parallel.transport import launched
-        rank = launched()[0]
-        try:
-            pl.minimize(lambda x: x, {{"x": (0.0, 1.0)}}, run="run", {drawn})
-        except ValueError as error:
-            report(error)
-    """)
-    pooled(path, ranks=3)
-    lines = [" ".join(line) for line in reports()]
-    assert len(lines) == 3
-    assert len(set(lines)) == 1
-    assert f" another {key} than rank 0: every rank must make the same call" in lines[0]
-    assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.mpi
-def test_ranks_may_differ_in_folders_seeds_times_and_the_names_of_their_functions(script, pooled, reports, tmp_path):
-    path = script("""
-        import os, time, propulate_like as pl
-        from propulate_like.parallel.transport import launched
-        began, rank = time.time(), launched()[0]
-        os.makedirs(f"place-{rank}", exist_ok=True)
-        run = os.path.abspath("run")
-        os.chdir(f"place-{rank}")
-        def named(x):
-            return x
-        loss = named if rank else (lambda x: x)
-        result = pl.minimize(
-            loss, {"x": (0.0, 1.0)}, evaluations=100, seconds=60 - (time.time() - began), seed=rank,
-            run=run if rank else os.path.relpath(run), warm_start=None if rank else [{"x": 0.5, "loss": 0.5}],
-            evaluation={"grace": 1 + rank},
-        )
-        os.chdir("..")
-        report(result.evaluations, result.best.id)
-    """)
-    pooled(path, ranks=3)
-    assert len(reports()) == 3
-    assert len({tuple(line) for line in reports()}) == 1
-    assert Run(tmp_path / "run").config["seed"] == 0

@@ -79,7 +79,9 @@ class Parameter:
             message = f"when={when!r} must map parameter names to the values they need, such as {{'optimizer': 'sgd'}}"
             raise ValueError(message)
         self.when: dict[str, tuple[Any, ...]] = {
-            name: tuple(values) if isinstance(values, list | tuple | set) else (values,)
+            name: tuple(declarations.ordered(values) if isinstance(values, set | frozenset) else values)
+            if isinstance(values, list | tuple | set | frozenset)
+            else (values,)
             for name, values in (when or {}).items()
         }
         for name, values in self.when.items():
