@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from propulate_like.evaluation import loading
+from propulate_like.evaluation.asynchronous import synchronous
 from propulate_like.evaluation.context import Evaluation, Report, Task
 from propulate_like.evaluation.objective import CONTEXT, Loss, takes, takes_mapping
 from propulate_like.evaluation.trial import Trial, is_pruned
@@ -45,7 +46,7 @@ class Call:
         Raises:
             ValueError: The function cannot be called with the params of the space.
         """
-        self.loss = loss
+        self.loss = synchronous(loss)
         self.asks = space.asked_for
         self.as_mapping = not self.asks and takes_mapping(loss, space, fidelity)
         self.signs = signs

@@ -47,7 +47,7 @@ def check(reference: str, folder: Path) -> None:
         raise ValueError(message) from None
     names = _defined(tree)
     if name not in names and "*" not in names:
-        functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+        functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
         message = f"{reference!r}: {path} defines no {name!r}{nearest(name, functions or sorted(names))}"
         raise ValueError(message)
 
@@ -206,7 +206,7 @@ def _defined(tree: ast.Module) -> set[str]:
     """Return the names that a module may define, and "*" where it may define any."""
     names: set[str] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             names.add(node.name)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             names.add(node.id)

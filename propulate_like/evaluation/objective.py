@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -15,6 +17,12 @@ _Function = TypeVar("_Function", bound=Loss)
 _SPACE = "__propulate_like_space__"
 CONTEXT = "evaluation"
 """The name of the parameter by which a loss receives its evaluation's context."""
+_MAPPING = re.compile(
+    r"_\w*|p|(h|hyper)?param(eter)?s|parametri[sz]ation|conf(ig(uration)?)?|cfg|hps?|settings|opt(ion)?s|args|arguments"
+    r"|kwargs|ind(ividual)?|candidate|point|sample|values|trial"
+)
+"""The names of a loss's only parameter by which it takes all params as one mapping."""
+_SCALARS = ("float", "int", "str", "bool")
 
 
 def objective(**parameters: Parameter | Sequence[Any]) -> Callable[[_Function], _Function]:
@@ -65,8 +73,9 @@ def space_of(loss: object, space: Space | Mapping[str, Any] | None) -> Space:
 def takes_mapping(loss: Loss, space: Space, fidelity: str = "", *, whole: bool = True) -> bool:
     """Return whether the loss takes its params as one mapping; otherwise it takes keyword arguments.
 
-    It takes a mapping where the function has one positional parameter that is no parameter of the space. Parameters
-    named `evaluation`, or as the fidelity, do not count.
+    It takes a mapping where its one required parameter is positional, is no parameter of the space, and says that it is
+    a mapping: by its name, by its annotation, or because there are several params and it can be meant as none
+    of them. Parameters named `evaluation`, or as the fidelity, do not count.
 
     Args:
         loss: The function.
@@ -83,9 +92,10 @@ def takes_mapping(loss: Loss, space: Space, fidelity: str = "", *, whole: bool =
         return False
     others = {CONTEXT, fidelity} - set(space)
     parameters = [p for p in signature.parameters.values() if p.kind is not p.VAR_POSITIONAL and p.name not in others]
-    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     required = [p for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
-    if positional and positional[0].name not in space and all(p is positional[0] for p in required):
+    first = next((p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)), None)
+    alone = first is not None and first.name not in space and all(p is first for p in required)
+    if first is not None and alone and _is_mapping(first, space):
         return True
     accepted = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
@@ -95,6 +105,8 @@ def takes_mapping(loss: Loss, space: Space, fidelity: str = "", *, whole: bool =
             message = (
                 f"{name} has no parameter {parameter!r}, which the space has{nearest(parameter, sorted(accepted))}"
             )
+            if first is not None and alone:
+                message += f" (a function that takes all of them as one mapping names that params, not {first.name})"
             raise ValueError(message)
     missing = [expected for expected in required if expected.name not in space]
     for expected in required:
@@ -109,6 +121,34 @@ def takes_mapping(loss: Loss, space: Space, fidelity: str = "", *, whole: bool =
             message = f"{name} needs a default for {expected.name!r}, which exists only under a condition"
             raise ValueError(message)
     return False
+
+
+def _is_mapping(parameter: inspect.Parameter, space: Space) -> bool:
+    """Return whether a parameter, which is none of the space, is meant to take all params."""
+    annotation, words = parameter.annotation, ""
+    if annotation is not parameter.empty:
+        words = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "") or str(annotation)
+    if words in _SCALARS:
+        return False
+    if _MAPPING.fullmatch(parameter.name) or re.search("dict|mapping|config|params", words, re.IGNORECASE):
+        return True
+    if len(space) == 1:
+        return False
+    like = sum(_resemble(parameter.name, name) for name in space)
+    return parameter.kind is parameter.POSITIONAL_ONLY or like == 0 or (len(parameter.name) == 1 and like > 1)
+
+
+def _resemble(word: str, name: str) -> bool:
+    """Return whether a word may be meant as the name of a parameter: a part of it, its initials, or misspelled."""
+    letters = iter(name)
+    short = len(word) < 3  # noqa: PLR2004
+    return (
+        name.startswith(word)
+        or word == "".join(part[:1] for part in name.split("_"))
+        or (not short and (word in name or (word[0] == name[0] and all(letter in letters for letter in word))))
+        or (len(name) > 2 and name in word)  # noqa: PLR2004
+        or bool(difflib.get_close_matches(word, [name]))
+    )
 
 
 def takes_trial(loss: Loss) -> bool:
