@@ -66,8 +66,7 @@ def init(
 @app.command()
 def check(config: ConfigArgument, changes: SetOption = None) -> None:
     """Validate a configuration, running nothing."""
-    read = Config.read(config, changes or [])
-    read.check_objective()
+    read = Config.checked(config, changes or [])
     known = read.specification.space
     space = "that the function itself tells" if known is None else f"of {', '.join(known.names)}"
     objective = read.objective
@@ -106,15 +105,13 @@ def run(
 ) -> None:
     """Start a run, or continue it."""
     if only_check:
-        read = Config.read(config, changes or [], folder)
-        read.check_objective()
+        read = Config.checked(config, changes or [], folder)
         typer.echo(dry_run(read))
         return
     order = rank.Order(config, changes or [], folder, _continuing_command(fork), fork)
     if launched() is not None or (ranks == 1 and hosts is None):
         raise typer.Exit(rank.run(order))
-    read = Config.read(config, order.changes, folder)
-    read.check_objective()
+    read = Config.checked(config, order.changes, folder)
     raise typer.Exit(launch(order, ranks, read, Placement(Hosts.of(hosts), agent, network), restarts))
 
 
@@ -181,7 +178,7 @@ def simulate(
     form: Annotated[Format, typer.Option("--format", help="How to write the table.")] = Format.TABLE,
 ) -> None:
     """Predict what a run costs and reaches on many ranks: the same program, on virtual ranks in virtual time."""
-    read = Config.read(config, changes or [])
+    read = (Config.checked if losses == "objective" else Config.read)(config, changes or [])
     assumptions = forecasts.Assumptions(seconds, losses, failures, forecasts.network(latency, bandwidth))
     if read.specification.pruner is not None:
         print("the pruner is left out: every evaluation takes its whole time", file=sys.stderr, flush=True)

@@ -140,8 +140,7 @@ def _read(order: Order) -> _Handover:
     """Read the configuration on rank 0, or say what is wrong with it; the others wait for either."""
     try:
         text = text_of(order.source)
-        config = Config.parse(text, order.source, order.changes, order.run)
-        config.check_objective()
+        config = Config.parse(text, order.source, order.changes, order.run, finds=True)
         code = loading.code(config.located_objective())
     except (ValueError, OSError) as error:
         return _Handover(order, error=str(error) or type(error).__name__)

@@ -92,8 +92,7 @@ def script(job: Job, source: str, changes: Sequence[str], run: str | None) -> st
     Raises:
         ValueError: The configuration or the resources are not valid.
     """
-    config = Config.read(source, changes, run)
-    config.check_objective()
+    config = Config.checked(source, changes, run)
     evaluation = config.specification.evaluation
     ranks = _ranks_per_node(job)
     if job.nodes * ranks % evaluation.ranks_per_worker:

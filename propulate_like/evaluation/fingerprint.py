@@ -5,7 +5,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from types import CodeType
 from typing import Any
 
@@ -21,8 +20,7 @@ def fingerprint(loss: Any) -> str:
     class's. The data that it holds does not count. Of a loss that is not imported yet it has the name alone.
     """
     if isinstance(loss, str):
-        place, colon, name = loss.rpartition(":")
-        return f"{Path(place).name}{colon}{name}"
+        return loading.name_of(loss)
     checksum = 0
     for code in _codes(loss):
         checksum = zlib.crc32(repr(_plain(code)).encode("utf-8", "backslashreplace"), checksum)

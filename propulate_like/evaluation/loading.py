@@ -11,6 +11,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
+from propulate_like.evaluation.declared import Declared, declared
 from propulate_like.foundation.declarations import nearest
 from propulate_like.foundation.files import read_small
 
@@ -18,16 +19,20 @@ _LARGEST = 1 << 24  # bytes of source code
 _RENAMED = "propulate_like_objective_"  # prefix of a module's name where another module has the file's name
 handed: dict[str, bytes] = {}
 """Source code by the file's path, as rank 0 read it, so that a thousand ranks do not all read the same file."""
+_loaded: list[tuple[str, Any]] = []  # by which references
 in_child = False
 """Whether an isolated child is importing its objective, which must not start a search."""
 
 
-def check(reference: str, folder: Path) -> None:
+def check(reference: str, folder: Path) -> Declared | None:
     """Check that the file or module exists and defines the function, without running it.
 
     Args:
         reference: The reference.
         folder: The folder that a file's path is relative to.
+
+    Returns:
+        The function as it is written there, or None where only running the file would tell.
 
     Raises:
         ValueError: The reference is not valid, or its file, module or function does not exist.
@@ -35,7 +40,7 @@ def check(reference: str, folder: Path) -> None:
     place, name = _parts(reference)
     path = folder / place if place.endswith(".py") else _module_file(place, folder)
     if path is None:
-        return
+        return None
     if not path.is_file():
         neighbours = sorted(str(other.relative_to(folder)) for other in path.parent.glob("*.py"))
         message = f"{reference!r}: there is no file {path}{nearest(place, neighbours)}"
@@ -50,6 +55,7 @@ def check(reference: str, folder: Path) -> None:
         functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
         message = f"{reference!r}: {path} defines no {name!r}{nearest(name, functions or sorted(names))}"
         raise ValueError(message)
+    return declared(tree, name)
 
 
 def load(reference: str, folder: Path) -> Any:
@@ -77,6 +83,7 @@ def load(reference: str, folder: Path) -> Any:
     if not callable(loss):
         message = f"{reference!r}: {name!r} is {'no function' if hasattr(module, name) else 'not defined'} in {place}"
         raise ValueError(message)
+    _loaded.append((reference, loss))
     return loss
 
 
@@ -125,9 +132,16 @@ def reference_of(loss: Any) -> str:
 
 
 def name_of(loss: Any) -> str:
-    """Return the name of a loss in a run's config: its file or module, and its name there."""
+    """Return the name of a loss in a run's config: its file or module, and its name there.
+
+    It is the same for a reference, in whatever folder, and for what was loaded by it.
+    """
     if isinstance(loss, str):
-        return loss
+        place, colon, name = loss.rpartition(":")
+        return f"{Path(place).name if place.endswith('.py') else place}{colon}{name}"
+    for reference, known in _loaded:
+        if known is loss:
+            return name_of(reference)
     module = getattr(loss, "__module__", None)
     script = getattr(sys.modules.get("__main__"), "__file__", None)
     if module == "__main__" and script:

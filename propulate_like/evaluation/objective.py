@@ -8,8 +8,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from propulate_like.evaluation.declared import Declared
 from propulate_like.foundation.declarations import nearest
-from propulate_like.problem.parameters import Parameter
+from propulate_like.problem.parameters import Int, Parameter
 from propulate_like.problem.space import NOTHING, Space
 
 Loss = Callable[..., Any]
@@ -68,6 +69,31 @@ def space_of(loss: object, space: Space | Mapping[str, Any] | None) -> Space:
     name = _name(loss) if callable(loss) else repr(loss)
     message = f"{name} has no search space: decorate it with @objective(...), give space=, or name its argument `trial`"
     raise ValueError(message)
+
+
+def check_fit(declared: Declared, space: Space | None, fidelity: str = "") -> None:
+    """Check that a function, as it is declared in source code, fits the space.
+
+    Args:
+        declared: The function.
+        space: The space that is given, or None to take the function's own.
+        fidelity: The fidelity's name, or "".
+
+    Raises:
+        ValueError: It does not fit, or there is no space.
+    """
+
+    def loss(*_args: Any, **_params: Any) -> None:
+        pass
+
+    loss.__name__ = declared.name
+    loss.__signature__ = declared.signature  # type: ignore[attr-defined]  # as inspect documents it
+    if space is None and declared.space is not None:
+        takes_mapping(loss, Space(dict.fromkeys(declared.space, Int(0, 1))), fidelity)
+    else:
+        known = space_of(loss, space)
+        if not known.asked_for:
+            takes_mapping(loss, known, fidelity)
 
 
 def takes_mapping(loss: Loss, space: Space, fidelity: str = "", *, whole: bool = True) -> bool:

@@ -11,44 +11,38 @@ import msgspec
 
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.command import Command
-from propulate_like.evaluation.settings import EvaluationSettings, refusal
+from propulate_like.evaluation.objective import check_fit
+from propulate_like.evaluation.settings import EvaluationSettings
 from propulate_like.foundation import strict_yaml
 from propulate_like.foundation.declarations import nearest
-from propulate_like.problem.budget import Budget
+from propulate_like.problem.parameters import Parameter
 from propulate_like.problem.space import Space
 from propulate_like.propagators import Propagator, from_yaml
+from propulate_like.search.config_errors import STAND_INS, ConfigError, ConfigErrors, settings_from
 from propulate_like.search.specification import SearchSpecification, Settings, SpecificationError
 
-
-class ConfigError(ValueError):
-    """A configuration that cannot work; the message is one line with the file, the place in it and what is valid."""
+__all__ = ["Config", "ConfigError", "text_of"]
 
 
 class Config:
     """A search as a file describes it: its specification, and where that came from."""
 
-    def __init__(self, settings: Settings, source: str, folder: Path, default_run: str) -> None:
-        """Read the parts of the settings, of which the objective lies in `folder`.
+    def __init__(self, settings: Settings, folder: Path, default_run: str, errors: ConfigErrors) -> None:
+        """Read the parts of the settings, of which the objective lies in `folder`; what is wrong is noted.
 
         Raises:
             ConfigError: A part cannot work, or does not fit the others.
         """
-        self.source, self.folder = source, folder
+        self.source, self.folder = errors.source, folder
         self.run = Path(settings.run or f"runs/{default_run}")
         self.objective = settings.objective
         if isinstance(self.objective, Command):
             inside = str((folder / self.objective.folder).resolve())
             self.objective = msgspec.structs.replace(self.objective, folder=inside)
         forms: dict[str, Any] = msgspec.structs.asdict(settings)
-        forms |= {"objective": self.objective, "space": self._space(settings.space)}
-        forms |= {"propagator": self._propagator(settings.propagator), "run": self.run}
-        try:
-            self.specification = SearchSpecification.read(**forms)
-        except SpecificationError as error:
-            raise self.error(error.place, error.inside) from None
-        except ValueError as error:
-            message = f"{source}: {error}"
-            raise ConfigError(message) from None
+        forms |= {"objective": self.objective, "space": _space(settings.space, errors)}
+        forms |= {"propagator": _propagator(settings.propagator, errors), "run": self.run}
+        self.specification = _specification(forms, errors)
 
     @classmethod
     def read(cls, source: str, changes: Sequence[str] = (), run: str | None = None) -> Config:
@@ -60,14 +54,27 @@ class Config:
         return cls.parse(text_of(source), source, changes, run)
 
     @classmethod
+    def checked(cls, source: str, changes: Sequence[str] = (), run: str | None = None) -> Config:
+        """Read as `read` does, and see that the objective exists and fits, running nothing; ConfigError otherwise."""
+        return cls.parse(text_of(source), source, changes, run, finds=True)
+
+    @classmethod
     def parse(
-        cls, text: bytes | None, source: str, changes: Sequence[str] = (), run: str | None = None, folder: str = ""
+        cls,
+        text: bytes | None,
+        source: str,
+        changes: Sequence[str] = (),
+        run: str | None = None,
+        folder: str = "",
+        *,
+        finds: bool = False,
     ) -> Config:
         """Make settings of a file's text, or, where that is None, of the reference that `source` is.
 
-        `folder` is where the objective is looked for; by default, where the file is.
+        `folder` is where the objective is looked for; by default, where the file is. `finds` says whether to look for
+        it already.
         """
-        path = Path(source)
+        path, errors = Path(source), ConfigErrors(source)
         if text is None:
             data: Any = {"objective": source}
             place, default_run = Path(), source.rpartition(":")[2]
@@ -80,23 +87,27 @@ class Config:
             )
             raise ConfigError(message)
         for change in changes:
-            _change(data, change)
+            try:
+                _change(data, change)
+            except ConfigError as error:
+                errors.add_line(str(error))
         if run is not None:
             data["run"] = run
+        errors.data = data
         if text is None and "budget" not in data:
-            message = f"{source}: no budget: add --set budget.evaluations=100"
-            raise ConfigError(message)
-        return cls(_settings(data, source), source, Path(folder) if folder else place, default_run)
+            errors.add("budget", "none: add --set budget.evaluations=100")
+            data["budget"] = STAND_INS["budget"]
+        config = cls(settings_from(data, errors), Path(folder) if folder else place, default_run, errors)
+        if finds and not errors.concerns("objective"):
+            for problem in config._problems(spaceless=errors.concerns("space", "fidelity")):
+                errors.add("objective", problem)
+        errors.check()
+        return config
 
     def check_objective(self) -> None:
-        """See that the objective exists, running nothing; ConfigError where it does not."""
-        try:
-            if isinstance(self.objective, Command):
-                self.objective.find()
-            else:
-                loading.check(self.objective, self.folder)
-        except ValueError as error:
-            raise self.error("objective", str(error)) from None
+        """See that the objective exists and fits, running nothing; ConfigError where it does not."""
+        for problem in self._problems():
+            raise self.error("objective", problem)
 
     def located_objective(self) -> str | Command:
         """Return the objective as it is found from anywhere, not imported."""
@@ -111,19 +122,110 @@ class Config:
         """Return an error at a place inside the file."""
         return ConfigError(f"{self.source}: {place}: {message}")
 
-    def _space(self, declared: dict[str, Any] | None) -> Space | None:
+    def _problems(self, *, spaceless: bool = False) -> list[str]:
+        """Return what is wrong with the objective, as far as that can be told without running it.
+
+        Args:
+            spaceless: Whether the space is not known, as it is wrong itself.
+        """
+        specification, objective = self.specification, self.objective
         try:
-            return None if declared is None else Space.from_declaration(declared)
+            if isinstance(objective, Command):
+                objective.find()
+                return []
+            declared = loading.check(objective, self.folder)
+            if declared is not None and not spaceless:
+                fidelity = "" if specification.fidelity is None else specification.fidelity.name
+                check_fit(declared, specification.space, fidelity)
+        except ValueError as error:
+            return [str(error)]
+        return []
+
+
+def _specification(forms: dict[str, Any], errors: ConfigErrors) -> SearchSpecification:
+    """Read the parts; those that are wrong are noted, and left out.
+
+    Raises:
+        ConfigError: Nothing more can be read.
+    """
+    ill = {key for key in forms if errors.concerns(key)}  # what else is wrong there may come of what was left out
+    shaky = (ill | ({"propagator", "objective"} if "space" in ill else set())) - {"evaluation"}
+    while True:
+        try:
+            return SearchSpecification.read(**forms)
+        except SpecificationError as error:
+            key = error.place.partition(".")[0]
+            named, needed = (
+                re.search(words, error.inside) for words in (r"^(?:unknown key ')?(\w+)", r" needs (\w+): ")
+            )
+            if key not in shaky and not (needed and errors.concerns(f"{key}.{needed[1]}")):
+                errors.add(error.place, error.inside, named[1] if named else "")
+            if not _drop(forms, key, named[1] if named else ""):
+                break
+        except ValueError as error:
+            errors.add("", str(error))
+            break
+    errors.check()
+    message = f"{errors.source}: {forms!r:.200} cannot be read"  # not reached: what is left out was noted
+    raise ConfigError(message)
+
+
+def _drop(forms: dict[str, Any], key: str, named: str) -> bool:
+    """Leave out what is wrong, the value of a key or what is `named` in it, and return whether there was any."""
+    if key == "space" and forms["space"] is None:
+        key = "objective"  # a command without a space
+    before: Any = forms.get(key)
+    if key == "evaluation" and named in before.__struct_fields__:
+        forms[key] = msgspec.structs.replace(before, **{named: getattr(EvaluationSettings(), named)})
+    elif key == "islands" and isinstance(before, dict) and named in before and named not in _COUNTS:
+        forms[key] = {name: value for name, value in before.items() if name != named}
+    else:
+        forms[key] = {"objective": "train.py:train", "propagator": "auto", "evaluation": EvaluationSettings()}.get(key)
+    return bool(forms[key] != before)
+
+
+_COUNTS = ("count", "sizes", "propagators")  # by which other keys of islands are judged
+
+
+def _space(declared: dict[str, Any] | None, errors: ConfigErrors) -> Space | None:
+    """Read the space; parameters that are wrong are noted, and left out. None where there are no others."""
+    if declared is None or (not declared and errors.concerns("space")):
+        return None
+    parameters = {}
+    for name, form in declared.items():
+        try:
+            parameters[name] = Parameter.from_declaration(form)
+        except ValueError as error:
+            errors.add(f"space.{name}", str(error))
+    while parameters or not declared:
+        try:
+            return Space(parameters)
         except ValueError as error:
             name, colon, rest = str(error).partition(": ")
-            inside = colon and name in (declared or {})
-            raise self.error(f"space.{name}" if inside else "space", rest if inside else str(error)) from None
+            inside = bool(colon) and name in parameters
+            missing = inside and not set(declared).isdisjoint(set(parameters[name].when) - set(parameters))
+            if not missing:
+                errors.add(f"space.{name}" if inside else "space", rest if inside else str(error))
+            if not inside:
+                return None
+            del parameters[name]
+    return None
 
-    def _propagator(self, form: Any) -> Propagator | str:
+
+def _propagator(form: Any, errors: ConfigErrors) -> Propagator | str:
+    """Read the propagator; what is wrong with each step is noted."""
+    for number, step in enumerate(form if isinstance(form, list) else [], 1):
         try:
-            return "auto" if form == "auto" else from_yaml.read(form)
+            from_yaml.read(step)
         except ValueError as error:
-            raise self.error("propagator", str(error)) from None
+            errors.add("propagator", f"step {number}: {error}")
+    if form == "auto" or errors.concerns("propagator"):
+        return "auto"
+    try:
+        return from_yaml.read(form)
+    except ValueError as error:
+        errors.add("propagator", str(error))
+        return "auto"
 
 
 def text_of(source: str) -> bytes | None:
@@ -168,40 +270,3 @@ def _change(data: dict[str, Any], change: str) -> None:
     except ValueError as error:
         message = f"--set {change}: {error}"
         raise ConfigError(message) from None
-
-
-def _settings(data: dict[str, Any], source: str) -> Settings:
-    if data.get("budget") == {}:
-        message = f"{source}: budget: empty: give evaluations, seconds, hours or target"
-        raise ConfigError(message)
-    try:
-        return msgspec.convert(data, Settings)
-    except msgspec.ValidationError as error:
-        text, _, where = str(error).partition(" - at `$")
-        place = re.sub(r"^\.", "", where.rstrip("`"))
-        refused = isinstance(error.__cause__, ValueError)  # by the part itself, not for its type
-    keys = re.search(r"at `key` in `\$\.?(.*)`", text)
-    place = keys[1] if keys else place
-    prefix = f"{source}: {place}: " if place else f"{source}: "
-    if keys:
-        text = "every key must be a name"
-    elif not refused:
-        text = _explained(text, place, data)
-    raise ConfigError(prefix + text) from None
-
-
-def _explained(text: str, place: str, data: dict[str, Any]) -> str:
-    """Return what msgspec's `text` says of the value at a place, with what would be valid."""
-    unknown = re.search(r"unknown field `(.*)`", text)
-    missing = re.search(r"missing required field `(.*)`", text)
-    if unknown:
-        kinds = {"budget": Budget, "evaluation": EvaluationSettings, "objective": Command}
-        kind = kinds.get(place, Settings)
-        return f"unknown key {unknown[1]!r}{nearest(unknown[1], kind.__struct_fields__)}"
-    if missing:
-        example = {"objective": "train.py:train", "budget": "{evaluations: 100}"}.get(missing[1], "...")
-        return f"the key {missing[1]!r} is missing: add `{missing[1]}: {example}`"
-    value: Any = data
-    for part in filter(None, re.sub(r"\[.*", "", place).split(".")):
-        value = value.get(part) if isinstance(value, dict) else value
-    return refusal(re.sub(r"^evaluation\.|\[.*", "", place), value, text)

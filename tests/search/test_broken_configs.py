@@ -11,6 +11,7 @@ from propulate_like.cli import app
 from propulate_like.foundation import strict_yaml
 from propulate_like.foundation.declarations import dump
 from propulate_like.propagators.from_yaml import read
+from propulate_like.search.config import Config, ConfigError
 from propulate_like.search.schema import schema
 
 LOSS = "def train(**params):\n    return 1.0\n"
@@ -177,6 +178,151 @@ def test_broken_config_is_one_line_with_the_place_and_a_hint(content, words, com
     assert words in errors
     assert len(errors) < 800
     assert not (folder / "runs").exists()
+
+
+SEVERAL = """
+space:
+  x: {flaot: [0, 1]}
+  y: {int: [1, 8]}
+  z: {int: [8, 1]}
+  w: {float: [0, 1], when: {x: 1}}
+budget: {evaluations: 0, secnds: 5, hours: 1}
+objective: trian.py:train
+seed: first
+propagator: [selct_best: 3, uniform_crossover, {point_mutation: -1}]
+islands: {count: 2, topology: rnig, polination: true}
+evaluation: {timeout: 5, memory: much, retries: -1}
+sed: 1
+pruner: mediam
+"""
+SEVERAL_LINES = [
+    "--set run: must have the form",
+    "--set seed.x=1: 'seed' is no mapping",
+    "search.yaml: space.x: {'flaot': [0, 1]} must name one kind of parameter; did you mean 'float'",
+    "search.yaml: space.z: low=8 lies above",
+    "search.yaml: budget.evaluations: 0 is not valid",
+    "search.yaml: budget: unknown key 'secnds'; did you mean 'seconds'",
+    "search.yaml: objective: 'trian.py:train': there is no file",
+    "search.yaml: seed: 'first' is not valid",
+    "search.yaml: propagator: step 1: unknown step 'selct_best'",
+    "search.yaml: propagator: step 3: ",
+    "search.yaml: islands: topology: unknown topology 'rnig'",
+    "search.yaml: islands: unknown key 'polination'",
+    "search.yaml: evaluation: timeout: 5.0 needs isolate: true",
+    "search.yaml: evaluation: memory: 'much' must be a number of bytes",
+    "search.yaml: evaluation.retries: -1 is not valid",
+    "search.yaml: unknown key 'sed'",
+    "search.yaml: pruner: unknown pruner 'mediam'",
+]
+
+
+@pytest.mark.parametrize(
+    "words", [["check"], ["run"], ["run", "-n", "2"], ["run", "--check"], ["simulate"]], ids=" ".join
+)
+def test_all_that_is_wrong_is_said_in_the_order_of_the_file(words, folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    (folder / "search.yaml").write_text(SEVERAL, encoding="utf-8")
+    changes = ["--set", "run", "--set", "seed.x=1"]
+    monkeypatch.setattr(sys, "argv", ["propulate-like", words[0], "search.yaml", *words[1:], *changes])
+    with pytest.raises(SystemExit) as ended:
+        app.main()
+    lines = capsys.readouterr().err.splitlines()
+    assert ended.value.code == 2
+    assert len(lines) == len(SEVERAL_LINES), lines
+    for line, begins in zip(lines, SEVERAL_LINES, strict=True):
+        assert line.startswith(begins), line
+    assert not (folder / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (whole(rest="evaluation: {isolate: 5, timeout: 5, memory: 8 GiB}\n"), "evaluation.isolate: 5 is not valid"),
+        (whole(rest="evaluation: {energy: 5, metric: energy}\n"), "evaluation.energy: 5 is not valid"),
+        (HEAD + "space: {x: 5, y: {int: [1, 2], when: {x: 1}}}\n" + BUDGET, "space.x: 5 must be a mapping"),
+        ("objective: {command: [echo, '{x}']}\nspace: {x: 5}\n" + BUDGET, "space.x: 5 must be a mapping"),
+        (whole(space="space: {x: 5}\n", rest="propagator: cma_es\nfidelity: {name: x, rungs: [1, 2]}\n"), "space.x: 5"),
+        (whole(budget="budget: {evaluations: no}\n"), "budget.evaluations: 'no' is not valid"),
+        (SPACE + BUDGET + "objektive: train.py:train\n", "unknown key 'objektive'; did you mean 'objective'"),
+        (whole(rest="islands: {count: two, topology: [[0, 1], [1, 0]]}\n"), "islands: count='two' must be a whole"),
+    ],
+)
+def test_what_only_follows_from_another_error_is_not_said(content, words, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    with pytest.raises(ConfigError) as refused:
+        Config.parse(content.encode(), "search.yaml", finds=True)
+    assert "\n" not in str(refused.value)
+    assert str(refused.value).startswith(f"search.yaml: {words}")
+
+
+FITTING = """
+import functools
+import propulate_like as pl
+def named(x, y): ...
+def renamed(x, z): ...
+def missing(x): ...
+def needs(x, y, z): ...
+def defaults(x, y, z=1, *, w=2, evaluation=None): ...
+def mapping(params): ...
+def typed(one: dict[str, float]): ...
+def alike(x1): ...
+def keywords(**params): ...
+def only(*, x, y): ...
+def asks(trial): ...
+async def waits(x, y): ...
+async def waits_not(x, q): ...
+@pl.objective(x=pl.Float(0, 1), y=pl.Int(1, 8))
+def decorated(x, y): ...
+@pl.objective(x=pl.Float(0, 1), y=pl.Int(1, 8))
+def misnamed(x, other): ...
+@functools.cache
+def wrapped(other): ...
+def twice(x, y): ...
+twice = functools.partial(twice, y=1)
+partial = functools.partial(named, y=1)
+if True:
+    def inside(q): ...
+"""
+TWO = "space: {x: {float: [0, 1]}, y: {int: [1, 8]}}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "space", "words"),
+    [
+        *((name, TWO, "") for name in ("named", "defaults", "mapping", "typed", "keywords", "only", "waits", "asks")),
+        *((name, TWO, "") for name in ("wrapped", "twice", "partial", "inside")),  # known only once they are imported
+        ("renamed", TWO, "renamed() has no parameter 'y', which the space has"),
+        ("missing", TWO, "missing() has no parameter 'y', which the space has"),
+        ("alike", TWO, "alike() has no parameter 'x', which the space has"),
+        ("needs", TWO, "needs() needs 'z', which the space does not have"),
+        ("waits_not", TWO, "waits_not() has no parameter 'y', which the space has"),
+        (
+            "only",
+            TWO.replace("[1, 8]", "[1, 8], when: {x: 1}").replace("float: [0, 1]", "int: [0, 1]"),
+            "only() needs a default for 'y'",
+        ),
+        ("asks", "", ""),
+        ("decorated", "", ""),
+        ("decorated", SPACE, "decorated() needs 'y', which the space does not have"),
+        ("misnamed", "", "misnamed() has no parameter 'y', which the space has"),
+        ("named", "", "named() has no search space: decorate it"),
+    ],
+)
+def test_check_refuses_a_function_that_does_not_fit_and_runs_nothing(name, space, words, folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    (folder / "fitting.py").write_text(FITTING + "raise SystemExit('it was run')\n", encoding="utf-8")
+    (folder / "search.yaml").write_text(f"objective: fitting.py:{name}\n{space}{BUDGET}", encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["propulate-like", "check", "search.yaml"])
+    with pytest.raises(SystemExit) as ended:
+        app.main()
+    output, errors = capsys.readouterr()
+    if words:
+        assert ended.value.code == 2
+        assert errors.startswith(f"search.yaml: objective: {words}")
+        assert errors.count("\n") == 1
+    else:
+        assert (ended.value.code, errors) == (0, "")
+        assert "is valid" in output
 
 
 @pytest.mark.parametrize(

@@ -308,3 +308,19 @@ def test_fork_on_several_ranks_names_the_command_that_continues_it(tmp_path, com
     assert "50 evaluations in" in forked.stdout
     assert json.loads(command("status", "old", "--json").stdout)["evaluations"] == 20
     assert "exists already" in command("run", "s.yaml", "--fork", "new", *more, check=False).stderr
+
+
+@pytest.mark.parametrize("isolate", ["false", "true"])
+def test_the_objective_has_the_same_name_however_it_is_evaluated_and_checked(isolate, command, tmp_path):
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "loss.py").write_text("def mixed(x):\n    return x * x\n", encoding="utf-8")
+    (tmp_path / "search.yaml").write_text(
+        "objective: code/loss.py:mixed\nspace: {x: {float: [-1, 1]}}\nbudget: {evaluations: 5}\nrun: run\n"
+        f"evaluation: {{isolate: {isolate}}}\n",
+        encoding="utf-8",
+    )
+    command("run", "search.yaml")
+    assert Run(tmp_path / "run").config["objective"] == "loss.py:mixed"
+    said = command("run", "search.yaml", "--check").stdout
+    assert "is used up: 5 evaluations done of 5 evaluations, best " in said
+    assert "objective" not in said

@@ -36,7 +36,7 @@ seed: 0
 ONE_ISLAND = "islands: {count: 1, topology: line}"
 PLAIN = """
 objective: train.py:train
-space: {x: {float: [0, 1]}}
+space: {x: {float: [0, 1]}, y: {float: [0, 1]}}
 budget: {evaluations: 5}
 islands: {count: 1}
 """
