@@ -95,19 +95,19 @@ class Config:
             data["run"] = run
         errors.data = data
         if text is None and "budget" not in data:
-            errors.add("budget", "none: add --set budget.evaluations=100")
+            errors.add("", "no budget: add --set budget.evaluations=100")
             data["budget"] = STAND_INS["budget"]
         config = cls(settings_from(data, errors), Path(folder) if folder else place, default_run, errors)
-        if finds and not errors.concerns("objective"):
-            for problem in config._problems(spaceless=errors.concerns("space", "fidelity")):
-                errors.add("objective", problem)
+        if finds:
+            config._find(errors)
         errors.check()
         return config
 
     def check_objective(self) -> None:
         """See that the objective exists and fits, running nothing; ConfigError where it does not."""
-        for problem in self._problems():
-            raise self.error("objective", problem)
+        errors = ConfigErrors(self.source)
+        self._find(errors)
+        errors.check()
 
     def located_objective(self) -> str | Command:
         """Return the objective as it is found from anywhere, not imported."""
@@ -122,24 +122,25 @@ class Config:
         """Return an error at a place inside the file."""
         return ConfigError(f"{self.source}: {place}: {message}")
 
-    def _problems(self, *, spaceless: bool = False) -> list[str]:
-        """Return what is wrong with the objective, as far as that can be told without running it.
-
-        Args:
-            spaceless: Whether the space is not known, as it is wrong itself.
-        """
+    def _find(self, errors: ConfigErrors) -> None:
+        """Look for the objective and what a warm start names, running nothing; note what is wrong with them."""
         specification, objective = self.specification, self.objective
+        try:
+            specification.warm_start.find()
+        except ValueError as error:
+            errors.add("warm_start", str(error))
+        if errors.concerns("objective"):
+            return
         try:
             if isinstance(objective, Command):
                 objective.find()
-                return []
+                return
             declared = loading.check(objective, self.folder)
-            if declared is not None and not spaceless:
+            if declared is not None and not errors.concerns("space", "fidelity"):
                 fidelity = "" if specification.fidelity is None else specification.fidelity.name
                 check_fit(declared, specification.space, fidelity)
         except ValueError as error:
-            return [str(error)]
-        return []
+            errors.add("objective", str(error))
 
 
 def _specification(forms: dict[str, Any], errors: ConfigErrors) -> SearchSpecification:

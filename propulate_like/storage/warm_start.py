@@ -22,6 +22,8 @@ from propulate_like.storage.trial_table import Row, check_directions, read_csv, 
 
 _EXAMPLE = "a run's folder, a CSV file, {storage: sqlite:///x.db, study: NAME}, a study, a table, or a list of these"
 
+_ABSENT = f"there is no such folder or file: {_EXAMPLE}"
+
 
 class Aim(NamedTuple):
     """The properties of a search by which it chooses individuals: its space, and what its losses mean.
@@ -73,6 +75,17 @@ class WarmStart:
         """Return the sources as YAML can hold them, or None where there is none; objects in memory are described."""
         forms = [source.declaration for source in self._sources]
         return forms[0] if len(forms) == 1 else forms or None
+
+    def find(self) -> None:
+        """See that the folders and files exist, without reading them.
+
+        Raises:
+            ValueError: One does not.
+        """
+        for source in self._sources:
+            if isinstance(source, _File) and not os.path.lexists(source.name):
+                message = f"{source.name}: {_ABSENT}"
+                raise ValueError(message)
 
     def read(
         self,
@@ -201,8 +214,7 @@ class _File:
         if path.is_dir():
             return _individuals(Run(path), aim)
         if not path.exists():
-            message = f"there is no such folder or file: {_EXAMPLE}"
-            raise ValueError(message)
+            raise ValueError(_ABSENT)
         return _table(read_csv(path), aim)
 
 

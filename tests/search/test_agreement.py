@@ -457,6 +457,26 @@ def test_ranks_that_wait_long_for_another_say_so(script, pooled):
     assert "rank 2 has" not in said
 
 
+@pytest.mark.mpi
+@pytest.mark.every_mpi
+def test_searches_in_another_turn_are_refused(script, pooled, reports):
+    path = script("""
+        import propulate_like as pl
+        from propulate_like.parallel.transport import launched
+        rank = launched()[0]
+        losses = [lambda x: x, lambda x: -x]
+        for loss in losses if rank < 2 else losses[::-1]:
+            try:
+                pl.minimize(loss, {"x": (0.0, 1.0)}, evaluations=20)
+            except SystemExit as end:
+                report(end.code)
+        report(pl.minimize(losses[0], {"x": (0.0, 1.0)}, evaluations=20).evaluations)
+    """)
+    said = pooled(path, ranks=3).stderr.splitlines()
+    assert [line.partition(" (")[0] for line in said] == ["rank 2 was given another loss"] * 2
+    assert sorted(reports()) == [["2"]] * 6 + [["20"]] * 3
+
+
 SETS = """
 import propulate_like as pl
 words = set(map(str, range(9)))

@@ -99,6 +99,7 @@ BROKEN = [
     (parameter("{float: [0, 1], when: sgd}"), "must map parameter names"),
     (parameter("{choice: [1], when: {x: 1}}"), "circle"),
     (whole(space="space: {x: {choice: [1], when: {y: 1}}, y: {choice: [1], when: {x: 1}}}\n"), "circle"),
+    (whole(rest="warm_start: old.csv\n"), "warm_start: old.csv: there is no such folder or file"),
     ("objective: train.py\n" + SPACE + BUDGET, "must have the form file.py:function"),
     ("objective: trian.py:train\n" + SPACE + BUDGET, "did you mean 'train.py'"),
     ("objective: train.py:trian\n" + SPACE + BUDGET, "did you mean 'train'"),
