@@ -60,9 +60,10 @@ def minimize(
     result so far.
 
     Args:
-        loss: A function, or a `Command`. One that takes a `trial` asks for its parameters as Optuna's objectives do
-            (see `Trial`), without a `space`. A parameter of it that is named `evaluation` receives the context (see
-            `Evaluation`).
+        loss: A function, or a `Command`. It gets its parameters by their names, or all as one mapping where its only
+            parameter is named `params` or alike (docs/evaluation.md). One that takes a `trial` asks for its parameters
+            as Optuna's objectives do (see `Trial`), without a `space`. A parameter of it that is named `evaluation`
+            receives the context (see `Evaluation`).
         space: The parameters by their names, or limits of them; that of a decorated function by default.
         directions: What to do with each of several losses, such as ["minimize", "maximize"]: then there is no best
             individual, but `result.front`.
