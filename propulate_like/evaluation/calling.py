@@ -155,3 +155,10 @@ def _without_own_frames(trace: TracebackType | None) -> TracebackType | None:
     while trace is not None and trace.tb_frame.f_globals.get("__name__", "").partition(".")[0] == package:
         trace = trace.tb_next
     return trace
+
+
+CALLING = frozenset(
+    function.__code__
+    for function in (Call._call_with_params, Call._call_with_trial, _drive, _leave_process_group)  # noqa: SLF001
+)
+"""The code that calls the loss, or ends what it left."""

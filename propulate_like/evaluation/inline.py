@@ -7,7 +7,7 @@ import os
 import time
 from types import FrameType
 
-from propulate_like.evaluation.calling import Call
+from propulate_like.evaluation.calling import CALLING, Call
 from propulate_like.evaluation.context import Evaluation, Report, Tasks, TeamContext
 from propulate_like.population.individual import Individual
 from propulate_like.population.outcome import OK, Outcome
@@ -17,6 +17,7 @@ class InlineEvaluator:
     """An evaluator that calls the loss in this process.
 
     Any exception that the loss raises, SystemExit included, becomes a failure; only KeyboardInterrupt passes through.
+    An evaluation that was interrupted has no outcome, whatever the loss makes of KeyboardInterrupt.
     """
 
     def __init__(self, call: Call, tasks: Tasks) -> None:
@@ -25,6 +26,7 @@ class InlineEvaluator:
         self._sign = call.signs[0]
         self._single = len(call.signs) == 1
         self._epoch = time.time() - time.perf_counter()
+        self._interrupted = False
 
     def __call__(self, individual: Individual, report: Report, team: TeamContext | None = None) -> Individual:
         """Return the individual with its outcome, which has the duration and the end of the evaluation.
@@ -33,6 +35,7 @@ class InlineEvaluator:
             KeyboardInterrupt: The evaluation was interrupted.
         """
         loss, call = self._loss, self._call
+        self._interrupted = False
         candidate = individual.candidate
         params = candidate.space.decode(candidate.genome)
         began = time.perf_counter()
@@ -42,16 +45,18 @@ class InlineEvaluator:
             except BaseException as error:  # noqa: BLE001 (a loss may raise anything)
                 outcome = call.failure(error)
             else:
-                if type(value) is float and self._single and -math.inf < value < math.inf:
+                if type(value) is float and self._single and -math.inf < value < math.inf and not self._interrupted:
                     ended = time.perf_counter()  # the usual case, which is several times faster on its own
                     outcome = Outcome(OK, self._sign * value, ended - began, self._epoch + ended)
                     return Individual(candidate, outcome)
-                context = Evaluation(self._tasks.of(individual), report, call.signs)
+                context = Evaluation(self._tasks.of(individual), self._guarded(report), call.signs)
                 outcome = call.finish(value, context)
         else:
             environment, comm = (team.environment, team.comm) if team else ({}, None)
             os.environ.update(environment)
-            outcome = call(params, self._tasks.of(individual, environment), report, comm)
+            outcome = call(params, self._tasks.of(individual, environment), self._guarded(report), comm)
+        if self._interrupted:
+            raise KeyboardInterrupt
         ended = time.perf_counter()
         return individual.evaluated(outcome.timed(ended - began, self._epoch + ended))
 
@@ -64,10 +69,31 @@ class InlineEvaluator:
         Raises:
             KeyboardInterrupt: The loss runs.
         """
-        module = "" if frame is None else frame.f_globals.get("__name__", "")
-        if module.startswith("propulate_like.") and module != "propulate_like.parallel.transport.mpi_team":
+        if not _within_loss(frame):
             return False
+        self._interrupted = True
         raise KeyboardInterrupt
+
+    def _guarded(self, report: Report) -> Report:
+        """Return a report that ends an evaluation which was interrupted, and goes on all the same."""
+
+        def guarded(step: int, loss: float) -> bool:
+            if self._interrupted:
+                raise KeyboardInterrupt
+            return report(step, loss)
+
+        return guarded
 
     def close(self) -> None:
         """Do nothing, as nothing runs beside the rank."""
+
+
+def _within_loss(frame: FrameType | None) -> bool:
+    """Return whether a frame is of the loss, or of what the loss called, but not of this package's own code."""
+    called = False
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if module.startswith("propulate_like.") and module != "propulate_like.parallel.transport.mpi_team":
+            return called and (frame.f_code in CALLING or frame.f_code is InlineEvaluator.__call__.__code__)
+        called, frame = True, frame.f_back
+    return False

@@ -6,7 +6,9 @@ import math
 import os
 import signal
 import threading
+import time
 from collections.abc import Mapping
+from queue import Empty, SimpleQueue
 from types import FrameType, TracebackType
 from typing import Protocol, Self
 
@@ -17,7 +19,12 @@ from propulate_like.parallel.coordination.stopping import Reason
 _OPEN_MPI_SECONDS = 0.2
 """The grace after a SIGTERM by Open MPI's mpiexec, which kills 0.5 s after it, whatever it is told."""
 _RETRY_SECONDS = 0.02
-_LONGEST_SECONDS = 1e8  # that a timer takes
+_AGAIN_SECONDS = 1.0
+"""The least time between two interrupts of a loss that goes on after the first one."""
+_LONGEST_SECONDS = 1e6  # that a queue takes
+# docs/decisions.md, "The process's timer is the loss's"
+_DUE = signal.SIGRTMAX - 1
+"""The signal by which the alarm interrupts the main thread."""
 
 
 class Interruptible(Protocol):
@@ -36,21 +43,22 @@ class Interruption:
     """While entered, SIGINT, SIGUSR1 and SIGTERM end the worker's search instead of the process.
 
     No further evaluation begins; the running one may end within `grace` seconds, or is broken off by
-    KeyboardInterrupt and noted as unfinished. A second signal breaks it off at once. The same grace begins when the
-    search has gone on for `seconds`. A signal that came before counts as if it came now. Does nothing outside the main
-    thread.
+    KeyboardInterrupt and noted as unfinished. A loss that goes on after it gets it again, after the same grace. A
+    second signal breaks it off at once. The same grace begins when the search has gone on for `seconds`. A signal that
+    came before counts as if it came now. Does nothing outside the main thread.
     """
 
     def __init__(self, worker: Interruptible, grace: float, seconds: float = math.inf) -> None:
         self._worker = worker
         self._grace, self._seconds = grace, seconds
         self._previous: dict[int, object] = {}
+        self._alarm = _Alarm()
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._previous[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._grace_over)
-            if self._seconds < math.inf:
-                _set_timer(self._seconds + self._grace)
+            self._previous[_DUE] = signal.signal(_DUE, self._grace_over)
+            self._alarm.start()
+            self._alarm.set(self._seconds + self._grace)
             for number in early_signals.SIGNALS:
                 self._previous[number] = signal.signal(number, self._requested)
             if early_signals.told:
@@ -61,26 +69,60 @@ class Interruption:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._previous:
-            signal.setitimer(signal.ITIMER_REAL, 0.0)
+            self._alarm.stop()
+            signal.signal(_DUE, signal.SIG_IGN)  # which discards one that the loss has blocked
         for number, handler in self._previous.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal gave
 
     def _requested(self, number: int, frame: FrameType | None) -> None:
         repeated = self._worker.reason is Reason.INTERRUPTED
         self._worker.reason = self._worker.reason or Reason.INTERRUPTED
-        _set_timer(0.0 if repeated else grace_after(number, self._grace))
+        self._alarm.set(0.0 if repeated else grace_after(number, self._grace))
 
     def _grace_over(self, number: int, frame: FrameType | None) -> None:
         self._worker.reason = self._worker.reason or Reason.SECONDS
+        self._alarm.set(max(self._grace, _AGAIN_SECONDS))
         if self._worker.evaluating and not self._worker.evaluator.interrupt(frame):
-            _set_timer(_RETRY_SECONDS)
+            self._alarm.set(_RETRY_SECONDS)
+
+
+class _Alarm:
+    """A thread that sends the thread which created it `_DUE` at the time set last, until it sets another one."""
+
+    def __init__(self) -> None:
+        self._times: SimpleQueue[float | None] = SimpleQueue()  # which a signal handler may put into at any moment
+        self._main = threading.get_ident()
+        self._thread = threading.Thread(target=self._run, name="propulate-like alarm", daemon=True)
+
+    def start(self) -> None:
+        """Begin; no time is set."""
+        self._thread.start()
+
+    def set(self, seconds: float) -> None:
+        """Set the time, so many seconds from now."""
+        self._times.put(time.monotonic() + seconds)
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._times.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        due, patience = math.inf, _RETRY_SECONDS
+        while True:
+            try:
+                word = self._times.get(timeout=min(max(due - time.monotonic(), 0.0), _LONGEST_SECONDS))
+            except Empty:
+                if time.monotonic() >= due:  # and again, as a signal just before a blocking call does not end that
+                    signal.pthread_kill(self._main, _DUE)
+                    due, patience = time.monotonic() + patience, min(2 * patience, _AGAIN_SECONDS)
+                continue
+            if word is None:
+                return
+            due, patience = word, _RETRY_SECONDS
 
 
 def grace_after(number: int, grace: float, environment: Mapping[str, str] = os.environ) -> float:
     """Return how long an evaluation may go on after a signal: shorter where Open MPI's mpiexec is about to kill."""
     hurried = number == signal.SIGTERM and "OMPI_COMM_WORLD_RANK" in environment
     return min(grace, _OPEN_MPI_SECONDS) if hurried else grace
-
-
-def _set_timer(seconds: float) -> None:
-    signal.setitimer(signal.ITIMER_REAL, min(max(seconds, 1e-3), _LONGEST_SECONDS))

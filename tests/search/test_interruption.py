@@ -1,0 +1,218 @@
+"""What was interrupted is not finished: whatever the loss then does, it is evaluated again when the run continues."""
+
+import signal
+
+import pytest
+
+CAUGHT = """
+    import logging, signal, threading, time
+
+    continued, finished = False, []
+
+    def wait():
+        '''Wait for the interrupt, or not at all once the run continues.'''
+        deadline = time.monotonic() + 20
+        while not continued and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def returns(x):
+        try:
+            wait()
+        except KeyboardInterrupt:
+            pass
+        return x
+
+    def returns_a_mapping(x):
+        try:
+            wait()
+        except KeyboardInterrupt:
+            pass
+        return {"loss": x, "epochs": 1}
+
+    def raises(x):
+        try:
+            wait()
+        except KeyboardInterrupt:
+            raise RuntimeError("the training was cut short") from None
+        return x
+
+    def exits(x):
+        try:
+            wait()
+        except KeyboardInterrupt:
+            raise SystemExit from None
+        return x
+
+    def returns_from_finally(x):
+        try:
+            wait()
+        finally:
+            return x
+
+    def yields(x):
+        try:
+            wait()
+        except KeyboardInterrupt:
+            pass
+        yield x
+        if not continued:
+            finished.append("a generator was driven on")
+        return x
+
+    def yields_no_more(x):
+        yield x + 1
+        try:
+            wait()
+        except KeyboardInterrupt:
+            pass
+        yield x if continued else "no number"
+
+    def reports(x, evaluation):
+        try:
+            wait()
+        except KeyboardInterrupt:
+            pass
+        evaluation.report(x)
+        if not continued:
+            finished.append("a report passed")
+
+    def catches_what_the_report_raises(x, evaluation):
+        try:
+            wait()
+            evaluation.report(x)
+        except BaseException:
+            try:
+                evaluation.report(x)
+            except BaseException:
+                pass
+        return x
+
+    def takes_the_context(x, evaluation):
+        try:
+            wait()
+        except KeyboardInterrupt:
+            pass
+        return x
+
+    def asks(trial):
+        x = trial.suggest_float("x", 0, 1)
+        try:
+            wait()
+        except KeyboardInterrupt:
+            pass
+        return x
+
+    class Waiting:
+        def __del__(self):
+            wait()
+
+    def waits_where_exceptions_are_ignored(x):
+        waiting = Waiting()
+        del waiting
+        return x
+
+    def waits_in_a_library_that_catches_everything(x):
+        class Handler(logging.Handler):
+            def emit(self, record):
+                try:
+                    wait()
+                except:
+                    pass
+        Handler().handle(logging.makeLogRecord({}))
+        return x
+
+    def waits_for_a_thread(x):
+        thread = threading.Thread(target=wait, daemon=True)
+        thread.start()
+        try:
+            thread.join()
+        except KeyboardInterrupt:
+            pass
+        return x
+
+    def has_an_alarm_of_its_own(x):
+        signal.signal(signal.SIGALRM, lambda *_: None)
+        signal.setitimer(signal.ITIMER_REAL, 1000)
+        try:
+            wait()
+        except KeyboardInterrupt:
+            pass
+        return x
+"""
+WAYS = [line.split("def ")[1].split("(")[0] for line in CAUGHT.splitlines() if line.startswith("    def ")][1:]
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("settings", [{}, {"retries": 2, "retry_on": ["error", "invalid"]}, {"energy": True}])
+def test_what_a_loss_does_after_its_interrupt_does_not_count(settings, script, python, reports):
+    script(CAUGHT, "caught.py")
+    path = script(f"""
+        import warnings
+        import caught, propulate_like as pl
+        warnings.simplefilter("ignore")
+        for way in {WAYS}:
+            caught.continued = False
+            loss = getattr(caught, way)
+            words = dict(seed=0, run=f"runs/{{way}}", progress=False, evaluation={{"grace": 0, **{settings}}})
+            space = None if way == "asks" else {{"x": (0.0, 1.0)}}
+            cut = pl.minimize(loss, space, seconds=0.1, **words)
+            caught.continued = True
+            again = pl.minimize(loss, space, evaluations=2, **words)
+            report(way, cut.reason, cut.evaluations, again.evaluations, again.individuals[0].id.serial)
+            report(way, *caught.finished)
+    """)
+    python(path)
+    expected = []
+    for way in WAYS:
+        expected += [[way, "seconds", "0", "2", "0"], [way]]
+    assert reports() == expected
+
+
+@pytest.mark.process
+def test_loss_that_goes_on_after_its_interrupt_gets_it_again(script, python, reports):
+    path = script("""
+        import time, propulate_like as pl
+        times = []
+        def loss(x):
+            while len(times) < 3:
+                try:
+                    time.sleep(1000)
+                except KeyboardInterrupt:
+                    times.append(time.monotonic())
+            return x
+        result = pl.minimize(loss, {"x": (0.0, 1.0)}, seconds=0.1, evaluation={"grace": 0})
+        report(result.evaluations, len(times), all(b - a > 0.9 for a, b in zip(times, times[1:])))
+    """)
+    python(path)
+    assert reports() == [["0", "3", "True"]], "each time with a second for what it has to clean up"
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_second_signal_interrupts_at_once_what_caught_the_first(number, script, python, reports):
+    path = script(f"""
+        import signal, threading, time, propulate_like as pl
+        caught = []
+        def tell():
+            time.sleep(0.2)  # a signal just before a blocking call does not end that
+            signal.pthread_kill(threading.main_thread().ident, {number:d})
+            while not caught:
+                time.sleep(0.01)
+            time.sleep(0.2)
+            signal.pthread_kill(threading.main_thread().ident, {number:d})
+        def loss(x):
+            threading.Thread(target=tell).start()
+            for turn in range(2):
+                try:
+                    time.sleep(1000)
+                except KeyboardInterrupt:
+                    caught.append(turn)
+            return x
+        # the first signal's grace ends at once, the second interrupt's would in 1000 s
+        from propulate_like.search import signals
+        signals._AGAIN_SECONDS = 1000
+        result = pl.minimize(loss, {{"x": (0.0, 1.0)}}, evaluations=3, evaluation={{"grace": 0}})
+        report(result.reason, result.evaluations, caught)
+    """)
+    python(path)
+    assert reports() == [["interrupted", "0", "[0,", "1]"]]
