@@ -99,7 +99,7 @@ class _Alarm:
         self._thread.start()
 
     def set(self, seconds: float) -> None:
-        """Set the time, so many seconds from now."""
+        """Set the time, in seconds from now."""
         self._times.put(time.monotonic() + seconds)
 
     def stop(self) -> None:

@@ -121,7 +121,7 @@ class Worker:
             rank_report.last_start = now()
             evaluated = yield individual
             self.running = None
-            if evaluated is None:
+            if evaluated is None or (stopping.reason is not None and self._was_told_as_well(evaluated)):
                 journal.start(individual, deaths)
                 stopping.stop(Reason.INTERRUPTED)
                 return (yield from protocol.terminate())
@@ -166,6 +166,13 @@ class Worker:
         finally:
             self.running = None
             lock.acquire()
+
+    def _was_told_as_well(self, individual: Individual) -> bool:
+        """Return whether an evaluation's process may have ended of the signal that ends the search.
+
+        Slurm, for one, sends signals to all processes of a job's step.
+        """
+        return self.reason is Reason.INTERRUPTED and individual.status is Status.CRASHED
 
     def _record(self, individual: Individual) -> None:
         self._journal.end(individual)

@@ -4,6 +4,9 @@ import signal
 
 import pytest
 
+from propulate_like.storage.events import Evaluated, Started
+from propulate_like.storage.journal import read
+
 CAUGHT = """
     import logging, signal, threading, time
 
@@ -216,3 +219,76 @@ def test_second_signal_interrupts_at_once_what_caught_the_first(number, script, 
     """)
     python(path)
     assert reports() == [["interrupted", "0", "[0,", "1]"]]
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("isolate", [False, True])
+@pytest.mark.parametrize("waiting", [[0], [1], [0, 1]])
+def test_team_of_which_any_member_caught_the_interrupt_has_no_loss(waiting, isolate, script, python, reports):
+    path = script(f"""
+        import os, time, propulate_like as pl
+        def loss(x, evaluation):
+            try:
+                while evaluation.rank in {waiting} and not os.path.exists("go"):
+                    time.sleep(0.01)
+            except KeyboardInterrupt:
+                pass
+            return x
+        if __name__ == "__main__":
+            words = dict(seed=0, run="run", evaluation={{"grace": 0, "ranks_per_worker": 2, "isolate": {isolate}}})
+            cut = pl.minimize(loss, {{"x": (0.0, 1.0)}}, seconds=1, **words)
+            open("go", "w").close()
+            again = pl.minimize(loss, {{"x": (0.0, 1.0)}}, evaluations=2, **words)
+            report(cut.evaluations, again.evaluations, again.individuals[0].id)
+    """)
+    python(path, ranks=2)
+    assert reports() == [["0", "2", "0-0-0"]] * 2
+
+
+STUBBORN = """\
+objective: {command: [sh, -c, "trap 'echo 0.5; exit 0' TERM INT USR1; echo begun > begun; sleep 1000 & wait; echo {x}"]}
+space: {x: {float: [0, 1]}}
+budget: {evaluations: 2, seconds: 3}
+evaluation: {grace: 0.1}
+run: run
+"""
+
+
+@pytest.mark.process
+def test_command_that_prints_a_loss_when_it_is_told_to_end_is_not_asked(command, tmp_path):
+    (tmp_path / "search.yaml").write_text(STUBBORN, encoding="utf-8")
+    command("run", "search.yaml")
+    assert (tmp_path / "begun").exists()
+    events = [event for _, event in read(tmp_path / "run")]
+    assert any(isinstance(event, Started) for event in events)
+    assert not any(isinstance(event, Evaluated) for event in events)
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_child_that_got_the_ranks_signal_too_has_not_crashed(number, script, python, reports):
+    """Slurm sends its signals to all processes of a job's step."""
+    path = script(f"""
+        import os, signal, threading, time, psutil, propulate_like as pl
+        def loss(x):
+            if os.path.exists("go"):
+                return x
+            open("begun", "w").close()
+            time.sleep(1000)
+        def tell():
+            while not os.path.exists("begun"):
+                time.sleep(0.01)
+            me = psutil.Process()
+            for process in [me, *me.children(recursive=True)]:
+                if "propulate_like.evaluation.child" in process.cmdline() or process == me:
+                    process.send_signal({number:d})
+        if __name__ == "__main__":
+            words = dict(evaluations=2, seed=0, run="run", evaluation={{"isolate": True, "grace": 1000}})
+            threading.Thread(target=tell).start()
+            cut = pl.minimize(loss, {{"x": (0.0, 1.0)}}, **words)
+            open("go", "w").close()
+            again = pl.minimize(loss, {{"x": (0.0, 1.0)}}, **words)
+            report(cut.reason, cut.evaluations, again.evaluations, *again.statuses)
+    """)
+    python(path)
+    assert reports() == [["interrupted", "0", "2", "ok"]]
