@@ -211,6 +211,115 @@ def test_calls_of_the_communicator_are_broken_off_or_refused(script: Any, pooled
     assert reports() == [["60", "True"]] * 2
 
 
+@pytest.mark.every_mpi
+def test_requests_of_the_communicator_are_watched(script: Any, pooled: Any, reports: Any) -> None:
+    """Each once with both members, and once where the other one fails: then no wait lasts forever."""
+    path = script("""
+        import time, propulate_like as pl
+        from array import array
+        from mpi4py import MPI
+        def begun(comm, other):
+            sent, got = array("d", [comm.rank]), array("d", [-1.0])
+            return got, [comm.Irecv(got, other), comm.Isend(sent, other)]
+        def one(comm, other, way):
+            got, requests = begun(comm, other)
+            way(requests)
+            return got[0] == other
+        def each(requests):
+            for request in requests:
+                request.Wait()
+        def tested(requests):
+            while not all([request.Test() for request in requests]):
+                time.sleep(0.001)
+        def by_any(requests):
+            while (place := requests[0].Waitany(requests)) != MPI.UNDEFINED:
+                pass
+        def lower(comm, other):
+            requests = [comm.irecv(source=other), comm.isend({"rank": comm.rank}, other)]
+            return requests[0].waitall(requests)[0] == {"rank": other}
+        def lower_tested(comm, other):
+            sent, got = comm.isend(comm.rank, other), comm.irecv(source=other)
+            while not (tested := got.test())[0]:
+                pass
+            sent.wait()
+            return tested[1] == other
+        def summed(comm, other):
+            total = array("d", [0.0])
+            comm.Iallreduce(array("d", [1.0]), total).Wait()
+            return total[0] == 2
+        def barrier(comm, other):
+            return comm.Ibarrier().Wait()
+        def persistent(comm, other):
+            got = array("d", [-1.0])
+            receive, send = comm.Recv_init(got, other), comm.Send_init(array("d", [comm.rank]), other)
+            for _ in range(3):
+                receive.Start(), send.Start()
+                receive.Wait(), send.Wait()
+            receive.Free(), send.Free()
+            return got[0] == other
+        def persistent_sum(comm, other):
+            total = array("d", [0.0])
+            request = comm.Allreduce_init(array("d", [1.0]), total)
+            request.Start()
+            request.Wait()
+            return total[0] == 2
+        CALLS = {
+            "each": lambda comm, other: one(comm, other, each),
+            "all": lambda comm, other: one(comm, other, lambda requests: requests[0].Waitall(requests)),
+            "tested": lambda comm, other: one(comm, other, tested),
+            "any": lambda comm, other: one(comm, other, by_any),
+            "summed": summed, "barrier": barrier, "lower": lower, "lower_tested": lower_tested,
+        }
+        if hasattr(MPI.Intracomm, "Allreduce_init") and MPI.VERSION >= 4:
+            CALLS["persistent_sum"] = persistent_sum
+        CALLS["persistent"] = persistent
+        def loss(call, fails, evaluation):
+            comm = evaluation.comm
+            if fails and evaluation.rank == 1:
+                raise RuntimeError("as told")
+            return float(not CALLS[call](comm, 1 - comm.rank))
+        result = pl.minimize(
+            loss, {"call": pl.Choice(*CALLS), "fails": pl.Choice(True, False)}, evaluations=2 * len(CALLS), seed=0,
+            evaluation={"ranks_per_worker": 2, "isolate": False}, propagator=pl.CoordinateSearch(),
+        )
+        seen = {(i.params["call"], i.params["fails"]) for i in result.individuals}
+        for i in result.individuals:
+            assert i.failed == i.params["fails"] and (i.failed or i.loss == 0), i
+        report(len(seen) == 2 * len(CALLS))
+    """)
+    pooled(path, ranks=2)
+    assert reports() == [["True"]] * 2
+
+
+def test_what_cannot_be_watched_is_refused_by_name(script: Any, pooled: Any, reports: Any) -> None:
+    path = script("""
+        import propulate_like as pl
+        from array import array
+        from mpi4py import MPI
+        NAMES = ["Create_group", "Split", "Dup", "Idup", "Create", "Create_cart", "Clone", "Free", "Psend_init"]
+        def loss(x, evaluation):
+            comm, words = evaluation.comm, []
+            for name in NAMES:
+                try:
+                    getattr(comm, name)()
+                except RuntimeError as error:
+                    words.append(f"evaluation.comm.{name} could not be broken off" in str(error))
+            requests = [comm.Ibarrier()]
+            try:
+                MPI.Request.Waitall(requests)
+            except TypeError as error:
+                words.append("its own Wait or Waitall" in str(error))
+            requests[0].Wait()
+            return {"loss": x, "refused": sum(words)}
+        result = pl.minimize(
+            loss, {"x": (0.0, 1.0)}, evaluations=2, evaluation={"ranks_per_worker": 2, "isolate": False}
+        )
+        report(*[i.metrics["refused"] for i in result.individuals], len(NAMES) + 1)
+    """)
+    pooled(path, ranks=2)
+    assert reports() == [["10", "10", "10"]] * 2
+
+
 def test_a_number_of_ranks_that_makes_no_teams_is_refused(script: Any, python: Any) -> None:
     path = script("""
         import propulate_like as pl
