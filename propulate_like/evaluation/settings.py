@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sys
@@ -43,7 +44,7 @@ class EvaluationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
     Attributes:
         isolate: Whether the loss runs in a child process of the rank, which is the default for teams.
-        timeout: The time limit of an isolated evaluation in seconds.
+        timeout: The time limit of an evaluation in seconds, in a child process or by a team.
         memory: The memory limit of an isolated evaluation, in bytes or as a text such as "8 GiB".
         retries: The largest number of repetitions of an evaluation that fails.
         retry_on: The statuses after which it is repeated.
@@ -102,8 +103,8 @@ class EvaluationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
         bytes_of(self.memory)
         declarations.number("grace", self.grace, 0.0, 1e6)
         supervised = self.isolated or isinstance(loss, Command)
-        for name in ("timeout", "memory"):
-            if getattr(self, name) is not None and not supervised:
+        for name, possible in (("timeout", supervised or self.ranks_per_worker > 1), ("memory", supervised)):
+            if getattr(self, name) is not None and not possible:
                 message = f"{name}: {getattr(self, name)!r} needs isolate: true, as a rank cannot end its own loss"
                 raise ValueError(message)
         if self.gpus is None and (self.gpus_per_rank or self.ranks_per_gpu):
@@ -208,6 +209,12 @@ class Objective:
     def in_rank(self) -> bool:
         """Whether the loss is called in the rank itself."""
         return self._call is not None and not self.settings.isolated
+
+    @property
+    def limit_in_rank(self) -> float:
+        """The time limit of an evaluation in the rank itself; infinite without one."""
+        limit = self.settings.timeout if self.in_rank else None
+        return math.inf if limit is None else limit
 
     @property
     def keeps_files(self) -> bool:

@@ -22,6 +22,7 @@ import msgspec
 from propulate_like.evaluation.context import Abandoned, Evaluator, Report, TeamContext
 from propulate_like.evaluation.energy import added
 from propulate_like.evaluation.pulse import Pulse
+from propulate_like.evaluation.time_limit import TimeLimit
 from propulate_like.foundation.backoff import Pause
 from propulate_like.foundation.console import say
 from propulate_like.parallel.transport import Team
@@ -76,18 +77,30 @@ _Message = Begin | Decision | Abandon | Ended | Disband
 class _Member:
     """What the leader and the members of a team share: messages within the team, and the parts of an evaluation."""
 
-    def __init__(self, team: Team, evaluator: Evaluator, codec: Codec, *, communicates: bool) -> None:
-        """`communicates` says whether the evaluator's process is the rank, which can use the communicator."""
+    def __init__(
+        self, team: Team, evaluator: Evaluator, codec: Codec, *, communicates: bool, timeout: float = math.inf
+    ) -> None:
+        """Take part.
+
+        Args:
+            team: The team.
+            evaluator: What evaluates this member's part.
+            codec: What encodes messages.
+            communicates: Whether the evaluator's process is the rank, which can use the communicator.
+            timeout: The time limit of an evaluation in the rank, in seconds.
+        """
         self.evaluator, self._codec = evaluator, codec
         self._communicates = communicates
         self._team, self._transport = team, team.transport
         self._number = 0
         self._last_abandoned = 0
         self._comm: Any = None
-        self._pulse = Pulse(self._listen, lambda: self._number)
+        self._limit = TimeLimit(timeout, evaluator)
+        self._pulse = Pulse(self._beat, lambda: self._number)
 
     def __enter__(self) -> Self:
         """Keep answering the team, also while the loss runs in this process."""
+        self._limit.install()
         self._pulse.__enter__()
         return self
 
@@ -95,16 +108,21 @@ class _Member:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._pulse.__exit__(kind, error, trace)
+        self._limit.remove()
 
     def abandoned(self) -> bool:
         """Return whether the running evaluation, which asks, is of no use any more."""
         with self._pulse.lock:
             self._listen()
-            return self._last_abandoned >= self._number
+            return self._last_abandoned >= self._number or self._limit.strikes()
 
     def _send(self, peer: int, message: msgspec.Struct) -> None:
         self._transport.send(peer, self._codec.encode(message))
         self._transport.flush()
+
+    def _beat(self) -> None:
+        self._listen()
+        self._limit.enforce()
 
     def _listen(self) -> None:
         if self._pulse.failure is not None:
@@ -140,7 +158,7 @@ class _Member:
         team = TeamContext({**environment, **places}, self._comm, self.abandoned)
         self._pulse.lock.release()
         try:
-            return self.evaluator(individual, report, team)
+            return self._limit.evaluate(individual, report, team)
         finally:
             self._pulse.lock.acquire()
 
@@ -148,8 +166,10 @@ class _Member:
 class TeamEvaluator(_Member):
     """Evaluates with the other members of this rank's team, as their leader."""
 
-    def __init__(self, team: Team, evaluator: Evaluator, codec: Codec, *, communicates: bool) -> None:
-        super().__init__(team, evaluator, codec, communicates=communicates)
+    def __init__(
+        self, team: Team, evaluator: Evaluator, codec: Codec, *, communicates: bool, timeout: float = math.inf
+    ) -> None:
+        super().__init__(team, evaluator, codec, communicates=communicates, timeout=timeout)
         self._spoilt = self._waiting = self._interrupted = False
         self._failure: tuple[int, Ended] | None = None
         self._ended = 0
@@ -257,8 +277,10 @@ class TeamEvaluator(_Member):
 class Follower(_Member):
     """A member that does not search: evaluates what its leader says, until the search is over."""
 
-    def __init__(self, team: Team, evaluator: Evaluator, codec: Codec, *, communicates: bool) -> None:
-        super().__init__(team, evaluator, codec, communicates=communicates)
+    def __init__(
+        self, team: Team, evaluator: Evaluator, codec: Codec, *, communicates: bool, timeout: float = math.inf
+    ) -> None:
+        super().__init__(team, evaluator, codec, communicates=communicates, timeout=timeout)
         self.evaluating = False
         self.reason: Any = None
         self._arrived: deque[Any] = deque()
@@ -308,7 +330,7 @@ class Follower(_Member):
                 message = self._arrived.popleft()
                 if isinstance(message, kinds) and getattr(message, "number", self._number) >= self._number:
                     return message
-            if Decision in kinds and self._last_abandoned >= self._number:
+            if Decision in kinds and (self._last_abandoned >= self._number or self._limit.strikes()):
                 raise Abandoned
             self._listen()
             if not self._arrived:

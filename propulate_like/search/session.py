@@ -117,7 +117,8 @@ class Search:
             stack.callback(evaluator.close)
             team = None
             if self._parts.team is not None:
-                team = TeamEvaluator(self._parts.team, evaluator, codec, communicates=objective.in_rank)
+                here, limit = objective.in_rank, objective.limit_in_rank
+                team = TeamEvaluator(self._parts.team, evaluator, codec, communicates=here, timeout=limit)
                 stack.enter_context(team)
             watch = None
             if self._show_progress and transport.rank == 0:
@@ -140,7 +141,8 @@ class Search:
             message = "a rank that leads no team must belong to one"
             raise RuntimeError(message)
         evaluator = self._parts.evaluator(start.snapshot.seed, start.trials)
-        follower = Follower(team, evaluator, codec, communicates=self._parts.objective.in_rank)
+        here, limit = self._parts.objective.in_rank, self._parts.objective.limit_in_rank
+        follower = Follower(team, evaluator, codec, communicates=here, timeout=limit)
         left = specification.budget.seconds_left(start.snapshot.seconds)
         with Interruption(follower, specification.evaluation.grace, left):
             rank_status.write(State.SEARCHING)

@@ -291,6 +291,51 @@ def test_requests_of_the_communicator_are_watched(script: Any, pooled: Any, repo
     assert reports() == [["True"]] * 2
 
 
+@pytest.mark.every_mpi
+def test_team_in_its_ranks_has_a_time_limit(script: Any, pooled: Any, reports: Any) -> None:
+    """Whoever hangs: in the communicator, beside it, or catching what ends it."""
+    path = script("""
+        import time, propulate_like as pl
+        from array import array
+        def waits(comm):
+            comm.Recv(array("d", [0.0]), source=1 - comm.rank)
+        def waits_for_a_request(comm):
+            comm.Irecv(array("d", [0.0]), source=1 - comm.rank).Wait()
+        def sleeps(comm):
+            time.sleep(1000)
+        def catches(comm):
+            try:
+                time.sleep(1000)
+            except BaseException:
+                pass
+        def catches_what_the_wait_raises(comm):
+            try:
+                waits(comm)
+            except Exception:
+                pass
+        def returns(comm):
+            pass
+        WAYS = [waits, waits_for_a_request, sleeps, catches, catches_what_the_wait_raises, returns]
+        names = [way.__name__ for way in WAYS]
+        def loss(leader, follower, evaluation):
+            {way.__name__: way for way in WAYS}[leader if evaluation.rank == 0 else follower](evaluation.comm)
+            return 0.0
+        space = {"leader": pl.Choice("waits", "sleeps", "returns"), "follower": pl.Choice(*names)}
+        result = pl.minimize(
+            loss, space, evaluations=18, seed=0, propagator=pl.CoordinateSearch(),
+            evaluation={"ranks_per_worker": 2, "isolate": False, "timeout": 0.2},
+        )
+        seen = {(i.params["leader"], i.params["follower"]): i for i in result.individuals}
+        for params, individual in seen.items():
+            good = set(params) == {"returns"}
+            assert individual.status == (pl.Status.OK if good else pl.Status.TIMEOUT), individual
+            assert good or "it took longer than 0.2 s" in individual.cause
+        report(len(seen))
+    """)
+    pooled(path, ranks=2)
+    assert reports() == [["18"]] * 2
+
+
 def test_what_cannot_be_watched_is_refused_by_name(script: Any, pooled: Any, reports: Any) -> None:
     path = script("""
         import propulate_like as pl
