@@ -1,12 +1,19 @@
-"""Signals during start-up: a command that is told to end while it still loads exits with one line."""
+"""Signals during start-up: a command that is told to end while it still loads exits with one line.
+
+All that this module imports, Python has loaded already: until `install` has run, a signal shows a traceback.
+"""
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from pathlib import Path
-from types import FrameType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from types import FrameType
+else:
+    import _signal as signal  # which `signal` wraps, once it has loaded enum
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 """The signals that ask a process to end."""
@@ -22,9 +29,14 @@ def install() -> None:
     module = sys.orig_argv[sys.orig_argv.index("-m") + 1] if sys.argv[:1] == ["-m"] else ""
     if module == _RANK:
         record()
-    elif module == "propulate_like" or Path(sys.argv[0] if sys.argv else "").name == "propulate-like":
+    elif module == "propulate_like" or _command() == "propulate-like":
         for number in SIGNALS:
             signal.signal(number, _end)
+
+
+def _command() -> str:
+    """Return the name of the file that runs."""
+    return sys.argv[0].rpartition("/")[2] if sys.argv else ""
 
 
 def record() -> None:
