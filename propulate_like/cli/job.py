@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import signal
 import subprocess
@@ -19,7 +18,8 @@ from typing import NamedTuple
 import msgspec
 import psutil
 
-from propulate_like.cli.hosts import SHARED_MEMORY, Hosts, exported
+from propulate_like.cli import leftovers
+from propulate_like.cli.hosts import Hosts, exported
 from propulate_like.cli.mpiexec import Mpiexec
 from propulate_like.cli.rank import Order
 from propulate_like.evaluation.process import signal_at_parents_death
@@ -112,6 +112,7 @@ class Job:
             start_new_session=True,
             preexec_fn=partial(signal_at_parents_death, signal.SIGTERM),  # noqa: PLW1509 (there is no other thread)
         )
+        leftovers.note(folder, self._process.pid)
         self._began = self._asked = time.monotonic()
         self._missed: Counter[str] = Counter()
         self._gone: set[int] = set()
@@ -189,6 +190,7 @@ class Job:
         together = len(told) == self._ranks and State.STARTING not in states
         if together and not self._shared:
             self._shared = {name for pid in here.values() for name in _shared_memory(pid)}
+            leftovers.note(self._folder, self._process.pid, self._shared)
         broken = None
         # On several hosts, MPICH's mpiexec kills all ranks when one dies: which one died first is not known.
         guesses = self._placement.hosts.slots and not self._mpiexec.heals
@@ -290,8 +292,6 @@ def _lives(pid: int) -> bool:
 
 def _shared_memory(pid: int) -> set[str]:
     """Return the files of shared memory that MPI has mapped in a process."""
-    try:
-        maps = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
-    except OSError:
-        return set()
-    return {found[0] for line in maps.splitlines() if (found := re.search(SHARED_MEMORY, line))}
+    with suppress(OSError):
+        return leftovers.shared_memory(Path(f"/proc/{pid}/maps"))
+    return set()

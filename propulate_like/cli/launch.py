@@ -14,6 +14,7 @@ from types import FrameType
 
 import msgspec
 
+from propulate_like.cli import leftovers
 from propulate_like.cli.job import Broken, Job, Placement
 from propulate_like.cli.mpiexec import Mpiexec, rank_environment
 from propulate_like.cli.rank import FAILED, Order
@@ -132,7 +133,9 @@ class _Launcher:
         if hosts.slots:
             self._run.parent.mkdir(parents=True, exist_ok=True)
             shared = self._run.parent
-        with tempfile.TemporaryDirectory(prefix=".propulate-like-", dir=shared, ignore_cleanup_errors=True) as folder:
+        leftovers.clear(shared or Path(tempfile.gettempdir()))
+        with tempfile.TemporaryDirectory(prefix=leftovers.PREFIX, dir=shared, ignore_cleanup_errors=True) as folder:
+            leftovers.note(Path(folder))
             if self._stopping:
                 return Broken("interrupted", [])
             self._job = Job(self._mpiexec, self._order, ranks, Path(folder).resolve(), self._environment, placement)

@@ -55,12 +55,12 @@ class _Owner(msgspec.Struct, frozen=True):
     def here(cls, token: str, launch: str) -> _Owner:
         """Return this process as an owner."""
         pid = os.getpid()
-        return cls(token, launch, os.uname().nodename, place(), pid, _begun(pid), time.time())
+        return cls(token, launch, os.uname().nodename, place(), pid, begun(pid), time.time())
 
     @property
     def dead(self) -> bool:
         """Whether it is known to have ended, which only this host can know of its own processes."""
-        return self.here_too and _begun(self.pid) != self.process
+        return self.here_too and begun(self.pid) != self.process
 
     @property
     def here_too(self) -> bool:
@@ -311,7 +311,7 @@ def place() -> str:
         return ""
 
 
-def _begun(pid: int) -> int:
+def begun(pid: int) -> int:
     """Return when a process started, in clock ticks since the boot, or 0 where it is dead or a zombie."""
     try:
         words = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2].split()
