@@ -46,17 +46,23 @@ class Interruption:
     KeyboardInterrupt and noted as unfinished. A loss that goes on after it gets it again, after the same grace. A
     second signal breaks it off at once. The same grace begins when the search has gone on for `seconds`. A signal that
     came before counts as if it came now. Does nothing outside the main thread.
+
+    A search that a loss begins is ended by what ends the loss, and hands that on by KeyboardInterrupt.
     """
 
     def __init__(self, worker: Interruptible, grace: float, seconds: float = math.inf) -> None:
         self._worker = worker
         self._grace, self._seconds = grace, seconds
         self._previous: dict[int, object] = {}
+        self._told: list[int] = []
+        self._outer: Interruption | None = None
         self._alarm = _Alarm()
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._previous[_DUE] = signal.signal(_DUE, self._grace_over)
+            self._previous[_DUE] = before = signal.signal(_DUE, self._grace_over)
+            around = getattr(before, "__self__", None)
+            self._outer = around if isinstance(around, Interruption) else None
             self._alarm.start()
             self._alarm.set(self._seconds + self._grace)
             for number in early_signals.SIGNALS:
@@ -73,13 +79,32 @@ class Interruption:
             signal.signal(_DUE, signal.SIG_IGN)  # which discards one that the loss has blocked
         for number, handler in self._previous.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal gave
+        if self._outer is not None and self._told:
+            self._outer.hear(self._told)
+            raise KeyboardInterrupt
+
+    @property
+    def over(self) -> bool:
+        """Whether the grace is over, here or in a search around this one."""
+        return self._alarm.left <= 0 or (self._outer is not None and self._outer.over)
+
+    def hear(self, numbers: list[int]) -> None:
+        """Take the signals that a search within the loss received."""
+        self._told += numbers
+        reason = Reason.SECONDS if set(numbers) == {_DUE} else Reason.INTERRUPTED
+        self._worker.reason = self._worker.reason or reason
 
     def _requested(self, number: int, frame: FrameType | None) -> None:
-        repeated = self._worker.reason is Reason.INTERRUPTED
+        grace = 0.0 if self._told else grace_after(number, self._grace)
+        self._told.append(number)
         self._worker.reason = self._worker.reason or Reason.INTERRUPTED
-        self._alarm.set(0.0 if repeated else grace_after(number, self._grace))
+        self._alarm.set(min(grace, self._alarm.left))
 
     def _grace_over(self, number: int, frame: FrameType | None) -> None:
+        if not self.over:
+            return  # a signal that was sent twice
+        if self._alarm.left > 0:
+            self._told.append(number)
         self._worker.reason = self._worker.reason or Reason.SECONDS
         self._alarm.set(max(self._grace, _AGAIN_SECONDS))
         if self._worker.evaluating and not self._worker.evaluator.interrupt(frame):
@@ -92,6 +117,7 @@ class _Alarm:
     def __init__(self) -> None:
         self._times: SimpleQueue[float | None] = SimpleQueue()  # which a signal handler may put into at any moment
         self._main = threading.get_ident()
+        self._due = math.inf
         self._thread = threading.Thread(target=self._run, name="propulate-like alarm", daemon=True)
 
     def start(self) -> None:
@@ -100,7 +126,13 @@ class _Alarm:
 
     def set(self, seconds: float) -> None:
         """Set the time, in seconds from now."""
-        self._times.put(time.monotonic() + seconds)
+        self._due = time.monotonic() + seconds
+        self._times.put(self._due)
+
+    @property
+    def left(self) -> float:
+        """The seconds until the time set last."""
+        return self._due - time.monotonic()
 
     def stop(self) -> None:
         """End the thread."""

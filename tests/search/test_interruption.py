@@ -292,3 +292,49 @@ def test_child_that_got_the_ranks_signal_too_has_not_crashed(number, script, pyt
     """)
     python(path)
     assert reports() == [["interrupted", "0", "2", "ok"]]
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("how", ["signal", "seconds"])
+def test_search_within_a_loss_does_not_take_the_interrupt_for_itself(how, script, python, reports):
+    path = script(f"""
+        import signal, threading, time, propulate_like as pl
+        begun = []
+        def inner(y):
+            begun.append(y)
+            time.sleep(0.05)
+            return y
+        def outer(x):
+            for _ in range(100):
+                pl.minimize(inner, {{"y": (0.0, 1.0)}}, evaluations=5, progress=False)
+            return x
+        def tell():
+            while not begun:
+                time.sleep(0.01)
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        if "{how}" == "signal":
+            threading.Thread(target=tell).start()
+        words = {{"seconds": 0.5}} if "{how}" == "seconds" else {{"evaluations": 1}}
+        result = pl.minimize(outer, {{"x": (0.0, 1.0)}}, evaluation={{"grace": 0}}, progress=False, **words)
+        report(result.reason, result.evaluations, len(begun) < 50)
+    """)
+    python(path)
+    assert reports() == [["interrupted" if how == "signal" else "seconds", "0", "True"]]
+
+
+@pytest.mark.process
+def test_signals_after_the_time_given_do_not_lengthen_its_grace(script, python, reports):
+    path = script("""
+        import signal, threading, time, propulate_like as pl
+        def tell():
+            for _ in range(2):
+                time.sleep(0.5)
+                signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        def loss(x):
+            threading.Thread(target=tell).start()
+            time.sleep(1000)
+        result = pl.minimize(loss, {"x": (0.0, 1.0)}, seconds=0.1, evaluation={"grace": 500})
+        report(result.reason, result.evaluations)
+    """)
+    python(path)
+    assert reports() == [["seconds", "0"]]
