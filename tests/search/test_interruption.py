@@ -1,9 +1,15 @@
 """What was interrupted is not finished: whatever the loss then does, it is evaluated again when the run continues."""
 
+import csv
+import json
 import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
+from propulate_like.foundation import early_signals
 from propulate_like.storage.events import Evaluated, Started
 from propulate_like.storage.journal import read
 
@@ -146,7 +152,14 @@ WAYS = [line.split("def ")[1].split("(")[0] for line in CAUGHT.splitlines() if l
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("settings", [{}, {"retries": 2, "retry_on": ["error", "invalid"]}, {"energy": True}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        pytest.param({"retries": 2, "retry_on": ["error", "invalid"]}, marks=pytest.mark.slow),
+        pytest.param({"energy": True}, marks=pytest.mark.slow),
+    ],
+)
 def test_what_a_loss_does_after_its_interrupt_does_not_count(settings, script, python, reports):
     script(CAUGHT, "caught.py")
     path = script(f"""
@@ -191,7 +204,7 @@ def test_loss_that_goes_on_after_its_interrupt_gets_it_again(script, python, rep
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("number", early_signals.SIGNALS)
 def test_second_signal_interrupts_at_once_what_caught_the_first(number, script, python, reports):
     path = script(f"""
         import signal, threading, time, propulate_like as pl
@@ -222,7 +235,7 @@ def test_second_signal_interrupts_at_once_what_caught_the_first(number, script, 
 
 
 @pytest.mark.mpi
-@pytest.mark.parametrize("isolate", [False, True])
+@pytest.mark.parametrize("isolate", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("waiting", [[0], [1], [0, 1]])
 def test_team_of_which_any_member_caught_the_interrupt_has_no_loss(waiting, isolate, script, python, reports):
     path = script(f"""
@@ -338,3 +351,60 @@ def test_signals_after_the_time_given_do_not_lengthen_its_grace(script, python, 
     """)
     python(path)
     assert reports() == [["seconds", "0"]]
+
+
+CATCHING = """\
+objective: loss.py:loss
+space: {x: {float: [0, 1]}}
+budget: {evaluations: 4}
+evaluation: {grace: 0.2}
+run: run
+"""
+CATCHES = """\
+import os, time
+def loss(x):
+    try:
+        while not os.path.exists("go"):
+            time.sleep(0.01)
+    except KeyboardInterrupt:
+        pass
+    return x
+"""
+
+
+@pytest.mark.mpi
+@pytest.mark.every_mpi
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_all_commands_show_what_caught_its_interrupt_as_unfinished(ranks, command, tmp_path):
+    (tmp_path / "search.yaml").write_text(CATCHING, encoding="utf-8")
+    (tmp_path / "loss.py").write_text(CATCHES, encoding="utf-8")
+    words = [sys.executable, "-m", "propulate_like", "run", "search.yaml", "-n", str(ranks)]
+    process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        begun = set()
+        deadline = time.monotonic() + 60
+        while len(begun) < ranks:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+            if (tmp_path / "run").exists():
+                begun = {str(event.id) for _, event in read(tmp_path / "run") if isinstance(event, Started)}
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "0 evaluations in" in said
+    known = json.loads(command("status", "run", "--json").stdout)
+    assert set(known["running"]) == begun
+    assert known["evaluations"] == 0
+    assert f"unfinished   {', '.join(sorted(begun))}" in command("status", "run").stdout
+    assert json.loads(command("results", "run", "--format", "json").stdout) == []
+    command("export", "run", "table.csv", "--to", "csv")
+    with (tmp_path / "table.csv").open(encoding="utf-8", newline="") as file:
+        assert not list(csv.DictReader(file)), "a table has what was evaluated"
+
+    (tmp_path / "go").touch()
+    command(*words[3:])
+    ended = [str(event.id) for _, event in read(tmp_path / "run") if isinstance(event, Evaluated)]
+    assert len(ended) == len(set(ended)) == 4
+    assert begun <= set(ended)
