@@ -32,6 +32,11 @@ def install() -> None:
     elif module == "propulate_like" or _command() == "propulate-like":
         for number in SIGNALS:
             signal.signal(number, _end)
+    else:
+        return
+    import atexit
+
+    atexit.register(_ignore)
 
 
 def _command() -> str:
@@ -43,6 +48,12 @@ def record() -> None:
     """Record signals in `told` from now on: a rank that ended by itself would leave the others waiting for it."""
     for number in SIGNALS:
         signal.signal(number, lambda number, _frame: told.append(number))
+
+
+def _ignore() -> None:
+    """Ignore signals: Python is about to restore their default, by which they would kill what has done all its work."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _end(number: int, _frame: FrameType | None) -> None:

@@ -1,4 +1,8 @@
-"""Signals during start-up."""
+"""Signals during start-up, and at the very end."""
+
+import pytest
+
+from propulate_like.foundation import early_signals
 
 
 def test_command_heeds_signals_before_it_loads_anything_else(script, python):
@@ -19,3 +23,17 @@ def test_command_heeds_signals_before_it_loads_anything_else(script, python):
     """)
     early = ["propulate_like", "propulate_like.foundation", "propulate_like.foundation.early_signals"]
     assert python(path).stdout.strip() == str(early)
+
+
+@pytest.mark.parametrize("number", early_signals.SIGNALS)
+def test_signal_while_python_ends_does_not_change_the_exit_status(number, script, python):
+    path = script(f"""
+        import os, sys
+        sys.argv[0] = "/usr/bin/propulate-like"
+        import propulate_like
+        class Last:
+            def __del__(self, kill=os.kill, pid=os.getpid()):
+                kill(pid, {number:d})
+        last = Last()
+    """)
+    assert python(path, check=False).returncode == 0
