@@ -12,6 +12,9 @@ from propulate_like.evaluation.context import Evaluation, Report, Tasks, TeamCon
 from propulate_like.population.individual import Individual
 from propulate_like.population.outcome import OK, Outcome
 
+_WITHIN = {"propulate_like.evaluation.asynchronous", "propulate_like.parallel.transport.mpi_team"}
+"""The modules of this package that only a loss runs."""
+
 
 class InlineEvaluator:
     """An evaluator that calls the loss in this process.
@@ -93,7 +96,7 @@ def _within_loss(frame: FrameType | None) -> bool:
     called = False
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
-        if module.startswith("propulate_like.") and module != "propulate_like.parallel.transport.mpi_team":
+        if module.startswith("propulate_like.") and module not in _WITHIN:
             return called and (frame.f_code in CALLING or frame.f_code is InlineEvaluator.__call__.__code__)
         called, frame = True, frame.f_back
     return False

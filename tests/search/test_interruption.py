@@ -14,7 +14,7 @@ from propulate_like.storage.events import Evaluated, Started
 from propulate_like.storage.journal import read
 
 CAUGHT = """
-    import logging, signal, threading, time
+    import asyncio, logging, signal, threading, time
 
     continued, finished = False, []
 
@@ -139,6 +139,22 @@ CAUGHT = """
             pass
         return x
 
+    async def awaits(x):
+        try:
+            while not continued:
+                await asyncio.sleep(0.001)
+        except BaseException:
+            pass
+        return x
+
+    async def awaits_and_yields(x):
+        yield x + 1
+        try:
+            wait()
+        except KeyboardInterrupt:
+            pass
+        yield x
+
     def has_an_alarm_of_its_own(x):
         signal.signal(signal.SIGALRM, lambda *_: None)
         signal.setitimer(signal.ITIMER_REAL, 1000)
@@ -148,7 +164,11 @@ CAUGHT = """
             pass
         return x
 """
-WAYS = [line.split("def ")[1].split("(")[0] for line in CAUGHT.splitlines() if line.startswith("    def ")][1:]
+WAYS = [
+    line.split("def ")[1].split("(")[0]
+    for line in CAUGHT.splitlines()
+    if line.startswith(("    def ", "    async def "))
+][1:]
 
 
 @pytest.mark.process
