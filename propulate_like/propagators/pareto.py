@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import islice
 
 from propulate_like.population.individual import Id, Individual
 from propulate_like.population.pareto import Losses, dominates, losses_of
@@ -20,7 +21,8 @@ class SelectPareto(Selection):
 
     The rank is that of Fonseca and Fleming 1993, Genetic algorithms for multiobjective optimization, section 3.1; the
     crowding distance is that of Deb et al. 2002, A fast and elitist multiobjective genetic algorithm: NSGA-II, section
-    III-B. An archive keeps the best 2 * `count` individuals so far, except those that left the population.
+    III-B. An archive keeps the best 2 * `count` individuals so far, except those that left the population. It has one
+    of equal losses; where it has fewer than `count`, others of the population are selected too.
 
     Args:
         count: The number of individuals, at least 1.
@@ -41,14 +43,22 @@ class SelectPareto(Selection):
         if not isinstance(individuals, Population):
             archive = _Archive(len(individuals))
             archive.add(individuals)
-            return archive.best(self.count)
+            return self._filled(archive.best(self.count), individuals)
         many = individuals.arrived - self._read >= _NEWEST
         archive.add(individuals if many else [one for one in individuals.arrivals(self._read) if one.has_loss])
         self._read = individuals.arrived
         if len(archive.seen) > len(individuals) and archive.left(individuals) < self.count / 2:
             archive = self._archive = _Archive(_HOLDS * self.count)
             archive.add(individuals)
-        return archive.best(self.count)
+        return self._filled(archive.best(self.count), individuals)
+
+    def _filled(self, best: Sequence[Individual], individuals: Sequence[Individual]) -> Sequence[Individual]:
+        """Return `count` individuals, or all where there are fewer: the best, then others in their order."""
+        missing = min(self.count, len(individuals)) - len(best)
+        if missing <= 0:
+            return best
+        chosen = {one.id for one in best}
+        return [*best, *islice((one for one in individuals if one.id not in chosen), missing)]
 
 
 class _Archive:

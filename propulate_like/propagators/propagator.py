@@ -106,9 +106,7 @@ class Propagator:
 
 
 class Selection(Propagator, abstract=True):
-    """A step that picks `count` of the individuals it is given."""
-
-    takes: Arity = (1, None)
+    """A step that picks `count` of the individuals it is given, each once."""
 
     def __init__(self, count: int) -> None:
         """Set the number of individuals to select.
@@ -117,6 +115,7 @@ class Selection(Propagator, abstract=True):
             ValueError: `count` is below 1.
         """
         self.count: int = declarations.whole("count", count, 1)
+        self.takes: Arity = (count, None)
         self.gives: int = count
         self.wants: int = count
         self.requirements: Requirements = Requirements(everything=True)

@@ -60,15 +60,6 @@ class SelectRandom(Selection):
         count: The number of individuals, at least 1.
     """
 
-    def __init__(self, count: int) -> None:
-        """Check the argument.
-
-        Raises:
-            ValueError: `count` is below 1.
-        """
-        super().__init__(count)
-        self.takes: Arity = (count, None)
-
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         size, count = len(individuals), self.count
         random = breeding.generator.random
@@ -99,6 +90,7 @@ class SelectTournament(Selection):
             ValueError: `count` or `size` is below 1.
         """
         super().__init__(count)
+        self.takes: Arity = (1, None)
         self.size: int = declarations.whole("size", size, 1)
 
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
@@ -133,7 +125,6 @@ class SelectRanked(Selection):
         self.among: int = declarations.whole("among", among, count)
         self.pressure: float = declarations.number("pressure", pressure, 0.0, 1.0, above=True)
         self.requirements: Requirements = Requirements(best=among)
-        self.takes: Arity = (count, None)
 
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         if isinstance(individuals, Population):

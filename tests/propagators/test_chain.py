@@ -57,6 +57,7 @@ def breeding():
         (lambda: Chain(SelectBest(64), SelectRandom(3), UniformCrossover()), r"takes exactly 2 .* gives 3 individuals"),
         (lambda: Chain(SelectBest(4), PointMutation()), r"PointMutation\(\) takes exactly 1 .* gives 4"),
         (lambda: Chain(SelectBest(1), SelectRandom(2)), r"SelectRandom\(2\) takes at least 2 .* gives 1 individual"),
+        (lambda: Chain(SelectBest(1), SelectBest(2), UniformCrossover()), r"SelectBest\(2\) takes at least 2"),
         (lambda: Chain(SelectBest(1), MultiParentCrossover()), "takes at least 2"),
         (lambda: Chain(SelectBest(8), TrustRegion()), r"TrustRegion\(\) .* must come first, not after SelectBest\(8\)"),
         (lambda: Chain(SelectBest(8), Choose(CMAES(), QuadraticModel())), "must come first"),

@@ -49,6 +49,18 @@ def test_the_front_holds_what_nothing_is_better_than(search, binh_korn):
         _ = result.best
 
 
+@pytest.mark.parametrize("losses", [2, 3])
+def test_the_same_penalty_for_all_first_ones_ends_no_search(search, losses):
+    def loss(x, y):
+        return (1e6,) * losses if x + y > 0.3 else (x, y, 1.0)[:losses]
+
+    for seed in range(10):
+        space, directions = {"x": pl.Float(0, 1), "y": pl.Float(0, 1)}, ["minimize"] * losses
+        result = search(loss, space=space, directions=directions, seed=seed, run=None)
+        assert result.statuses == {pl.Status.OK: 150}
+        assert max(result.front[0].losses) <= 1.0
+
+
 def test_a_run_continues_with_its_losses(search, binh_korn):
     before = [each.losses for each in search(binh_korn).individuals]
     result = search(binh_korn, evaluations=250)

@@ -10,6 +10,7 @@ from propulate_like_bench.scaling.schedules import Schedule, conservation, exact
 import propulate_like as pl
 from propulate_like.parallel.coordination.stopping import Reason
 from propulate_like.parallel.transport.simulated import Network
+from propulate_like.population.outcome import Outcome
 from propulate_like.population.population import Requirements
 from propulate_like.problem.budget import Budget
 from propulate_like.search.simulation import Simulation
@@ -50,6 +51,27 @@ def test_same_seed_is_the_same_simulation_to_the_bit_and_another_seed_is_another
     islands = {"count": 3, "topology": "full", "migration_probability": 0.2, "pollination": False}
     endings = [simulation(12, islands=islands, seed=seed, propagator="auto").run() for seed in (1, 1, 2)]
     assert outcome(endings[0]) == outcome(endings[1]) != outcome(endings[2])
+
+
+@pytest.mark.parametrize("selection", ["select_best", "select_pareto", "select_random", "select_tournament"])
+@pytest.mark.parametrize("pollination", [False, True])
+def test_individuals_of_equal_losses_migrate(selection, pollination):
+    """Their losses are all equal, on every island."""
+    islands = {"count": 3, "topology": "full", "migration_probability": 0.5, "emigrants": selection}
+    islands |= {"pollination": pollination} | ({"replaced": selection} if pollination else {})
+    propagator = pl.Chain(pl.SelectPareto(8), pl.SelectRandom(2), pl.UniformCrossover())
+    specification = SearchSpecification(
+        objective=costs.sphere,
+        space=SPACE,
+        budget=Budget(200),
+        islands=pl.Islands.of(islands),
+        propagator=propagator,
+        signs=(1.0, 1.0),
+        seed=0,
+    )
+    tied = lambda individual: individual.evaluated(Outcome.of((1.0, 1.0)))  # noqa: E731
+    summary = Simulation(specification, 6, tied, lambda _, generator: generator.random()).run()
+    assert summary.evaluations.statuses == {pl.Status.OK: 200}
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 3, 7, 40])
