@@ -15,6 +15,7 @@ from propulate_like.evaluation.context import Evaluation
 from propulate_like.evaluation.objective import objective
 from propulate_like.evaluation.pruning import (
     AnyPruner,
+    Curves,
     LearningCurvePruner,
     MedianPruner,
     PatiencePruner,
@@ -25,13 +26,15 @@ from propulate_like.evaluation.pruning import (
 )
 from propulate_like.evaluation.settings import EvaluationSettings
 from propulate_like.evaluation.trial import Trial
+from propulate_like.foundation.parts import PartError
 from propulate_like.integrations.optuna import sources as sources
 from propulate_like.integrations.optuna.propagator import OptunaPropagator
 from propulate_like.integrations.optuna.pruner import OptunaPruner
 from propulate_like.population.individual import Id, Individual
 from propulate_like.population.outcome import Status
+from propulate_like.population.population import Requirements
 from propulate_like.problem.fidelity import Fidelity
-from propulate_like.problem.parameters import Choice, Float, Int, Ordinal
+from propulate_like.problem.parameters import Choice, Float, Int, Ordinal, Parameter
 from propulate_like.problem.space import Space
 from propulate_like.propagators import (
     CMAES,
@@ -54,6 +57,7 @@ from propulate_like.propagators import (
     RandomPointMutation,
     RandomRestart,
     SelectBest,
+    Selection,
     SelectPareto,
     SelectRandom,
     SelectRanked,
@@ -74,6 +78,7 @@ from propulate_like.search.islands.topologies import Full, Hypercube, RandomRegu
 from propulate_like.search.minimize import maximize, minimize
 from propulate_like.search.optimizer import Optimizer
 from propulate_like.search.result import Result, SearchFailed
+from propulate_like.storage.run import Run
 from propulate_like.storage.warm_start import WarmStart
 
 if TYPE_CHECKING:
@@ -92,6 +97,7 @@ __all__ = [
     "Choose",
     "Command",
     "CoordinateSearch",
+    "Curves",
     "DifferentialEvolution",
     "Evaluation",
     "EvaluationSettings",
@@ -115,6 +121,8 @@ __all__ = [
     "OptunaPropagator",
     "OptunaPruner",
     "Ordinal",
+    "Parameter",
+    "PartError",
     "PatiencePruner",
     "PercentilePruner",
     "PointMutation",
@@ -124,8 +132,10 @@ __all__ = [
     "RandomPointMutation",
     "RandomRegular",
     "RandomRestart",
+    "Requirements",
     "Result",
     "Ring",
+    "Run",
     "SearchFailed",
     "SelectBest",
     "SelectPareto",
@@ -133,6 +143,7 @@ __all__ = [
     "SelectRanked",
     "SelectTournament",
     "SelectWorst",
+    "Selection",
     "SelfAdaptiveMutation",
     "SigmoidCrossover",
     "SobolInitialization",

@@ -22,6 +22,7 @@ from propulate_like.cli.job import Placement
 from propulate_like.cli.launch import RESTARTS, launch
 from propulate_like.cli.mpiexec import LaunchError
 from propulate_like.foundation.console import printable
+from propulate_like.foundation.parts import PartError
 from propulate_like.parallel.transport import launched
 from propulate_like.parallel.transport.simulated import Network
 from propulate_like.search.config import Config, ConfigError
@@ -232,7 +233,7 @@ def main() -> None:
     """Run a command; bad input is one line on standard error and exit status 2."""
     try:
         app()
-    except (ConfigError, LaunchError) as error:
+    except (ConfigError, LaunchError, PartError) as error:
         _fail(error)
     except ValueError as error:
         if not rank.is_ours(error):

@@ -18,6 +18,7 @@ import msgspec
 from propulate_like.evaluation import loading
 from propulate_like.foundation import early_signals
 from propulate_like.foundation.console import printable
+from propulate_like.foundation.parts import PartError
 from propulate_like.parallel import rank_status
 from propulate_like.parallel.rank_status import State
 from propulate_like.parallel.transport import announce, launched
@@ -81,8 +82,8 @@ def _run(order: Order) -> _Outcome:
         result = failure.result
         status = _say(rank == result.speaker, f"{failure}", FAILED)
         return _Outcome(status, bool(result.deaths))
-    except TakenOver as error:  # on one rank; several end at once
-        return _Outcome(_say(True, str(error), FAILED))
+    except (TakenOver, PartError) as error:  # on one rank; several end at once
+        return _Outcome(_say(True, printable(str(error)), FAILED))
     except RanksDiffer:  # rank 0 has said in what
         return _Outcome(_leave(first, BAD_INPUT))
     except ConfigError as error:

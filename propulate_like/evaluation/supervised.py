@@ -31,6 +31,7 @@ class SupervisedEvaluator:
             KeyboardInterrupt: The evaluation was interrupted.
         """
         task = self._tasks.of(individual, team.environment if team else None)
+        task.candidate.space.decode(task.candidate.genome)  # a kind of parameter that cannot is not the loss's failure
         began = time.perf_counter()
         try:
             outcome = self._evaluate(individual, task, report, began, team)

@@ -10,7 +10,8 @@ from functools import cached_property, lru_cache
 from random import Random
 from typing import Any
 
-from propulate_like.foundation.declarations import nearest
+from propulate_like.foundation.declarations import nearest, whole
+from propulate_like.foundation.parts import is_of_user, raised
 from propulate_like.problem.parameters import KINDS, Choice, Float, Int, Parameter
 
 Genome = tuple[float, ...]
@@ -46,6 +47,8 @@ class Space(Mapping[str, Parameter]):
                 kind = f"{', '.join(kinds)} or {last}"
                 message = f"{name}={parameter!r} must be a {kind}, such as {name}=Float(0, 1)"
                 raise ValueError(message)
+            if is_of_user(type(parameter)):
+                _check_kind(name, parameter)
         self.asked_for = asked_for
         """Whether the loss asks for its parameters by name, instead of being given those that were declared."""
         self._parameters = dict(parameters)
@@ -107,14 +110,31 @@ class Space(Mapping[str, Parameter]):
         )
 
     def decode(self, genome: Sequence[float]) -> dict[str, Any]:
-        """Return the params of a genome: the loss's keyword arguments, without inactive parameters."""
-        params = {name: decode(gene) for (name, decode), gene in zip(self._decoders, genome)}
+        """Return the params of a genome: the loss's keyword arguments, without inactive parameters.
+
+        Raises:
+            PartError: A parameter of a kind that a user wrote cannot decode its gene.
+        """
+        try:
+            params = {name: decode(gene) for (name, decode), gene in zip(self._decoders, genome)}
+        except Exception as error:
+            raise self._undecodable(genome, error) from error
         for name, conditions in self._conditional:
             for parent, values in conditions.items():
                 if parent not in params or params[parent] not in values:
                     del params[name]
                     break
         return params
+
+    def _undecodable(self, genome: Sequence[float], error: Exception) -> Exception:
+        """Return the error that names the user's parameter which cannot decode its gene; `error` where none is."""
+        for parameter, gene in zip(self.parameters, genome):
+            if is_of_user(type(parameter)):
+                try:
+                    parameter.decode(gene)
+                except Exception as own:  # noqa: BLE001 (a user's class may raise anything)
+                    return raised(parameter, own)
+        return error
 
     def canonical(self, genome: Sequence[float]) -> Genome:
         """Return the one genome that stands for all that decode to the same params: inactive genes become 0.5."""
@@ -247,6 +267,25 @@ class Space(Mapping[str, Parameter]):
 
 NOTHING = Space({}, asked_for=True)
 """What is known of the space of a loss that asks for its parameters, before it has asked for any."""
+
+
+def _check_kind(name: str, parameter: Parameter) -> None:
+    """Try a parameter of a kind that a user wrote; ValueError for one that does not do what it must."""
+    try:
+        last = None if parameter.levels is None else whole("levels", parameter.levels, 1) - 1
+        values = [parameter.decode(gene) for gene in (0.0, 0.5, 1.0)]
+        genes = [parameter.encode(value) for value in values]
+        genes += [] if last is None else [parameter.gene(0), parameter.gene(last)]
+        outside = [gene for gene in genes if not 0.0 <= gene <= 1.0]
+        problem = f"its gene {outside[0]!r:.80} is not in [0, 1]" if outside else ""
+        missing = [value for value in values if not parameter.contains(value)]
+        problem = problem or (f"it decodes to {missing[0]!r:.80}, which it does not contain" if missing else "")
+        json.dumps(parameter.declaration())
+    except Exception as error:  # noqa: BLE001 (a user's class may raise anything)
+        problem = str(raised(parameter, error))
+    if problem:
+        message = f"{name}: {problem}"
+        raise ValueError(message)
 
 
 def _from_limit(name: str, limit: Sequence[Any]) -> Parameter:

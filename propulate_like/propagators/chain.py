@@ -10,7 +10,7 @@ from operator import or_
 from propulate_like.foundation import declarations
 from propulate_like.population.individual import Individual
 from propulate_like.population.population import Requirements
-from propulate_like.propagators.propagator import Arity, BreedingContext, Propagator
+from propulate_like.propagators.propagator import Arity, BreedingContext, Propagator, needed_by, require_propagator
 
 
 class Chain(Propagator):
@@ -31,7 +31,7 @@ class Chain(Propagator):
             message = "a chain needs at least one step"
             raise ValueError(message)
         for step in steps:
-            _require_propagator(step)
+            require_propagator(step)
         for before, step in pairwise(steps):
             if step.requirements.training_data or step.requirements.arrivals:
                 message = f"{step!r} learns from all that is known: it must come first, not after {before!r}"
@@ -42,7 +42,7 @@ class Chain(Propagator):
                 raise ValueError(message)
         self.steps = steps
         self.takes: Arity = steps[0].takes
-        self.wants: int = steps[0].wants
+        self.wants: int = needed_by(steps[0])
         self.gives: int = steps[-1].gives
         self.requirements: Requirements = steps[0].requirements
         self.traits: int = max(step.traits for step in steps)
@@ -68,17 +68,17 @@ class Warmup(Propagator):
         Raises:
             ValueError: `size` is below 1 or below what `then` needs, or the two give different numbers of individuals.
         """
-        _require_propagator(initial)
-        _require_propagator(then)
+        require_propagator(initial)
+        require_propagator(then)
         _require_alike(initial, then)
         self.initial: Propagator = initial
         self.then: Propagator = then
         self.size: int = declarations.whole("size", size, 1)
-        if size < then.wants:
-            message = f"size={size} is too small for {then!r}, which needs a population of {then.wants}"
+        if size < needed_by(then):
+            message = f"size={size} is too small for {then!r}, which needs a population of {needed_by(then)}"
             raise ValueError(message)
         self.takes: Arity = (0, None)
-        self.wants: int = initial.wants
+        self.wants: int = needed_by(initial)
         self.gives: int = then.gives
         self.requirements: Requirements = initial.requirements | then.requirements | Requirements(best=size)
         self.traits: int = max(initial.traits, then.traits)
@@ -104,19 +104,19 @@ class Sometimes(Propagator):
                 individuals.
         """
         self.probability: float = declarations.number("probability", probability, 0.0, 1.0)
-        _require_propagator(step)
+        require_propagator(step)
         self.step: Propagator = step
         self.otherwise: Propagator | None = otherwise
         self.takes: Arity = step.takes
-        self.wants: int = step.wants
+        self.wants: int = needed_by(step)
         self.gives: int = step.gives
         self.requirements: Requirements = step.requirements
         self.traits: int = step.traits
         if otherwise is not None:
-            _require_propagator(otherwise)
+            require_propagator(otherwise)
             _require_alike(step, otherwise)
             self.takes = _common(step, otherwise)
-            self.wants = max(step.wants, otherwise.wants)
+            self.wants = max(needed_by(step), needed_by(otherwise))
             self.requirements |= otherwise.requirements
             self.traits = max(step.traits, otherwise.traits)
         elif step.takes != (step.gives, step.gives):
@@ -148,7 +148,7 @@ class Choose(Propagator):
             message = "Choose() needs at least one propagator"
             raise ValueError(message)
         for option in options:
-            _require_propagator(option)
+            require_propagator(option)
             _require_alike(options[0], option)
         self.options = options
         self.weights: list[float] | None = (
@@ -160,7 +160,7 @@ class Choose(Propagator):
             raise ValueError(message)
         self._thresholds = list(accumulate(share / sum(shares) for share in shares))
         self.takes: Arity = _common(*options)
-        self.wants: int = max(option.wants for option in options)
+        self.wants: int = max(needed_by(option) for option in options)
         self.gives: int = options[0].gives
         self.requirements: Requirements = reduce(or_, (option.requirements for option in options))
         self.traits: int = max(option.traits for option in options)
@@ -171,17 +171,6 @@ class Choose(Propagator):
             if draw < threshold:
                 return option(individuals, breeding)
         return self.options[-1](individuals, breeding)
-
-
-def _require_propagator(step: object) -> None:
-    """Check that a step is a propagator.
-
-    Raises:
-        ValueError: It is none.
-    """
-    if not isinstance(step, Propagator):
-        message = f"{step!r} is no propagator: give an instance, such as UniformCrossover(0.7)"
-        raise ValueError(message)
 
 
 def _require_alike(one: Propagator, other: Propagator) -> None:

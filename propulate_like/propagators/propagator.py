@@ -10,12 +10,14 @@ import msgspec
 
 from propulate_like.foundation import declarations
 from propulate_like.foundation.declarations import nearest
+from propulate_like.foundation.parts import is_of_user
 from propulate_like.foundation.registry import Registry, snake_case
 from propulate_like.population.individual import Candidate, Id, Individual
 from propulate_like.population.outcome import BRED
 from propulate_like.population.population import Requirements
 from propulate_like.problem.partition import PointPartition
 from propulate_like.problem.space import Genome, Space
+from propulate_like.propagators.newborns import checked
 
 Arity = tuple[int, int | None]
 """The fewest and the most individuals that a step can be given; None for no upper limit."""
@@ -55,14 +57,15 @@ class Propagator:
     The first step of a chain is given the population, best first; each other one what the step before it gave. What
     leaves the chain's last step is evaluated next. A step of one's own names a subclass, sets `takes` and `gives`, and
     defines `__call__`; its parameters are those of its `__init__`, under the same names as its attributes. In YAML
-    it goes by its class's name in snake case.
+    it goes by its class's name in snake case. Where it raises an exception, or gives what it must not, the search ends
+    with a `PartError`, which names it.
     """
 
     takes: Arity = (1, 1)
     gives: int = 1
     """How many individuals it gives, where it is given enough."""
     wants: int = 0
-    """How many individuals a population needs before this can be its chain's first step."""
+    """How many individuals a population needs before this can be its chain's first step, if more than it takes."""
     requirements: Requirements = Requirements()
     """What it reads of the population as its chain's first step."""
     by_loss: ClassVar[bool] = False
@@ -79,9 +82,15 @@ class Propagator:
         cls.name = cls.__dict__.get("name") or snake_case(cls.__name__)
         if not abstract and not cls.__name__.startswith("_"):
             PROPAGATORS.register(cls.name, cls)
+        if "__call__" in cls.__dict__ and is_of_user(cls):
+            cls.__call__ = checked(cls.__call__)  # type: ignore[assignment,method-assign]
 
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
-        """Breed: give new individuals, or a selection of those given, which are not to be changed."""
+        """Breed: give new individuals, or a selection of those given, which are not to be changed.
+
+        A new one is `breeding.child(genome, parents)`, or what `Variation.derive` returns: its genome is a tuple of as
+        many numbers in [0, 1] as the space has parameters.
+        """
         raise NotImplementedError
 
     def check(self, breeding: BreedingContext) -> None:
@@ -144,12 +153,51 @@ class Variation(Propagator, abstract=True):
         return Individual(Candidate(breeding.id, genome, breeding.space, parent.parents, origin, traits))
 
 
+def needed_by(step: Propagator) -> int:
+    """Return how many individuals a population needs before a step can be its chain's first."""
+    return max(step.wants, step.takes[0])
+
+
+def require_propagator(step: object) -> None:
+    """Check that a step is a propagator that says what it takes, gives and reads.
+
+    Raises:
+        ValueError: It is none, or says what cannot be.
+    """
+    if not isinstance(step, Propagator):
+        message = f"{step!r} is no propagator: give an instance, such as UniformCrossover(0.7)"
+        raise ValueError(message)
+    try:
+        _check_declared(step)
+    except ValueError as error:
+        message = f"{type(step).__name__}: {error}"
+        raise ValueError(message) from None
+
+
+def _check_declared(step: Propagator) -> None:
+    """Check what a step says of itself; ValueError for what cannot be."""
+    takes, requirements = step.takes, step.requirements
+    if not isinstance(takes, tuple) or len(takes) != 2:  # noqa: PLR2004 (a pair)
+        message = f"takes={takes!r} must be the fewest and the most individuals, such as (2, 2) or (1, None)"
+        raise ValueError(message)
+    fewest = declarations.whole("the fewest that it takes", takes[0], 0)
+    if takes[1] is not None:
+        declarations.whole("the most that it takes", takes[1], fewest)
+    declarations.whole("gives", step.gives, 1)
+    declarations.whole("wants", step.wants, 0)
+    declarations.whole("traits", step.traits, 0)
+    if not isinstance(requirements, Requirements):
+        message = f"requirements={requirements!r} must be Requirements, such as Requirements(best=8)"
+        raise ValueError(message)
+
+
 def whole_propagator(propagator: object) -> Propagator:
     """Return `propagator` if it can breed on its own, from a population; ValueError otherwise."""
     if not isinstance(propagator, Propagator):
         hint = nearest(propagator, ["auto"]) if isinstance(propagator, str) else ""
         message = f"propagator={propagator!r} must be 'auto' or a propagator, such as Chain(...){hint}"
         raise ValueError(message)
+    require_propagator(propagator)
     if propagator.gives != 1:
         message = (
             f"{propagator!r} gives {propagator.gives} individuals, but one is evaluated at a time: add a crossover"

@@ -91,6 +91,7 @@ def minimize(
         ValueError: The input cannot work.
         SystemExit: The input differs between ranks, or cannot work on some of them.
         SearchFailed: Every evaluation failed.
+        PartError: A part that the user wrote, such as a propagator, failed.
     """
 
     def read() -> SearchSpecification:

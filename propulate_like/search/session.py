@@ -14,7 +14,8 @@ import msgspec
 
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.context import Evaluator
-from propulate_like.foundation.console import say
+from propulate_like.foundation.console import printable, say
+from propulate_like.foundation.parts import PartError
 from propulate_like.parallel import rank_status
 from propulate_like.parallel.coordination.protocol import CoordinationProtocol, Watcher
 from propulate_like.parallel.coordination.stopping import TERMINATION_SECONDS, StoppingConditions
@@ -98,8 +99,8 @@ class Search:
             return self._follow(start) if transport is None else self._lead(start, transport)
         except BaseException as error:
             if self._world.size > 1:  # the others would wait forever for what failed here, such as a broken pruner
-                if isinstance(error, TakenOver | Wedged):
-                    say(str(error))
+                if isinstance(error, TakenOver | Wedged | PartError):
+                    say(printable(str(error)))
                 else:
                     traceback.print_exc()
                 if not isinstance(error, Wedged):  # which may pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
+from contextlib import suppress
 from typing import cast
 
 from propulate_like.evaluation.context import Evaluator
@@ -76,19 +77,28 @@ class Worker:
         return self.running is not None
 
     def run(self) -> SessionSummary:
-        """Search to the end, and return the summary of all ranks."""
+        """Search to the end, and return the summary of all ranks; where the search fails, what has ended is written."""
         with self._pulse:
-            steps, answer = self.steps(), None
-            while True:
-                try:
-                    step = steps.send(answer)
-                except StopIteration as end:
-                    return cast("SessionSummary", end.value)
-                answer = None
-                if isinstance(step, Individual):
-                    answer = self._evaluate(step)
-                else:
-                    time.sleep(step)
+            try:
+                return self._follow(self.steps())
+            except BaseException:
+                with suppress(Exception):  # of the journal too, which may be what failed
+                    self._journal.flush()
+                raise
+
+    def _follow(self, steps: Generator[Individual | float, Individual | None, SessionSummary]) -> SessionSummary:
+        """Evaluate and wait as the steps say, and return the summary of all ranks."""
+        answer = None
+        while True:
+            try:
+                step = steps.send(answer)
+            except StopIteration as end:
+                return cast("SessionSummary", end.value)
+            answer = None
+            if isinstance(step, Individual):
+                answer = self._evaluate(step)
+            else:
+                time.sleep(step)
 
     def steps(self) -> Generator[Individual | float, Individual | None, SessionSummary]:
         """Go through the search step by step.
@@ -126,6 +136,8 @@ class Worker:
                 stopping.stop(Reason.INTERRUPTED)
                 return (yield from protocol.terminate())
             if curves.curve is not None:
+                if pulse.failure is not None:  # perhaps of the pruner, so that the evaluation is not finished
+                    break
                 evaluated = curves.end(evaluated)
             self._record(evaluated)
             add(evaluated)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import losses
+import numpy as np
 import pytest
 
 import propulate_like as pl
@@ -199,14 +200,37 @@ def test_an_attempt_begins_its_curve_anew_for_the_rule_as_well() -> None:
     assert result.best.curve == ((1, 20), (2, 21), (3, 22))
 
 
-@pytest.mark.parametrize("isolate", [False, True])
-def test_a_broken_rule_ends_the_search_with_its_error(isolate: bool) -> None:
-    class BrokenPruner(pl.Pruner):
-        def stops(self, *_: object) -> bool:
-            raise ZeroDivisionError
+class RulePruner(pl.Pruner):
+    def __init__(self, verdict: Any) -> None:
+        self._verdict = verdict
 
-    with pytest.raises(ZeroDivisionError):
-        search(losses.falling, isolate=isolate, pruner=BrokenPruner())
+    def stops(self, *_: object) -> Any:
+        return self._verdict()
+
+    def __repr__(self) -> str:
+        return "RulePruner(this)"
+
+
+@pytest.mark.parametrize("isolate", [False, True])
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize(
+    ("verdict", "words"),
+    [
+        (lambda: 1 / 0, r"raised ZeroDivisionError: division by zero \(.*test_context.py, line \d+\)"),
+        (lambda: None, "returned None, and not whether to stop, which is True or False"),
+        (lambda: math.nan, "returned nan"),
+        (lambda: 1, "returned 1"),
+        (lambda: "no", "returned 'no'"),
+    ],
+)
+def test_a_broken_rule_ends_the_search_with_its_name(verdict: Any, words: str, isolate: bool, nested: bool) -> None:
+    rule: pl.Pruner = RulePruner(verdict)
+    with pytest.raises(pl.PartError, match=rf"^RulePruner\(this\) {words}"):
+        search(losses.falling, isolate=isolate, pruner=pl.AnyPruner(pl.MedianPruner(), rule) if nested else rule)
+
+
+def test_a_rule_may_return_a_truth_of_numpys() -> None:
+    search(losses.falling, pruner=RulePruner(lambda: np.bool_(False)))
 
 
 @pytest.mark.mpi

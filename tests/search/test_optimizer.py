@@ -14,7 +14,6 @@ from propulate_like import (
     Int,
     Optimizer,
     PointMutation,
-    Propagator,
     SelectBest,
     SelectRandom,
     Space,
@@ -180,17 +179,6 @@ def outcome(loss):
     return Outcome(Status.OK, float(loss))
 
 
-def test_genes_beyond_the_unit_cube_count_as_its_edge():
-    class Sloppy(Propagator):
-        takes, wants = (0, None), 0
-
-        def __call__(self, _individuals, breeding):
-            return [breeding.child((-0.1, 0.5, 1.0 + 1e-9), (), "sloppy")]
-
-    optimizer = Optimizer(cube(3), propagator=Sloppy(), seed=0)
-    assert optimizer.ask().genome == (0.0, 0.5, 1.0)
-
-
 def test_what_cannot_be_told_is_refused_in_one_line():
     optimizer = Optimizer(cube(2), seed=0)
     individual = optimizer.ask()
@@ -241,19 +229,6 @@ def test_no_point_is_bred_again_where_evaluations_take_their_time(seconds, fewes
         points.add(tuple(params.items()))
         optimizer.tell(individual, params["x"] + (params["kind"] == "svm"), seconds)
     assert fewest <= len(points) <= most
-
-
-@pytest.mark.parametrize("gene", [math.nan, math.inf])
-def test_genes_that_are_no_numbers_are_drawn_at_random(gene):
-    class Lost(Propagator):
-        takes, wants = (0, None), 0
-
-        def __call__(self, _individuals, breeding):
-            return [breeding.child((0.5, gene, 0.5), (), "lost")]
-
-    individual = Optimizer(cube(3), propagator=Lost(), seed=0).ask()
-    assert all(0.0 <= each <= 1.0 for each in individual.genome)
-    assert individual.origin == "uniform_initialization"
 
 
 def test_an_individual_that_was_evaluated_already_becomes_a_newborn():

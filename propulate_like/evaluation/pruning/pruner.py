@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import copy
+import sys
+from collections.abc import Callable
+from functools import wraps
 from typing import Any, ClassVar
 
 from propulate_like.evaluation.pruning.curves import Curves
 from propulate_like.foundation import declarations
+from propulate_like.foundation.parts import PartError, gave_wrong, is_of_user, raised
 from propulate_like.foundation.registry import Registry, snake_case
 from propulate_like.population.individual import Id, Individual
 from propulate_like.population.outcome import OK
@@ -21,7 +25,8 @@ class Pruner:
 
     It uses what this rank knows at that moment: no barrier, no server. A rule of one's own names a subclass ending in
     `Pruner` and defines `stops`; its parameters are those of its `__init__`, under the same names as its attributes.
-    In YAML it goes by its class's name in snake case, without `_pruner`.
+    In YAML it goes by its class's name in snake case, without `_pruner`. Where it raises an exception, or returns no
+    bool, the search ends with a `PartError`, which names it.
     """
 
     name: ClassVar[str] = "pruner"
@@ -31,6 +36,8 @@ class Pruner:
         cls.name = snake_case(cls.__name__.removesuffix("Pruner"))
         if not cls.__name__.startswith("_"):
             PRUNERS.register(cls.name, cls)
+        if "stops" in cls.__dict__ and is_of_user(cls):
+            cls.stops = _checked(cls.stops)  # type: ignore[assignment,method-assign]
 
     def stops(self, ident: Id, curves: Curves) -> bool:
         """Return whether to stop the evaluation `ident`, by its newest loss, the last of `curves[ident]`."""
@@ -38,6 +45,25 @@ class Pruner:
 
     def __repr__(self) -> str:
         return declarations.shown(self)
+
+
+def _checked(stops: Callable[[Any, Id, Curves], object]) -> Callable[[Any, Id, Curves], bool]:
+    """Return the `stops` of a user's rule, with errors that name it."""
+
+    @wraps(stops)
+    def checked_stops(pruner: Pruner, ident: Id, curves: Curves) -> bool:
+        try:
+            verdict = stops(pruner, ident, curves)
+        except PartError:  # of a rule that this one is made of
+            raise
+        except Exception as error:
+            raise raised(pruner, error) from error
+        numpy: Any = sys.modules.get("numpy")
+        if isinstance(verdict, bool) or (numpy is not None and isinstance(verdict, numpy.bool_)):
+            return bool(verdict)
+        raise gave_wrong(pruner, f"returned {verdict!r:.80}, and not whether to stop, which is True or False")
+
+    return checked_stops
 
 
 class PrunerState:

@@ -9,12 +9,13 @@ from random import Random
 from typing import Any, NamedTuple, TypeVar
 
 from propulate_like.foundation import declarations
+from propulate_like.foundation.parts import gave_wrong, is_of_user
 from propulate_like.population.individual import Id, Individual
 from propulate_like.population.migrating import MigratingPopulation
 from propulate_like.problem.space import Space
 from propulate_like.propagators import BreedingContext, Propagator, SelectBest, Selection, from_yaml
-from propulate_like.propagators.propagator import whole_propagator
-from propulate_like.search.islands.topologies import Given, RandomRegular, Topology
+from propulate_like.propagators.propagator import require_propagator, whole_propagator
+from propulate_like.search.islands.topologies import Given, RandomRegular, Topology, row_of
 
 _Read = TypeVar("_Read")
 
@@ -149,7 +150,7 @@ class Migrator:
         self.migrating = migrating
         self._islands = islands
         self._layout = [list(ranks) for ranks in layout]  # those that live
-        row = islands.topology.row(self.island, len(layout), seed)
+        row = row_of(islands.topology, self.island, len(layout), seed)
         self._numbers = [(target, number) for target, number in enumerate(row) if number]
         self._generator = Random(f"{seed}/{rank}/migration")
         self._copied: set[tuple[Id, int]] = set()
@@ -179,7 +180,7 @@ class Migrator:
         candidates = [one for one in self.migrating.owned if one.id != arrived.id]
         if len(candidates) < policy.takes[0]:
             return None
-        return policy(candidates, self._breeding(arrived.space))[0]
+        return self._picked(policy, candidates, arrived.space)
 
     def _chosen(self, target: int) -> Individual | None:
         if not self.pollination and not self.migrating.may_spare:
@@ -192,10 +193,14 @@ class Migrator:
                 self._copied = {copied for copied in self._copied if copied[0] in living}
         if len(owned) < self._islands.emigrants.takes[0]:
             return None
-        return self._islands.emigrants(owned, self._breeding(owned[0].space))[0]
+        return self._picked(self._islands.emigrants, owned, owned[0].space)
 
-    def _breeding(self, space: Space) -> BreedingContext:
-        return BreedingContext(space, self._generator, Id(self.island, 0, 0))
+    def _picked(self, policy: Propagator, candidates: Sequence[Individual], space: Space) -> Individual:
+        """Return the one that a selection picks; PartError where it gives one that is not among the candidates."""
+        (picked,) = policy(candidates, BreedingContext(space, self._generator, Id(self.island, 0, 0)))
+        if is_of_user(type(policy)) and not any(picked is one for one in candidates):
+            raise gave_wrong(policy, "gave an individual that it was not given")
+        return picked
 
 
 def island_of(layout: Sequence[range], rank: int) -> int:
@@ -208,6 +213,7 @@ def _selection(name: str, form: Any) -> Selection:
     if not isinstance(chosen, Selection) or chosen.gives != 1:
         message = f"{name}: {chosen!r} must be a selection that gives 1 individual, such as SelectBest(1)"
         raise ValueError(message)
+    _named(name, lambda: require_propagator(chosen))
     return chosen
 
 

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import isqrt
+from operator import index
 from random import Random
 from typing import Any, ClassVar
 
 from propulate_like.foundation import declarations
+from propulate_like.foundation.parts import PartError, gave_wrong, is_of_user, raised
 from propulate_like.foundation.registry import Registry, snake_case
 
 TOPOLOGIES: Registry[Topology] = Registry("topology", "propulate_like.topologies", example="a topology such as ring")
 
 
 class Topology:
-    """Says where individuals go: by default one to each island that `targets` names."""
+    """Says where individuals go: by default one to each island that `targets` names.
+
+    One of one's own names a subclass, and defines `targets`, or `row`. Where it raises an exception, or names what is
+    no island, the search ends with a `PartError`, which names it.
+    """
 
     name: ClassVar[str] = "topology"
 
@@ -34,8 +40,11 @@ class Topology:
 
     def row(self, island: int, count: int, seed: int) -> list[int]:
         """Return how many go from an island to each of `count`; where that is random, by the run's `seed`."""
-        targets = set(self.targets(island, count, Random(f"{seed}/topology"))) - {island}
-        return [int(other in targets) for other in range(count)]
+        targets = list(self.targets(island, count, Random(f"{seed}/topology")))
+        for target in targets:
+            if target not in range(count):
+                raise gave_wrong(self, f"names {target!r:.80}, and the islands are 0 to {count - 1}")
+        return [int(other in targets and other != island) for other in range(count)]
 
     def targets(self, island: int, count: int, generator: Random) -> Iterable[int]:
         """Return the islands that one of `count` sends to; `generator` begins anew, and alike, for each island."""
@@ -43,6 +52,23 @@ class Topology:
 
     def __repr__(self) -> str:
         return declarations.shown(self)
+
+
+def row_of(topology: Topology, island: int, count: int, seed: int) -> list[int]:
+    """Return a topology's `row`; PartError where one that a user wrote raises an exception or gives what is none."""
+    if not is_of_user(type(topology)):
+        return topology.row(island, count, seed)
+    try:
+        row = [*topology.row(island, count, seed)]
+        numbers = [index(number) for number in row]
+    except PartError:
+        raise
+    except Exception as error:
+        raise raised(topology, error) from error
+    if len(numbers) != count or min(numbers) < 0 or numbers[island]:
+        words = f"gave {row!r:.80} for island {island}, and not {count} whole numbers, 0 for the island itself"
+        raise gave_wrong(topology, words)
+    return numbers
 
 
 class Full(Topology):

@@ -1,7 +1,6 @@
 """A pruner: every evaluation ends after some steps."""
 
 import propulate_like as pl
-from propulate_like.evaluation.pruning import Curves
 
 
 class StepLimitPruner(pl.Pruner):
@@ -11,6 +10,6 @@ class StepLimitPruner(pl.Pruner):
         """Take a number of steps."""
         self.limit = limit
 
-    def stops(self, ident: pl.Id, curves: Curves) -> bool:
+    def stops(self, ident: pl.Id, curves: pl.Curves) -> bool:
         """Return whether this evaluation has come so far."""
         return curves[ident][-1].step >= self.limit

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from propulate_like.storage.run import Run
+import propulate_like as pl
 
 
 def worst(
@@ -13,6 +13,6 @@ def worst(
     count: Annotated[int, typer.Option("--count", min=1, help="How many to show.")] = 1,
 ) -> None:
     """Show the worst individuals of a run."""
-    known = [individual for individual in Run(folder).individuals() if individual.has_loss]
+    known = [individual for individual in pl.Run(folder).individuals() if individual.has_loss]
     for individual in sorted(known, key=lambda one: one.loss or 0.0, reverse=True)[:count]:
         typer.echo(f"{individual.loss:.6g} at {dict(individual.params)}")
