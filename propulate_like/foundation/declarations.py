@@ -118,7 +118,7 @@ def shown(thing: Any) -> str:
         if parameter.kind is parameter.VAR_POSITIONAL:
             words += [repr(member) for member in value]
         elif parameter.default is parameter.empty:
-            words.append(repr(value))
+            words.append("..." if value is parameter.empty else repr(value))
         elif value != parameter.default:
             words.append(f"{name}={value!r}")
     return f"{type(thing).__name__}({', '.join(words)})"

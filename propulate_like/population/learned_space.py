@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
 from propulate_like.population.individual import Individual
 from propulate_like.population.outcome import OK, Status
@@ -11,28 +11,41 @@ from propulate_like.problem.parameters import Parameter, Scalar
 from propulate_like.problem.space import NOTHING, Space
 
 _SILENT = {Status.CRASHED, Status.TIMEOUT, Status.MEMORY}  # what was asked for is not known, but for some
+# docs/decisions.md, "A space is learned anew ever more seldom"
+_SELDOM = 8  # the space is learned anew once this share of the evaluations were added since the last time
+_FIRST = 128  # evaluations, until which every name is one of the space
+_RARE = 2000  # evaluations, of which one has to ask for a name, and two at least
+_LISTED = 64  # values of a parent at most, of which those that were never seen count as possible
 
-Plan = list[tuple[int, Callable[[float], float] | None]]
+Plan = list[tuple[int, int, Callable[[float], float] | None]]
 Parent = tuple[int, str, Callable[[float], Scalar]]
+_Value = tuple[type, Scalar]  # as 1 and True are equal
 
 
 class LearnedSpace:
-    """All parameters that evaluations have asked for, and which of them decide whether others are asked for.
+    """The parameters that evaluations have asked for, and which of them decide whether others are asked for.
 
     A parameter that an evaluation did without gets a condition on one parent, a Choice, Ordinal or Int with few values:
     the first one that was asked for before it each time, and whose values tell all evaluations with it from those
-    without. Values that were never seen may have it. Where there is no such parent it has no condition. What
-    contradicts a condition revises it. An evaluation that was stopped or failed might have asked for more, so what it
-    lacks says nothing. Where its process was ended, what it has says nothing either: it was only bred.
+    without. Values that were never seen may have it, unless the parent has many. Where there is no such parent it has
+    no condition. What contradicts a condition revises it. An evaluation that was stopped or failed might have asked for
+    more, so what it lacks says nothing. Where its process was ended, what it has says nothing either: it was only bred.
 
     Parameters are in the order of the earliest place in which each was asked for, and of their names. Ranges that
     differ become the widest one, options that differ are joined, and otherwise the first kind and scale remain.
+
+    The first evaluations change the space at once. Later ones do so together, once they are an eighth of all, so that
+    an evaluation costs the same however many there were. Names that hardly any evaluation asks for are then left out:
+    there is nothing to learn for them.
     """
 
     def __init__(self) -> None:
         self.space = NOTHING
+        self._positions: dict[str, int] = {}  # in the space
+        self._added, self._revised = 0, 0  # evaluations: all, and those when the space was learned last
+        self._new = False  # whether they tell more since then
         self._traces: dict[str, _Trace] = {}
-        self._met: dict[str, set[Scalar]] = {}
+        self._facts: dict[str, _Facts] = {}
         self._asked: dict[tuple[str, ...], _Asked] = {}
         self._plans: dict[tuple[str, ...], tuple[Space, Plan]] = {}
 
@@ -47,17 +60,21 @@ class LearnedSpace:
             individual = as_asked(individual)
         space, genome, whole = individual.space, individual.genome, individual.status is OK
         asked = self._asked.get(space.names)
-        new = False
         if asked is None or (asked.space is not space and asked.space != space):
-            parents, new = self._add_space(space)
-            asked = self._asked[space.names] = _Asked(space, parents, set() if asked is None else asked.seen)
+            parents = self._add_space(space)
+            asked = _Asked(space, parents) if asked is None else asked.again(space, parents)
+            self._asked[space.names] = asked
+        asked.count += 1
+        self._new |= asked.count == 2  # noqa: PLR2004 (its names may belong to the space from now on)
         for index, name, decode in asked.parents:
-            fact = (name, decode(genome[index]), whole)
+            value = decode(genome[index])
+            fact = (name, (type(value), value), whole)
             if fact not in asked.seen:
                 asked.seen.add(fact)
-                new = True
-                self._note(name, fact[1], space.names, index, whole=whole)
-        return new and self._revise()
+                self._facts.setdefault(name, _Facts()).add(fact[1], space.names, index, whole=whole)
+                self._new = True
+        self._added += 1
+        return self._new and self._added - self._revised >= self._added // _SELDOM and self._revise()
 
     def adapt(self, individual: Individual) -> Individual:
         """Return the individual as one of the current space: 0.5 is the gene of what it did not have."""
@@ -68,96 +85,149 @@ class LearnedSpace:
         if known is not space and known != space:
             plan = self._plan(space)
             self._plans[space.names] = space, plan
-        genes = [
-            0.5 if index < 0 else genome[index] if recode is None else recode(genome[index]) for index, recode in plan
-        ]
+        genes = [0.5] * len(self._positions)
+        for position, index, recode in plan:
+            genes[position] = genome[index] if recode is None else recode(genome[index])
         return individual.with_genome(tuple(genes), self.space)
 
-    def _add_space(self, space: Space) -> tuple[list[Parent], bool]:
-        """Take in parameters that were asked for, and their order.
-
-        Return the possible parents, and whether it is new.
-        """
+    def _add_space(self, space: Space) -> list[Parent]:
+        """Take in parameters that were asked for, and their order; return the possible parents."""
         before: set[str] = set()
         parents: list[Parent] = []
-        new = False
         for position, (name, parameter) in enumerate(space.items()):
             trace = self._traces.get(name)
             if trace is None:
-                absent = {parent: set(values) for parent, values in self._met.items()}
-                self._traces[name] = _Trace(parameter.conditioned({}), position, set(before), absent)
-                new = True
+                self._traces[name] = _Trace(parameter.conditioned({}), position, set(before))
             else:
-                new |= trace.add(_joined(trace.parameter, parameter.conditioned({})), position, before)
+                trace.add(_joined(trace.parameter, parameter.conditioned({})), position, before)
             if parameter.decides:
                 before.add(name)
                 parents.append((position, name, parameter.decode))
-        return parents, new
-
-    def _note(self, parent: str, value: Scalar, names: tuple[str, ...], index: int, *, whole: bool) -> None:
-        """Note which parameters a value of a parent, the one with this index, went with, and without which."""
-        for name in names[index + 1 :]:
-            self._traces[name].present.setdefault(parent, set()).add(value)
-        if whole:
-            self._met.setdefault(parent, set()).add(value)
-            for name in self._traces.keys() - set(names):
-                self._traces[name].absent.setdefault(parent, set()).add(value)
+        self._new = True
+        return parents
 
     def _revise(self) -> bool:
-        ordered = sorted(self._traces, key=lambda name: (self._traces[name].position, name))
-        parents = [name for name in ordered if self._traces[name].parameter.decides]
-        space = Space({name: self._conditioned(self._traces[name], parents) for name in ordered}, asked_for=True)
+        """Learn the space anew; return whether it is another one."""
+        self._revised, self._new = self._added, False
+        traces = self._traces
+        ordered = sorted(self._frequent(), key=lambda name: (traces[name].position, name))
+        places, names = {name: place for place, name in enumerate(ordered)}, set(ordered)
+        parents = {
+            name: _ParentValues(traces[name].parameter, self._facts[name], names)
+            for name in ordered
+            if traces[name].parameter.decides and name in self._facts
+        }
+        conditioned = {}
+        for name in ordered:
+            before = sorted(traces[name].before & parents.keys(), key=places.__getitem__)
+            possible = ((parent, parents[parent].possible(name)) for parent in before)
+            when = next(({parent: values} for parent, values in possible if values), {})
+            conditioned[name] = traces[name].parameter.conditioned(when)
+        space = Space(conditioned, asked_for=True)
         if space == self.space:
             return False
-        self.space = space
+        self.space, self._positions = space, places
         self._plans.clear()
         return True
 
-    def _conditioned(self, trace: _Trace, parents: Iterable[str]) -> Parameter:
-        for parent in parents:
-            absent = trace.absent.get(parent)
-            if not absent or parent not in trace.before or not absent.isdisjoint(trace.present[parent]):
-                continue
-            known = self._traces[parent].parameter
-            values = [known.decode(known.gene(level)) for level in range(known.levels or 0)]
-            possible = tuple(value for value in values if value not in absent)
-            if 0 < len(possible) < len(values):
-                return trace.parameter.conditioned({parent: possible})
-        return trace.parameter
+    def _frequent(self) -> Iterable[str]:
+        """Return the names that belong to the space: all at first, and then those that are asked for now and again."""
+        fewest = 1 if self._added < _FIRST else max(2, self._added // _RARE)
+        counts: Counter[str] = Counter()
+        for names, asked in self._asked.items():
+            for name in names:
+                counts[name] += asked.count
+        return [name for name, count in counts.items() if count >= fewest]
 
     def _plan(self, space: Space) -> Plan:
-        """Return where in genomes of another space each gene of this one is, and how it is told in this one's terms."""
-        plan: Plan = [(-1, None)] * len(self.space.names)
-        positions = {name: position for position, name in enumerate(self.space.names)}
+        """Return which genes of another space are where in this one, and how each is told in this one's terms."""
+        plan: Plan = []
         for index, (name, own) in enumerate(space.items()):
-            known = self._traces[name].parameter
-            plan[positions[name]] = index, None if own.conditioned({}) == known else _recoder(own, known)
+            if name in self._positions:
+                known = self.space[name]
+                same = own.conditioned({}) == known.conditioned({})
+                plan.append((self._positions[name], index, None if same else _recoder(own, known)))
         return plan
 
 
+class _Facts:
+    """What is known by the values of one possible parent.
+
+    Attributes:
+        following: The names that were asked for after the parent had a value.
+        common: The names that every evaluation asked for that had the value and came to its end.
+    """
+
+    def __init__(self) -> None:
+        self.following: dict[_Value, set[str]] = {}
+        self.common: dict[_Value, set[str]] = {}
+
+    def add(self, value: _Value, names: tuple[str, ...], index: int, *, whole: bool) -> None:
+        """Note the names that were asked for with a value of the parent, which is the one with this index."""
+        self.following.setdefault(value, set()).update(names[index + 1 :])
+        if whole:
+            known = self.common.get(value)
+            self.common[value] = set(names) if known is None else known.intersection(names)
+
+
+class _ParentValues:
+    """By the values of one parent, which names have it as a condition.
+
+    Args:
+        parameter: The parent.
+        facts: What is known by its values.
+        names: The names of the space.
+    """
+
+    def __init__(self, parameter: Parameter, facts: _Facts, names: set[str]) -> None:
+        values = [parameter.decode(parameter.gene(level)) for level in range(parameter.levels or 0)]
+        self._values: dict[_Value, Scalar] = {(type(value), value): value for value in values}
+        self._common = facts.common
+        self._always = Counter(name for common in facts.common.values() for name in common & names)
+        self._present: dict[str, set[_Value]] = {}
+        for value, following in facts.following.items():
+            for name in following & names:
+                self._present.setdefault(name, set()).add(value)
+
+    def possible(self, name: str) -> tuple[Scalar, ...]:
+        """Return the values with which a name may be asked for; none where they do not tell that."""
+        common, present = self._common, self._present.get(name, set())
+        if self._always[name] == len(common) or any(name not in common.get(value, (name,)) for value in present):
+            return ()
+        if len(self._values) > _LISTED:
+            found = [value for value in self._values if value in present] if len(present) > 1 else present
+        else:
+            found = [value for value in self._values if name in common.get(value, (name,))]
+        possible = tuple(self._values[value] for value in found if value in self._values)
+        return possible if len(possible) < len(self._values) else ()
+
+
 class _Trace:
-    """What is known of one parameter: by values of its possible parents, where it was asked for and where not."""
+    """One parameter as far as it was asked for: its widest form, its earliest place, and what came before each time."""
 
-    def __init__(self, parameter: Parameter, position: int, before: set[str], absent: dict[str, set[Scalar]]) -> None:
+    def __init__(self, parameter: Parameter, position: int, before: set[str]) -> None:
         self.parameter, self.position = parameter, position
-        self.before = before  # possible parents that were asked for before it each time
-        self.present: dict[str, set[Scalar]] = {}
-        self.absent = absent
+        self.before = before  # possible parents
 
-    def add(self, parameter: Parameter, position: int, before: set[str]) -> bool:
-        """Learn of an evaluation that asked for it; return whether that is new."""
-        new = parameter is not self.parameter or position < self.position or not self.before <= before
+    def add(self, parameter: Parameter, position: int, before: set[str]) -> None:
+        """Learn of an evaluation that asked for it."""
         self.parameter, self.position = parameter, min(position, self.position)
         self.before &= before
-        return new
 
 
-class _Asked(NamedTuple):
-    """The last space with certain names, its possible parents, and those of their values that teach no more."""
+class _Asked:
+    """The evaluations with certain names: their number, the last space, its possible parents, and what these teach."""
 
-    space: Space
-    parents: list[Parent]
-    seen: set[tuple[str, Scalar, bool]]
+    def __init__(self, space: Space, parents: list[Parent]) -> None:
+        self.space, self.parents = space, parents
+        self.count = 0
+        self.seen: set[tuple[str, _Value, bool]] = set()
+        """The values of its parents that teach no more."""
+
+    def again(self, space: Space, parents: list[Parent]) -> _Asked:
+        """Return it with another space of the same names."""
+        self.space, self.parents = space, parents
+        return self
 
 
 def as_asked(individual: Individual) -> Individual:

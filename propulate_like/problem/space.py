@@ -146,6 +146,13 @@ class Space(Mapping[str, Parameter]):
             genes = [gene if name in active else 0.5 for name, gene in zip(self.names, genes)]
         return tuple(genes)
 
+    def active(self, genome: Sequence[float]) -> list[int]:
+        """Return the numbers of the parameters that are active in a point."""
+        if not self._conditional:
+            return list(range(len(self.names)))
+        params = self.decode(genome)
+        return [number for number, name in enumerate(self.names) if name in params]
+
     def encode(self, params: Mapping[str, Any]) -> Genome:
         """Return a genome that decodes to `params`; the genes of inactive parameters become 0.5.
 
@@ -209,11 +216,12 @@ class Space(Mapping[str, Parameter]):
     @cached_property
     def conditions(self) -> Conditions:
         """The number of each conditional parameter, after its parents', with these and the levels they must have."""
+        numbers = {name: number for number, name in enumerate(self.names)}
         return tuple(
             (
-                self.names.index(name),
+                numbers[name],
                 tuple(
-                    (self.names.index(parent), frozenset(known.level(known.encode(value)) for value in values))
+                    (numbers[parent], frozenset(known.level(known.encode(value)) for value in values))
                     for parent, values in when.items()
                     for known in (self._parameters[parent],)
                 ),

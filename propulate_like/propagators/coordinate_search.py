@@ -98,29 +98,30 @@ def _descend(
         A genome, for which its loss must be sent: infinity for a failure.
     """
     steps = [generator.choice((step, -step)) for _ in point]
-    genes = list(range(len(point)))
+    parents = {parent for _, conditions in space.conditions for parent, _ in conditions}
     idle = 0  # rounds in a row
-    while idle == 0 or (idle < _PATIENCE and _largest(steps, space) >= smallest):
+    genes = space.active(point)
+    while idle == 0 or (idle < _PATIENCE and _largest(genes, steps, space) >= smallest):
         before = loss
         generator.shuffle(genes)
         for gene in genes:
-            parameter = space.parameters[gene]
+            parameter, here = space.parameters[gene], point[gene]
             if not parameter.ordered or generator.random() < _REDRAW:
-                target = (
-                    generator.random() if parameter.levels is None else moved(parameter, point[gene], 0.0, generator)
-                )
+                target = generator.random() if parameter.levels is None else moved(parameter, here, 0.0, generator)
                 found = yield from _try(space, point, gene, target)
                 if found < loss:
                     point[gene], loss = target, found
             else:
                 loss = yield from _step(space, point, loss, gene, steps)
+            if gene in parents and point[gene] != here:  # others are active now
+                genes = space.active(point)
+                break
         idle = 0 if loss < before else idle + 1
 
 
-def _largest(steps: list[float], space: Space) -> float:
-    """Return the largest step of a continuous gene, or 0 where there is none."""
-    continuous = [abs(step) for step, parameter in zip(steps, space.parameters) if parameter.levels is None]
-    return max(continuous, default=0.0)
+def _largest(genes: list[int], steps: list[float], space: Space) -> float:
+    """Return the largest step of a continuous gene among these, or 0 where there is none."""
+    return max((abs(steps[gene]) for gene in genes if space.parameters[gene].levels is None), default=0.0)
 
 
 def _step(
@@ -150,11 +151,11 @@ def _step(
 
 
 def _try(space: Space, point: list[float], gene: int, target: float) -> Generator[Genome, float, float]:
-    """Return the loss of the point with another gene; infinity, without an evaluation, where the point is the same."""
-    genome = (*point[:gene], target, *point[gene + 1 :])
-    if space.canonical(genome) == space.canonical(point):
+    """Return the loss of the point with another active gene; infinity, without an evaluation, where it is the same."""
+    parameter = space.parameters[gene]
+    if parameter.centered(target) == parameter.centered(point[gene]):
         return math.inf
-    return (yield genome)
+    return (yield (*point[:gene], target, *point[gene + 1 :]))
 
 
 def _target(parameter: Parameter, gene: float, step: float) -> float:

@@ -27,7 +27,8 @@ class SpaceLearner:
         """Learn the space that an individual asked for, and return it as one of the space that is known."""
         learned = self._learned
         if learned.add(individual):
-            self._breeder.move(learned.space, learned.adapt)
+            own = {one.id: one for one in self._evaluated}  # which may have what the space left out until now
+            self._breeder.move(learned.space, lambda one: learned.adapt(own.get(one.id, one)))
             self._memory.begin(learned.space)
             for one in self._evaluated:
                 self._memory.add(learned.adapt(one).genome, note=one.seconds >= EXPENSIVE_SECONDS)

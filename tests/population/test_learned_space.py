@@ -113,6 +113,44 @@ def test_a_value_that_was_never_seen_may_have_a_parameter():
     assert conditions(known) == {"x": {"kind": ("b", "c")}}
 
 
+def test_a_value_of_many_has_a_parameter_only_where_that_was_seen():
+    options = tuple(f"o{number}" for number in range(100))
+
+    def objective(ask):
+        if ask("kind", Choice(*options)) not in {"o0", "o1"}:
+            ask("x", Float(0.0, 1.0))
+
+    known = LearnedSpace()
+    for kind in ("o0", "o7", "o5"):
+        known.add(told(objective, kind=kind, x=0.5))
+    assert conditions(known) == {"x": {"kind": ("o5", "o7")}}
+
+
+def test_values_that_are_equal_in_python_are_told_apart():
+    def objective(ask):
+        if ask("kind", Choice(1, True, 2)) is True:
+            ask("x", Float(0.0, 1.0))
+
+    known = LearnedSpace()
+    known.add(told(objective, kind=True, x=0.5))
+    known.add(told(objective, kind=1))
+    (possible,) = known.space["x"].when.values()
+    assert [type(value) for value in possible] == [bool, int]
+    assert possible == (True, 2)
+
+
+def test_names_that_hardly_any_evaluation_asks_for_are_left_out():
+    known = LearnedSpace()
+    for number in range(600):
+        asked = Space({"x": Float(0, 1), f"n{number}": Float(0, 1)}, asked_for=True)
+        one = make_individual(Id(0, 0, number), (0.25, 0.5), asked, status=Status.OK, loss=0.0)
+        known.add(one)
+        if number < 100:
+            assert known.adapt(one).space is known.space
+    assert known.space.names == ("x",)
+    assert known.adapt(one).params == {"x": 0.25}
+
+
 def test_a_condition_is_revised_when_it_is_contradicted():
     def objective(ask):
         ask("first", Choice(0, 1))
