@@ -15,6 +15,7 @@ from propulate_like.evaluation.asynchronous import synchronous
 from propulate_like.evaluation.context import Evaluation, Report, Task
 from propulate_like.evaluation.objective import CONTEXT, Loss, takes, takes_mapping
 from propulate_like.evaluation.trial import Trial, is_pruned
+from propulate_like.foundation import forks
 from propulate_like.population.outcome import Outcome, Status
 from propulate_like.problem.directions import Signs
 from propulate_like.problem.space import Space
@@ -55,6 +56,7 @@ class Call:
         self._context = not self.plain
         self._failures = 0
         self._in_child = loading.in_child
+        self._process, self._pid = forks.current, forks.current.pid
         self.plain = self.plain and not self._fidelity
 
     def __call__(self, params: dict[str, Any], task: Task, report: Report, comm: Any = None) -> Outcome:
@@ -93,6 +95,7 @@ class Call:
         try:
             value = self.loss(trial, **others)
         except BaseException as error:  # noqa: BLE001 (a loss may raise anything)
+            self._end_fork(error)
             return trial.completed(trial.pruned() if is_pruned(error) else self.failure(error))
         return trial.completed(self.finish(value, evaluation))
 
@@ -103,6 +106,7 @@ class Call:
                 value = _drive(value, evaluation)
             except BaseException as error:  # noqa: BLE001 (a loss may raise anything)
                 return self.failure(error)
+        self._end_fork()
         if value is None and evaluation.reported is not None:
             value = evaluation.reported
         if value is None and evaluation.rank > 0:
@@ -110,11 +114,12 @@ class Call:
         return evaluation.outcome(value)
 
     def failure(self, error: BaseException) -> Outcome:
-        """Return the outcome of an exception, with its traceback.
+        """Return the outcome of an exception, with its traceback; in a process that the loss forked, end that.
 
         Raises:
             KeyboardInterrupt: It is one, raised in the rank and not in a child.
         """
+        self._end_fork(error)
         if isinstance(error, KeyboardInterrupt) and not self._in_child:
             raise error
         self._failures += 1
@@ -124,6 +129,11 @@ class Call:
             lines = traceback.format_exception(type(error), error, _without_own_frames(error.__traceback__))
         status = Status.MEMORY if isinstance(error, MemoryError) else Status.ERROR
         return Outcome.failure(status, "".join(lines).strip()[-_LONGEST_CAUSE:])
+
+    def _end_fork(self, error: BaseException | None = None) -> None:
+        """End this process where the loss forked it, with the exception that it raised, if any."""
+        if self._process.pid != self._pid:
+            forks.leave(error and error.with_traceback(_without_own_frames(error.__traceback__)))
 
 
 def _drive(steps: Generator[Any, Any, Any], evaluation: Evaluation) -> Any:

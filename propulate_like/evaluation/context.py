@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from propulate_like.foundation import forks
 from propulate_like.population.individual import ELSEWHERE, Candidate, Id, Individual
 from propulate_like.population.outcome import OK, STOPPED, Outcome
 from propulate_like.problem.directions import Signs, values_of
@@ -188,6 +189,7 @@ class Evaluation:
         self._signs = signs
         self._step = -1
         self._stop = False
+        self._pid = forks.current.pid
 
     @cached_property
     def directory(self) -> Path:
@@ -235,7 +237,11 @@ class Evaluation:
 
         Raises:
             ValueError: The value is no number, or the step is not after the last one.
+            RuntimeError: This process was forked by the loss.
         """
+        if forks.current.pid != self._pid:
+            message = "a process that the loss forked cannot report: only the loss itself can"
+            raise RuntimeError(message)
         step = max(self._step + 1, 1) if step is None else step
         if isinstance(step, bool) or not isinstance(step, int) or not self._step < step < _STEPS:
             last = f"above {self._step}, the last step reported" if self._step >= 0 else "of at least 0, below 2**63"

@@ -12,6 +12,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from propulate_like.evaluation.declared import Declared, declared
+from propulate_like.foundation import forks
 from propulate_like.foundation.declarations import nearest
 from propulate_like.foundation.files import read_small
 
@@ -75,10 +76,12 @@ def load(reference: str, folder: Path) -> Any:
     if place.endswith(".py"):
         path = (folder / place).resolve()
         sys.path.insert(0, str(path.parent))
-        module = _import_file(path)
+        with forks.ending():
+            module = _import_file(path)
     else:
         sys.path.insert(0, str(folder.resolve()))
-        module = importlib.import_module(place)
+        with forks.ending():
+            module = importlib.import_module(place)
     loss = getattr(module, name, None)
     if not callable(loss):
         message = f"{reference!r}: {name!r} is {'no function' if hasattr(module, name) else 'not defined'} in {place}"
