@@ -7,6 +7,7 @@ import faulthandler
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,10 @@ class Answer(msgspec.Struct, tag=True, frozen=True):
     stop: bool
 
 
+class Loaded(msgspec.Struct, tag=True, frozen=True):
+    """The child's first message: it has tried to import the loss, and the first task may come."""
+
+
 class Reported(msgspec.Struct, tag=True, frozen=True):
     """An intermediate loss."""
 
@@ -82,12 +87,13 @@ class Done(msgspec.Struct, tag=True, frozen=True):
 
 
 FromRank = Load | Evaluate | Answer
-FromChild = Reported | Done
+FromChild = Loaded | Reported | Done
 
 
-def main(descriptor: int) -> None:
-    """Serve the rank at the other end of a socket until it closes the socket."""
+def main(arguments: Sequence[str]) -> None:
+    """Serve the rank at the other end of a socket, whose descriptor is the argument, until it closes the socket."""
     unblock_signals()
+    descriptor = int(arguments[0])
     os.set_inheritable(descriptor, False)
     connection = Connection(descriptor)
     order = Codec(NOTHING).decode(connection.recv_bytes(), Load)
@@ -101,6 +107,7 @@ def main(descriptor: int) -> None:
     space = Space.from_declaration(order.space, asked_for=not order.space)
     call, codec = _load(order, space), Codec(space)
     try:
+        connection.send_bytes(codec.encode(Loaded()))
         while True:
             _serve(connection, call, codec)
     except (EOFError, ConnectionError):
@@ -190,7 +197,3 @@ def _runs(process: Any) -> bool:
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))

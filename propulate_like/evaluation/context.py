@@ -19,7 +19,8 @@ from propulate_like.problem.directions import Signs, values_of
 if TYPE_CHECKING:
     import numpy as np
 
-_STEPS = 2**63
+STEPS = 2**62
+"""The bound of a report's step."""
 Report = Callable[[int, float], bool]
 """A function of a step and the intermediate loss there, which is minimized; it returns whether to stop."""
 
@@ -243,8 +244,8 @@ class Evaluation:
             message = "a process that the loss forked cannot report: only the loss itself can"
             raise RuntimeError(message)
         step = max(self._step + 1, 1) if step is None else step
-        if isinstance(step, bool) or not isinstance(step, int) or not self._step < step < _STEPS:
-            last = f"above {self._step}, the last step reported" if self._step >= 0 else "of at least 0, below 2**63"
+        if isinstance(step, bool) or not isinstance(step, int) or not self._step < step < STEPS:
+            last = f"above {self._step}, the last step reported" if self._step >= 0 else "of at least 0, below 2**62"
             message = f"step={step!r:.40} must be a whole number {last}"
             raise ValueError(message)
         try:

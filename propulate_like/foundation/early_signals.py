@@ -29,7 +29,7 @@ def install() -> None:
     if "--multiprocessing-fork" in sys.orig_argv:  # a loss's process, which has imported its parent's main module
         return
     module = sys.orig_argv[sys.orig_argv.index("-m") + 1] if sys.argv[:1] == ["-m"] else ""
-    if module == _RANK:
+    if _RANK in (module, *sys.argv[:1]):
         record()
     elif module == "propulate_like" or _command() == "propulate-like":
         for number in SIGNALS:
