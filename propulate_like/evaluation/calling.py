@@ -22,6 +22,7 @@ from propulate_like.problem.space import Space
 
 _FULL_TRACEBACKS = 100  # per process; later failures keep only their last line, so that a journal stays small
 _LONGEST_CAUSE = 8000  # characters
+_LONGEST_HISTORY = 100  # exceptions
 
 
 class Call:
@@ -93,25 +94,28 @@ class Call:
     def _call_with_trial(self, trial: Trial, evaluation: Evaluation, others: dict[str, Any]) -> Outcome:
         """Call a loss that asks a trial for its params."""
         try:
-            value = self.loss(trial, **others)
+            outcome = self.finish(self.loss(trial, **others), evaluation)
         except BaseException as error:  # noqa: BLE001 (a loss may raise anything)
             self._end_fork(error)
-            return trial.completed(trial.pruned() if is_pruned(error) else self.failure(error))
-        return trial.completed(self.finish(value, evaluation))
+            outcome = trial.pruned() if is_pruned(error) else self.failure(error)
+        try:
+            return trial.completed(outcome)
+        except Exception as error:  # noqa: BLE001 (what the loss told the trial may be anything)
+            return self.failure(error)
 
     def finish(self, value: object, evaluation: Evaluation) -> Outcome:
         """Return the outcome of a returned value; a generator is run to its end, or until it is stopped."""
-        if isinstance(value, Generator):
-            try:
+        try:
+            if isinstance(value, Generator):
                 value = _drive(value, evaluation)
-            except BaseException as error:  # noqa: BLE001 (a loss may raise anything)
-                return self.failure(error)
-        self._end_fork()
-        if value is None and evaluation.reported is not None:
-            value = evaluation.reported
-        if value is None and evaluation.rank > 0:
-            value = 0.0  # only the first member's loss counts
-        return evaluation.outcome(value)
+            self._end_fork()
+            if value is None and evaluation.reported is not None:
+                value = evaluation.reported
+            if value is None and evaluation.rank > 0:
+                value = 0.0  # only the first member's loss counts
+            return evaluation.outcome(value)
+        except BaseException as error:  # noqa: BLE001 (a loss, and what it returns, may raise anything)
+            return self.failure(error)
 
     def failure(self, error: BaseException) -> Outcome:
         """Return the outcome of an exception, with its traceback; in a process that the loss forked, end that.
@@ -123,12 +127,8 @@ class Call:
         if isinstance(error, KeyboardInterrupt) and not self._in_child:
             raise error
         self._failures += 1
-        if self._failures > _FULL_TRACEBACKS:
-            lines = traceback.format_exception_only(error)
-        else:
-            lines = traceback.format_exception(type(error), error, _without_own_frames(error.__traceback__))
         status = Status.MEMORY if isinstance(error, MemoryError) else Status.ERROR
-        return Outcome.failure(status, "".join(lines).strip()[-_LONGEST_CAUSE:])
+        return Outcome.failure(status, _shown(error, whole=self._failures <= _FULL_TRACEBACKS))
 
     def _end_fork(self, error: BaseException | None = None) -> None:
         """End this process where the loss forked it, with the exception that it raised, if any."""
@@ -159,10 +159,32 @@ def _leave_process_group() -> None:
     gc.collect()
 
 
+def _shown(error: BaseException, *, whole: bool) -> str:
+    """Return an exception as text, with its traceback where the `whole` is to be shown."""
+    try:
+        if whole:
+            trace = _without_own_frames(error.__traceback__)
+            lines = traceback.format_exception(type(error), error, trace, chain=_has_short_history(error))
+        else:
+            lines = traceback.format_exception_only(error)
+        return "".join(lines).strip()[-_LONGEST_CAUSE:]
+    except BaseException as problem:  # noqa: BLE001 (a class of the user's may raise anything)
+        return f"{type(error).__name__}, which cannot be shown: {type(problem).__name__}"
+
+
+def _has_short_history(error: BaseException | None) -> bool:
+    """Return whether the exceptions that an exception came from are few enough to be shown."""
+    for _ in range(_LONGEST_HISTORY):
+        if error is None:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def _without_own_frames(trace: TracebackType | None) -> TracebackType | None:
     """Return a traceback without the first frames, those of this package, which say nothing about the loss."""
     package = __name__.partition(".")[0]
-    while trace is not None and trace.tb_frame.f_globals.get("__name__", "").partition(".")[0] == package:
+    while trace is not None and str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0] == package:
         trace = trace.tb_next
     return trace
 

@@ -10,6 +10,7 @@ from types import FrameType
 
 from propulate_like.evaluation.context import Abandoned, Report, Task, Tasks, TeamContext, make_directory
 from propulate_like.evaluation.process import Broken, Limits
+from propulate_like.foundation.files import open_regular
 from propulate_like.population.individual import Individual
 from propulate_like.population.outcome import Outcome, Status
 
@@ -117,7 +118,7 @@ def _tail(task: Task) -> str:
     with contextlib.suppress(OSError):  # its directory cannot be created
         log = log_of(task)
     for path in (errors_of(log), log):
-        with contextlib.suppress(OSError), path.open("rb") as file:
+        with contextlib.suppress(OSError, ValueError), open_regular(path) as file:
             file.seek(max(file.seek(0, os.SEEK_END) - _LONGEST_TAIL, 0))
             return file.read().decode(errors="replace").strip()
     return ""

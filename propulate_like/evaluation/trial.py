@@ -214,7 +214,8 @@ class Trial:
 
 def is_pruned(error: BaseException) -> bool:
     """Return whether an exception is Optuna's TrialPruned, without importing Optuna."""
-    return any(kind.__name__ == "TrialPruned" and kind.__module__.startswith("optuna") for kind in type(error).__mro__)
+    kinds = type(error).__mro__
+    return any(kind.__name__ == "TrialPruned" and str(kind.__module__).startswith("optuna") for kind in kinds)
 
 
 def _parameter(key: _Key) -> Parameter:
