@@ -133,7 +133,7 @@ class Call:
     def _end_fork(self, error: BaseException | None = None) -> None:
         """End this process where the loss forked it, with the exception that it raised, if any."""
         if self._process.pid != self._pid:
-            forks.leave(error and error.with_traceback(_without_own_frames(error.__traceback__)))
+            forks.leave(None if error is None else error.with_traceback(_without_own_frames(error.__traceback__)))
 
 
 def _drive(steps: Generator[Any, Any, Any], evaluation: Evaluation) -> Any:

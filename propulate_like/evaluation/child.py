@@ -18,6 +18,7 @@ from propulate_like.evaluation import loading
 from propulate_like.evaluation.calling import Call
 from propulate_like.evaluation.context import Task
 from propulate_like.evaluation.process import STACK_SIGNAL, adopt_orphans, die_with_parent, unblock_signals
+from propulate_like.foundation.undisturbed import undisturbed
 from propulate_like.population.codec import Codec
 from propulate_like.population.outcome import Outcome, Status
 from propulate_like.problem.directions import Signs
@@ -166,6 +167,7 @@ def _print_to(log: str) -> None:
     os.close(descriptor)
 
 
+@undisturbed
 def _left() -> bool:
     """Return whether processes that the evaluation started still run, or many of them are zombies."""
     try:

@@ -39,6 +39,7 @@ class CommandEvaluator(SupervisedEvaluator):
     ) -> None:
         super().__init__(tasks, limits)
         self._command, self._signs, self._fidelity = command, signs, fidelity
+        self._folder = Path(command.folder).absolute()
 
     def close(self) -> None:
         """Do nothing, as each evaluation ends its own process."""
@@ -54,7 +55,7 @@ class CommandEvaluator(SupervisedEvaluator):
             Path(task.directory, self._command.result).unlink(missing_ok=True)  # of the last attempt or a lower rung
         output = os.open(log, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
         errors = os.open(errors_of(log), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-        environment, folder = self._environment(task), Path(self._command.folder)
+        environment, folder = self._environment(task), self._folder
         lines = _Lines(os.dup(output))
         try:
             process = Supervised(words, output, errors=errors, environment=environment, folder=folder)
