@@ -9,8 +9,6 @@ import sys
 from collections.abc import Iterator
 from typing import NoReturn
 
-from propulate_like.foundation.early_signals import SIGNALS
-
 _PACKAGE = f"{__name__.partition('.')[0]}."
 
 
@@ -80,7 +78,7 @@ def _status(code: object) -> int:
 def _after_fork() -> None:
     """Note the new process, and give it Python's own signal handlers in place of this package's."""
     current.pid = os.getpid()
-    for number in (*SIGNALS, signal.SIGALRM):
+    for number in signal.valid_signals():
         if (getattr(signal.getsignal(number), "__module__", None) or "").startswith(_PACKAGE):
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 

@@ -80,7 +80,7 @@ def test_the_search_neither_minds_nor_undoes_what_the_loss_changes(
         assert {path.name for path in tmp_path.iterdir()} <= {"search.yaml", "train.py", "runs", "__pycache__", "x"}
 
 
-@pytest.mark.parametrize("propagator", ["trust_region", "quadratic_model", "cmaes", "mixed_model"])
+@pytest.mark.parametrize("propagator", ["trust_region", "quadratic_model", "cma_es", "mixed_gaussian_process"])
 def test_models_compute_alike_whatever_the_loss_has_set(
     propagator: str, script: Any, command: Any, tmp_path: Any
 ) -> None:
