@@ -97,6 +97,8 @@ class Recovery:
         self._started: dict[Id, Started] = {}
         self._deaths: Counter[Id] = Counter()
         self._noted: set[tuple[str, int]] = set()
+        self._over: set[tuple[Id, str, int]] = set()
+        """Which processes died over which individuals: one that ends by an error and a survivor may both note it."""
         self._ended: set[Id] = set()  # only those whose start was recorded, or that another rank evaluated
 
     def individuals(self) -> Iterator[Individual]:
@@ -128,7 +130,8 @@ class Recovery:
                     yield individual
                 case Died():
                     self._noted.add((event.host, event.pid))
-                    if event.id is not None:
+                    if event.id is not None and (not event.host or (event.id, event.host, event.pid) not in self._over):
+                        self._over.add((event.id, event.host, event.pid))
                         self._deaths[event.id] += 1
 
     @property
