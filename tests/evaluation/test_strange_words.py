@@ -155,9 +155,9 @@ def test_an_individual_over_which_ranks_end_by_an_error_is_given_up(
         assert failed <= 2, ended.stderr
     assert failed == 2 or ranks > 1, "before several ranks are aborted, survivors may try it, and even go on"
     assert reports()
-    for evaluations, deaths, *words in reports():
-        assert (evaluations, " ".join(words)) == ("21", "ranks died while they evaluated it")
-        assert int(deaths) >= 2
+    for evaluations, *words in reports():
+        assert evaluations == "21"
+        assert " ".join(words[1:]) == "ranks died while they evaluated it" or (not words and ranks > 1)
 
 
 def test_no_descriptor_is_left_open() -> None:
