@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from functools import lru_cache
 from numbers import Integral, Real
 from random import Random
@@ -16,6 +15,7 @@ import msgspec
 from propulate_like.evaluation.context import Evaluation, Task
 from propulate_like.population.outcome import Asked, Outcome, Status, plain
 from propulate_like.problem.parameters import Choice, Float, Int, Parameter, Scalar
+from propulate_like.problem.parameters.grids import highest_on_grid
 from propulate_like.problem.space import NOTHING, Space
 
 _Key = tuple[str, type[Parameter], tuple[Any, ...], tuple[type, ...], tuple[str, ...]]
@@ -72,7 +72,7 @@ class Trial:
                 message = f"{name}: step={step!r} and log=True exclude each other"
                 raise ValueError(message)
             low, step = float(low), _plain_number(step)
-            high = _on_grid(low, high, step)
+            high = highest_on_grid(low, high, step)
         return float(self._suggest(name, Float, low, high, step, log, keywords=_SCALE))
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
@@ -255,11 +255,3 @@ def _plain_number(value: Any) -> Any:
     if isinstance(value, int):
         return value
     return int(value) if isinstance(value, Integral) else float(value) if isinstance(value, Real) else value
-
-
-def _on_grid(low: float, high: float, step: float) -> float:
-    """Return the highest value, at most `high`, that is `low` plus a multiple of the step."""
-    start, width = Decimal(str(low)), Decimal(str(step))
-    if width <= 0 or high < low:
-        return high
-    return float(start + (Decimal(str(high)) - start) // width * width)
