@@ -36,6 +36,7 @@ class Row(NamedTuple):
         ended: Its end in Unix time, or 0 where it is not known.
         blank: The parameters whose cell is empty: each is None or does not exist there.
         distributions: Optuna's distributions, where they are known.
+        said: Whether all params are texts, as in a CSV file.
     """
 
     params: Mapping[str, Any]
@@ -44,6 +45,7 @@ class Row(NamedTuple):
     ended: float = 0.0
     blank: frozenset[str] = frozenset()
     distributions: Mapping[str, Any] | None = None
+    said: bool = False
 
     def genome(self, space: Space) -> Genome:
         """Return the genome of these params.
@@ -53,7 +55,7 @@ class Row(NamedTuple):
         """
         params = dict(self.params)
         for name in params.keys() & space.keys():
-            params[name] = value_of(name, space[name], params[name])
+            params[name] = value_of(name, space[name], params[name], said=self.said)
         if self.blank:
             genes = [known.encode(params[name]) if name in params else 0.5 for name, known in space.items()]
             active = space.decode(genes)
@@ -61,20 +63,25 @@ class Row(NamedTuple):
         return space.encode(params)
 
 
-def value_of(name: str, parameter: Parameter, given: Any) -> Any:
+def value_of(name: str, parameter: Parameter, given: Any, *, said: bool = False) -> Any:
     """Return the parameter's value that was found in another form, such as a text or a number of another type.
 
     Args:
         name: The parameter's name, for messages.
         parameter: The parameter.
         given: What was found.
+        said: Whether it is a text whatever it stands for.
 
     Raises:
         ValueError: It stands for no value of the parameter.
     """
-    if parameter.contains(given):
+    if not said and parameter.contains(given):
         return given
-    meant = parameter.meant(given)
+    try:
+        meant = parameter.meant(given)
+    except ValueError as error:
+        message = f"{name}: {error}"
+        raise ValueError(message) from None
     if not parameter.contains(meant):
         message = f"{name}: {given!r} is not a value of {parameter!r}"
         raise ValueError(message)
@@ -101,7 +108,7 @@ def read_csv(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def read_rows(table: Sequence[Mapping[str, Any]], space: Space, signs: Signs) -> Iterator[Row]:
+def read_rows(table: Sequence[Mapping[str, Any]], space: Space, signs: Signs, *, said: bool = False) -> Iterator[Row]:
     """Yield the evaluated rows of a table.
 
     Parameters are in columns such as params.x, params_x, or x. Losses are in the column `loss`, with the sign that is
@@ -112,6 +119,7 @@ def read_rows(table: Sequence[Mapping[str, Any]], space: Space, signs: Signs) ->
         table: The rows, each as a mapping by column.
         space: The search's space.
         signs: 1 for each loss that the search minimizes, -1 for each that it maximizes.
+        said: Whether all cells are texts, as in a CSV file.
 
     Raises:
         ValueError: The table has no such columns, or a row's loss is no number.
@@ -132,6 +140,7 @@ def read_rows(table: Sequence[Mapping[str, Any]], space: Space, signs: Signs) ->
             time_of(about.get("seconds")) or time_of(duration),
             time_of(about.get("ended")),
             frozenset(blank),
+            said=said,
         )
 
 

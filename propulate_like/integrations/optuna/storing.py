@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from propulate_like.integrations.optuna.choices import check_told_apart, internal
 from propulate_like.integrations.optuna.finished import PREFIX
 
 if TYPE_CHECKING:
@@ -144,6 +145,8 @@ class Study:
     def add(self, trials: Sequence[FrozenTrial]) -> None:
         """Append finished trials, whose values are all finite."""
         for trial in trials:
+            for distribution in trial.distributions.values():
+                check_told_apart(distribution)
             self._storage.create_new_trial(self._study_id, trial)
 
     def _kept(self, moment: datetime | None) -> datetime:
@@ -182,7 +185,7 @@ class Log(Study):
             "values": trial.values if several else None,
             "datetime_complete": self._kept(trial.datetime_complete).isoformat(timespec="microseconds"),
             "distributions": {name: forms(each) for name, each in trial.distributions.items()},
-            "params": {name: each.to_internal_repr(params[name]) for name, each in trial.distributions.items()},
+            "params": {name: internal(each, params[name]) for name, each in trial.distributions.items()},
             "user_attrs": trial.user_attrs,
             "system_attrs": {},
             "intermediate_values": trial.intermediate_values,
@@ -260,7 +263,7 @@ def _rows(trials: Sequence[FrozenTrial], ids: Sequence[int]) -> dict[str, list[d
             values.append({"trial_id": ident, "objective": objective, "value": value, "value_type": "FINITE"})
         chosen = trial.params
         for name, distribution in trial.distributions.items():
-            value = distribution.to_internal_repr(chosen[name])
+            value = internal(distribution, chosen[name])
             params.append(
                 {"trial_id": ident, "param_name": name, "param_value": value, "distribution_json": forms(distribution)}
             )
