@@ -24,7 +24,7 @@ def typed(value):
         return {name: typed(member) for name, member in value.items()}
     if isinstance(value, list | tuple):
         return [typed(member) for member in value]
-    return type(value), value, math.copysign(1.0, value) if isinstance(value, float) else None
+    return type(value), value, math.copysign(1.0, value) if isinstance(value, float) and value else None
 
 
 @st.composite

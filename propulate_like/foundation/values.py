@@ -26,17 +26,24 @@ def plain(value: Any) -> Any:
     What is none is returned as it is: a plain Enum too, whose members equal no other value.
     """
     if type(value) in _SCALARS:
+        return value + 0.0 if type(value) is float else value  # never -0.0, which nothing tells from 0.0
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value) + 0.0
+    return _item(value)
+
+
+def _item(value: Any) -> Any:
+    """Return the Python value in what has no dimensions, such as a NumPy scalar; anything else as it is."""
+    if isinstance(value, Enum) or getattr(value, "shape", None) != () or not hasattr(value, "item"):
         return value
-    for kind in (str, int, float):  # a NumPy scalar or an enum may be of one
-        if isinstance(value, kind):
-            return str.__str__(value) if kind is str else kind(value)
-    if not isinstance(value, Enum) and getattr(value, "shape", None) == () and hasattr(value, "item"):
-        item: Any = None if _is_masked(value) else value.item()
-        if item is not None and type(item) in _SCALARS:
-            return item
-        if isinstance(item, float) or type(item).__name__ == "longdouble":
-            return float(item)
-    return value
+    item = value if _is_masked(value) else value.item()
+    if type(item).__name__ == "longdouble":
+        return float(item)
+    return plain(item) if type(item) in _SCALARS else value
 
 
 def tree(form: Any) -> Any:
@@ -72,7 +79,7 @@ def typed_text(value: Any) -> str:
 
 
 def short_text(value: Any, digits: int) -> str:
-    """Return a value as text for people: a float with so many digits, and never like a whole number."""
+    """Return a value as text for people: a float with this number of digits, and never like a whole number."""
     if not isinstance(value, float):
         return typed_text(value)
     short = f"{value:.{digits}g}"

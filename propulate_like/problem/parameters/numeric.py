@@ -200,7 +200,8 @@ class Float(_Number):
         if low is None or high is None:
             message = "a float needs both bounds, such as Float(0.0, 1.0)"
             raise ValueError(message)
-        super().__init__(float(low), float(high), log=log, step=None if step is None else float(step), when=when)
+        step = None if step is None else float(step)
+        super().__init__(float(low) + 0.0, float(high) + 0.0, log=log, step=step, when=when)  # + 0.0: never -0.0
 
     def _grid(self, low: float, high: float, step: float) -> int:
         steps = steps_between(low, high, step)
