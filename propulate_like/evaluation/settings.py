@@ -24,6 +24,7 @@ from propulate_like.evaluation.objective import Loss
 from propulate_like.evaluation.retrying import RetryingEvaluator
 from propulate_like.foundation import declarations
 from propulate_like.foundation.declarations import nearest
+from propulate_like.foundation.values import tree
 from propulate_like.population.outcome import Status
 from propulate_like.problem.directions import Signs
 from propulate_like.problem.fidelity import Fidelity
@@ -279,7 +280,8 @@ def settings_of(form: EvaluationSettings | Mapping[str, Any] | None) -> Evaluati
     if form is None:
         return EvaluationSettings()
     if isinstance(form, EvaluationSettings):
-        return form
+        form = msgspec.structs.asdict(form)
+    form = tree(form)
     if not isinstance(form, Mapping):
         message = f"evaluation={form!r:.60} must be a mapping such as {{'isolate': True, 'timeout': 600}}"
         raise ValueError(message)

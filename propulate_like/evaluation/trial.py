@@ -6,13 +6,13 @@ import datetime as dt
 import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from numbers import Integral, Real
 from random import Random
 from typing import Any
 
 import msgspec
 
 from propulate_like.evaluation.context import Evaluation, Task
+from propulate_like.foundation import values
 from propulate_like.population.outcome import Asked, Outcome, Status, plain
 from propulate_like.problem.parameters import Choice, Float, Int, Parameter, Scalar
 from propulate_like.problem.parameters.grids import highest_on_grid
@@ -66,13 +66,17 @@ class Trial:
         Raises:
             ValueError: The range is not valid, or the name was asked for as another kind of parameter.
         """
-        low, high = _plain_number(low), _plain_number(high)
+        low, high = _number(name, "low", low), _number(name, "high", high)
         if step is not None:
             if log:
                 message = f"{name}: step={step!r} and log=True exclude each other"
                 raise ValueError(message)
-            low, step = float(low), _plain_number(step)
-            high = highest_on_grid(low, high, step)
+            step = _number(name, "step", step)
+            try:
+                high = highest_on_grid(low, high, step)
+            except ValueError as error:
+                message = f"{name}: {error}"
+                raise ValueError(message) from None
         return float(self._suggest(name, Float, low, high, step, log, keywords=_SCALE))
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
@@ -101,7 +105,7 @@ class Trial:
         Raises:
             ValueError: The choices are not valid, or the name was asked for with others.
         """
-        return self._suggest(name, Choice, *map(_plain_number, choices))
+        return self._suggest(name, Choice, *map(values.plain, choices))
 
     def suggest_uniform(self, name: str, low: float, high: float) -> float:
         """Return a float, as `suggest_float`: Optuna's former name."""
@@ -250,8 +254,14 @@ def _space(keys: tuple[_Key, ...]) -> Space:
     return Space({key[0]: _parameter(key) for key in keys}, asked_for=True) if keys else NOTHING
 
 
-def _plain_number(value: Any) -> Any:
-    """Return a number of any type, such as NumPy's, as Python's own type, and anything else as it is."""
-    if isinstance(value, int):
-        return value
-    return int(value) if isinstance(value, Integral) else float(value) if isinstance(value, Real) else value
+def _number(name: str, word: str, given: Any) -> float:
+    """Return the number that was given for a float's bound or step.
+
+    Raises:
+        ValueError: It is none. The message begins with the parameter's name.
+    """
+    try:
+        return values.real(given)
+    except ValueError:
+        message = f"{name}: {word}={given!r} must be a number"
+        raise ValueError(message) from None

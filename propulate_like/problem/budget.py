@@ -9,6 +9,8 @@ import msgspec
 
 from propulate_like.foundation import declarations
 
+_MOST = 2**53  # evaluations that ranks can count
+
 
 class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When a search ends: after `evaluations` over all ranks, after `seconds` and `hours`, or at a `target`.
@@ -30,15 +32,18 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             message = "no budget: give evaluations=, seconds= or target="
             raise ValueError(message)
         if self.evaluations is not None:
-            declarations.whole("evaluations", self.evaluations, 1)
+            self._set("evaluations", declarations.whole("evaluations", self.evaluations, 1, _MOST))
         if self.seconds is not None:
-            declarations.number("seconds", self.seconds, above=True)
+            self._set("seconds", declarations.number("seconds", self.seconds, above=True))
         if self.target is not None:
-            declarations.number("target", self.target, -math.inf)
+            self._set("target", declarations.number("target", self.target, -math.inf))
         if self.hours is not None:
             hours = declarations.number("hours", self.hours, above=True)
-            msgspec.structs.force_setattr(self, "seconds", (self.seconds or 0.0) + 3600.0 * hours)
-            msgspec.structs.force_setattr(self, "hours", None)
+            self._set("seconds", (self.seconds or 0.0) + 3600.0 * hours)
+            self._set("hours", None)
+
+    def _set(self, name: str, value: float | None) -> None:
+        msgspec.structs.force_setattr(self, name, value)
 
     def evaluations_left(self, done: int) -> int | None:
         """Return how many evaluations are left after `done`; None where their number is not limited."""

@@ -8,6 +8,7 @@ from math import isfinite
 from typing import Any
 
 from propulate_like.foundation import declarations
+from propulate_like.foundation.values import plain, tree
 
 
 class Fidelity:
@@ -25,10 +26,12 @@ class Fidelity:
         Raises:
             ValueError: There are fewer than two rungs, they do not rise, or the reduction is not above 1.
         """
+        name = plain(name)
         if not isinstance(name, str) or not name.isidentifier() or name == "evaluation":
             message = f"name={name!r} must be a name such as 'epochs', and not 'evaluation'"
             raise ValueError(message)
         self.name = name
+        rungs = tree(rungs)
         numbers = isinstance(rungs, list | tuple) and all(
             type(rung) in (int, float) and isfinite(rung) for rung in rungs
         )

@@ -107,7 +107,9 @@ class Space(Mapping[str, Parameter]):
         limits: Mapping[str, Any] = space
         return cls(
             {
-                name: _from_limit(name, limit) if isinstance(limit, tuple | list) else limit
+                name: limit
+                if isinstance(limit, Parameter) or not isinstance(values.tree(limit), tuple | list)
+                else _from_limit(name, limit)
                 for name, limit in limits.items()
             }
         )
@@ -170,7 +172,7 @@ class Space(Mapping[str, Parameter]):
         genome = []
         for name, parameter in self._parameters.items():
             try:
-                genome.append(parameter.encode(params[name]) if name in params else 0.5)
+                genome.append(parameter.encode(values.plain(params[name])) if name in params else 0.5)
             except ValueError as error:
                 message = f"{name}: {error}"
                 raise ValueError(message) from None
@@ -316,6 +318,7 @@ def _keys(parent: Parameter, needed: tuple[Any, ...]) -> _Needed:
 def _from_limit(name: str, limit: Sequence[Any]) -> Parameter:
     if isinstance(limit, Parameter):
         return limit
+    limit = values.tree(limit)
     members = limit if isinstance(limit, tuple | list) else ()
     kinds, pair = {type(member) for member in members}, len(members) == 2  # noqa: PLR2004
     try:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from propulate_like.foundation import declarations
+from propulate_like.foundation import declarations, values
 from propulate_like.problem.parameters.grids import grid_values, highest_on_grid, is_decimal, steps_between
 from propulate_like.problem.parameters.parameter import Conditions, Parameter, number_in
 
@@ -42,7 +42,8 @@ class _Number(Parameter):
         if not math.isfinite(high - low):
             message = f"high - low must be finite, not {high!r} - {low!r}"
             raise ValueError(message)
-        if declarations.flag("log", log) and low <= 0:
+        log = declarations.flag("log", log)
+        if log and low <= 0:
             message = f"low={low!r} must be above 0 on a logarithmic scale"
             raise ValueError(message)
         self.low: float = low
@@ -193,15 +194,11 @@ class Float(_Number):
         Raises:
             ValueError: The bounds are reversed or not finite, not above 0 with `log`, or off the grid of steps.
         """
-        for name, number in (("low", low), ("high", high), ("step", step)):
-            if isinstance(number, bool) or not isinstance(number, int | float | None):
-                message = f"{name}={number!r} must be a number"
-                raise ValueError(message)
         if low is None or high is None:
             message = "a float needs both bounds, such as Float(0.0, 1.0)"
             raise ValueError(message)
-        step = None if step is None else float(step)
-        super().__init__(float(low) + 0.0, float(high) + 0.0, log=log, step=step, when=when)  # + 0.0: never -0.0
+        low, high = (_bound(name, bound) for name, bound in (("low", low), ("high", high)))
+        super().__init__(low, high, log=log, step=None if step is None else _bound("step", step), when=when)
 
     def _grid(self, low: float, high: float, step: float) -> int:
         steps = steps_between(low, high, step)
@@ -262,8 +259,9 @@ class Int(_Number):
         Raises:
             ValueError: The bounds are reversed, not above 0 with `log`, or off the grid of steps.
         """
+        low, high, step = map(values.plain, (low, high, step))
         for name, number in (("low", low), ("high", high), ("step", step)):
-            if isinstance(number, bool) or not isinstance(number, int):
+            if type(number) is not int:
                 message = f"{name}={number!r} must be a whole number"
                 raise ValueError(message)
         if max(abs(low), abs(high)) > _LARGEST_INT:
@@ -318,6 +316,19 @@ class Int(_Number):
     def suggested(self, trial: Trial, name: str) -> float:
         step = int(self.step or 1)
         return self.encode(trial.suggest_int(name, int(self.low), int(self.high), step=step, log=self.log))
+
+
+def _bound(name: str, given: Any) -> float:
+    """Return the number that was given for a float's bound or step.
+
+    Raises:
+        ValueError: It is none.
+    """
+    try:
+        return values.real(given) + 0.0  # never -0.0
+    except ValueError:
+        message = f"{name}={given!r} must be a number"
+        raise ValueError(message) from None
 
 
 def _refuse_off_grid(high: float, step: float, below: float) -> NoReturn:
