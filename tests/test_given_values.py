@@ -58,7 +58,7 @@ def disguised(draw, value):
         forms += [np.float64(value), np.array(value), np.longdouble(value)]
     else:
         forms += [enum.IntEnum("Name", {"MEMBER": value}).MEMBER]
-        forms += [np.int64(value), np.array(value)] if -(2**63) <= value < 2**63 else [np.uint64(value)]
+        forms += [np.int64(value), np.array(value)] if -(2**63) <= value < 2**63 else [np.array(value, dtype=object)]
     return draw(st.sampled_from(forms))
 
 

@@ -74,9 +74,9 @@ def test_params_round_trip_through_journal_messages_and_child(point):
         task = codec.decode(codec.encode(Task(individual.candidate, 0, "")), Task)
         for found in (event.individual, received, task.candidate):
             assert typed(found.params) == typed(params)
-    load = Load("a.py:f", space.declaration(), (1.0,), "", [], [], {}, 0)
+    load = Load("a.py:f", space.written, (1.0,), "", [], [], {}, 0)
     declaration = codec.decode(codec.encode(load), Load).space
-    assert Space.from_declaration(declaration) == space
+    assert Space.from_declaration(json.loads(declaration)) == space
 
 
 @EXAMPLES
@@ -260,13 +260,11 @@ def test_command_refuses_options_that_are_the_same_word():
 @pytest.mark.parametrize(
     ("option", "words"),
     [
-        (2**64, "of 65 bits must be at least"),
-        (-(2**63) - 1, "of 64 bits must be at least"),
-        (10**5000, "of 16610 bits must be"),
-        ("a\ud800", "half of a surrogate pair"),
+        (10**5000, "of 16,610 bits has more than 10,000"),
         ("a" * 10_001, "has 10,001 characters"),
+        (math.nan, "nan must be a string, number"),
     ],
-    ids=["large", "low", "huge", "surrogate", "long"],
+    ids=["huge", "long", "nan"],
 )
 def test_option_that_a_file_cannot_hold_is_refused_when_it_is_given(option, words):
     for kind in (Choice, Ordinal):

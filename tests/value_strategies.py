@@ -12,8 +12,26 @@ EXAMPLES = settings(max_examples=2000, deadline=None)
 ALIKE = [1, 1.0, True, "1", "1.0", "True", "true", 0, 0.0, False, "0", "-0", None, "None", "null", "~", "", " ", '""']
 ALIKE += ["nan", math.inf, "inf", ".inf", -math.inf, 1000, 1000.0, "1e3", "1_000", "0x10", 16, "yes", "no", "on", '"1"']
 ALIKE += ["a b", "a\rb", "a\nb", "\x00", "\x1b[0m", "\ufeff", "\u2028", "$(touch X)", "{id}", "#", "- a", "2001-01-01"]
-ALIKE += ["<<", "=", "!!str", "&a", "*a", "µ", "μ", "'", "\\", 2**63, -(2**63), 2**64 - 1, 5e-324, 1.7e308, 0.1]
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
+ALIKE += [
+    "<<",
+    "=",
+    "!!str",
+    "&a",
+    "*a",
+    "µ",
+    "μ",
+    "'",
+    "\\",
+    2**63,
+    -(2**63),
+    2**64 - 1,
+    10**40,
+    "\udcff",
+    5e-324,
+    1.7e308,
+    0.1,
+]
+texts = st.text(max_size=6) | st.text(st.characters(), max_size=6)  # the latter with halves of surrogate pairs
 scalars = st.sampled_from(ALIKE) | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.booleans() | texts
 genes = st.floats(0.0, 1.0)
 

@@ -249,7 +249,7 @@ class Objective:
 
         load = Load(
             self._reference,
-            self.space.declaration(),
+            self.space.written,
             self.signs,
             self.fidelity,
             [place or str(Path.cwd()) for place in sys.path],

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from optuna.trial import Trial
 
 
-_LEAST_INT, _LARGEST_INT = -(2**63), 2**64 - 1
-_LONGEST = 10_000  # characters of a text
+_LONGEST = 10_000  # characters of a text, bits of a whole number
 
 
 class _Options(Parameter):
@@ -132,19 +131,12 @@ def _check(option: Any) -> None:
             "give a name here, and look up what it stands for inside the loss"
         )
         raise ValueError(message)
-    if isinstance(option, int) and not _LEAST_INT <= option <= _LARGEST_INT:
-        message = f"a whole number of {option.bit_length()} bits must be at least -2**63 and below 2**64, or a text"
+    if isinstance(option, int) and option.bit_length() > _LONGEST:
+        message = f"a whole number of {option.bit_length():,} bits has more than {_LONGEST:,}: give it as a text"
         raise ValueError(message)
     if isinstance(option, str) and len(option) > _LONGEST:
         message = f"{option[:20]!r}... has {len(option):,} characters: at most {_LONGEST:,}, so give a name here"
         raise ValueError(message)
-    if isinstance(option, str) and not _encodable(option):
-        message = f"{option!r:.40} has half of a surrogate pair, which no file can hold: leave it out"
-        raise ValueError(message)
-
-
-def _encodable(text: str) -> bool:
-    return text.isascii() or text.encode(errors="replace") == text.encode(errors="surrogatepass")
 
 
 def _means(given: Any, option: Scalar) -> bool:
