@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import math
 import sys
 import traceback
 from collections.abc import Generator
@@ -104,7 +103,7 @@ class Call:
             except BaseException as error:  # noqa: BLE001 (a loss may raise anything)
                 return self.failure(error)
         if value is None and evaluation.reported is not None:
-            value = evaluation.reported
+            return evaluation.last_word()
         if value is None and evaluation.rank > 0:
             value = 0.0  # only the first member's loss counts
         return evaluation.outcome(value)
@@ -129,16 +128,16 @@ class Call:
 def _drive(steps: Generator[Any, Any, Any], evaluation: Evaluation) -> Any:
     """Report the intermediate losses that a generator yields, and return what it returns.
 
-    Where it is stopped, or a loss is not finite, it is closed and the result is None.
+    Where it is stopped, it is closed and the result is None.
     """
     try:
-        while True:
-            if evaluation.report(next(steps)) or not math.isfinite(evaluation.last):
-                return None
+        while not evaluation.report(next(steps)):
+            pass
     except StopIteration as end:
         return end.value
     finally:
         steps.close()
+    return None
 
 
 def _leave_process_group() -> None:

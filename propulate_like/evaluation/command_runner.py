@@ -73,7 +73,7 @@ class CommandEvaluator(SupervisedEvaluator):
             process.wait(self._limits, began, meanwhile)
             meanwhile()
         except _Stop:
-            return evaluation.outcome(evaluation.reported)
+            return evaluation.last_word()
         finally:
             status = process.end()
             with contextlib.suppress(OSError):  # the command may have deleted its directory

@@ -139,7 +139,7 @@ class Trial:
             raise ValueError(message)
         if int(step) > self._reported:
             self._reported = int(step)
-            self._evaluation.report(float(value), self._reported)
+            self._evaluation.report(value, self._reported)
 
     def should_prune(self) -> bool:
         """Return whether the search's pruner stops this evaluation."""
@@ -150,8 +150,16 @@ class Trial:
         self.user_attrs[str(plain(key))] = plain(value)
 
     def set_constraint(self, key: str, value: float) -> None:
-        """Set a constraint's value. It is satisfied where the value is at most 0; a violated one is a failure."""
-        self.constraints[str(plain(key))] = float(value)
+        """Set a constraint's value. It is satisfied where the value is at most 0; a violated one is a failure.
+
+        Raises:
+            ValueError: The value is no number.
+        """
+        try:
+            self.constraints[str(plain(key))] = values.real(value)
+        except ValueError:
+            message = f"constraint {key!r:.40}: {values.brief(value)} is no number"
+            raise ValueError(message) from None
 
     def pruned(self) -> Outcome:
         """Return the outcome of an evaluation that its loss pruned: the value that was reported last."""
@@ -263,5 +271,5 @@ def _number(name: str, word: str, given: Any) -> float:
     try:
         return values.real(given)
     except ValueError:
-        message = f"{name}: {word}={given!r} must be a number"
+        message = f"{name}: {word}={values.brief(given)} must be a number"
         raise ValueError(message) from None

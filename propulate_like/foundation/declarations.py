@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
-from propulate_like.foundation.values import plain, real, tree
+from propulate_like.foundation.values import brief, plain, real, tree
 
 _Built = TypeVar("_Built")
 _LARGEST_SEED = 2**64 - 1
@@ -32,7 +32,7 @@ def whole(name: str, given: object, low: int, high: int | None = None) -> int:
     value = plain(given)
     if type(value) is not int or value < low or (high is not None and value > high):
         upper = "" if high is None else f" and at most {high}"
-        message = f"{name}={given!r} must be a whole number of at least {low}{upper}"
+        message = f"{name}={brief(given)} must be a whole number of at least {low}{upper}"
         raise ValueError(message)
     return value
 
@@ -46,7 +46,7 @@ def flag(name: str, given: object) -> bool:
     """Return the bool that `given` is; ValueError otherwise."""
     value = plain(given)
     if not isinstance(value, bool):
-        message = f"{name}={given!r} must be true or false"
+        message = f"{name}={brief(given)} must be true or false"
         raise ValueError(message)
     return value
 
@@ -60,7 +60,7 @@ def number(name: str, given: object, low: float = 0.0, high: float = float("inf"
     if not low <= value <= high or (above and value == low):
         upper = f" and at most {high:g}" if high < float("inf") else ""
         bounds = f" {'above' if above else 'of at least'} {low:g}{upper}" if low > -float("inf") else ""
-        message = f"{name}={given!r} must be a number{bounds}"
+        message = f"{name}={brief(given)} must be a number{bounds}"
         raise ValueError(message)
     return value
 

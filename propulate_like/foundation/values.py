@@ -42,7 +42,7 @@ def _item(value: Any) -> Any:
         return value
     item = value if _is_masked(value) else value.item()
     if type(item).__name__ == "longdouble":
-        return float(item)
+        return plain(float(item))
     return plain(item) if type(item) in _SCALARS else value
 
 
@@ -97,6 +97,14 @@ def _misleads(text: str) -> bool:
     return False
 
 
+def brief(value: Any) -> str:
+    """Return a value as Python writes it, in one line of 80 characters at most; "something" where it cannot."""
+    try:
+        return " ".join(repr(value).split())[:80]
+    except Exception:  # noqa: BLE001 (a class of the user's may raise anything)
+        return "something"
+
+
 def real(value: Any) -> float:
     """Return the real number that something is: one that Python, NumPy or PyTorch has, alone or as the one of an array.
 
@@ -105,8 +113,8 @@ def real(value: Any) -> float:
     Raises:
         ValueError: It is none.
     """
-    if type(value) is float:
-        return value
+    if isinstance(value, float):
+        return float(value)
     try:
         if _is_real(value):
             return float(value.item() if getattr(value, "shape", ()) else value)

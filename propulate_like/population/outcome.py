@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from propulate_like.foundation import values
+from propulate_like.foundation.values import real
 from propulate_like.problem.space import Genome, Space
 
 _DEEPEST = 8  # levels of lists and mappings in a metric; what lies deeper is written as text
@@ -81,26 +83,24 @@ class Outcome(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         return cls(status, cause=_writable(cause))
 
     @classmethod
-    def of(cls, value: object) -> Outcome:
+    def of(cls, value: object, said: str = "the loss returned") -> Outcome:
         """Judge what a loss returned: a number, several in a tuple or list, or a mapping of "loss" and metrics.
 
-        Anything with `__float__` counts as a number (NumPy and PyTorch scalars too); strings and booleans do not.
+        Any real number counts (see `values.real`). `said` begins the cause of a failure.
         """
         if type(value) is not float:
             if isinstance(value, dict | tuple | list):
-                return cls._of_mapping(value) if isinstance(value, dict) else cls._of_several(value)
-            logical = isinstance(value, bool) or str(getattr(value, "dtype", "")) in {"bool", "torch.bool"}
-            if logical or isinstance(value, str | bytes) or not hasattr(value, "__float__"):
-                return cls.failure(Status.INVALID, f"the loss returned {_shown(value)}, which is no number")
+                return cls._of_mapping(value, said) if isinstance(value, dict) else cls._of_several(value, said)
             try:
-                value = float(value)
-            except Exception as error:  # noqa: BLE001 (a class of the user's may raise anything)
-                return cls.failure(Status.INVALID, f"the loss returned {_shown(value)}, which is no number: {error!r}")
+                value = real(value)
+            except ValueError as error:
+                why = f": {error}" if str(error) else ""
+                return cls.failure(Status.INVALID, f"{said} {_shown(value)}, which is no number{why}")
         if math.isfinite(value):
             return cls(OK, value)
         if math.isnan(value):
-            return cls.failure(Status.NAN, "the loss returned NaN")
-        return cls.failure(Status.INFINITE, f"the loss returned {value}")
+            return cls.failure(Status.NAN, f"{said} NaN")
+        return cls.failure(Status.INFINITE, f"{said} {value}")
 
     def timed(self, seconds: float, ended: float = 0.0) -> Outcome:
         """Return the same outcome with the seconds that the evaluation took, and when it ended (Unix time)."""
@@ -118,11 +118,11 @@ class Outcome(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         return Outcome.failure(Status.INVALID, cause)
 
     @classmethod
-    def _of_several(cls, values: Sequence[Any]) -> Outcome:
+    def _of_several(cls, values: Sequence[Any], said: str) -> Outcome:
         """Judge losses: one alone is a loss, and of several that are not all finite, the first such decides."""
-        outcomes = [cls.of(value) for value in values if not isinstance(value, tuple | list | dict)]
+        outcomes = [cls.of(value, said) for value in values if not isinstance(value, tuple | list | dict)]
         if not outcomes or len(outcomes) < len(values):
-            return cls.failure(Status.INVALID, f"the loss returned {_shown(values)}, which are no losses")
+            return cls.failure(Status.INVALID, f"{said} {_shown(values)}, which are no losses")
         for number, outcome in enumerate(outcomes, 1):
             if outcome.status is not OK:
                 return cls.failure(outcome.status, f"loss {number} of {len(values)}: {outcome.cause}")
@@ -130,13 +130,13 @@ class Outcome(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         return cls(OK, losses[0], losses=losses if len(losses) > 1 else ())
 
     @classmethod
-    def _of_mapping(cls, value: dict[Any, Any]) -> Outcome:
+    def _of_mapping(cls, value: dict[Any, Any], said: str) -> Outcome:
         if "loss" not in value:
             keys = ", ".join(map(repr, value)) or "none"
-            return cls.failure(Status.INVALID, f"the loss returned a mapping without 'loss': its keys are {keys}")
+            return cls.failure(Status.INVALID, f"{said} a mapping without 'loss': its keys are {keys}")
         if isinstance(value["loss"], dict):
-            return cls.failure(Status.INVALID, "the loss returned a mapping whose 'loss' is a mapping again")
-        judged = cls.of(value["loss"])
+            return cls.failure(Status.INVALID, f"{said} a mapping whose 'loss' is a mapping again")
+        judged = cls.of(value["loss"], said)
         metrics = {_writable(str(key)): plain(metric) for key, metric in value.items() if key != "loss"}
         return msgspec.structs.replace(judged, metrics=metrics)
 
@@ -147,16 +147,15 @@ UNEVALUATED = Outcome()
 
 def plain(value: object, depth: int = 0) -> object:
     """Turn a metric into what JSON can hold."""
-    if value is None or isinstance(value, bool):
-        return value
     if isinstance(value, list | tuple | dict) and depth < _DEEPEST:
         return _nested(value, depth + 1)
     try:
+        value = values.plain(value)
         if isinstance(value, str):
-            return _writable(str(value))
-        if isinstance(value, int) and -(2**63) <= value < 2**63:
-            return int(value)
-        number = float(value)  # type: ignore[arg-type]  # whatever has __float__
+            return _writable(value)
+        if value is None or (isinstance(value, int) and -(2**63) <= value < 2**63):
+            return value
+        number = values.real(value)
     except Exception:  # noqa: BLE001 (a class of the user's may raise anything)
         return _writable(_text(value, str))
     return number if math.isfinite(number) else str(number)
@@ -168,7 +167,7 @@ def _writable(text: str) -> str:
 
 
 def _shown(value: object) -> str:
-    return f"{_text(value, repr)[:80]} ({type(value).__name__})"
+    return f"{values.brief(value)} ({type(value).__name__})"
 
 
 def _text(value: object, write: Callable[[object], str]) -> str:

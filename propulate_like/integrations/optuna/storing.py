@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ _SQLITE = (".db", ".sqlite", ".sqlite3")
 _IN_MEMORY = ("sqlite://", "sqlite:///", "sqlite:///:memory:")
 _LOCKED_SECONDS = 60.0  # for which others may lock an SQLite file
 
+_NOT_FINITE = {"nan": "NAN", "inf": "INF_POS", "-inf": "INF_NEG"}
 _ZONES = 900  # seconds: local times of one moment differ by a multiple of it
 
 Source = tuple[str, int]
@@ -270,8 +272,10 @@ def _rows(trials: Sequence[FrozenTrial], ids: Sequence[int]) -> dict[str, list[d
         for key, attribute in trial.user_attrs.items():
             attributes.append({"trial_id": ident, "key": key, "value_json": json.dumps(attribute)})
         for step, value in trial.intermediate_values.items():
-            kind = {"intermediate_value": value, "intermediate_value_type": "FINITE"}
-            intermediates.append({"trial_id": ident, "step": step, **kind})
+            finite = math.isfinite(value)
+            kind = "FINITE" if finite else _NOT_FINITE[str(value)]
+            stored = {"intermediate_value": value if finite else None, "intermediate_value_type": kind}
+            intermediates.append({"trial_id": ident, "step": step, **stored})
     return dict(zip(_FILLED, (values, params, attributes, intermediates)))
 
 

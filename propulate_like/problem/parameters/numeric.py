@@ -327,7 +327,7 @@ def _bound(name: str, given: Any) -> float:
     try:
         return values.real(given) + 0.0  # never -0.0
     except ValueError:
-        message = f"{name}={given!r} must be a number"
+        message = f"{name}={values.brief(given)} must be a number"
         raise ValueError(message) from None
 
 
