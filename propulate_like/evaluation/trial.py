@@ -192,9 +192,11 @@ class Trial:
             keywords: The names of the last arguments, which are passed by keyword.
 
         Raises:
-            ValueError: The parameter is not valid, or the name was asked for as another parameter. The message begins
-                with the name.
+            ValueError: The parameter or its name is not valid, or the name was asked for as another parameter. The
+                message begins with the name.
         """
+        if type(name) is not str:
+            name = values.text_name(name)
         key: _Key = (name, kind, arguments, tuple(map(type, arguments)), keywords)
         try:
             parameter = _parameter(key)

@@ -62,6 +62,29 @@ def key(value: Any) -> tuple[type, Any]:
     return type(value), value
 
 
+def identifier(name: Any) -> Any:
+    """Return a name as Python has it in code: of the micro sign, the Greek letter (NFKC)."""
+    name = plain(name)
+    if not isinstance(name, str) or name.isascii():
+        return name
+    import unicodedata
+
+    return unicodedata.normalize("NFKC", name)
+
+
+def text_name(given: Any) -> str:
+    """Return a name that was given as text; of a whole number, its digits.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    name = plain(given)
+    if isinstance(name, bool) or not isinstance(name, str | int):
+        message = f"a parameter's name must be a text, not {brief(given)}"
+        raise ValueError(message)
+    return str(name)
+
+
 def same(one: Any, other: Any) -> bool:
     """Return whether two values, or mappings and lists of values, are the same: of equal types too."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):

@@ -137,7 +137,9 @@ class Outcome(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         if isinstance(value["loss"], dict):
             return cls.failure(Status.INVALID, f"{said} a mapping whose 'loss' is a mapping again")
         judged = cls.of(value["loss"], said)
-        metrics = {_writable(str(key)): plain(metric) for key, metric in value.items() if key != "loss"}
+        metrics = {
+            _writable(_text(values.plain(key), str)): plain(metric) for key, metric in value.items() if key != "loss"
+        }
         return msgspec.structs.replace(judged, metrics=metrics)
 
 
@@ -179,5 +181,5 @@ def _text(value: object, write: Callable[[object], str]) -> str:
 
 def _nested(value: Sequence[object] | dict[object, object], depth: int) -> object:
     if isinstance(value, dict):
-        return {_writable(_text(key, str)): plain(member, depth) for key, member in value.items()}
+        return {_writable(_text(values.plain(key), str)): plain(member, depth) for key, member in value.items()}
     return [plain(member, depth) for member in value]

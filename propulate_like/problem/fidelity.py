@@ -8,7 +8,7 @@ from math import isfinite
 from typing import Any
 
 from propulate_like.foundation import declarations
-from propulate_like.foundation.values import plain, tree
+from propulate_like.foundation.values import identifier, tree
 
 
 class Fidelity:
@@ -26,7 +26,7 @@ class Fidelity:
         Raises:
             ValueError: There are fewer than two rungs, they do not rise, or the reduction is not above 1.
         """
-        name = plain(name)
+        name = identifier(name)
         if not isinstance(name, str) or not name.isidentifier() or name == "evaluation":
             message = f"name={name!r} must be a name such as 'epochs', and not 'evaluation'"
             raise ValueError(message)

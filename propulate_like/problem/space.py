@@ -38,6 +38,8 @@ class Space(Mapping[str, Parameter]):
         Raises:
             ValueError: None is declared, or a condition names an unknown parameter, a wrong value or a cycle.
         """
+        if not asked_for:
+            parameters = _named(parameters)
         if not parameters and not asked_for:
             message = "a space needs at least one parameter"
             raise ValueError(message)
@@ -165,6 +167,8 @@ class Space(Mapping[str, Parameter]):
         Raises:
             ValueError: A value is not among its parameter's, an active parameter is missing, or a name is unknown.
         """
+        if not self.asked_for:
+            params = {values.identifier(name): value for name, value in params.items()}
         for name in params:
             if name not in self._parameters:
                 message = f"{name!r} is no parameter of this space{nearest(name, self.names)}"
@@ -304,6 +308,25 @@ def _check_kind(name: str, parameter: Parameter) -> None:
     if problem:
         message = f"{name}: {problem}"
         raise ValueError(message)
+
+
+def _named(parameters: Mapping[str, Parameter]) -> dict[str, Parameter]:
+    """Return parameters under their names as Python has them in code, with their conditions.
+
+    Raises:
+        ValueError: Two have the same name.
+    """
+    named: dict[str, Parameter] = {}
+    for given, parameter in parameters.items():
+        name = values.identifier(given)
+        if name in named:
+            message = f"{given!r} and another parameter are both {name!r} in Python: rename one"
+            raise ValueError(message)
+        named[name] = parameter
+        if isinstance(parameter, Parameter) and parameter.when:
+            when = {values.identifier(parent): needed for parent, needed in parameter.when.items()}
+            named[name] = parameter.conditioned(when)
+    return named
 
 
 def _keys(parent: Parameter, needed: tuple[Any, ...]) -> _Needed:

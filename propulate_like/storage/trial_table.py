@@ -12,6 +12,7 @@ import msgspec
 
 from propulate_like.foundation.console import printable
 from propulate_like.foundation.files import read_small
+from propulate_like.foundation.values import identifier
 from propulate_like.population.outcome import OK, STOPPED, Outcome, Status
 from propulate_like.problem.directions import Signs, directions_of
 from propulate_like.problem.parameters import Parameter
@@ -54,6 +55,8 @@ class Row(NamedTuple):
             ValueError: The space does not contain these params.
         """
         params = dict(self.params)
+        if not space.asked_for:
+            params = {identifier(name): value for name, value in params.items()}
         for name in params.keys() & space.keys():
             params[name] = value_of(name, space[name], params[name], said=self.said)
         if self.blank:
@@ -167,7 +170,8 @@ class _Columns(NamedTuple):
             ValueError: No column holds a parameter or the losses, or the table has more losses.
         """
         all_of = list(dict.fromkeys(str(column) for row in table for column in row))
-        prefix = next((one for one in _PREFIXES if any(one + name in all_of for name in space)), None)
+        spelled = set(map(identifier, all_of))
+        prefix = next((one for one in _PREFIXES if any(one + name in spelled for name in space)), None)
         shown = printable(", ".join(all_of[:_SHOWN])) + ", ..." * (len(all_of) > _SHOWN)
         if not all_of:
             message = "it has no rows"
@@ -177,9 +181,9 @@ class _Columns(NamedTuple):
             message = f"no column names a parameter, as params.{name}, params_{name} or {name} would; there are {shown}"
             raise ValueError(message)
         params = {
-            column: column.removeprefix(prefix)
+            column: identifier(column.removeprefix(prefix))
             for column in all_of
-            if (column.startswith(prefix) if prefix else column in space)
+            if (column.startswith(prefix) if prefix else identifier(column) in space)
         }
         for first, many, minimized in (("loss", "loss.{}", True), ("value", "values_{}", False)):
             names = [many.format(number) for number in range(losses)] if losses > 1 else [first]
