@@ -9,6 +9,7 @@ from types import FrameType
 
 from propulate_like.evaluation.calling import CALLING, Call
 from propulate_like.evaluation.context import Evaluation, Report, Tasks, TeamContext
+from propulate_like.foundation.clock import epoch
 from propulate_like.population.individual import Individual
 from propulate_like.population.outcome import OK, Outcome
 
@@ -28,7 +29,7 @@ class InlineEvaluator:
         self._loss, self._plain, self._as_mapping = call.loss, call.plain and not call.asks, call.as_mapping
         self._sign = call.signs[0]
         self._single = len(call.signs) == 1
-        self._epoch = time.time() - time.perf_counter()
+        self._epoch = epoch()
         self._interrupted = False
 
     def __call__(self, individual: Individual, report: Report, team: TeamContext | None = None) -> Individual:

@@ -137,7 +137,7 @@ def bytes_of(memory: float | str | None) -> int | None:
     if isinstance(memory, int) and not isinstance(memory, bool) and memory > 0:
         return _enough(memory, memory)
     found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([A-Za-z]+)", str(memory))
-    if found is None or float(found[1]) <= 0:
+    if found is None or not 0 < float(found[1]) < math.inf:
         message = f"memory: {memory!r} must be a number of bytes, or such as 8 GiB"
         raise ValueError(message)
     if found[2] not in _UNITS:

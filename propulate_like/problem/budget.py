@@ -10,6 +10,7 @@ import msgspec
 from propulate_like.foundation import declarations
 
 _MOST = 2**53  # evaluations that ranks can count
+_ENDLESS = 1e9  # seconds, which are 30 years
 
 
 class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -17,6 +18,7 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     The first of these that is reached ends it. Seconds and hours add up, and are kept as `seconds`. The target is a
     value as the loss function returns it. The budget holds for a run as a whole, however often it is continued.
+    Infinite seconds are no limit; alone, they mean a search that goes on until it is interrupted.
 
     Raises:
         ValueError: Nothing is given, or nothing valid.
@@ -41,9 +43,17 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             hours = declarations.number("hours", self.hours, above=True)
             self._set("seconds", (self.seconds or 0.0) + 3600.0 * hours)
             self._set("hours", None)
+        if self.seconds is not None and self.seconds >= _ENDLESS:
+            alone = self.evaluations is None and self.target is None
+            self._set("seconds", math.inf if alone else None)
 
     def _set(self, name: str, value: float | None) -> None:
         msgspec.structs.force_setattr(self, name, value)
+
+    @property
+    def finite_seconds(self) -> float | None:
+        """The seconds, where they are a limit."""
+        return None if self.seconds == math.inf else self.seconds
 
     def evaluations_left(self, done: int) -> int | None:
         """Return how many evaluations are left after `done`; None where their number is not limited."""
