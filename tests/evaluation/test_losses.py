@@ -276,3 +276,69 @@ def test_metric_that_is_no_real_number_is_no_loss():
     assert search(-math.inf) == (Status.INFINITE, "the metric 'm' is -inf")
     assert search(1 + 2j) == (Status.INVALID, "the metric 'm' is '(1+2j)' (str), which is no number")
     assert search(np.bool_(True)) == (Status.INVALID, "the metric 'm' is True (bool), which is no number")
+
+
+SAID = """
+import math
+import numpy as np
+import propulate_like as pl
+LATE = [math.inf, math.nan, 3.0, -math.inf, 2.0]
+def yields(x):
+    yield from LATE
+    yield x
+def ends_with_nan(x):
+    yield x
+    yield math.nan
+def complex_number(x):
+    return np.complex128(x)
+"""
+
+
+def test_child_says_what_is_not_finite_as_the_rank_does(tmp_path, script, python):
+    script(
+        f"""{SAID}
+if __name__ == "__main__":
+    for loss in (yields, ends_with_nan, complex_number):
+        try:
+            result = pl.minimize(loss, dict(x=(0.0, 1.0)), evaluations=3, pruner="median", seed=1, progress=False,
+                                 evaluation=dict(isolate=True))
+        except pl.SearchFailed as failed:
+            result = failed.result
+        for individual in result.individuals:
+            report(individual.status, str([value for _, value in individual.curve][:2]).replace(" ", ""))
+"""
+    )
+    python("script.py")
+    (lines,) = [path.read_text().splitlines() for path in tmp_path.glob("report-*")]
+    assert lines[:3] == ["ok [inf,nan]"] * 3
+    assert [line.split()[0] for line in lines[3:]] == ["nan"] * 3 + ["invalid"] * 3
+
+
+def test_command_says_it_as_well(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["printf", '{"step": 1, "loss": NaN}\\n{"step": 2, "loss": -Infinity}\\n%s\\n']
+    commands = {"ok": [*words, "{x}"], "nan": [*words, '{"step": 3, "loss": NaN}']}
+    for status, command in commands.items():
+        try:
+            result = pl.minimize(
+                pl.Command(command), {"x": Float(0, 1)}, evaluations=3, pruner={"threshold": -1e9}, progress=False
+            )
+        except pl.SearchFailed as failed:
+            result = failed.result
+        assert result.statuses == {Status(status): 3}
+        assert all(str(individual.curve[:2]) == "((1, nan), (2, -inf))" for individual in result.individuals)
+
+
+@pytest.mark.mpi
+def test_ranks_share_what_is_finite_and_keep_the_rest(tmp_path, script, pooled):
+    path = script(
+        f"""{SAID}
+result = pl.minimize(yields, dict(x=(0.0, 1.0)), evaluations=30, pruner="median", seed=1, run="run", progress=False)
+report(result.evaluations, *sorted(map(str, result.statuses)),
+       all(str(individual.curve[1][1]) == "nan" for individual in result.individuals))
+"""
+    )
+    pooled(path, ranks=3)
+    lines = [path.read_text().split() for path in tmp_path.glob("report-*")]
+    assert len(lines) == 3
+    assert all(line[0] == "30" and line[-1] == "True" and set(line[1:-1]) <= {"ok", "stopped"} for line in lines)
