@@ -161,6 +161,12 @@ def float_of(x):
     return float(x)
 
 
+def test_yaml_has_the_types_that_it_shows():
+    form = strict_yaml.load(b"{choice: [1, 1.0, true, yes, 1e3, '1', 1_000, null, .inf]}")
+    (space,) = Space.from_declaration({"x": form}).parameters
+    assert typed(space.options) == typed([1, 1.0, True, "yes", 1000.0, "1", "1_000", None, math.inf])
+
+
 CONFUSED = Choice("sqrt", 1, 1.0, True, "1")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.asynchronous import synchronous
-from propulate_like.evaluation.context import Evaluation, Report, Task
+from propulate_like.evaluation.context import Evaluation, NoNumber, Report, Task
 from propulate_like.evaluation.objective import CONTEXT, Loss, takes, takes_mapping
 from propulate_like.evaluation.trial import Trial, is_pruned
 from propulate_like.population.outcome import Outcome, Status
@@ -116,6 +116,8 @@ class Call:
         """
         if isinstance(error, KeyboardInterrupt) and not self._in_child:
             raise error
+        if isinstance(error, NoNumber):
+            return Outcome.failure(Status.INVALID, str(error))
         self._failures += 1
         if self._failures > _FULL_TRACEBACKS:
             lines = traceback.format_exception_only(error)

@@ -31,6 +31,10 @@ class Abandoned(Exception):  # noqa: N818 (it says what happened)
         super().__init__("another member of the team failed")
 
 
+class NoNumber(ValueError):  # noqa: N818 (it says what is wrong)
+    """The error that a loss reported, or gave as a constraint, what is no real number."""
+
+
 class TeamContext(msgspec.Struct, frozen=True):
     """A rank's part in the evaluation by a team of ranks.
 
@@ -233,7 +237,8 @@ class Evaluation:
             Whether the evaluation should stop, as `should_stop` says from then on.
 
         Raises:
-            ValueError: The value is no number, or the step is not after the last one.
+            NoNumber: The value is no real number; an evaluation that this ends is invalid.
+            ValueError: The step is not after the last one.
         """
         step = max(self._step + 1, 1) if step is None else step
         step = plain(step)
@@ -245,7 +250,7 @@ class Evaluation:
             loss = real(value["loss"] if isinstance(value, Mapping) else value)
         except Exception:  # noqa: BLE001 (a mapping of the user's may raise anything)
             message = f"the intermediate loss {brief(value)} is no number"
-            raise ValueError(message) from None
+            raise NoNumber(message) from None
         self._step, self.reported = step, value
         self._stop = self._report(step, self._signs[0] * loss) or self._stop
         return self._stop

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from propulate_like.evaluation.context import Evaluation, Task
+from propulate_like.evaluation.context import Evaluation, NoNumber, Task
 from propulate_like.foundation import values
 from propulate_like.population.outcome import Asked, Outcome, Status, plain
 from propulate_like.problem.parameters import Choice, Float, Int, Parameter, Scalar
@@ -153,13 +153,13 @@ class Trial:
         """Set a constraint's value. It is satisfied where the value is at most 0; a violated one is a failure.
 
         Raises:
-            ValueError: The value is no number.
+            NoNumber: The value is no real number; an evaluation that this ends is invalid.
         """
         try:
             self.constraints[str(plain(key))] = values.real(value)
         except ValueError:
             message = f"constraint {key!r:.40}: {values.brief(value)} is no number"
-            raise ValueError(message) from None
+            raise NoNumber(message) from None
 
     def pruned(self) -> Outcome:
         """Return the outcome of an evaluation that its loss pruned: the value that was reported last."""

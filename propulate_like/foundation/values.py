@@ -139,7 +139,7 @@ def real(value: Any) -> float:
     if isinstance(value, float):
         return float(value)
     try:
-        if _is_real(value):
+        if type(value) is int or _is_real(value):
             return float(value.item() if getattr(value, "shape", ()) else value)
     except Exception as error:  # noqa: BLE001 (a class of the user's may raise anything)
         message = f"{error!r}"

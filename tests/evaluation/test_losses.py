@@ -73,6 +73,26 @@ def test_what_is_no_real_number_is_invalid_wherever_it_is_said(value):
         pl.minimize(lambda x: x, SPACE, target=value)
 
 
+@pytest.mark.parametrize("value", [1j, np.complex128(0.5), "0.5", True])
+def test_evaluation_that_reports_what_is_no_number_is_invalid(value):
+    def yielding(x):
+        yield x
+        yield value
+
+    def reporting(x, evaluation):
+        evaluation.report({"loss": value})
+        return x
+
+    def constrained(trial):
+        trial.set_constraint("c", value)
+        return trial.suggest_float("x", 0, 1)
+
+    for loss, space in ((yielding, SPACE), (reporting, SPACE), (constrained, None)):
+        with pytest.raises(pl.SearchFailed, match=r"is no number$") as failed:
+            pl.minimize(loss, space, evaluations=2, progress=False)
+        assert failed.value.result.statuses == {Status.INVALID: 2}
+
+
 @EXAMPLES
 @given(complexes, st.sampled_from([complex, np.complex64, np.complex128, np.array, lambda value: np.array([value])]))
 def test_complex_numbers_are_no_losses_whatever_their_imaginary_part(value, kind):
