@@ -114,6 +114,11 @@ def test_nearest_grid_that_is_proposed_is_accepted():
     assert Float(0, proposed, step=0.11000000000000001).levels == 10
 
 
+def test_lowest_value_is_the_bound_that_was_given():
+    low = -(2.0**-24)  # which lies between two decimal fractions
+    assert Float(low, 0.0, step=-low).decode(0.0) == low
+
+
 def test_middle_of_a_symmetric_grid_is_zero():
     for count in range(2, 300, 2):
         middle = Float(-0.7, 0.7, step=1.4 / count).decode(0.5)

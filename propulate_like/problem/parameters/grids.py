@@ -51,13 +51,15 @@ def grid_values(low: float, high: float, step: float, steps: int) -> Callable[[i
 
     Where the bounds and the step are decimal fractions of each other, so are the values: 0.1 + 2 * 0.1 is 0.3.
     """
+    ends = low, high
+
     if is_decimal(low, high, step):
         digits = _decimals(low, step)
-        return lambda index: round(low + index * step, digits) + 0.0 if index < steps else high  # + 0.0: never -0.0
-    ends = low, high
+        # + 0.0: never -0.0
+        return lambda index: round(low + index * step, digits) + 0.0 if 0 < index < steps else ends[index > 0]
     if math.isfinite(steps * max(abs(low), abs(high))):  # so that the middle of -1 to 1 is 0
         return lambda index: (low * (steps - index) + high * index) / steps if 0 < index < steps else ends[index > 0]
-    return lambda index: low + (high - low) * (index / steps) if index < steps else high
+    return lambda index: low + (high - low) * (index / steps) if 0 < index < steps else ends[index > 0]
 
 
 def _exact_steps(low: float, high: float, step: float) -> Fraction:
