@@ -64,4 +64,5 @@ def _continuing(config: Config, folder: Path) -> str:
 def _budget(budget: dict[str, float]) -> str:
     """Return a budget as messages show it."""
     forms = {"evaluations": "{} evaluations", "seconds": "{:g} s", "target": "until {:g}"}
-    return ", ".join(form.format(budget[name]) for name, form in forms.items() if name in budget)
+    words = [form.format(budget[name]) for name, form in forms.items() if name in budget]
+    return ", ".join(words).replace("inf s", "until it is interrupted")

@@ -10,6 +10,7 @@ from typing import Any
 from propulate_like.cli import show
 from propulate_like.foundation.console import printable, say
 from propulate_like.foundation.early_signals import SIGNALS
+from propulate_like.foundation.values import typed_text
 from propulate_like.storage.run import Run
 
 
@@ -85,12 +86,14 @@ def _to_parquet(rows: list[dict[str, Any]], target: str) -> None:
         message = "--to parquet needs pyarrow: pip install pyarrow"
         raise ValueError(message) from None
 
-    def column(values: list[Any]) -> Any:
+    def column(name: str) -> Any:
+        values = [row.get(name) for row in rows]
+        several = name.startswith("params.") and len({type(value) for value in values if value is not None}) > 1
         try:
-            return pa.array(values)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):  # a column cannot have values of several types
-            return pa.array([None if value is None else str(value) for value in values])
+            if not several:  # or 1 would become 1.0, and a column cannot have numbers and texts
+                return pa.array(values)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+            pass
+        return pa.array([None if value is None else typed_text(value) for value in values])
 
-    parquet.write_table(
-        pa.table({name: column([row.get(name) for row in rows]) for name in show.names_of(rows)}), target
-    )
+    parquet.write_table(pa.table({name: column(name) for name in show.names_of(rows)}), target)

@@ -19,6 +19,7 @@ from propulate_like.evaluation import loading
 from propulate_like.foundation import early_signals
 from propulate_like.foundation.console import printable, tell
 from propulate_like.foundation.parts import PartError
+from propulate_like.foundation.values import short_text
 from propulate_like.parallel import rank_status
 from propulate_like.parallel.rank_status import State
 from propulate_like.parallel.transport import announce, launched
@@ -223,7 +224,7 @@ def _why(reason: str) -> str:
 
 def _written(value: object) -> str:
     """Return a value as the summary shows it."""
-    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    text = short_text(value, 6)
     return text if len(text) <= _WIDTH else f"{text[:_WIDTH]}..."
 
 

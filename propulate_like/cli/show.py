@@ -14,6 +14,7 @@ from typing import Any
 from propulate_like.cli.earnings import Earnings
 from propulate_like.cli.run_state import LIVE_SECONDS, RunState
 from propulate_like.foundation.console import printable
+from propulate_like.foundation.values import short_text, typed_text
 from propulate_like.population.individual import Individual
 from propulate_like.population.pareto import front, losses_of
 from propulate_like.problem.directions import values_of
@@ -102,7 +103,7 @@ def status_text(known: dict[str, Any]) -> str:
     ]
     if known["front"] is not None:
         lines[-1] = f"front        {known['front']} individuals"
-    lines += [f"  {name} = {value}" for name, value in (known["best_params"] or {}).items()]
+    lines += [f"  {name} = {typed_text(value)}" for name, value in (known["best_params"] or {}).items()]
     ranks = f"{known['ranks']} in {known['teams']} teams" if known["teams"] else known["ranks"]
     lines.append(f"ranks        {ranks}, {known['rate']:.4g} evaluations/s, {duration(known['session_seconds'])}")
     lines += [f"{'':<13}{death}" for death in known["died"]]
@@ -191,7 +192,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     for name in names:
         drawn.add_column(Text(last_line(name.removeprefix("params.").replace("metrics.", ""))))
     for each in rows:
-        drawn.add_row(*[Text(_written(each.get(name))) for name in names])
+        drawn.add_row(*[Text(_written(name, each.get(name))) for name in names])
     console = Console(file=io.StringIO(), width=max(80, 14 * len(names)))
     console.print(drawn)
     output: Any = console.file
@@ -199,8 +200,8 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def as_json(rows: list[dict[str, Any]]) -> str:
-    """Return rows as JSON."""
-    return json.dumps(rows, indent=2)
+    """Return rows as JSON, which has no infinity: it becomes a text."""
+    return json.dumps([{name: _finite(value) for name, value in each.items()} for each in rows], indent=2)
 
 
 def as_csv(rows: list[dict[str, Any]]) -> str:
@@ -209,7 +210,7 @@ def as_csv(rows: list[dict[str, Any]]) -> str:
     names = names_of(rows)
     writer = csv.writer(output, lineterminator="\n")
     writer.writerow(map(_plain, names))
-    writer.writerows([_plain(each.get(name)) for name in names] for each in rows)
+    writer.writerows([_cell(name, each.get(name)) for name in names] for each in rows)
     return output.getvalue()
 
 
@@ -218,9 +219,22 @@ def names_of(rows: list[dict[str, Any]]) -> list[str]:
     return list(dict.fromkeys(name for each in rows for name in each))
 
 
-def _written(value: Any) -> str:
-    """Return a value as a table shows it."""
-    return "" if value is None else f"{value:.5g}" if isinstance(value, float) else last_line(str(value))
+def _written(column: str, value: Any) -> str:
+    """Return a value as a table shows it; of a parameter, so that 1, 1.0 and "1" do not look alike."""
+    if value is None:
+        return ""
+    if column.startswith("params."):
+        return last_line(short_text(value, 5))
+    return f"{value:.5g}" if isinstance(value, float) else last_line(str(value))
+
+
+def _finite(value: Any) -> Any:
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _cell(column: str, value: Any) -> Any:
+    """Return a value as a CSV file holds it; of a parameter, so that 1, 1.0 and "1" are not the same."""
+    return typed_text(value) if column.startswith("params.") and isinstance(value, str) else _plain(value)
 
 
 def _plain(value: Any) -> Any:

@@ -104,7 +104,7 @@ def forecast(config: Config, ranks: int, assumptions: Assumptions) -> Forecast:
     if config.specification.fidelity is not None:
         message = "fidelity: a simulation has no rungs: it would not know how long each of them takes"
         raise ValueError(message)
-    if budget.evaluations is None and budget.seconds is None:
+    if budget.evaluations is None and budget.finite_seconds is None:
         message = "budget: a simulation needs evaluations or seconds, as it may never reach a target"
         raise ValueError(message)
     specification, evaluate = _losses(config, assumptions)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import math
 import sys
 import traceback
 from collections.abc import Generator
@@ -12,7 +11,7 @@ from typing import Any
 
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.asynchronous import synchronous
-from propulate_like.evaluation.context import Evaluation, Report, Task
+from propulate_like.evaluation.context import Evaluation, NoNumber, Report, Task
 from propulate_like.evaluation.objective import CONTEXT, Loss, takes, takes_mapping
 from propulate_like.evaluation.trial import Trial, is_pruned
 from propulate_like.foundation import forks
@@ -110,7 +109,7 @@ class Call:
                 value = _drive(value, evaluation)
             self._end_fork()
             if value is None and evaluation.reported is not None:
-                value = evaluation.reported
+                return evaluation.last_word()
             if value is None and evaluation.rank > 0:
                 value = 0.0  # only the first member's loss counts
             return evaluation.outcome(value)
@@ -126,6 +125,8 @@ class Call:
         self._end_fork(error)
         if isinstance(error, KeyboardInterrupt) and not self._in_child:
             raise error
+        if isinstance(error, NoNumber):
+            return Outcome.failure(Status.INVALID, str(error))
         self._failures += 1
         status = Status.MEMORY if isinstance(error, MemoryError) else Status.ERROR
         return Outcome.failure(status, _shown(error, whole=self._failures <= _FULL_TRACEBACKS))
@@ -139,16 +140,16 @@ class Call:
 def _drive(steps: Generator[Any, Any, Any], evaluation: Evaluation) -> Any:
     """Report the intermediate losses that a generator yields, and return what it returns.
 
-    Where it is stopped, or a loss is not finite, it is closed and the result is None.
+    Where it is stopped, it is closed and the result is None.
     """
     try:
-        while True:
-            if evaluation.report(next(steps)) or not math.isfinite(evaluation.last):
-                return None
+        while not evaluation.report(next(steps)):
+            pass
     except StopIteration as end:
         return end.value
     finally:
         steps.close()
+    return None
 
 
 def _leave_process_group() -> None:

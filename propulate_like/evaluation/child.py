@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import json
 import os
 import sys
 import traceback
@@ -32,7 +33,7 @@ class Load(msgspec.Struct, tag=True, frozen=True):
 
     Attributes:
         reference: The loss's reference.
-        space: The space's declaration.
+        space: The space's declaration as text (see `Space.written`).
         signs: 1 for each loss that is minimized, -1 for each that is maximized.
         fidelity: The fidelity's name, or "".
         path: The rank's sys.path.
@@ -42,7 +43,7 @@ class Load(msgspec.Struct, tag=True, frozen=True):
     """
 
     reference: str
-    space: dict[str, Any]
+    space: str
     signs: Signs
     fidelity: str
     path: list[str]
@@ -105,7 +106,8 @@ def main(arguments: Sequence[str]) -> None:
     faulthandler.register(STACK_SIGNAL)
     adopt_orphans()  # to find the processes that an evaluation leaves behind
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a file's stream: nobody has replaced it
-    space = Space.from_declaration(order.space, asked_for=not order.space)
+    declared = json.loads(order.space)
+    space = Space.from_declaration(declared, asked_for=not declared)
     call, codec = _load(order, space), Codec(space)
     try:
         connection.send_bytes(codec.encode(Loaded()))

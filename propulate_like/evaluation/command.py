@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from propulate_like.foundation.declarations import nearest
+from propulate_like.foundation.values import identifier, same
+from propulate_like.problem.parameters import Parameter
 from propulate_like.problem.space import Space
 
 _PLACEHOLDER = re.compile(r"\{([\w.]+)\}")
@@ -66,7 +70,9 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(message)
         known = [*space.names, *OWN, *([fidelity] if fidelity else [])]
         for word in self.words:
-            for name in _PLACEHOLDER.findall(word):
+            for name in _named(word):
+                if name in space:
+                    _check_told_apart(word, name, space[name])
                 if name not in known:
                     message = f"command: {word!r}: there is no parameter {name!r}{nearest(name, known)}"
                     raise ValueError(message)
@@ -107,11 +113,37 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         if isinstance(self.command, str):
             missing = dict.fromkeys(optional, "")
-            return [_PLACEHOLDER.sub(lambda found: shlex.quote((missing | values)[found[1]]), self.command)]
+            return [_PLACEHOLDER.sub(lambda found: shlex.quote((missing | values)[identifier(found[1])]), self.command)]
         kept: list[str] = []
         for word in self.words:
-            if all(name in values for name in _PLACEHOLDER.findall(word)):
+            if all(name in values for name in _named(word)):
                 kept.append(word)
             elif word.startswith("{") and kept and kept[-1].startswith("-"):
                 kept.pop()
-        return [_PLACEHOLDER.sub(lambda found: values[found[1]], word) for word in kept]
+        return [_PLACEHOLDER.sub(lambda found: values[identifier(found[1])], word) for word in kept]
+
+
+def _named(word: str) -> list[str]:
+    """Return what the placeholders in a word name."""
+    return [identifier(name) for name in _PLACEHOLDER.findall(word)]
+
+
+def word_of(value: Any) -> str:
+    """Return a parameter's value as a word: a text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _check_told_apart(word: str, name: str, parameter: Parameter) -> None:
+    """Check that no two options of a parameter are the same word.
+
+    Raises:
+        ValueError: Two are.
+    """
+    met: dict[str, Any] = {}
+    for option in getattr(parameter, "options", ()):
+        other = met.setdefault(word_of(option), option)
+        if not same(other, option):
+            message = (
+                f"command: {word!r}: {other!r} and {option!r} of {name} are the same word: use {{params}}, as JSON"
+            )
+            raise ValueError(message)

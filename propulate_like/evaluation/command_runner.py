@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from propulate_like.evaluation.command import OWN, Command
+from propulate_like.evaluation.command import OWN, Command, word_of
 from propulate_like.evaluation.context import Evaluation, Report, Task, Tasks, TeamContext, make_directory
 from propulate_like.evaluation.process import Broken, Limits, Supervised, how_it_ended
 from propulate_like.evaluation.supervised import SupervisedEvaluator, errors_of, log_of
@@ -75,7 +75,7 @@ class CommandEvaluator(SupervisedEvaluator):
             while meanwhile():
                 pass
         except _Stop:
-            return evaluation.outcome(evaluation.reported)
+            return evaluation.last_word()
         finally:
             status = process.end()
             lines.close()
@@ -88,7 +88,7 @@ class CommandEvaluator(SupervisedEvaluator):
 
     def _words(self, params: dict[str, Any], task: Task) -> list[str]:
         """Return the command's words with their values."""
-        values = {name: value if isinstance(value, str) else json.dumps(value) for name, value in params.items()}
+        values = {name: word_of(value) for name, value in params.items()}
         values |= {
             "id": str(task.candidate.id),
             "directory": str(task.directory),

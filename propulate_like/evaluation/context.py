@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from propulate_like.foundation import forks
+from propulate_like.foundation.values import brief, plain, real
 from propulate_like.population.individual import ELSEWHERE, Candidate, Id, Individual
 from propulate_like.population.outcome import OK, STOPPED, Outcome
 from propulate_like.problem.directions import Signs, values_of
@@ -30,6 +31,10 @@ class Abandoned(Exception):  # noqa: N818 (it says what happened)
 
     def __init__(self) -> None:
         super().__init__("another member of the team failed")
+
+
+class NoNumber(ValueError):  # noqa: N818 (it says what is wrong)
+    """The error that a loss reported, or gave as a constraint, what is no real number."""
 
 
 class TeamContext(msgspec.Struct, frozen=True):
@@ -175,7 +180,6 @@ class Evaluation:
         rank: This member's number in its team; 0 where it is alone.
         size: The number of the team's members; 1 where it is alone.
         reported: What the loss reported last, as it gave it, or None.
-        last: The loss that was reported last.
     """
 
     def __init__(self, task: Task, report: Report, signs: Signs = (1.0,), comm: Any = None) -> None:
@@ -185,7 +189,6 @@ class Evaluation:
         self.rank: int = task.member
         self.size: int = int(task.environment.get("WORLD_SIZE", "1"))
         self.reported: float | Mapping[str, Any] | None = None
-        self.last: float = 0.0
         self._task, self._report, self._comm = task, report, comm
         self._signs = signs
         self._step = -1
@@ -237,23 +240,25 @@ class Evaluation:
             Whether the evaluation should stop, as `should_stop` says from then on.
 
         Raises:
-            ValueError: The value is no number, or the step is not after the last one.
+            NoNumber: The value is no real number; an evaluation that this ends is invalid.
+            ValueError: The step is not after the last one.
             RuntimeError: This process was forked by the loss.
         """
         if forks.current.pid != self._pid:
             message = "a process that the loss forked cannot report: only the loss itself can"
             raise RuntimeError(message)
         step = max(self._step + 1, 1) if step is None else step
-        if isinstance(step, bool) or not isinstance(step, int) or not self._step < step < STEPS:
+        step = plain(step)
+        if type(step) is not int or not self._step < step < STEPS:
             last = f"above {self._step}, the last step reported" if self._step >= 0 else "of at least 0, below 2**62"
-            message = f"step={step!r:.40} must be a whole number {last}"
+            message = f"step={brief(step)} must be a whole number {last}"
             raise ValueError(message)
         try:
-            loss = float(value["loss"] if isinstance(value, Mapping) else value)
-        except Exception:  # noqa: BLE001 (a class of the user's may raise anything)
-            message = f"the intermediate loss {value!r:.80} is no number"
-            raise ValueError(message) from None
-        self._step, self.reported, self.last = step, value, loss
+            loss = real(value["loss"] if isinstance(value, Mapping) else value)
+        except Exception:  # noqa: BLE001 (a mapping of the user's may raise anything)
+            message = f"the intermediate loss {brief(value)} is no number"
+            raise NoNumber(message) from None
+        self._step, self.reported = step, value
         self._stop = self._report(step, self._signs[0] * loss) or self._stop
         return self._stop
 
@@ -270,7 +275,11 @@ class Evaluation:
     def stopped(self) -> Outcome:
         """Return the outcome of an evaluation that its loss ends early: the value that was reported last."""
         self._stop = True
-        return self.outcome(self.reported)
+        return self.last_word()
+
+    def last_word(self) -> Outcome:
+        """Return the outcome of the value that was reported last."""
+        return self.outcome(self.reported, "the value that the loss reported last is")
 
     def value_of(self, outcome: Outcome) -> float | list[float]:
         """Return the losses as the function returned them, with their own signs."""
@@ -278,9 +287,9 @@ class Evaluation:
             return list(values_of(outcome.losses, self._signs))
         return self._signs[0] * outcome.loss
 
-    def outcome(self, value: object) -> Outcome:
-        """Return the outcome of what the loss returned, or reported last where it was stopped."""
-        outcome = Outcome.of(value).expecting(len(self._signs))
+    def outcome(self, value: object, said: str = "the loss returned") -> Outcome:
+        """Return the outcome of what the loss returned, or reported last; `said` begins the cause of a failure."""
+        outcome = Outcome.of(value, said).expecting(len(self._signs))
         if outcome.status is not OK:
             return outcome
         losses = values_of(outcome.losses, self._signs)

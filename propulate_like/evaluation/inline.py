@@ -10,6 +10,7 @@ from types import FrameType
 from propulate_like.evaluation.calling import CALLING, Call
 from propulate_like.evaluation.context import Evaluation, Report, Tasks, TeamContext
 from propulate_like.foundation import forks
+from propulate_like.foundation.clock import epoch
 from propulate_like.population.individual import Individual
 from propulate_like.population.outcome import OK, Outcome
 
@@ -30,7 +31,7 @@ class InlineEvaluator:
         self._sign = call.signs[0]
         self._single = len(call.signs) == 1
         self._process, self._pid = forks.current, forks.current.pid
-        self._epoch = time.time() - time.perf_counter()
+        self._epoch = epoch()
         self._interrupted = False
 
     def __call__(self, individual: Individual, report: Report, team: TeamContext | None = None) -> Individual:

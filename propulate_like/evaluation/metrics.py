@@ -13,6 +13,8 @@ from propulate_like.evaluation.energy import EnergyMeter
 from propulate_like.population.individual import Individual
 from propulate_like.population.outcome import Outcome, Status
 
+_NOT_FINITE = ("nan", "inf", "-inf")  # as metrics have it, which are JSON
+
 
 class MeteredEvaluator(WrappingEvaluator):
     """An evaluator that adds the joules of each evaluation to its metrics, as far as there are sensors."""
@@ -72,7 +74,9 @@ class MetricEvaluator(WrappingEvaluator):
             known = ", ".join(evaluated.metrics) or "none"
             outcome = Outcome.failure(Status.INVALID, f"there is no metric {self._metric!r}; there are: {known}")
         else:
-            outcome = Outcome.of(evaluated.metrics[self._metric])
+            value = evaluated.metrics[self._metric]
+            value = float(value) if value in _NOT_FINITE else value
+            outcome = Outcome.of(value, f"the metric {self._metric!r} is")
         if outcome.status is Status.OK:
             loss, status = self._sign * outcome.loss, evaluated.status
             outcome = Outcome(status, loss, metrics=metrics, attempts=evaluated.attempts)

@@ -24,6 +24,7 @@ from propulate_like.evaluation.objective import Loss
 from propulate_like.evaluation.retrying import RetryingEvaluator
 from propulate_like.foundation import declarations
 from propulate_like.foundation.declarations import nearest
+from propulate_like.foundation.values import tree
 from propulate_like.population.outcome import Status
 from propulate_like.problem.directions import Signs
 from propulate_like.problem.fidelity import Fidelity
@@ -136,7 +137,7 @@ def bytes_of(memory: float | str | None) -> int | None:
     if isinstance(memory, int) and not isinstance(memory, bool) and memory > 0:
         return _enough(memory, memory)
     found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([A-Za-z]+)", str(memory))
-    if found is None or float(found[1]) <= 0:
+    if found is None or not 0 < float(found[1]) < math.inf:
         message = f"memory: {memory!r} must be a number of bytes, or such as 8 GiB"
         raise ValueError(message)
     if found[2] not in _UNITS:
@@ -248,7 +249,7 @@ class Objective:
 
         load = Load(
             self._reference,
-            self.space.declaration(),
+            self.space.written,
             self.signs,
             self.fidelity,
             [*loading.folders, *(place or str(Path.cwd()) for place in sys.path), str(Path.cwd())],
@@ -279,7 +280,8 @@ def settings_of(form: EvaluationSettings | Mapping[str, Any] | None) -> Evaluati
     if form is None:
         return EvaluationSettings()
     if isinstance(form, EvaluationSettings):
-        return form
+        form = msgspec.structs.asdict(form)
+    form = tree(form)
     if not isinstance(form, Mapping):
         message = f"evaluation={form!r:.60} must be a mapping such as {{'isolate': True, 'timeout': 600}}"
         raise ValueError(message)

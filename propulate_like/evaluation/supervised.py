@@ -10,6 +10,7 @@ from types import FrameType
 
 from propulate_like.evaluation.context import Abandoned, Report, Task, Tasks, TeamContext, make_directory
 from propulate_like.evaluation.process import Broken, Limits
+from propulate_like.foundation.clock import epoch
 from propulate_like.foundation.files import open_regular
 from propulate_like.population.individual import Individual
 from propulate_like.population.outcome import Outcome, Status
@@ -23,7 +24,7 @@ class SupervisedEvaluator:
     def __init__(self, tasks: Tasks, limits: Limits) -> None:
         self._tasks, self._limits = tasks, limits
         self._interrupted = False
-        self._epoch = time.time() - time.perf_counter()
+        self._epoch = epoch()
 
     def __call__(self, individual: Individual, report: Report, team: TeamContext | None = None) -> Individual:
         """Return the individual with its outcome, whatever the process does.

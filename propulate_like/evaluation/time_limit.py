@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any
 
 from propulate_like.evaluation.context import Evaluator, Report, TeamContext
+from propulate_like.foundation.clock import unix_time
 from propulate_like.population.individual import Individual
 from propulate_like.population.outcome import Outcome, Status
 
@@ -63,7 +64,7 @@ class TimeLimit:
         if not self.struck:
             return evaluated
         outcome = Outcome.failure(Status.TIMEOUT, f"it took longer than {self._seconds:g} s")
-        return individual.evaluated(outcome.timed(time.perf_counter() - began, time.time()))
+        return individual.evaluated(outcome.timed(time.perf_counter() - began, unix_time()))
 
     def strikes(self) -> bool:
         """Return whether the limit has passed, so that the loss, which waits for its team, is to give up."""

@@ -5,17 +5,17 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from functools import lru_cache
-from numbers import Integral, Real
 from random import Random
 from typing import Any
 
 import msgspec
 
-from propulate_like.evaluation.context import Evaluation, Task
+from propulate_like.evaluation.context import Evaluation, NoNumber, Task
+from propulate_like.foundation import values
 from propulate_like.population.outcome import Asked, Outcome, Status, plain
 from propulate_like.problem.parameters import Choice, Float, Int, Parameter, Scalar
+from propulate_like.problem.parameters.grids import highest_on_grid
 from propulate_like.problem.space import NOTHING, Space
 
 _Key = tuple[str, type[Parameter], tuple[Any, ...], tuple[type, ...], tuple[str, ...]]
@@ -66,13 +66,17 @@ class Trial:
         Raises:
             ValueError: The range is not valid, or the name was asked for as another kind of parameter.
         """
-        low, high = _plain_number(low), _plain_number(high)
+        low, high = _number(name, "low", low), _number(name, "high", high)
         if step is not None:
             if log:
                 message = f"{name}: step={step!r} and log=True exclude each other"
                 raise ValueError(message)
-            low, step = float(low), _plain_number(step)
-            high = _on_grid(low, high, step)
+            step = _number(name, "step", step)
+            try:
+                high = highest_on_grid(low, high, step)
+            except ValueError as error:
+                message = f"{name}: {error}"
+                raise ValueError(message) from None
         return float(self._suggest(name, Float, low, high, step, log, keywords=_SCALE))
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
@@ -101,7 +105,7 @@ class Trial:
         Raises:
             ValueError: The choices are not valid, or the name was asked for with others.
         """
-        return self._suggest(name, Choice, *map(_plain_number, choices))
+        return self._suggest(name, Choice, *map(values.plain, choices))
 
     def suggest_uniform(self, name: str, low: float, high: float) -> float:
         """Return a float, as `suggest_float`: Optuna's former name."""
@@ -135,7 +139,7 @@ class Trial:
             raise ValueError(message)
         if int(step) > self._reported:
             self._reported = int(step)
-            self._evaluation.report(float(value), self._reported)
+            self._evaluation.report(value, self._reported)
 
     def should_prune(self) -> bool:
         """Return whether the search's pruner stops this evaluation."""
@@ -146,8 +150,16 @@ class Trial:
         self.user_attrs[str(plain(key))] = plain(value)
 
     def set_constraint(self, key: str, value: float) -> None:
-        """Set a constraint's value. It is satisfied where the value is at most 0; a violated one is a failure."""
-        self.constraints[str(plain(key))] = float(value)
+        """Set a constraint's value. It is satisfied where the value is at most 0; a violated one is a failure.
+
+        Raises:
+            NoNumber: The value is no real number; an evaluation that this ends is invalid.
+        """
+        try:
+            self.constraints[str(plain(key))] = values.real(value)
+        except ValueError:
+            message = f"constraint {key!r:.40}: {values.brief(value)} is no number"
+            raise NoNumber(message) from None
 
     def pruned(self) -> Outcome:
         """Return the outcome of an evaluation that its loss pruned: the value that was reported last."""
@@ -180,9 +192,11 @@ class Trial:
             keywords: The names of the last arguments, which are passed by keyword.
 
         Raises:
-            ValueError: The parameter is not valid, or the name was asked for as another parameter. The message begins
-                with the name.
+            ValueError: The parameter or its name is not valid, or the name was asked for as another parameter. The
+                message begins with the name.
         """
+        if type(name) is not str:
+            name = values.text_name(name)
         key: _Key = (name, kind, arguments, tuple(map(type, arguments)), keywords)
         try:
             parameter = _parameter(key)
@@ -251,16 +265,14 @@ def _space(keys: tuple[_Key, ...]) -> Space:
     return Space({key[0]: _parameter(key) for key in keys}, asked_for=True) if keys else NOTHING
 
 
-def _plain_number(value: Any) -> Any:
-    """Return a number of any type, such as NumPy's, as Python's own type, and anything else as it is."""
-    if isinstance(value, int):
-        return value
-    return int(value) if isinstance(value, Integral) else float(value) if isinstance(value, Real) else value
+def _number(name: str, word: str, given: Any) -> float:
+    """Return the number that was given for a float's bound or step.
 
-
-def _on_grid(low: float, high: float, step: float) -> float:
-    """Return the highest value, at most `high`, that is `low` plus a multiple of the step."""
-    start, width = Fraction(str(low)), Fraction(str(step))  # of which no context has a say, as of Decimal
-    if width <= 0 or high < low:
-        return high
-    return float(start + (Fraction(str(high)) - start) // width * width)
+    Raises:
+        ValueError: It is none. The message begins with the parameter's name.
+    """
+    try:
+        return values.real(given)
+    except ValueError:
+        message = f"{name}: {word}={values.brief(given)} must be a number"
+        raise ValueError(message) from None

@@ -10,7 +10,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
+from propulate_like.foundation.values import brief, plain, real, tree
+
 _Built = TypeVar("_Built")
+_LARGEST_SEED = 2**64 - 1
 _SIMPLE = {int: "integer", float: "number", str: "string", bool: "boolean", type(None): "null"}
 _COMPARED = (int, float, str)
 
@@ -24,31 +27,42 @@ def nearest(word: object, valid: Sequence[object]) -> str:
     return f"; valid: {', '.join(names)}" if names else ""
 
 
-def whole(name: str, value: object, low: int) -> int:
-    """Return `value` if it is a whole number of at least `low`; ValueError otherwise."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        message = f"{name}={value!r} must be a whole number of at least {low}"
+def whole(name: str, given: object, low: int, high: int | None = None) -> int:
+    """Return the whole number that `given` is, if that lies in [low, high]; ValueError otherwise."""
+    value = plain(given)
+    if type(value) is not int or value < low or (high is not None and value > high):
+        upper = "" if high is None else f" and at most {high}"
+        message = f"{name}={brief(given)} must be a whole number of at least {low}{upper}"
         raise ValueError(message)
     return value
 
 
-def flag(name: str, value: object) -> bool:
-    """Return a bool; ValueError otherwise."""
+def seed_of(given: object) -> int:
+    """Return the seed that `given` is; ValueError for what no message between processes can hold."""
+    return whole("seed", given, 0, _LARGEST_SEED)
+
+
+def flag(name: str, given: object) -> bool:
+    """Return the bool that `given` is; ValueError otherwise."""
+    value = plain(given)
     if not isinstance(value, bool):
-        message = f"{name}={value!r} must be true or false"
+        message = f"{name}={brief(given)} must be true or false"
         raise ValueError(message)
     return value
 
 
-def number(name: str, value: object, low: float = 0.0, high: float = float("inf"), *, above: bool = False) -> float:
-    """Return `value` if it lies in [low, high], or in (low, high] with `above`; ValueError otherwise."""
-    valid = isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
-    if not valid or (above and value == low):
+def number(name: str, given: object, low: float = 0.0, high: float = float("inf"), *, above: bool = False) -> float:
+    """Return the number that `given` is, if in [low, high], or in (low, high] with `above`; ValueError otherwise."""
+    try:
+        value = real(given)
+    except ValueError:
+        value = float("nan")
+    if not low <= value <= high or (above and value == low):
         upper = f" and at most {high:g}" if high < float("inf") else ""
         bounds = f" {'above' if above else 'of at least'} {low:g}{upper}" if low > -float("inf") else ""
-        message = f"{name}={value!r} must be a number{bounds}"
+        message = f"{name}={brief(given)} must be a number{bounds}"
         raise ValueError(message)
-    return float(typing.cast("float", value))
+    return value
 
 
 def ordered(members: Collection[Any]) -> list[Any]:
@@ -159,7 +173,7 @@ def _schema_of(hint: Any, nested: Mapping[type, Mapping[str, Any]]) -> dict[str,
 def _dump_value(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_dump_value(member) for member in value]
-    return dump(value) if isinstance(getattr(type(value), "name", None), str) else value
+    return dump(value) if isinstance(getattr(type(value), "name", None), str) else tree(value)
 
 
 @cache

@@ -10,6 +10,7 @@ import yaml
 LARGEST_BYTES = 1 << 20
 """The largest configuration that is read, in bytes."""
 _DEEPEST = 50  # levels of nesting
+_BREAKS = set("\x85\u2028\u2029\ufeff")
 
 # docs/decisions.md, "YAML without surprises"
 _RESOLVERS = (
@@ -82,6 +83,12 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    """Write a text in quotes where it has line breaks that PyYAML would write out, and read as others."""
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if _BREAKS & set(text) else None)
+
+
+_Dumper.add_representer(str, _text)
 for _name, _pattern, _first in _RESOLVERS:
     for _class in (_Loader, _Dumper):
         _class.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(_pattern), list(_first))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import reprlib
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from itertools import islice
@@ -12,15 +11,14 @@ from typing import Any
 
 import msgspec
 
+from propulate_like.foundation import values
+from propulate_like.foundation.values import real
 from propulate_like.problem.space import Genome, Space
 
 _DEEPEST = 8  # levels of lists and mappings in a metric; what lies deeper is written as text
 _MOST = 1_000_000  # members of an outcome's lists and mappings; one that is in itself, or in many others, has more
 _BRIEF = 1000  # members as which a text counts
 _NAMED = 20  # keys that a message names
-_brief = reprlib.Repr()
-_brief.maxlevel, _brief.maxlist, _brief.maxtuple, _brief.maxdict = 3, 8, 8, 8
-_brief.maxstring = _brief.maxlong = _brief.maxother = 80
 
 
 class Status(StrEnum):
@@ -89,26 +87,24 @@ class Outcome(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         return cls(status, cause=_writable(cause))
 
     @classmethod
-    def of(cls, value: object) -> Outcome:
+    def of(cls, value: object, said: str = "the loss returned") -> Outcome:
         """Judge what a loss returned: a number, several in a tuple or list, or a mapping of "loss" and metrics.
 
-        Anything with `__float__` counts as a number (NumPy and PyTorch scalars too); strings and booleans do not.
+        Any real number counts (see `values.real`). `said` begins the cause of a failure.
         """
         if type(value) is not float:
             if isinstance(value, dict | tuple | list):
-                return cls._of_mapping(value) if isinstance(value, dict) else cls._of_several(value)
-            logical = isinstance(value, bool) or str(getattr(value, "dtype", "")) in {"bool", "torch.bool"}
-            if logical or isinstance(value, str | bytes) or not hasattr(value, "__float__"):
-                return cls.failure(Status.INVALID, f"the loss returned {_shown(value)}, which is no number")
+                return cls._of_mapping(value, said) if isinstance(value, dict) else cls._of_several(value, said)
             try:
-                value = float(value)
-            except Exception as error:  # noqa: BLE001 (a class of the user's may raise anything)
-                return cls.failure(Status.INVALID, f"the loss returned {_shown(value)}, which is no number: {error!r}")
+                value = real(value)
+            except ValueError as error:
+                why = f": {error}" if str(error) else ""
+                return cls.failure(Status.INVALID, f"{said} {_shown(value)}, which is no number{why}")
         if math.isfinite(value):
             return cls(OK, value)
         if math.isnan(value):
-            return cls.failure(Status.NAN, "the loss returned NaN")
-        return cls.failure(Status.INFINITE, f"the loss returned {value}")
+            return cls.failure(Status.NAN, f"{said} NaN")
+        return cls.failure(Status.INFINITE, f"{said} {value}")
 
     def timed(self, seconds: float, ended: float = 0.0) -> Outcome:
         """Return the same outcome with the seconds that the evaluation took, and when it ended (Unix time)."""
@@ -126,11 +122,11 @@ class Outcome(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         return Outcome.failure(Status.INVALID, cause)
 
     @classmethod
-    def _of_several(cls, values: Sequence[Any]) -> Outcome:
+    def _of_several(cls, values: Sequence[Any], said: str) -> Outcome:
         """Judge losses: one alone is a loss, and of several that are not all finite, the first such decides."""
-        outcomes = [cls.of(value) for value in values if not isinstance(value, tuple | list | dict)]
+        outcomes = [cls.of(value, said) for value in values if not isinstance(value, tuple | list | dict)]
         if not outcomes or len(outcomes) < len(values):
-            return cls.failure(Status.INVALID, f"the loss returned {_shown(values)}, which are no losses")
+            return cls.failure(Status.INVALID, f"{said} {_shown(values)}, which are no losses")
         for number, outcome in enumerate(outcomes, 1):
             if outcome.status is not OK:
                 return cls.failure(outcome.status, f"loss {number} of {len(values)}: {outcome.cause}")
@@ -138,15 +134,15 @@ class Outcome(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         return cls(OK, losses[0], losses=losses if len(losses) > 1 else ())
 
     @classmethod
-    def _of_mapping(cls, value: dict[Any, Any]) -> Outcome:
+    def _of_mapping(cls, value: dict[Any, Any], said: str) -> Outcome:
         if "loss" not in value:
-            keys = ", ".join(map(_brief.repr, islice(value, _NAMED))) or "none"
-            return cls.failure(Status.INVALID, f"the loss returned a mapping without 'loss': its keys are {keys}")
+            keys = ", ".join(map(values.SHORT.repr, islice(value, _NAMED))) or "none"
+            return cls.failure(Status.INVALID, f"{said} a mapping without 'loss': its keys are {keys}")
         if isinstance(value["loss"], dict):
-            return cls.failure(Status.INVALID, "the loss returned a mapping whose 'loss' is a mapping again")
-        judged = cls.of(value["loss"])
+            return cls.failure(Status.INVALID, f"{said} a mapping whose 'loss' is a mapping again")
+        judged = cls.of(value["loss"], said)
         left = [_MOST]
-        metrics = {_writable(_text(key, str)): _nested(each, 0, left) for key, each in value.items() if key != "loss"}
+        metrics = {_key(name): _nested(each, 0, left) for name, each in value.items() if name != "loss"}
         return msgspec.structs.replace(judged, metrics=metrics)
 
 
@@ -161,14 +157,13 @@ def plain(value: object) -> object:
 
 def _scalar(value: object) -> object:
     """Return what is no list or mapping as JSON can hold it."""
-    if value is None or isinstance(value, bool):
-        return value
     try:
+        value = values.plain(value)
         if isinstance(value, str):
-            return _writable(str(value))
-        if isinstance(value, int) and -(2**63) <= value < 2**63:
-            return int(value)
-        number = float(value)  # type: ignore[arg-type]  # whatever has __float__
+            return _writable(value)
+        if value is None or (isinstance(value, int) and -(2**63) <= value < 2**63):
+            return value
+        number = values.real(value)
     except Exception:  # noqa: BLE001 (a class of the user's may raise anything)
         return _writable(_text(value, str))
     return number if math.isfinite(number) else str(number)
@@ -180,7 +175,7 @@ def _writable(text: str) -> str:
 
 
 def _shown(value: object) -> str:
-    return f"{_text(value, _brief.repr)[:80]} ({type(value).__name__})"
+    return f"{values.brief(value)} ({type(value).__name__})"
 
 
 def _text(value: object, write: Callable[[object], str]) -> str:
@@ -188,6 +183,10 @@ def _text(value: object, write: Callable[[object], str]) -> str:
         return write(value)
     except Exception:  # noqa: BLE001 (a loss may return anything, even what cannot be shown)
         return "something"
+
+
+def _key(name: object) -> str:
+    return _writable(_text(values.plain(name), str))
 
 
 def _nested(value: object, depth: int, left: list[int]) -> object:
@@ -204,7 +203,7 @@ def _nested(value: object, depth: int, left: list[int]) -> object:
     if left[0] < 0:
         return "..."
     if depth >= _DEEPEST:
-        return _writable(_text(value, _brief.repr))
+        return _writable(_text(value, values.SHORT.repr))
     if isinstance(value, dict):
-        return {_writable(_text(key, str)): _nested(member, depth + 1, left) for key, member in value.items()}
+        return {_key(name): _nested(member, depth + 1, left) for name, member in value.items()}
     return [_nested(member, depth + 1, left) for member in value]

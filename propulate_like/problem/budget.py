@@ -9,12 +9,16 @@ import msgspec
 
 from propulate_like.foundation import declarations
 
+_MOST = 2**53  # evaluations that ranks can count
+_ENDLESS = 1e9  # seconds, which are 30 years
+
 
 class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When a search ends: after `evaluations` over all ranks, after `seconds` and `hours`, or at a `target`.
 
     The first of these that is reached ends it. Seconds and hours add up, and are kept as `seconds`. The target is a
     value as the loss function returns it. The budget holds for a run as a whole, however often it is continued.
+    Infinite seconds are no limit; alone, they mean a search that goes on until it is interrupted.
 
     Raises:
         ValueError: Nothing is given, or nothing valid.
@@ -30,15 +34,26 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             message = "no budget: give evaluations=, seconds= or target="
             raise ValueError(message)
         if self.evaluations is not None:
-            declarations.whole("evaluations", self.evaluations, 1)
+            self._set("evaluations", declarations.whole("evaluations", self.evaluations, 1, _MOST))
         if self.seconds is not None:
-            declarations.number("seconds", self.seconds, above=True)
+            self._set("seconds", declarations.number("seconds", self.seconds, above=True))
         if self.target is not None:
-            declarations.number("target", self.target, -math.inf)
+            self._set("target", declarations.number("target", self.target, -math.inf))
         if self.hours is not None:
             hours = declarations.number("hours", self.hours, above=True)
-            msgspec.structs.force_setattr(self, "seconds", (self.seconds or 0.0) + 3600.0 * hours)
-            msgspec.structs.force_setattr(self, "hours", None)
+            self._set("seconds", (self.seconds or 0.0) + 3600.0 * hours)
+            self._set("hours", None)
+        if self.seconds is not None and self.seconds >= _ENDLESS:
+            alone = self.evaluations is None and self.target is None
+            self._set("seconds", math.inf if alone else None)
+
+    def _set(self, name: str, value: float | None) -> None:
+        msgspec.structs.force_setattr(self, name, value)
+
+    @property
+    def finite_seconds(self) -> float | None:
+        """The seconds, where they are a limit."""
+        return None if self.seconds == math.inf else self.seconds
 
     def evaluations_left(self, done: int) -> int | None:
         """Return how many evaluations are left after `done`; None where their number is not limited."""

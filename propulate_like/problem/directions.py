@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from propulate_like.foundation.declarations import nearest
+from propulate_like.foundation.values import tree
 
 Signs = tuple[float, ...]
 """1 for each value of an evaluation that is minimized, -1 for each that is maximized; losses are values times these."""
@@ -17,6 +18,7 @@ def signs_of(directions: Sequence[str] | None, *, maximize: bool = False) -> Sig
     """Read directions such as ["minimize", "maximize"]; without any, there is one loss. ValueError for other words."""
     if directions is None:
         return (-1.0 if maximize else 1.0,)
+    directions = tree(directions)
     if isinstance(directions, str) or not isinstance(directions, Sequence) or not directions:
         message = f'directions={directions!r} must be a list such as ["minimize", "maximize"]'
         raise ValueError(message)

@@ -8,6 +8,10 @@ from math import isfinite
 from typing import Any
 
 from propulate_like.foundation import declarations
+from propulate_like.foundation.values import identifier, tree
+
+_MOST = 256  # rungs
+_LARGEST = 2**63 - 1  # of their values, which go to other processes
 
 
 class Fidelity:
@@ -25,15 +29,17 @@ class Fidelity:
         Raises:
             ValueError: There are fewer than two rungs, they do not rise, or the reduction is not above 1.
         """
+        name = identifier(name)
         if not isinstance(name, str) or not name.isidentifier() or name == "evaluation":
             message = f"name={name!r} must be a name such as 'epochs', and not 'evaluation'"
             raise ValueError(message)
         self.name = name
+        rungs = tree(rungs)
         numbers = isinstance(rungs, list | tuple) and all(
-            type(rung) in (int, float) and isfinite(rung) for rung in rungs
+            isfinite(rung) if type(rung) is float else type(rung) is int and abs(rung) <= _LARGEST for rung in rungs
         )
-        if not numbers or len(rungs) < 2 or any(low >= high for low, high in pairwise(rungs)):  # noqa: PLR2004
-            message = f"rungs={rungs!r} must be at least two rising numbers, such as [1, 3, 9]"
+        if not numbers or not 2 <= len(rungs) <= _MOST or any(low >= high for low, high in pairwise(rungs)):  # noqa: PLR2004
+            message = f"rungs={rungs!r:.80} must be at least two rising numbers, and at most {_MOST}, such as [1, 3, 9]"
             raise ValueError(message)
         self.rungs: tuple[float, ...] = tuple(rungs)
         self.reduction: float = declarations.number("reduction", reduction, 1.0, above=True)

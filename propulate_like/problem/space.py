@@ -5,16 +5,19 @@ from __future__ import annotations
 import graphlib
 import json
 import keyword
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from random import Random
 from typing import Any
 
+from propulate_like.foundation import values
 from propulate_like.foundation.declarations import nearest, whole
 from propulate_like.foundation.parts import is_of_user, raised
 from propulate_like.problem.parameters import KINDS, Choice, Float, Int, Parameter
 
 Genome = tuple[float, ...]
+_Needed = Collection[tuple[type, Any]]
+_ABSENT = object()
 Conditions = tuple[tuple[int, tuple[tuple[int, frozenset[int]], ...]], ...]
 
 
@@ -35,6 +38,8 @@ class Space(Mapping[str, Parameter]):
         Raises:
             ValueError: None is declared, or a condition names an unknown parameter, a wrong value or a cycle.
         """
+        if not asked_for:
+            parameters = _named(parameters)
         if not parameters and not asked_for:
             message = "a space needs at least one parameter"
             raise ValueError(message)
@@ -104,7 +109,9 @@ class Space(Mapping[str, Parameter]):
         limits: Mapping[str, Any] = space
         return cls(
             {
-                name: _from_limit(name, limit) if isinstance(limit, tuple | list) else limit
+                name: limit
+                if isinstance(limit, Parameter) or not isinstance(values.tree(limit), tuple | list)
+                else _from_limit(name, limit)
                 for name, limit in limits.items()
             }
         )
@@ -120,8 +127,9 @@ class Space(Mapping[str, Parameter]):
         except Exception as error:
             raise self._undecodable(genome, error) from error
         for name, conditions in self._conditional:
-            for parent, values in conditions.items():
-                if parent not in params or params[parent] not in values:
+            for parent, needed in conditions:
+                value = params.get(parent, _ABSENT)
+                if (type(value), value) not in needed:
                     del params[name]
                     break
         return params
@@ -159,6 +167,8 @@ class Space(Mapping[str, Parameter]):
         Raises:
             ValueError: A value is not among its parameter's, an active parameter is missing, or a name is unknown.
         """
+        if not self.asked_for:
+            params = {values.identifier(name): value for name, value in params.items()}
         for name in params:
             if name not in self._parameters:
                 message = f"{name!r} is no parameter of this space{nearest(name, self.names)}"
@@ -166,7 +176,7 @@ class Space(Mapping[str, Parameter]):
         genome = []
         for name, parameter in self._parameters.items():
             try:
-                genome.append(parameter.encode(params[name]) if name in params else 0.5)
+                genome.append(parameter.encode(values.plain(params[name])) if name in params else 0.5)
             except ValueError as error:
                 message = f"{name}: {error}"
                 raise ValueError(message) from None
@@ -221,18 +231,18 @@ class Space(Mapping[str, Parameter]):
             (
                 numbers[name],
                 tuple(
-                    (numbers[parent], frozenset(known.level(known.encode(value)) for value in values))
-                    for parent, values in when.items()
+                    (numbers[parent], frozenset(known.level(known.encode(value)) for _, value in needed))
+                    for parent, needed in when
                     for known in (self._parameters[parent],)
                 ),
             )
             for name, when in self._conditional
         )
 
-    def _order_conditional(self) -> tuple[tuple[str, dict[str, tuple[Any, ...]]], ...]:
+    def _order_conditional(self) -> tuple[tuple[str, tuple[tuple[str, _Needed], ...]], ...]:
         """Check every condition, and put parents before the parameters that depend on them."""
         for name, parameter in self._parameters.items():
-            for parent, values in parameter.when.items():
+            for parent, needed in parameter.when.items():
                 if parent not in self._parameters:
                     others = [other for other in self.names if other != name]
                     message = f"{name}: when names {parent!r}, which is no parameter{nearest(parent, others)}"
@@ -241,7 +251,7 @@ class Space(Mapping[str, Parameter]):
                 if known.levels is None:
                     message = f"{name}: when names {parent!r}, a {known!r}; a condition needs a Choice, Ordinal or Int"
                     raise ValueError(message)
-                for value in values:
+                for value in needed:
                     if not known.contains(value):
                         options = getattr(known, "options", ())
                         message = f"{name}: when asks for {parent}={value!r}, which {known!r} never is"
@@ -252,7 +262,11 @@ class Space(Mapping[str, Parameter]):
         except graphlib.CycleError as error:
             message = f"the conditions run in a circle: {' -> '.join(error.args[1])}"
             raise ValueError(message) from None
-        return tuple((name, self._parameters[name].when) for name in order if self._parameters[name].when)
+        return tuple(
+            (name, tuple((parent, _keys(self._parameters[parent], needed)) for parent, needed in when.items()))
+            for name in order
+            if (when := self._parameters[name].when)
+        )
 
     def __getitem__(self, name: str) -> Parameter:
         return self._parameters[name]
@@ -281,12 +295,12 @@ def _check_kind(name: str, parameter: Parameter) -> None:
     """Try a parameter of a kind that a user wrote; ValueError for one that does not do what it must."""
     try:
         last = None if parameter.levels is None else whole("levels", parameter.levels, 1) - 1
-        values = [parameter.decode(gene) for gene in (0.0, 0.5, 1.0)]
-        genes = [parameter.encode(value) for value in values]
+        decoded = [parameter.decode(gene) for gene in (0.0, 0.5, 1.0)]
+        genes = [parameter.encode(value) for value in decoded]
         genes += [] if last is None else [parameter.gene(0), parameter.gene(last)]
         outside = [gene for gene in genes if not 0.0 <= gene <= 1.0]
         problem = f"its gene {outside[0]!r:.80} is not in [0, 1]" if outside else ""
-        missing = [value for value in values if not parameter.contains(value)]
+        missing = [value for value in decoded if not parameter.contains(value)]
         problem = problem or (f"it decodes to {missing[0]!r:.80}, which it does not contain" if missing else "")
         json.dumps(parameter.declaration())
     except Exception as error:  # noqa: BLE001 (a user's class may raise anything)
@@ -296,9 +310,38 @@ def _check_kind(name: str, parameter: Parameter) -> None:
         raise ValueError(message)
 
 
+def _named(parameters: Mapping[str, Parameter]) -> dict[str, Parameter]:
+    """Return parameters under their names as Python has them in code, with their conditions.
+
+    Raises:
+        ValueError: Two have the same name.
+    """
+    named: dict[str, Parameter] = {}
+    for given, parameter in parameters.items():
+        name = values.identifier(given)
+        if name in named:
+            message = f"{given!r} and another parameter are both {name!r} in Python: rename one"
+            raise ValueError(message)
+        named[name] = parameter
+        if isinstance(parameter, Parameter) and parameter.when:
+            when = {values.identifier(parent): needed for parent, needed in parameter.when.items()}
+            named[name] = parameter.conditioned(when)
+    return named
+
+
+def _keys(parent: Parameter, needed: tuple[Any, ...]) -> _Needed:
+    """Return the keys of the values that a parent must have one of, as it decodes them: of 1.0 for 1 in a Float."""
+    keys = tuple(values.key(parent.decode(parent.encode(value))) for value in needed)
+    try:
+        return frozenset(keys)
+    except TypeError:  # of a kind whose values have no hash
+        return keys
+
+
 def _from_limit(name: str, limit: Sequence[Any]) -> Parameter:
     if isinstance(limit, Parameter):
         return limit
+    limit = values.tree(limit)
     members = limit if isinstance(limit, tuple | list) else ()
     kinds, pair = {type(member) for member in members}, len(members) == 2  # noqa: PLR2004
     try:

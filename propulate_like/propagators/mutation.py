@@ -54,7 +54,7 @@ class RandomPointMutation(Variation):
             ValueError: `fewest` is below 0 or above `most`.
         """
         self.fewest: int = declarations.whole("fewest", fewest, 0)
-        self.most: int = declarations.whole("most", most, fewest)
+        self.most: int = declarations.whole("most", most, self.fewest)
 
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         (individual,) = individuals

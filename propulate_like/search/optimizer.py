@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from propulate_like.foundation.declarations import number, whole
+from propulate_like.foundation.declarations import number, seed_of, whole
 from propulate_like.population.duplicates import EXPENSIVE_SECONDS, DuplicateMemory
 from propulate_like.population.individual import Id, Individual
 from propulate_like.population.outcome import OK, STOPPED, Outcome
@@ -86,7 +86,7 @@ class Optimizer:
         """
         self.rank: int = whole("rank", rank, 0)
         self.workers: int = whole("workers", workers, 1)
-        self.seed: int = Random().getrandbits(32) if seed is None else whole("seed", seed, 0)
+        self.seed: int = Random().getrandbits(32) if seed is None else seed_of(seed)
         self.losses: int = whole("losses", losses, 1)
         place = place or IslandPlace(0, 1, range(workers))
         self.island: int = place.island

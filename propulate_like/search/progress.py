@@ -34,10 +34,10 @@ class Progress:
         """Count on from `snapshot` towards the end of the budget."""
         self._before = snapshot.summary.counts
         self._seconds_before = snapshot.seconds
-        self._evaluations, self._seconds = budget.evaluations, budget.seconds
+        self._evaluations, self._seconds = budget.evaluations, budget.finite_seconds
         self._sign, self._best = signs[0], "best" if len(signs) == 1 else "first loss at best"
         terminal, width = _terminal()
-        self._bar = None if terminal is None else _Bar(terminal, width, budget.evaluations or budget.seconds)
+        self._bar = None if terminal is None else _Bar(terminal, width, budget.evaluations or budget.finite_seconds)
         self._interval = _LINE_SECONDS if self._bar is None else _BAR_SECONDS
         self._due = 0.0
         self._protocol: CoordinationProtocol | None = None

@@ -180,7 +180,12 @@ class Result:
         except ImportError:
             message = "to_dataframe() needs pandas: pip install pandas"
             raise ImportError(message) from None
-        return pd.DataFrame([row(individual) for individual in self.individuals])
+        rows = [row(individual) for individual in self.individuals]
+        frame = pd.DataFrame(rows)
+        for name in frame.columns:  # or 1 and True beside 1.0 would become 1.0 as well
+            if name.startswith("params.") and len({type(each[name]) for each in rows if name in each}) > 1:
+                frame[name] = pd.Series([each.get(name) for each in rows], dtype=object)
+        return frame
 
     def __repr__(self) -> str:
         if self.losses > 1:

@@ -14,6 +14,7 @@ import msgspec
 
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.context import Evaluator
+from propulate_like.foundation.clock import unix_time
 from propulate_like.foundation.console import printable, say
 from propulate_like.foundation.parts import PartError
 from propulate_like.parallel import rank_status
@@ -212,7 +213,7 @@ class Search:
             Session(
                 rank=transport.rank,
                 ranks=transport.size,
-                began=time.time(),
+                began=unix_time(),
                 host=os.uname().nodename,
                 pid=os.getpid(),
                 devices=self._parts.devices,

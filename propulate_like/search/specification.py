@@ -16,6 +16,7 @@ from propulate_like.evaluation.objective import Loss, space_of
 from propulate_like.evaluation.pruning import AnyPruner, Pruner
 from propulate_like.evaluation.settings import EvaluationSettings, settings_of
 from propulate_like.foundation import declarations
+from propulate_like.foundation.values import tree
 from propulate_like.population.individual import Id
 from propulate_like.problem.budget import Budget
 from propulate_like.problem.directions import Signs, directions_of, signs_of
@@ -136,7 +137,7 @@ class SearchSpecification(msgspec.Struct, frozen=True, kw_only=True):
         parts: dict[str, Any] = {"objective": objective, "budget": budget, "signs": signs}
         if not isinstance(objective, str | Command) or space is not None:
             parts["space"] = _read("space", space_of, objective, space)
-        forms: dict[str, Any] = {name: form for name, form in options.items() if form is not None}
+        forms = {name: _form(name, form) for name, form in options.items() if form is not None}
         parts["islands"] = _read("islands", Islands.of, forms.pop("islands", None), forms.pop("migration", None))
         for name, form in forms.items():
             parts[name] = _read(name, _READERS[name], form) if name in _READERS else form
@@ -162,6 +163,9 @@ class SearchSpecification(msgspec.Struct, frozen=True, kw_only=True):
         _read("evaluation", lambda: self.evaluation.check(objective, pruned=self.pruner is not None))
         if isinstance(objective, Command) and space is not None:
             _read("objective", objective.check, space, fidelity)
+        if self.run is not None:
+            for place, form in self.declaration().items():
+                _check_writable(place, form)
 
     def loaded(self, objective: Loss | Command | str) -> SearchSpecification:
         """Return this search of the objective as it was loaded, whose own space is taken where none was given.
@@ -233,7 +237,13 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "run": Path,
     "fork": Path,
     "warm_start": WarmStart.of,
+    "seed": declarations.seed_of,
 }
+
+
+def _form(name: str, form: Any) -> Any:
+    """Return an option with the values that its scalars are; what a warm start reads may be large, and says itself."""
+    return form if name == "warm_start" else tree(form)
 
 
 def _read(place: str, read: Callable[..., _Part], *forms: Any) -> _Part:
@@ -243,6 +253,25 @@ def _read(place: str, read: Callable[..., _Part], *forms: Any) -> _Part:
     except ValueError as error:
         message = str(error)
         raise SpecificationError(place, message.removeprefix(f"{place}: "), message) from None
+
+
+def _check_writable(place: str, form: Any) -> None:
+    """Check that a run's folder can hold a part of the declaration.
+
+    Raises:
+        SpecificationError: It is not made of texts, numbers, truth values, lists and mappings.
+    """
+    if isinstance(form, Mapping):
+        for member in [*form, *form.values()]:
+            _check_writable(place, member)
+    elif isinstance(form, list | tuple):
+        for member in form:
+            _check_writable(place, member)
+    elif not isinstance(form, str | int | float | bool | None):
+        message = (
+            f"{form!r:.80} cannot be written to a run's folder: give texts, numbers, lists and mappings, or no run="
+        )
+        raise SpecificationError(place, message, f"{place}: {message}")
 
 
 def _check_one_loss(losses: int, budget: Budget, options: Options) -> None:

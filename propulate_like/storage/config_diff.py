@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from propulate_like.foundation.values import same
+
 _KEPT = ("budget", "seed")
 """The keys that keep their value where the new config does not name them."""
 # docs/decisions.md, "What mixes two searches is refused"
@@ -19,6 +21,8 @@ either: with another `evaluation.metric` the losses have another meaning, and no
 island used before.
 """
 _MIXES = ("evaluation.metric",)
+_TYPED = ("space", "fidelity")
+"""The keys of what the loss receives, to which 1, 1.0 and True are different."""
 
 
 class Difference(NamedTuple):
@@ -72,7 +76,7 @@ def _differences(place: str, before: Mapping[str, Any], now: Mapping[str, Any]) 
     for key in {**before, **now}:
         was, now_is = before.get(key), now.get(key)
         inner = f"{place}.{key}" if place else str(key)
-        if was == now_is:
+        if same(was, now_is) if inner.startswith(_TYPED) else was == now_is:
             continue
         if isinstance(was or {}, dict) and isinstance(now_is or {}, dict) and ((was and now_is) or not place):
             yield from _differences(inner, was or {}, now_is or {})

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
+from propulate_like.foundation.clock import unix_time
 from propulate_like.population.individual import Candidate, Count, Id, Individual
 
 FORMAT = 1
@@ -61,7 +61,7 @@ class Started(msgspec.Struct, frozen=True, gc=False):
     @classmethod
     def now(cls, individual: Individual, deaths: int = 0) -> Started:
         """Return the event that the evaluation of an individual starts now."""
-        return cls(individual.candidate, time.time(), deaths)
+        return cls(individual.candidate, unix_time(), deaths)
 
     @property
     def id(self) -> Id:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, cast
 
 import msgspec
 from msgspec import Meta
@@ -18,6 +18,7 @@ from propulate_like.storage.events import FORMAT, Closed, Died, Evaluated, Event
 # The ranges of a line's values. A line with any other value is no event, even where it is well-formed JSON.
 Gene = Annotated[float, Meta(ge=0, le=1)]
 Rung = Annotated[int, Meta(ge=0, lt=1 << 8)]
+NotFinite = Literal["nan", "inf", "-inf"]
 Step = Annotated[int, Meta(ge=0, lt=1 << 62)]
 
 
@@ -53,11 +54,14 @@ class _EvaluatedLine(msgspec.Struct, tag_field="type", tag="evaluated", frozen=T
     metrics: dict[str, Any] = {}
     cause: str = ""
     curve: tuple[tuple[Step, float], ...] = ()
+    """The intermediate losses that are finite."""
     attempts: Count = 1
     rung: Rung = 0
     continues: Id | None = None
     moves: Count = 0
     losses: tuple[float, ...] = ()
+    not_finite: tuple[tuple[Step, NotFinite], ...] = ()
+    """The intermediate losses that are not, as JSON has no such numbers."""
     space: str = ""
     """As in `_StartedLine`."""
 
@@ -170,12 +174,13 @@ def _evaluated_line(individual: Individual) -> _EvaluatedLine:
         outcome.status,
         outcome.metrics,
         outcome.cause,
-        outcome.curve,
+        outcome.curve and tuple(point for point in outcome.curve if math.isfinite(point[1])),
         outcome.attempts,
         candidate.rung,
         candidate.continues,
         individual.moves,
         outcome.losses,
+        _not_finite(outcome.curve) if outcome.curve else (),
         candidate.space.written if candidate.space.asked_for else "",
     )
 
@@ -197,9 +202,19 @@ def _outcome(line: _EvaluatedLine) -> Outcome:
         line.metrics,
         line.cause,
         line.losses,
-        line.curve,
+        _curve(line) if line.not_finite else line.curve,
         line.attempts,
     )
+
+
+def _not_finite(curve: tuple[tuple[int, float], ...]) -> tuple[tuple[int, NotFinite], ...]:
+    """Return the intermediate losses that JSON cannot hold as numbers."""
+    return tuple((step, cast("NotFinite", str(loss))) for step, loss in curve if not math.isfinite(loss))
+
+
+def _curve(line: _EvaluatedLine) -> tuple[tuple[int, float], ...]:
+    """Return all intermediate losses of a line, by their steps."""
+    return tuple(sorted([*line.curve, *((step, float(loss)) for step, loss in line.not_finite)]))
 
 
 class _Version(msgspec.Struct):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from propulate_like.foundation.clock import unix_time
 from propulate_like.foundation.files import lines
 from propulate_like.population.individual import Id, Individual
 from propulate_like.population.summary import Summary
@@ -78,7 +78,7 @@ class DeadRankState(msgspec.Struct):
         """Return the event that the rank died in this session, now."""
         host, pid = ("", 0) if self.session is None else (self.session.host, self.session.pid)
         begun = (event.id for event in reversed(self.unfinished.values()) if event.began)
-        return Died(rank, time.time(), host, pid, next(begun, None))
+        return Died(rank, unix_time(), host, pid, next(begun, None))
 
 
 class Recovery:

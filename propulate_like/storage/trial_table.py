@@ -12,6 +12,7 @@ import msgspec
 
 from propulate_like.foundation.console import printable
 from propulate_like.foundation.files import read_small
+from propulate_like.foundation.values import identifier
 from propulate_like.population.outcome import OK, STOPPED, Outcome, Status
 from propulate_like.problem.directions import Signs, directions_of
 from propulate_like.problem.parameters import Parameter
@@ -36,6 +37,7 @@ class Row(NamedTuple):
         ended: Its end in Unix time, or 0 where it is not known.
         blank: The parameters whose cell is empty: each is None or does not exist there.
         distributions: Optuna's distributions, where they are known.
+        said: Whether all params are texts, as in a CSV file.
     """
 
     params: Mapping[str, Any]
@@ -44,6 +46,7 @@ class Row(NamedTuple):
     ended: float = 0.0
     blank: frozenset[str] = frozenset()
     distributions: Mapping[str, Any] | None = None
+    said: bool = False
 
     def genome(self, space: Space) -> Genome:
         """Return the genome of these params.
@@ -52,8 +55,10 @@ class Row(NamedTuple):
             ValueError: The space does not contain these params.
         """
         params = dict(self.params)
+        if not space.asked_for:
+            params = {identifier(name): value for name, value in params.items()}
         for name in params.keys() & space.keys():
-            params[name] = value_of(name, space[name], params[name])
+            params[name] = value_of(name, space[name], params[name], said=self.said)
         if self.blank:
             genes = [known.encode(params[name]) if name in params else 0.5 for name, known in space.items()]
             active = space.decode(genes)
@@ -61,20 +66,25 @@ class Row(NamedTuple):
         return space.encode(params)
 
 
-def value_of(name: str, parameter: Parameter, given: Any) -> Any:
+def value_of(name: str, parameter: Parameter, given: Any, *, said: bool = False) -> Any:
     """Return the parameter's value that was found in another form, such as a text or a number of another type.
 
     Args:
         name: The parameter's name, for messages.
         parameter: The parameter.
         given: What was found.
+        said: Whether it is a text whatever it stands for.
 
     Raises:
         ValueError: It stands for no value of the parameter.
     """
-    if parameter.contains(given):
+    if not said and parameter.contains(given):
         return given
-    meant = parameter.meant(given)
+    try:
+        meant = parameter.meant(given)
+    except ValueError as error:
+        message = f"{name}: {error}"
+        raise ValueError(message) from None
     if not parameter.contains(meant):
         message = f"{name}: {given!r} is not a value of {parameter!r}"
         raise ValueError(message)
@@ -101,7 +111,7 @@ def read_csv(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def read_rows(table: Sequence[Mapping[str, Any]], space: Space, signs: Signs) -> Iterator[Row]:
+def read_rows(table: Sequence[Mapping[str, Any]], space: Space, signs: Signs, *, said: bool = False) -> Iterator[Row]:
     """Yield the evaluated rows of a table.
 
     Parameters are in columns such as params.x, params_x, or x. Losses are in the column `loss`, with the sign that is
@@ -112,6 +122,7 @@ def read_rows(table: Sequence[Mapping[str, Any]], space: Space, signs: Signs) ->
         table: The rows, each as a mapping by column.
         space: The search's space.
         signs: 1 for each loss that the search minimizes, -1 for each that it maximizes.
+        said: Whether all cells are texts, as in a CSV file.
 
     Raises:
         ValueError: The table has no such columns, or a row's loss is no number.
@@ -132,6 +143,7 @@ def read_rows(table: Sequence[Mapping[str, Any]], space: Space, signs: Signs) ->
             time_of(about.get("seconds")) or time_of(duration),
             time_of(about.get("ended")),
             frozenset(blank),
+            said=said,
         )
 
 
@@ -158,7 +170,8 @@ class _Columns(NamedTuple):
             ValueError: No column holds a parameter or the losses, or the table has more losses.
         """
         all_of = list(dict.fromkeys(str(column) for row in table for column in row))
-        prefix = next((one for one in _PREFIXES if any(one + name in all_of for name in space)), None)
+        spelled = set(map(identifier, all_of))
+        prefix = next((one for one in _PREFIXES if any(one + name in spelled for name in space)), None)
         shown = printable(", ".join(all_of[:_SHOWN])) + ", ..." * (len(all_of) > _SHOWN)
         if not all_of:
             message = "it has no rows"
@@ -168,9 +181,9 @@ class _Columns(NamedTuple):
             message = f"no column names a parameter, as params.{name}, params_{name} or {name} would; there are {shown}"
             raise ValueError(message)
         params = {
-            column: column.removeprefix(prefix)
+            column: identifier(column.removeprefix(prefix))
             for column in all_of
-            if (column.startswith(prefix) if prefix else column in space)
+            if (column.startswith(prefix) if prefix else identifier(column) in space)
         }
         for first, many, minimized in (("loss", "loss.{}", True), ("value", "values_{}", False)):
             names = [many.format(number) for number in range(losses)] if losses > 1 else [first]

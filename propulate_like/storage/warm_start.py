@@ -215,7 +215,7 @@ class _File:
             return _individuals(Run(path), aim)
         if not path.exists():
             raise ValueError(_ABSENT)
-        return _table(read_csv(path), aim)
+        return _table(read_csv(path), aim, said=True)
 
 
 class _Table:
@@ -298,7 +298,7 @@ def _individuals(run: Run, aim: Aim) -> Iterable[Individual]:
             yield Individual(candidate, individual.outcome)
 
 
-def _table(rows: Sequence[Mapping[str, Any]], aim: Aim) -> Iterable[Row]:
+def _table(rows: Sequence[Mapping[str, Any]], aim: Aim, *, said: bool = False) -> Iterable[Row]:
     """Return the evaluated rows of a table.
 
     Raises:
@@ -308,7 +308,7 @@ def _table(rows: Sequence[Mapping[str, Any]], aim: Aim) -> Iterable[Row]:
     if not aim.space:
         message = "a table does not tell what its columns mean: the search needs a space"
         raise ValueError(message)
-    return read_rows(rows, aim.space, aim.signs)
+    return read_rows(rows, aim.space, aim.signs, said=said)
 
 
 def without_fidelity(aim: Aim) -> None:

@@ -118,8 +118,8 @@ def test_each_of_optunas_rules_may_stop_an_isolated_loss() -> None:
         assert search(losses.falling, 30, isolate=True, pruner=rule).statuses[STOPPED] > 0
 
 
-@pytest.mark.parametrize(("value", "status"), [(math.nan, "nan"), (math.inf, "infinite"), (-math.inf, "infinite")])
-def test_an_intermediate_loss_that_is_not_finite_ends_a_generator_as_such(value: float, status: str) -> None:
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_an_intermediate_loss_that_is_not_finite_ends_no_generator(value: float) -> None:
     steps = []
 
     def loss(x: float) -> Iterator[float]:
@@ -127,10 +127,9 @@ def test_an_intermediate_loss_that_is_not_finite_ends_a_generator_as_such(value:
             steps.append(step)
             yield value if step == 2 else x
 
-    with pytest.raises(pl.SearchFailed) as failed:
-        search(loss, 20, pruner=pl.PatiencePruner(10))
-    assert failed.value.result.statuses == {pl.Status(status): 20}
-    assert set(steps) == {0, 1, 2}
+    result = search(loss, 20, pruner=pl.PatiencePruner(10))
+    assert result.statuses == {pl.Status.OK: 20}
+    assert steps == 20 * [0, 1, 2, 3, 4]
 
 
 def test_a_generator_is_closed_when_it_is_stopped() -> None:

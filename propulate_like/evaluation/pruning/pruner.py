@@ -6,6 +6,7 @@ import copy
 import sys
 from collections.abc import Callable
 from functools import wraps
+from math import isfinite
 from typing import Any, ClassVar
 
 from propulate_like.evaluation.pruning.curves import Curves
@@ -77,7 +78,8 @@ class PrunerState:
         """Learn the curve of an evaluation that has ended."""
         curves = self.curves[individual.rung]
         for step, loss in individual.curve:
-            curves.report(individual.id, step, loss)
+            if isfinite(loss):
+                curves.report(individual.id, step, loss)
         curves.end(individual.id, completed=individual.status is OK)
 
     def stops(self, ident: Id, rung: int) -> bool:

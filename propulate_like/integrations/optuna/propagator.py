@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -138,7 +139,7 @@ class _Study:
         if individual.failed:
             self._study.tell(trial, state=TrialState.FAIL)
         elif individual.status is STOPPED:
-            for step, loss in individual.curve:
+            for step, loss in _finite(individual):
                 trial.report(loss, step)
             self._study.tell(trial, state=TrialState.PRUNED)
         else:
@@ -155,7 +156,7 @@ class _Study:
             params=params,
             distributions={name: distributions[name] for name in params},
             values=None if individual.failed else losses_of(individual),
-            intermediate_values=dict(individual.curve),
+            intermediate_values=dict(_finite(individual)),
             system_attrs=dict(attributes),
         )
         self._study.add_trial(trial)
@@ -237,6 +238,11 @@ class _Generation:
             for gene, genes, compared in zip(individual.genome, zip(*own), ordered)
             if compared
         )
+
+
+def _finite(individual: Individual) -> list[tuple[int, float]]:
+    """Return the intermediate losses by which a sampler may judge."""
+    return [point for point in individual.curve if math.isfinite(point[1])]
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

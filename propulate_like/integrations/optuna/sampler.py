@@ -16,6 +16,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from propulate_like.foundation import declarations
 from propulate_like.foundation.declarations import whole
 from propulate_like.integrations.optuna.following import Following
 from propulate_like.integrations.optuna.trial_points import CONSTRAINTS, drawn
@@ -55,7 +56,7 @@ class PropagatorSampler(BaseSampler):
             ValueError: The propagator cannot breed on its own, or a number is out of its range.
         """
         self.propagator = propagator if propagator == "auto" else whole_propagator(propagator)
-        self.seed = Random().getrandbits(32) if seed is None else whole("seed", seed, 0)
+        self.seed = Random().getrandbits(32) if seed is None else declarations.seed_of(seed)
         self.evaluations: int | None = None if evaluations is None else whole("evaluations", evaluations, 1)
         self.constraints_func = constraints_func
         self._lock = threading.Lock()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from propulate_like.integrations.optuna.choices import check_told_apart, internal
 from propulate_like.integrations.optuna.finished import PREFIX
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ _SQLITE = (".db", ".sqlite", ".sqlite3")
 _IN_MEMORY = ("sqlite://", "sqlite:///", "sqlite:///:memory:")
 _LOCKED_SECONDS = 60.0  # for which others may lock an SQLite file
 
+_NOT_FINITE = {"nan": "NAN", "inf": "INF_POS", "-inf": "INF_NEG"}
 _ZONES = 900  # seconds: local times of one moment differ by a multiple of it
 
 Source = tuple[str, int]
@@ -144,6 +147,8 @@ class Study:
     def add(self, trials: Sequence[FrozenTrial]) -> None:
         """Append finished trials, whose values are all finite."""
         for trial in trials:
+            for distribution in trial.distributions.values():
+                check_told_apart(distribution)
             self._storage.create_new_trial(self._study_id, trial)
 
     def _kept(self, moment: datetime | None) -> datetime:
@@ -182,7 +187,7 @@ class Log(Study):
             "values": trial.values if several else None,
             "datetime_complete": self._kept(trial.datetime_complete).isoformat(timespec="microseconds"),
             "distributions": {name: forms(each) for name, each in trial.distributions.items()},
-            "params": {name: each.to_internal_repr(params[name]) for name, each in trial.distributions.items()},
+            "params": {name: internal(each, params[name]) for name, each in trial.distributions.items()},
             "user_attrs": trial.user_attrs,
             "system_attrs": {},
             "intermediate_values": trial.intermediate_values,
@@ -260,15 +265,17 @@ def _rows(trials: Sequence[FrozenTrial], ids: Sequence[int]) -> dict[str, list[d
             values.append({"trial_id": ident, "objective": objective, "value": value, "value_type": "FINITE"})
         chosen = trial.params
         for name, distribution in trial.distributions.items():
-            value = distribution.to_internal_repr(chosen[name])
+            value = internal(distribution, chosen[name])
             params.append(
                 {"trial_id": ident, "param_name": name, "param_value": value, "distribution_json": forms(distribution)}
             )
         for key, attribute in trial.user_attrs.items():
             attributes.append({"trial_id": ident, "key": key, "value_json": json.dumps(attribute)})
         for step, value in trial.intermediate_values.items():
-            kind = {"intermediate_value": value, "intermediate_value_type": "FINITE"}
-            intermediates.append({"trial_id": ident, "step": step, **kind})
+            finite = math.isfinite(value)
+            kind = "FINITE" if finite else _NOT_FINITE[str(value)]
+            stored = {"intermediate_value": value if finite else None, "intermediate_value_type": kind}
+            intermediates.append({"trial_id": ident, "step": step, **stored})
     return dict(zip(_FILLED, (values, params, attributes, intermediates)))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from propulate_like.integrations.optuna.choices import check_told_apart
 from propulate_like.population.individual import Individual
 from propulate_like.population.outcome import STOPPED, Outcome, Status
 from propulate_like.problem.parameters import Choice, Parameter
@@ -63,8 +64,12 @@ def searched(distribution: BaseDistribution) -> Parameter | None:
     """Return the parameter with the distribution's values, or with the indices of choices.
 
     It is None where no gene can represent the values.
+
+    Raises:
+        ValueError: Some choices are equal in Python, so that Optuna cannot tell them apart.
     """
     if isinstance(distribution, CategoricalDistribution):
+        check_told_apart(distribution)
         return Choice(*range(len(distribution.choices)))
     try:
         return Parameter.from_optuna(distribution)

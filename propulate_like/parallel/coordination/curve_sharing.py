@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from propulate_like.evaluation.pruning.curves import Curve, Point
+from propulate_like.evaluation.pruning.curves import Point
 from propulate_like.evaluation.pruning.pruner import PrunerState
 from propulate_like.parallel import wire
 from propulate_like.parallel.coordination.broadcast import Broadcaster
@@ -19,8 +19,8 @@ class CurveSharing:
 
     def __init__(self, pruner_state: PrunerState | None, broadcaster: Broadcaster) -> None:
         self.pruner_state = pruner_state
-        self.curve: Curve | None = None
-        """What the running evaluation has reported; None where it has reported nothing."""
+        self.curve: list[Point] | None = None
+        """What the running evaluation has reported, what is not finite too; None where it has reported nothing."""
         self._broadcaster = broadcaster
 
     @property
@@ -29,7 +29,7 @@ class CurveSharing:
         return {wire.CURVE: self._receive}
 
     def report(self, individual: Individual, step: int, loss: float) -> bool:
-        """Add an intermediate loss to the curve of the running evaluation.
+        """Add an intermediate loss to the curve of the running evaluation; pruners judge by finite ones only.
 
         Args:
             individual: The individual that is being evaluated.
@@ -40,11 +40,10 @@ class CurveSharing:
             Whether the evaluation is to stop.
         """
         pruner_state = self.pruner_state
-        if not math.isfinite(loss):
-            return pruner_state is not None
-        self.curve = self.curve or Curve()
-        self.curve.add(Point(step, loss))
-        if pruner_state is None:
+        if self.curve is None or step <= self.curve[-1].step:  # it began, or was started again
+            self.curve = []
+        self.curve.append(Point(step, loss))
+        if pruner_state is None or not math.isfinite(loss):
             return False
         pruner_state.curves[individual.rung].report(individual.id, step, loss)
         self._publish(individual, step, loss, wire.RUNNING)
@@ -59,7 +58,7 @@ class CurveSharing:
             completed = individual.status is OK
             self.pruner_state.curves[individual.rung].end(individual.id, completed=completed)
             self._publish(individual, *curve[-1], wire.COMPLETED if completed else wire.CUT)
-        return individual.with_outcome(curve=tuple(curve.points))
+        return individual.with_outcome(curve=tuple(curve))
 
     def _receive(self, _peer: int, content: bytes, origin: int | None) -> None:
         """Add a point of another rank's curve, and forward it where it has an `origin`."""

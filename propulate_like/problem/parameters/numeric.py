@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from decimal import Decimal
-from fractions import Fraction
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from propulate_like.foundation import declarations
+from propulate_like.foundation import declarations, values
+from propulate_like.problem.parameters.grids import grid_values, highest_on_grid, is_decimal, steps_between
 from propulate_like.problem.parameters.parameter import Conditions, Parameter, number_in
 
 if TYPE_CHECKING:
@@ -29,6 +28,7 @@ class _Number(Parameter):
     _usual_step: ClassVar[float | None] = None
     _log_level: Callable[[float], int]
     _edges: tuple[float, float]
+    _grid_value: Callable[[int], Any]
 
     def __init__(self, low: float, high: float, *, log: bool, step: float | None, when: Conditions | None) -> None:
         super().__init__(when)
@@ -42,7 +42,8 @@ class _Number(Parameter):
         if not math.isfinite(high - low):
             message = f"high - low must be finite, not {high!r} - {low!r}"
             raise ValueError(message)
-        if declarations.flag("log", log) and low <= 0:
+        log = declarations.flag("log", log)
+        if log and low <= 0:
             message = f"low={low!r} must be above 0 on a logarithmic scale"
             raise ValueError(message)
         self.low: float = low
@@ -54,10 +55,18 @@ class _Number(Parameter):
         if step is None:
             self.decode = _logarithmic(low, high) if log else _linear(low, high)
         else:
-            levels = self.levels = _count_steps(low, high, step)
+            levels = self.levels = self._grid(low, high, step) + 1
             if log:
                 self._edges = self._log_edges()
             self.decode = self._grid_decoder(low, step, levels)
+
+    def _grid(self, low: float, high: float, step: float) -> int:
+        """Set `_grid_value`, which gives the value after a number of steps, and return how many there are.
+
+        Raises:
+            ValueError: `high` is not low plus a whole number of steps, or these are not above 0.
+        """
+        raise NotImplementedError
 
     def _grid_decoder(self, low: float, step: float, levels: int) -> Callable[[float], Any]:
         value = self._grid_value
@@ -101,9 +110,6 @@ class _Number(Parameter):
         half = (self.step or 0) / 2
         return math.log(max(self.low - half, self.low / 2)), math.log(self.high + half)
 
-    def _grid_value(self, index: int) -> Any:
-        raise NotImplementedError
-
     def encode(self, value: Any) -> float:
         if not self.contains(value):
             message = f"{value!r} is not a value of {self!r}"
@@ -113,7 +119,7 @@ class _Number(Parameter):
         if value == self.high:
             return 1.0
         if self.levels is not None and not self.log:
-            return self._exact_gene((round((value - self.low) / (self.step or 1)) + 0.5) / self.levels, value)
+            return self._exact_gene((self._nearest_level(value) + 0.5) / self.levels, value)
         if self.levels is None and self.log:
             return self._exact_gene(math.log(value / self.low) / math.log(self.high / self.low), value)
         if self.log:
@@ -135,7 +141,14 @@ class _Number(Parameter):
         if self.contains(value) or isinstance(value, bool) or not isinstance(value, int | float):
             return super().nearest_gene(value)
         within = min(max(value, self.low), self.high)
-        return self.encode(within) if self.step is None else self.gene(round((within - self.low) / self.step))
+        return self.encode(within) if self.step is None else self.gene(self._nearest_level(within))
+
+    def _nearest_level(self, value: float) -> int:
+        """Return the level of the value on the grid that is nearest to a number of the range."""
+        level = round((value - self.low) / (self.step or 1))
+        last = (self.levels or 1) - 1
+        near = range(max(level - 1, 0), min(level + 1, last) + 1)
+        return min(near, key=lambda index: abs(self._grid_value(index) - value))
 
     def joined(self, other: Parameter) -> Parameter:
         if not isinstance(other, _Number):
@@ -143,8 +156,9 @@ class _Number(Parameter):
         low, high, log = self._widest(other)
         if self.step is None or self.step != other.step:
             return Float(low, high, log=log)
-        apart = (Fraction(str(self.low)) - Fraction(str(other.low))) % Fraction(str(self.step))
-        return Float(low, high, log=log, step=None if apart else self.step)
+        apart = steps_between(low, max(self.low, other.low), self.step) is None
+        on_grid = not apart and steps_between(low, high, self.step) is not None
+        return Float(low, high, log=log, step=self.step if on_grid else None)
 
     def _widest(self, other: _Number) -> tuple[float, float, bool]:
         """Return the bounds of both, and whether a logarithmic scale has them."""
@@ -180,23 +194,23 @@ class Float(_Number):
         Raises:
             ValueError: The bounds are reversed or not finite, not above 0 with `log`, or off the grid of steps.
         """
-        for name, number in (("low", low), ("high", high), ("step", step)):
-            if isinstance(number, bool) or not isinstance(number, int | float | None):
-                message = f"{name}={number!r} must be a number"
-                raise ValueError(message)
         if low is None or high is None:
             message = "a float needs both bounds, such as Float(0.0, 1.0)"
             raise ValueError(message)
-        self._digits = _decimals(low, step) if step is not None else 0
-        super().__init__(float(low), float(high), log=log, step=None if step is None else float(step), when=when)
+        low, high = (_bound(name, bound) for name, bound in (("low", low), ("high", high)))
+        super().__init__(low, high, log=log, step=None if step is None else _bound("step", step), when=when)
 
-    def _grid_value(self, index: int) -> float:
-        return round(self.low + index * (self.step or 0.0), self._digits)
+    def _grid(self, low: float, high: float, step: float) -> int:
+        steps = steps_between(low, high, step)
+        if steps is None:
+            _refuse_off_grid(high, step, highest_on_grid(low, high, step))
+        self._grid_value = grid_values(low, high, step, steps)
+        return steps
 
     def contains(self, value: Any) -> bool:
         if isinstance(value, bool) or not isinstance(value, int | float) or not self.low <= value <= self.high:
             return False
-        return self.step is None or self._grid_value(round((value - self.low) / self.step)) == value
+        return self.step is None or bool(self._grid_value(self._nearest_level(value)) == value)
 
     def meant(self, given: Any) -> Any:
         number = number_in(given)
@@ -205,8 +219,7 @@ class Float(_Number):
         if not self.levels or math.isnan(number):
             return number
         step = self.step or 1.0
-        level = round(min(max((number - self.low) / step, 0.0), self.levels - 1.0))
-        value = self.decode(self.gene(level))
+        value = self._grid_value(self._nearest_level(min(max(number, self.low), self.high)))
         return value if math.isclose(number, value, rel_tol=_CLOSE, abs_tol=_CLOSE * step) else number
 
     @classmethod
@@ -218,12 +231,18 @@ class Float(_Number):
     def distribution(self, *, exact: bool = False) -> BaseDistribution:
         from optuna.distributions import FloatDistribution
 
-        step = None if self.log and not exact else self.step  # a logarithmic scale has no steps in Optuna
+        step = None if self.log and not exact else self._decimal_step  # a logarithmic scale has no steps in Optuna
         return FloatDistribution(self.low, self.high, self.log, step)
 
+    @property
+    def _decimal_step(self) -> float | None:
+        """The step, where Optuna keeps the highest value of such a grid, which it computes with decimal fractions."""
+        decimal = self.step is not None and is_decimal(self.low, self.high, self.step)
+        return self.step if decimal else None
+
     def suggested(self, trial: Trial, name: str) -> float:
-        value = trial.suggest_float(name, self.low, self.high, step=self.step, log=self.log)
-        return self.encode(value) if self.step is None else self.gene(round((value - self.low) / self.step))
+        value = trial.suggest_float(name, self.low, self.high, step=self._decimal_step, log=self.log)
+        return self.nearest_gene(value)
 
 
 class Int(_Number):
@@ -240,8 +259,9 @@ class Int(_Number):
         Raises:
             ValueError: The bounds are reversed, not above 0 with `log`, or off the grid of steps.
         """
+        low, high, step = map(values.plain, (low, high, step))
         for name, number in (("low", low), ("high", high), ("step", step)):
-            if isinstance(number, bool) or not isinstance(number, int):
+            if type(number) is not int:
                 message = f"{name}={number!r} must be a whole number"
                 raise ValueError(message)
         if max(abs(low), abs(high)) > _LARGEST_INT:
@@ -249,8 +269,15 @@ class Int(_Number):
             raise ValueError(message)
         super().__init__(low, high, log=log, step=step, when=when)
 
-    def _grid_value(self, index: int) -> int:
-        return int(self.low + index * (self.step or 1))
+    def _grid(self, low: float, high: float, step: float) -> int:
+        if step <= 0:
+            message = f"step={step!r} must be above 0"
+            raise ValueError(message)
+        steps, beyond = divmod(high - low, step)
+        if beyond:
+            _refuse_off_grid(high, step, high - beyond)
+        self._grid_value = lambda index: int(low + index * step)
+        return int(steps)
 
     def contains(self, value: Any) -> bool:
         if isinstance(value, bool) or not isinstance(value, int):
@@ -291,6 +318,25 @@ class Int(_Number):
         return self.encode(trial.suggest_int(name, int(self.low), int(self.high), step=step, log=self.log))
 
 
+def _bound(name: str, given: Any) -> float:
+    """Return the number that was given for a float's bound or step.
+
+    Raises:
+        ValueError: It is none.
+    """
+    try:
+        return values.real(given) + 0.0  # never -0.0
+    except ValueError:
+        message = f"{name}={values.brief(given)} must be a number"
+        raise ValueError(message) from None
+
+
+def _refuse_off_grid(high: float, step: float, below: float) -> NoReturn:
+    """Raise the error that the range's end is no value of the grid."""
+    message = f"high={high!r} is not low plus a whole number of steps of {step!r}: the nearest below is {below!r}"
+    raise ValueError(message)
+
+
 def _linear(low: float, high: float) -> Callable[[float], float]:
     span = high - low
 
@@ -312,22 +358,3 @@ def _logarithmic(low: float, high: float) -> Callable[[float], float]:
         return value if low <= value < high else low if value < low else high
 
     return decode
-
-
-def _count_steps(low: float, high: float, step: float) -> int:
-    if not math.isfinite(step) or step <= 0:
-        message = f"step={step!r} must be above 0"
-        raise ValueError(message)
-    exact = (Fraction(str(high)) - Fraction(str(low))) / Fraction(str(step))
-    steps = int(exact)
-    if exact != steps:
-        below = float(Fraction(str(low)) + steps * Fraction(str(step)))
-        message = f"high={high!r} is not low plus a whole number of steps of {step!r}: the nearest below is {below}"
-        raise ValueError(message)
-    return steps + 1
-
-
-def _decimals(*numbers: float) -> int:
-    """Count the decimal places that write all the numbers out, so that 0.1 + 2 * 0.1 decodes to 0.3."""
-    exponents = [Decimal(str(number)).as_tuple().exponent for number in numbers]
-    return max(-exponent if isinstance(exponent, int) else 0 for exponent in exponents)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from propulate_like.foundation import values
 from propulate_like.problem.parameters.parameter import Conditions, Parameter, Scalar, number_in
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import Trial
+
+
+_LONGEST = 10_000  # characters of a text, bits of a whole number
 
 
 class _Options(Parameter):
@@ -20,19 +25,14 @@ class _Options(Parameter):
         if not options:
             message = f"{type(self).__name__}() needs at least one value"
             raise ValueError(message)
-        for option in options:
-            if not isinstance(option, str | int | float | bool | None) or option != option:  # noqa: PLR0124 (NaN)
-                message = (
-                    f"{option!r} must be a string, number, true, false or null, so that a run can be written to disk: "
-                    "give a name here, and look up what it stands for inside the loss"
-                )
+        options = tuple(map(values.plain, options))
+        self._index: dict[tuple[type, Any], int] = {}
+        for index, option in enumerate(options):
+            _check(option)
+            if self._index.setdefault(values.key(option), index) < index:
+                message = f"{option!r} is given twice"
                 raise ValueError(message)
         self.options: tuple[Scalar, ...] = options
-        self._index = {(type(option), option): index for index, option in enumerate(options)}
-        if len(self._index) < len(options):
-            twice = next(option for index, option in enumerate(options) if option in options[:index])
-            message = f"{twice!r} is given twice"
-            raise ValueError(message)
         count = len(options)
         self.levels: int | None = count
         self.decode: Callable[[float], Any] = lambda gene: options[min(int(gene * count), count - 1)]
@@ -41,10 +41,10 @@ class _Options(Parameter):
         if not self.contains(value):
             message = f"{value!r} is not a value of {self!r}"
             raise ValueError(message)
-        return (self._index[type(value), value] + 0.5) / len(self.options)
+        return (self._index[values.key(value)] + 0.5) / len(self.options)
 
     def contains(self, value: Any) -> bool:
-        return isinstance(value, str | int | float | bool | None) and (type(value), value) in self._index
+        return isinstance(value, str | int | float | bool | None) and values.key(value) in self._index
 
     def declaration(self) -> dict[str, Any]:
         return {self.kind: list(self.options), **self._conditions()}
@@ -58,7 +58,18 @@ class _Options(Parameter):
         return lambda gene: int(gene * count) if gene < 1.0 else count - 1
 
     def meant(self, given: Any) -> Any:
-        return next((option for option in self.options if _means(given, option)), given)
+        if isinstance(given, str) and given in self._texts:
+            return self._texts[given]
+        meant = [option for option in self.options if _means(given, option)]
+        if len(meant) > 1:
+            message = f"{given!r} may be {' or '.join(map(repr, meant))}"
+            raise ValueError(message)
+        return meant[0] if meant else given
+
+    @cached_property
+    def _texts(self) -> dict[str, Scalar]:
+        """The options by their texts in tables."""
+        return {values.typed_text(option): option for option in self.options}
 
     def joined(self, other: Parameter) -> Parameter:
         if not isinstance(other, _Options):
@@ -106,6 +117,26 @@ class Ordinal(_Options):
             ValueError: There is no level, one twice, or one that cannot be written to disk.
         """
         super().__init__(levels, when)
+
+
+def _check(option: Any) -> None:
+    """Check that every file, message and table can hold an option.
+
+    Raises:
+        ValueError: One cannot.
+    """
+    if not isinstance(option, str | int | float | bool | None) or option != option:  # noqa: PLR0124 (NaN)
+        message = (
+            f"{option!r} must be a string, number, true, false or null, so that a run can be written to disk: "
+            "give a name here, and look up what it stands for inside the loss"
+        )
+        raise ValueError(message)
+    if isinstance(option, int) and option.bit_length() > _LONGEST:
+        message = f"a whole number of {option.bit_length():,} bits has more than {_LONGEST:,}: give it as a text"
+        raise ValueError(message)
+    if isinstance(option, str) and len(option) > _LONGEST:
+        message = f"{option[:20]!r}... has {len(option):,} characters: at most {_LONGEST:,}, so give a name here"
+        raise ValueError(message)
 
 
 def _means(given: Any, option: Scalar) -> bool:

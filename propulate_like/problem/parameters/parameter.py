@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from operator import itemgetter
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from propulate_like.foundation import declarations
+from propulate_like.foundation import declarations, values
 from propulate_like.foundation.declarations import nearest
 from propulate_like.foundation.registry import register, snake_case
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import Trial
 
-Scalar = str | int | float | bool | None
+Scalar = values.Scalar
 Conditions = Mapping[str, Any]
 
 KINDS: dict[str, type[Parameter]] = {}
@@ -79,13 +81,10 @@ class Parameter:
             message = f"when={when!r} must map parameter names to the values they need, such as {{'optimizer': 'sgd'}}"
             raise ValueError(message)
         self.when: dict[str, tuple[Any, ...]] = {
-            name: tuple(declarations.ordered(values) if isinstance(values, set | frozenset) else values)
-            if isinstance(values, list | tuple | set | frozenset)
-            else (values,)
-            for name, values in (when or {}).items()
+            values.plain(name): tuple(map(values.plain, _several(needed))) for name, needed in (when or {}).items()
         }
-        for name, values in self.when.items():
-            if not values:
+        for name, needed in self.when.items():
+            if not needed:
                 message = f"when={{{name!r}: []}} allows no value, so the parameter would never exist"
                 raise ValueError(message)
 
@@ -175,7 +174,11 @@ class Parameter:
             return 0.5
 
     def meant(self, given: Any) -> Any:
-        """Return the value that is meant by a text or number found elsewhere; `given` itself where none is."""
+        """Return the value that is meant by a text or number found elsewhere; `given` itself where none is.
+
+        Raises:
+            ValueError: It may be any of several.
+        """
         return given
 
     def joined(self, other: Parameter) -> Parameter:
@@ -188,9 +191,10 @@ class Parameter:
 
     def conditioned(self, when: Mapping[str, tuple[Any, ...]]) -> Self:
         """Return the parameter with these conditions instead of its own; with none where there are none."""
-        if when == self.when:
+        if values.same(when, self.when):
             return self
         other = copy.copy(self)
+        other.__dict__.pop("_identity", None)
         other.when = dict(when)
         return other
 
@@ -267,11 +271,11 @@ class Parameter:
             message = f"{dict(form)!r} must name one kind of parameter{hint}"
             raise ValueError(message)
         kind = KINDS[kinds[0]]
-        values = form[kind.kind]
-        if not isinstance(values, list):
-            message = f"{kind.kind}: {values!r} must be a list such as {kind.example}"
+        arguments = form[kind.kind]
+        if not isinstance(arguments, list):
+            message = f"{kind.kind}: {arguments!r} must be a list such as {kind.example}"
             raise ValueError(message)
-        return declarations.build(kind, values, {key: value for key, value in form.items() if key != kind.kind})
+        return declarations.build(kind, arguments, {key: value for key, value in form.items() if key != kind.kind})
 
     @staticmethod
     def from_optuna(distribution: BaseDistribution) -> Parameter:
@@ -290,19 +294,31 @@ class Parameter:
 
     def _conditions(self) -> dict[str, Any]:
         """Return the conditions as they would stand in YAML, for `declaration`."""
-        conditions = {name: values[0] if len(values) == 1 else list(values) for name, values in self.when.items()}
+        conditions = {name: needed[0] if len(needed) == 1 else list(needed) for name, needed in self.when.items()}
         return {"when": conditions} if conditions else {}
 
+    @cached_property
+    def _identity(self) -> str:
+        """The declaration as text, in which values of different types differ."""
+        return repr({**self.declaration(), "when": sorted(self.when.items(), key=itemgetter(0))})
+
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Parameter) and self.declaration() == other.declaration()
+        return self is other or (isinstance(other, Parameter) and self._identity == other._identity)
 
     def __hash__(self) -> int:
-        return hash(repr(self))
+        return hash(self._identity)
 
     def __repr__(self) -> str:
         (_, arguments), *options = self.declaration().items()
         words = [repr(argument) for argument in arguments] + [f"{name}={value!r}" for name, value in options]
         return f"{type(self).__name__}({', '.join(words)})"
+
+
+def _several(needed: Any) -> Iterable[Any]:
+    """Return the values that a condition names, in an order that is the same on every rank."""
+    if isinstance(needed, set | frozenset):
+        return declarations.ordered(needed)
+    return needed if isinstance(needed, list | tuple) else (needed,)
 
 
 def number_in(given: Any) -> float | None:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from propulate_like.foundation import declarations
 from propulate_like.foundation.parts import gave_wrong, is_of_user
+from propulate_like.foundation.values import plain, tree
 from propulate_like.population.individual import Id, Individual
 from propulate_like.population.migrating import MigratingPopulation
 from propulate_like.problem.space import Space
@@ -49,6 +50,7 @@ class Islands:
         Raises:
             ValueError: An argument is wrong, or two do not fit each other.
         """
+        sizes, pollination = tree(sizes), plain(pollination)
         if sizes is not None and not (isinstance(sizes, list | tuple) and sizes):
             message = f"sizes={sizes!r} must be a list of numbers of ranks, such as [2, 6]"
             raise ValueError(message)
@@ -93,6 +95,7 @@ class Islands:
         Raises:
             ValueError: There can be no such islands.
         """
+        form, migration = tree(form), tree(migration)
         if migration is not None and not isinstance(migration, Mapping):
             message = f"migration={migration!r} must be a mapping such as {{'topology': 'full', 'pollination': False}}"
             raise ValueError(message)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from propulate_like.foundation import declarations
 from propulate_like.foundation.parts import PartError, gave_wrong, is_of_user, raised
 from propulate_like.foundation.registry import Registry, snake_case
+from propulate_like.foundation.values import tree
 
 TOPOLOGIES: Registry[Topology] = Registry("topology", "propulate_like.topologies", example="a topology such as ring")
 
@@ -34,6 +35,7 @@ class Topology:
         """Take a topology, or read one: a name, {name: arguments}, or a matrix of numbers; ValueError otherwise."""
         if isinstance(form, Topology):
             return form
+        form = tree(form)
         if isinstance(form, list | tuple):
             return Given(list(form))
         return TOPOLOGIES.read(form)
@@ -137,7 +139,10 @@ class Given(Topology):
         Raises:
             ValueError: It is not square, has other entries than whole numbers of at least 0, or not 0 on its diagonal.
         """
-        square = all(isinstance(row, list | tuple) and len(row) == len(rows) for row in rows)
+        rows = tree(rows)
+        square = isinstance(rows, list | tuple) and all(
+            isinstance(row, list | tuple) and len(row) == len(rows) for row in rows
+        )
         numbers = square and all(type(number) is int and number >= 0 for row in rows for number in row)
         if not rows or not numbers or any(row[number] for number, row in enumerate(rows)):
             message = f"{rows!r} must be a square matrix of whole numbers, 0 on its diagonal, such as [[0, 1], [1, 0]]"
