@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from enum import StrEnum
@@ -23,6 +24,7 @@ from propulate_like.cli.launch import RESTARTS, launch
 from propulate_like.cli.mpiexec import LaunchError
 from propulate_like.foundation.console import printable
 from propulate_like.foundation.parts import PartError
+from propulate_like.foundation.files import refuse_link
 from propulate_like.parallel.transport import launched
 from propulate_like.parallel.transport.simulated import Network
 from propulate_like.search.config import Config, ConfigError
@@ -186,6 +188,7 @@ def simulate(
     if read.specification.warm_start.declaration() is not None:
         print("the warm start is left out: the search begins knowing nothing", file=sys.stderr, flush=True)
     if plot is not None:
+        refuse_link(plot)
         plot.touch()  # rather than find out after a long simulation that it cannot be written
     found = []
     for number in forecasts.numbers(ranks):
@@ -222,10 +225,11 @@ def write_slurm(
     if output == "-":
         typer.echo(text, nl=False)
         return
-    if Path(output).exists():
+    if os.path.lexists(output):
         message = f"{output} exists already: name another file with --output"
         raise ValueError(message)
-    Path(output).write_text(text, encoding="utf-8")
+    with Path(output).open("x", encoding="utf-8") as file:
+        file.write(text)
     typer.echo(f"wrote {output}; next: sbatch {shlex.quote(output)}")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from propulate_like.cli import show
 from propulate_like.foundation.console import printable, say
 from propulate_like.foundation.early_signals import SIGNALS
+from propulate_like.foundation.files import replacing
 from propulate_like.storage.run import Run
 
 
@@ -42,7 +43,8 @@ def export(run: Run, form: Form, target: str, study: str | None, *, live: bool) 
             raise ValueError(message)
     rows = show.all_rows(run)
     if form is Form.CSV:
-        Path(target).write_text(show.as_csv(rows), encoding="utf-8")
+        with replacing(Path(target)) as file:
+            file.write(show.as_csv(rows).encode())
     else:
         _to_parquet(rows, target)
     return printable(f"{len(rows)} evaluations written to {target}")
@@ -91,6 +93,6 @@ def _to_parquet(rows: list[dict[str, Any]], target: str) -> None:
         except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):  # a column cannot have values of several types
             return pa.array([None if value is None else str(value) for value in values])
 
-    parquet.write_table(
-        pa.table({name: column([row.get(name) for row in rows]) for name in show.names_of(rows)}), target
-    )
+    table = pa.table({name: column([row.get(name) for row in rows]) for name in show.names_of(rows)})
+    with replacing(Path(target)) as file:
+        parquet.write_table(table, file)

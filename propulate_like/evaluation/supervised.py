@@ -10,6 +10,7 @@ from types import FrameType
 
 from propulate_like.evaluation.context import Abandoned, Report, Task, Tasks, TeamContext, make_directory
 from propulate_like.evaluation.process import Broken, Limits
+from propulate_like.foundation.files import open_output, open_regular
 from propulate_like.population.individual import Individual
 from propulate_like.population.outcome import Outcome, Status
 
@@ -83,6 +84,16 @@ def log_of(task: Task) -> Path:
     return task.directory / ("output.log" if task.leads else f"output-{task.member}.log")
 
 
+def open_log(log: Path) -> int:
+    """Open a file in an evaluation's directory to append output, and return its descriptor.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+    *outer, trials, directory, name = log.parts
+    return open_output(Path(*outer), trials, directory, name)
+
+
 def errors_of(log: Path) -> Path:
     """Return the file for a command's standard error, beside its output."""
     return log.with_name(log.name.replace("output", "errors"))
@@ -106,7 +117,7 @@ def _tail(task: Task) -> str:
     with contextlib.suppress(OSError):  # its directory cannot be created
         log = log_of(task)
     for path in (errors_of(log), log):
-        with contextlib.suppress(OSError), path.open("rb") as file:
+        with contextlib.suppress(OSError, ValueError), open_regular(path) as file:
             file.seek(max(file.seek(0, os.SEEK_END) - _LONGEST_TAIL, 0))
             return file.read().decode(errors="replace").strip()
     return ""

@@ -198,7 +198,7 @@ class Search:
         """
         folder = self._run_folder.folder
         if folder is not None:
-            return str((folder / "trials").resolve())
+            return str(folder.resolve() / "trials")
         if not self._parts.objective.keeps_files:
             return ""
         import tempfile

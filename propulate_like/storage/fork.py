@@ -59,7 +59,8 @@ def fork(old: Path, new: Path, config: Mapping[str, Any]) -> Forked:
     told = joined(before.config, config)
     partial = new.parent / f".{new.name}.{os.getpid()}.partial"
     try:
-        (partial / "journal").mkdir(parents=True)
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        partial.mkdir()
         if (old / "trials").is_dir():  # promoted evaluations continue from the files that earlier ones left there
             shutil.copytree(old / "trials", partial / "trials", symlinks=True, ignore=shutil.ignore_patterns(".*"))
         forked = _copy(before, partial, _Translation(before, told))

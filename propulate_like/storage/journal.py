@@ -222,6 +222,11 @@ def migrations(folder: Path) -> Iterator[tuple[int, Moved]]:
                 yield islands, event
 
 
+def journals(folder: Path) -> list[Path]:
+    """Return the journals in a run's folder."""
+    return [path for _, path in _files(folder)]
+
+
 def _files(folder: Path) -> Iterator[tuple[int, Path]]:
     """Yield the journals of a run's folder as (rank, path)."""
     for path in sorted((folder / "journal").glob("rank-*.jsonl")):

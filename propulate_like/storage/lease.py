@@ -169,7 +169,7 @@ class Lease:
             if self._folder.is_dir() and self.gone:
                 _create(self._folder / _FILE, self._owner)
         elif seen.owner.token == self.token:
-            os.utime(self._folder / _FILE)
+            os.utime(self._folder / _FILE, follow_symlinks=False)
         else:
             self.lost = True
             self._ended.set()
@@ -282,7 +282,7 @@ def _replace(folder: Path, seen: _Seen, owner: _Owner) -> bool:
         following.unlink(missing_ok=True)
         return False
     following.replace(folder / _FILE)
-    os.utime(folder / _FILE)
+    os.utime(folder / _FILE, follow_symlinks=False)
     return True
 
 

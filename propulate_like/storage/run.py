@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, cast
 
 import msgspec
 
-from propulate_like.foundation.files import read_small
+from propulate_like.foundation.files import folder_inside, read_small
 from propulate_like.population.individual import Id, Individual
 from propulate_like.population.population import Population
 from propulate_like.population.summary import Summary
@@ -23,7 +23,7 @@ from propulate_like.problem.partition import PointPartition
 from propulate_like.problem.space import Space
 from propulate_like.storage.config_diff import Difference, differences, joined
 from propulate_like.storage.events import FORMAT, Died, Started
-from propulate_like.storage.journal import migrations
+from propulate_like.storage.journal import journals, migrations
 from propulate_like.storage.journal_lines import Shape
 from propulate_like.storage.migration_history import MigrationHistory
 from propulate_like.storage.recovery import Recovery
@@ -129,6 +129,7 @@ class Run:
             ValueError: Continuing would mix two searches (see `differences`). The message shows each such difference
                 on a line of its own.
         """
+        check_folder(folder)
         before = cls(folder).config if cls.exists(folder) else None
         merged = joined(before or {}, config)
         changes = [] if before is None else differences(before, merged)
@@ -150,8 +151,9 @@ class Run:
             OSError: The folder cannot be written.
         """
         merged, changes = cls.merged(folder, config)
-        (folder / "journal").mkdir(parents=True, exist_ok=True)
-        write_config(folder, merged)
+        folder.mkdir(parents=True, exist_ok=True)
+        with folder_inside(folder, "journal"):
+            write_config(folder, merged)
         opened = cls(folder)
         opened.changes = changes
         return opened
@@ -226,6 +228,25 @@ class Run:
             + [each.candidate.continues for each in unfinished if each.candidate.continues is not None],
             seen=b"" if partition is None else partition.codes,
         )
+
+
+def check_folder(folder: Path) -> None:
+    """Check that a run can start or continue in a folder, as far as the kinds of things in it tell.
+
+    Raises:
+        ValueError: A part of it is a link, or a folder of it is none.
+    """
+    parts = [folder / "journal", folder / "trials"]
+    for path in [*parts, *journals(folder)]:
+        if path.is_symlink():
+            message = f"{path} is a link, and nothing is written through one: only {folder} itself may be a link"
+            raise ValueError(message)
+        if path in parts and path.exists() and not path.is_dir():
+            message = f"{path} is no folder: remove it, or name another run folder"
+            raise ValueError(message)
+        if path.is_file() and path.stat().st_nlink > 1:
+            message = f"{path} has another name, as a hard link, that would change with it: give it a copy of its own"
+            raise ValueError(message)
 
 
 def space_in(config: Mapping[str, Any]) -> Space:

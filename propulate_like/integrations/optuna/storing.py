@@ -6,8 +6,10 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from propulate_like.foundation.files import refuse_link
 from propulate_like.integrations.optuna.finished import PREFIX
 
 if TYPE_CHECKING:
@@ -75,6 +77,7 @@ def open_study(target: str, name: str, directions: Sequence[str]) -> Study:
     if target in _IN_MEMORY:
         message = "that database is in memory, and gone with this command: name a file, as sqlite:///x.db"
         raise ValueError(message)
+    refuse_link(_file_of(target))
     if _URL.fullmatch(target):
         waiting = {"connect_args": {"timeout": _LOCKED_SECONDS}} if target.startswith("sqlite") else {}
         database = optuna.storages.RDBStorage(target, engine_kwargs=waiting)
@@ -93,6 +96,15 @@ def open_study(target: str, name: str, directions: Sequence[str]) -> Study:
         raise ValueError(message) from None
     study_id = _study_id(journal, name, directions)
     return Log(journal, study_id, backend) if known else Study(journal, study_id)
+
+
+def _file_of(target: str) -> Path:
+    """Return the file of an SQLite database or a journal; the working directory where the target has none."""
+    if not _URL.fullmatch(target):
+        return Path(target)
+    from sqlalchemy.engine import make_url
+
+    return Path(make_url(target).database or "") if target.startswith("sqlite") else Path()
 
 
 def _study_id(storage: BaseStorage, name: str, directions: Sequence[str]) -> int:
