@@ -70,13 +70,13 @@ def _bred_by(run: Run, earnings: Earnings) -> dict[str, Any]:
 
 def _islands(run: Run, state: RunState) -> dict[str, Any]:
     """Return the state of each island."""
-    bests = state.bests
+    bests, arrived = state.bests, state.arrived
     return {
         str(island): {
             "ranks": sum(session.island == island for session in state.current.values()),
             "evaluations": state.done_by[island],
             "best": -bests[island] if run.maximize and island in bests else bests.get(island),
-            "arrived": state.arrived[island],
+            "arrived": arrived[island],
         }
         for island in sorted({session.island for session in state.current.values()} | set(state.done_by))
     }

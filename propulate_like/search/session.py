@@ -220,6 +220,7 @@ class Search:
                 island=self._parts.optimizer.island,
                 islands=len(self._archipelago.layout),
                 token=self._run_folder.token,
+                run=snapshot.run,
             )
         )
         if transport.rank == 0:

@@ -29,6 +29,7 @@ class Session(msgspec.Struct, tag_field="type", tag="session", frozen=True):
         island: The number of its island.
         islands: The number of islands, or 0 where it is not known.
         token: The token of the lease by which the run held its folder.
+        run: The run's identity, or "" where it has none.
         format: The version of the journal's format.
     """
 
@@ -42,6 +43,7 @@ class Session(msgspec.Struct, tag_field="type", tag="session", frozen=True):
     island: Count = 0
     islands: Count = 0
     token: str = ""
+    run: str = ""
     format: int = FORMAT
 
 

@@ -74,11 +74,13 @@ class Shape(msgspec.Struct, frozen=True):
         space: The search space. Where the loss asks for its parameters, each individual has a space of its own.
         rungs: The number of rungs.
         losses: The number of losses.
+        run: The run's identity, or "" to accept the journals of any run.
     """
 
     space: Space
     rungs: int = 1
     losses: int = 1
+    run: str = ""
 
     def fits(self, line: _StartedLine | _EvaluatedLine) -> bool:
         """Return whether a line can belong to an individual of this shape."""
@@ -109,7 +111,7 @@ def decode(written: Iterable[bytes], shape: Shape | None = None, source: Path | 
         source: The file that the lines come from, for messages.
 
     Raises:
-        ValueError: A newer version wrote a line.
+        ValueError: A newer version wrote a line, or it is of another run.
     """
     space = NOTHING if shape is None else shape.space
     for text in written:
@@ -130,6 +132,9 @@ def decode(written: Iterable[bytes], shape: Shape | None = None, source: Path | 
         else:
             if isinstance(line, Session) and line.format > FORMAT:
                 _refuse_newer(text, source)
+            if isinstance(line, Session) and shape is not None and line.run and shape.run not in ("", line.run):
+                message = f"{source}: it, or a part of it, is of another run: take that out of the folder"
+                raise ValueError(message)
             yield line
 
 

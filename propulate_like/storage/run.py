@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 from itertools import count
@@ -44,6 +45,7 @@ class ResumeSnapshot(msgspec.Struct):
         whole: For each island, whether these are all its successfully evaluated individuals.
         unfinished: The evaluations that started and did not end.
         died: The ranks that died at the end of the session before, and ended it for all others.
+        run: The run's identity.
         curves: The newest evaluations with curves, oldest first, where the search has a pruner.
         promoted: The individuals that were promoted to a higher rung.
         seen: The evaluated points of a space without continuous parameters, as `PointPartition.codes` encodes them.
@@ -62,6 +64,7 @@ class ResumeSnapshot(msgspec.Struct):
     promoted: list[Id] = []
     seen: bytes = b""
     known: list[Individual] = []
+    run: str = ""
 
 
 class Standing(NamedTuple):
@@ -83,7 +86,8 @@ class Run:
 
     Attributes:
         folder: The folder.
-        config: The content of its config.yaml.
+        config: The content of its config.yaml, apart from `ident`.
+        ident: The run's identity, by which its journals are told from those of other runs; "" in older runs.
         space: The search space, which is empty where the loss asks for its parameters.
         signs: 1 for each loss that is minimized, -1 for each that is maximized.
         maximize: Whether a single loss is maximized.
@@ -100,13 +104,14 @@ class Run:
         """
         self.folder = Path(folder)
         self.config = _read_config(self.folder)
+        self.ident: str = self.config.pop("id", "")
         self.space = space_in(self.config)
         self.signs = signs_in(self.config)
         self.maximize = self.signs == (-1.0,)
         self.budget: dict[str, Any] = self.config.get("budget") or {}
         fidelity = self.config.get("fidelity")
         rungs = len(Fidelity.of(fidelity).rungs) if fidelity else 1
-        self.shape = Shape(self.space, rungs, len(self.signs))
+        self.shape = Shape(self.space, rungs, len(self.signs), self.ident)
         self.changes: list[Difference] = []
 
     @staticmethod
@@ -152,8 +157,9 @@ class Run:
         """
         merged, changes = cls.merged(folder, config)
         folder.mkdir(parents=True, exist_ok=True)
+        ident = (cls(folder).ident if cls.exists(folder) else "") or new_ident()
         with folder_inside(folder, "journal"):
-            write_config(folder, merged)
+            write_config(folder, merged, ident)
         opened = cls(folder)
         opened.changes = changes
         return opened
@@ -162,7 +168,7 @@ class Run:
         """Write the config again where it, or the whole folder, was removed and others have recreated the folder."""
         if self.folder.is_dir() and not self.exists(self.folder):
             with contextlib.suppress(OSError):  # the journals hold the evaluations even without a config
-                write_config(self.folder, self.config)
+                write_config(self.folder, self.config, self.ident)
 
     def individuals(self) -> Iterator[Individual]:
         """Yield every evaluated individual, failures included, rank by rank.
@@ -227,6 +233,7 @@ class Run:
             promoted=promoted
             + [each.candidate.continues for each in unfinished if each.candidate.continues is not None],
             seen=b"" if partition is None else partition.codes,
+            run=self.ident,
         )
 
 
@@ -234,7 +241,7 @@ def check_folder(folder: Path) -> None:
     """Check that a run can start or continue in a folder, as far as the kinds of things in it tell.
 
     Raises:
-        ValueError: A part of it is a link, or a folder of it is none.
+        ValueError: A part of it is a link, a folder of it is none, or it has journals without a config.
     """
     parts = [folder / "journal", folder / "trials"]
     for path in [*parts, *journals(folder)]:
@@ -243,6 +250,12 @@ def check_folder(folder: Path) -> None:
             raise ValueError(message)
         if path in parts and path.exists() and not path.is_dir():
             message = f"{path} is no folder: remove it, or name another run folder"
+            raise ValueError(message)
+        if path not in parts and path.stat().st_size and not Run.exists(folder):
+            message = (
+                f"{folder} has journals of a search but no config.yaml, so nobody knows of which: put that file back, "
+                "or name another run folder"
+            )
             raise ValueError(message)
         if path.is_file() and path.stat().st_nlink > 1:
             message = f"{path} has another name, as a hard link, that would change with it: give it a copy of its own"
@@ -267,15 +280,20 @@ def signs_in(config: Mapping[str, Any]) -> Signs:
     return signs_of(config.get("directions"), maximize=bool(config.get("maximize", False)))
 
 
-def write_config(folder: Path, config: dict[str, Any]) -> None:
-    """Write the config atomically."""
+def new_ident() -> str:
+    """Return the identity of a new run."""
+    return uuid.uuid4().hex
+
+
+def write_config(folder: Path, config: dict[str, Any], ident: str) -> None:
+    """Write the config, and the run's identity, atomically."""
     from propulate_like.foundation import strict_yaml
 
     path = folder / CONFIG
     temporary = path.with_suffix(".partial")
     temporary.unlink(missing_ok=True)
     with temporary.open("x", encoding="utf-8") as file:
-        file.write(strict_yaml.dump(config))
+        file.write(strict_yaml.dump({**config, "id": ident}))
     temporary.replace(path)
 
 
@@ -289,7 +307,9 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
     path = folder / CONFIG
     if not path.is_file():
-        what = "has no config.yaml" if folder.is_dir() else "does not exist"
+        what = "does not exist"
+        if folder.is_dir():
+            what = "has no config.yaml" + (", only journals: put that file back" if journals(folder) else "")
         message = f"{folder} is no run's folder: it {what}"
         raise ValueError(message)
     content = read_small(path, strict_yaml.LARGEST_BYTES)
@@ -315,9 +335,13 @@ def _check(config: Any) -> None:
     if type(version) is not int or version > FORMAT:
         message = f"a newer version wrote it: its format is {version!r}, and this version reads up to {FORMAT}"
         raise ValueError(message)
-    if type(config.get("seed")) is not int:
-        message = f"seed: {config.get('seed')!r} must be a whole number"
+    if "seed" not in config:
+        message = "it has no seed, so that it was cut off: put the whole file back"
         raise ValueError(message)
+    for name, kind, what in (("seed", int, "a whole number"), ("id", str, "a text")):
+        if type(config.get(name, "")) is not kind:
+            message = f"{name}: {config[name]!r:.40} must be {what}"
+            raise ValueError(message)
     if config.get("budget") is not None:
         try:
             msgspec.convert(config["budget"], Budget)
