@@ -37,6 +37,8 @@ class Config:
         self.run = Path(settings.run or f"runs/{default_run}")
         self.objective = settings.objective
         if isinstance(self.objective, Command):
+            if "\0" in self.objective.folder:
+                raise self.error("objective", f"folder: {self.objective.folder!r:.60} has a NUL character")
             inside = str((folder / self.objective.folder).resolve())
             self.objective = msgspec.structs.replace(self.objective, folder=inside)
         forms: dict[str, Any] = msgspec.structs.asdict(settings)
