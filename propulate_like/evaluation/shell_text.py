@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-_PLAIN, _SINGLE, _DOUBLE, _BACKTICKS, _BRACES, _ARITHMETIC, _COMMENT, _DOCUMENT = (
+_PLAIN, _SINGLE, _DOUBLE, _BACKTICKS, _BRACES, _ARITHMETIC, _COMMENT, _DOCUMENT, _ESCAPES = (
     "",
     "quotes",
     "double quotes",
@@ -14,12 +14,13 @@ _PLAIN, _SINGLE, _DOUBLE, _BACKTICKS, _BRACES, _ARITHMETIC, _COMMENT, _DOCUMENT 
     "$((...))",
     "a comment",
     "a here-document",
+    "or after $'...', of which shells do not see the same end",
 )
 _WORD = r"""(?:'[^']*'|"[^"]*"|\\.|[^\s;&|<>()'"\\])+"""
-_TOKEN = re.compile(rf"\\.|\$\(\(|\$\(|\$\{{|<<<|<<-?[ \t]*{_WORD}|.", re.DOTALL)
+_TOKEN = re.compile(rf"\\.|\$\(\(|\$\(|\$\{{|\$'|<<<|<<-?[ \t]*{_WORD}|.", re.DOTALL)
 _CHARACTER = re.compile(r".", re.DOTALL)
 _EXPANSIONS = {"$((": (_ARITHMETIC, _ARITHMETIC), "$(": (_PLAIN,), "${": (_BRACES,), "`": (_BACKTICKS,)}
-_QUOTES = {'"': (_DOUBLE,), "'": (_SINGLE,)}
+_QUOTES = {'"': (_DOUBLE,), "'": (_SINGLE,), "$'": (_ESCAPES,)}
 _OPENS = {
     _PLAIN: _EXPANSIONS | _QUOTES | {"(": (_PLAIN,)},
     _DOUBLE: _EXPANSIONS,
@@ -28,8 +29,18 @@ _OPENS = {
     _ARITHMETIC: _EXPANSIONS | {"(": (_ARITHMETIC,)},
     _SINGLE: {},
     _COMMENT: {},
+    _ESCAPES: {},
 }
-_CLOSES = {_PLAIN: ")", _DOUBLE: '"', _BACKTICKS: "`", _BRACES: "}", _ARITHMETIC: ")", _SINGLE: "'", _COMMENT: "\n"}
+_CLOSES = {
+    _PLAIN: ")",
+    _DOUBLE: '"',
+    _BACKTICKS: "`",
+    _BRACES: "}",
+    _ARITHMETIC: ")",
+    _SINGLE: "'",
+    _COMMENT: "\n",
+    _ESCAPES: "",
+}
 
 
 def unsafe_places(text: str, placeholder: re.Pattern[str]) -> Iterator[tuple[str, str]]:

@@ -90,7 +90,8 @@ def test_placeholder_where_the_shell_reads_words_is_taken(text):
         ("cat <<{a}\n", "a here-document"),
         ("echo \\{a}", "a word with a \\ before it"),
         ("echo \\\\\\{a}", "a word with a \\ before it"),
-        ("echo $'{a}'", "quotes"),
+        ("echo $'{a}'", "or after $'...', of which shells do not see the same end"),
+        ("echo $'x' {a}", "or after $'...', of which shells do not see the same end"),
     ],
 )
 def test_placeholder_elsewhere_is_refused_and_told_what_to_write(text, place):
