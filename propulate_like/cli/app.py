@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -22,9 +21,9 @@ from propulate_like.cli.hosts import Hosts
 from propulate_like.cli.job import Placement
 from propulate_like.cli.launch import RESTARTS, launch
 from propulate_like.cli.mpiexec import LaunchError
-from propulate_like.foundation.console import printable
-from propulate_like.foundation.parts import PartError
+from propulate_like.foundation.console import pasteable, public
 from propulate_like.foundation.files import refuse_link
+from propulate_like.foundation.parts import PartError
 from propulate_like.parallel.transport import launched
 from propulate_like.parallel.transport.simulated import Network
 from propulate_like.search.config import Config, ConfigError
@@ -63,7 +62,8 @@ def init(
 ) -> None:
     """Write a starter YAML and script."""
     written = starter.write(folder)
-    typer.echo(f"wrote {' and '.join(map(str, written))}; next: propulate-like run {written[0]} -n 2")
+    command = pasteable(["propulate-like", "run", written[0], "-n", "2"])
+    typer.echo(public(f"wrote {' and '.join(map(str, written))}; next: {command}"))
 
 
 @app.command()
@@ -73,8 +73,8 @@ def check(config: ConfigArgument, changes: SetOption = None) -> None:
     known = read.specification.space
     space = "that the function itself tells" if known is None else f"of {', '.join(known.names)}"
     objective = read.objective
-    what = objective if isinstance(objective, str) else f"the command {shlex.join(objective.words)}"
-    typer.echo(f"{config} is valid: {what}, a space {space}, run folder {read.run}")
+    what = objective if isinstance(objective, str) else f"the command {pasteable(objective.words)}"
+    typer.echo(public(f"{config} is valid: {what}, a space {space}, run folder {read.run}"))
 
 
 @app.command("schema")
@@ -109,7 +109,7 @@ def run(
     """Start a run, or continue it."""
     if only_check:
         read = Config.checked(config, changes or [], folder)
-        typer.echo(dry_run(read))
+        typer.echo(public(dry_run(read)))
         return
     order = rank.Order(config, changes or [], folder, _continuing_command(fork), fork)
     if launched() is not None or (ranks == 1 and hosts is None):
@@ -157,7 +157,7 @@ def export(
     ] = False,
 ) -> None:
     """Hand a run to other tools: every individual, as a study of Optuna's or as a table."""
-    typer.echo(exporting.export(Run(folder), form, target, study, live=live))
+    typer.echo(public(exporting.export(Run(folder), form, target, study, live=live)))
 
 
 @app.command()
@@ -201,7 +201,7 @@ def simulate(
         sign = -1.0 if maximize else 1.0
         series = [(f"{each.ranks} ranks", [(when, sign * loss) for when, loss in each.trace]) for each in found]
         draw(series, rows, plot)
-        typer.echo(f"plot: {plot}")
+        typer.echo(public(f"plot: {plot}"))
 
 
 @app.command("slurm")
@@ -230,7 +230,7 @@ def write_slurm(
         raise ValueError(message)
     with Path(output).open("x", encoding="utf-8") as file:
         file.write(text)
-    typer.echo(f"wrote {output}; next: sbatch {shlex.quote(output)}")
+    typer.echo(public(f"wrote {output}; next: {pasteable(['sbatch', Path(output)])}"))
 
 
 def main() -> None:
@@ -248,7 +248,7 @@ def main() -> None:
 
 
 def _fail(error: BaseException) -> None:
-    print(printable(str(error), "\n"), file=sys.stderr)
+    print(public(str(error)), file=sys.stderr)
     sys.exit(rank.BAD_INPUT)
 
 
@@ -260,4 +260,4 @@ def _continuing_command(fork: str | None) -> str:
         for place in reversed(places):
             del words[place : place + 2 - ("=" in words[place])]
         words += ["--run", fork]
-    return shlex.join(["propulate-like", *words])
+    return pasteable(["propulate-like", *words])

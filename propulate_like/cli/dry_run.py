@@ -7,7 +7,6 @@ from pathlib import Path
 
 import msgspec
 
-from propulate_like.foundation.console import printable
 from propulate_like.search.config import Config
 from propulate_like.storage.lease import refusal
 from propulate_like.storage.run import Run, check_folder
@@ -32,9 +31,9 @@ def dry_run(config: Config) -> str:
             message = f"{config.source}: {error}"
             raise ValueError(message) from None
         budget = config.specification.budget.declaration()
-        return printable(f"{config.source} would begin a new run in {folder}: {_budget(budget)}")
+        return f"{config.source} would begin a new run in {folder}: {_budget(budget)}"
     try:
-        return printable(f"{config.source} would {_continuing(config, folder)}")
+        return f"{config.source} would {_continuing(config, folder)}"
     except ValueError as error:
         message = f"{config.source}: {error}"
         raise ValueError(message) from None

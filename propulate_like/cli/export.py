@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from propulate_like.cli import show
-from propulate_like.foundation.console import printable, say
+from propulate_like.foundation.console import pasteable, say, short
 from propulate_like.foundation.early_signals import SIGNALS
 from propulate_like.foundation.files import replacing
+from propulate_like.foundation.passwords import masked
 from propulate_like.storage.run import Run
 
 
@@ -36,7 +37,7 @@ def export(run: Run, form: Form, target: str, study: str | None, *, live: bool) 
         ValueError: The options do not fit each other, a library is missing, or the target cannot be used.
     """
     if form is Form.OPTUNA:
-        return printable(_to_study(run, target, study, live=live))
+        return _to_study(run, target, study, live=live)
     for option, given in (("--study", study is not None), ("--live", live)):
         if given:
             message = f"{option} is for --to optuna, not for --to {form}"
@@ -47,13 +48,12 @@ def export(run: Run, form: Form, target: str, study: str | None, *, live: bool) 
             file.write(show.as_csv(rows).encode())
     else:
         _to_parquet(rows, target)
-    return printable(f"{len(rows)} evaluations written to {target}")
+    return f"{len(rows)} evaluations written to {target}"
 
 
 def _to_study(run: Run, target: str, study: str | None, *, live: bool) -> str:
     """Export a run to an Optuna study, and return a message that says how many individuals were added."""
     from propulate_like.integrations.optuna.export import Export
-    from propulate_like.integrations.optuna.storing import shown
 
     try:
         import optuna
@@ -62,10 +62,10 @@ def _to_study(run: Run, target: str, study: str | None, *, live: bool) -> str:
         raise ValueError(message) from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     exported = Export(run, target, study)
-    where = f"study {exported.name} in {shown(target)}"
-    see = f"see them: optuna-dashboard {shown(target)}"
+    where = f"study {short(exported.name)} in {masked(target)}"
+    see = f"see them: {pasteable(['optuna-dashboard', target])}"
     if live:
-        say(printable(f"evaluations go to the {where} until the search ends, or Ctrl-C; {see}"))
+        say(f"evaluations go to the {where} until the search ends, or Ctrl-C; {see}")
         for number in SIGNALS:
             signal.signal(number, lambda *_: exported.end())
         exported.follow()

@@ -9,11 +9,12 @@ import json
 import math
 import os
 import time
+from itertools import islice
 from typing import Any
 
 from propulate_like.cli.earnings import Earnings
 from propulate_like.cli.run_state import LIVE_SECONDS, RunState
-from propulate_like.foundation.console import printable
+from propulate_like.foundation.console import printable, short
 from propulate_like.population.individual import Individual
 from propulate_like.population.pareto import front, losses_of
 from propulate_like.problem.directions import values_of
@@ -24,6 +25,7 @@ from propulate_like.storage.journal import read
 from propulate_like.storage.run import Run
 
 _COLUMNS = 100  # the largest number of columns of a table
+_ISLANDS, _ORIGINS = 1000, 40  # the largest numbers of lines about islands and origins
 
 
 def status(run: Run) -> dict[str, Any]:
@@ -102,26 +104,31 @@ def status_text(known: dict[str, Any]) -> str:
     ]
     if known["front"] is not None:
         lines[-1] = f"front        {known['front']} individuals"
-    lines += [f"  {name} = {value}" for name, value in (known["best_params"] or {}).items()]
+    lines += [f"  {short(name)} = {short(str(value))}" for name, value in (known["best_params"] or {}).items()]
     ranks = f"{known['ranks']} in {known['teams']} teams" if known["teams"] else known["ranks"]
     lines.append(f"ranks        {ranks}, {known['rate']:.4g} evaluations/s, {duration(known['session_seconds'])}")
-    lines += [f"{'':<13}{death}" for death in known["died"]]
+    lines += [f"{'':<13}{short(death)}" for death in known["died"]]
     for rank, devices in known["devices"].items():
-        lines.append(f"{f'rank {rank}':<13}{', '.join(devices)}")
+        lines.append(f"{f'rank {rank}':<13}{short(', '.join(devices))}")
     if len(known["islands"]) > 1:
-        for island, facts in known["islands"].items():
+        for island, facts in islice(known["islands"].items(), _ISLANDS):
             best = "none yet" if facts["best"] is None else f"{facts['best']:.6g}"
             lines.append(
                 f"{f'island {island}':<13}{facts['ranks']} of the ranks, {facts['evaluations']} evaluations, "
                 f"best {best}, {facts['arrived']} sent to it"
             )
-    width = max(map(len, known["bred_by"]), default=0)
-    for origin, earned in known["bred_by"].items():
+        if len(known["islands"]) > _ISLANDS:
+            lines.append(f"{'':<13}and {len(known['islands']) - _ISLANDS} islands more")
+    shown = {short(origin): earned for origin, earned in islice(known["bred_by"].items(), _ORIGINS)}
+    width = max(map(len, shown), default=0)
+    for origin, earned in shown.items():
         best = "none" if earned["best"] is None else f"{earned['best']:.6g}"
         lines.append(
             f"{'bred by':<13}{origin:<{width}}  {_times(earned['evaluations'], 'evaluation')}, best "
             f"so far {_times(earned['improvements'], 'time')}, at best {best}"
         )
+    if len(known["bred_by"]) > _ORIGINS:
+        lines.append(f"{'':<13}and {_times(len(known['bred_by']) - _ORIGINS, 'origin')} more")
     if known["running"]:
         what = "under way" if known["state"].startswith("running") else "unfinished"
         lines.append(f"{what:<13}{', '.join(known['running'])}")

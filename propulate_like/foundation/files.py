@@ -230,11 +230,20 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     _remove_abandoned(path.parent, mine)
     partial = path.with_name(f"{mine}{os.getpid()}{_PARTIAL}")
     try:
-        with partial.open("xb") as file:
+        with _new(partial, path) as file:
             yield file
         partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)
+        raise
+
+
+def _new(partial: Path, path: Path) -> BinaryIO:
+    """Open a new file; an error names the file that it is for."""
+    try:
+        return partial.open("xb")
+    except OSError as error:
+        error.filename = str(path)
         raise
 
 

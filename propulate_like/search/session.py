@@ -189,7 +189,7 @@ class Search:
 
     def _say(self, news: str) -> None:
         if self._show_progress and self._world.rank == 0:
-            print(news, file=sys.stderr, flush=True)
+            say(news)
 
     def _trials(self) -> str:
         """Return where evaluations keep their files.

@@ -16,6 +16,7 @@ from propulate_like.evaluation.objective import Loss, space_of
 from propulate_like.evaluation.pruning import AnyPruner, Pruner
 from propulate_like.evaluation.settings import EvaluationSettings, settings_of
 from propulate_like.foundation import declarations
+from propulate_like.foundation.passwords import all_masked
 from propulate_like.population.individual import Id
 from propulate_like.problem.budget import Budget
 from propulate_like.problem.directions import Signs, directions_of, signs_of
@@ -209,7 +210,7 @@ class SearchSpecification(msgspec.Struct, frozen=True, kw_only=True):
         """Return what a run's config.yaml says of the search; what is None is left to its default."""
         objective, propagator = self.objective, self.propagator
         return {
-            "objective": msgspec.to_builtins(objective)
+            "objective": all_masked(msgspec.to_builtins(objective))
             if isinstance(objective, Command)
             else loading.name_of(objective),
             "maximize": self.maximize or None,

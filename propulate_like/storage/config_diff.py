@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from propulate_like.foundation.console import short
+
 _KEPT = ("budget", "seed")
 """The keys that keep their value where the new config does not name them."""
 # docs/decisions.md, "What mixes two searches is refused"
@@ -94,4 +96,4 @@ def _breeding(config: Mapping[str, Any]) -> list[Any]:
 
 def _said(value: Any) -> str:
     """Return a value as messages show it."""
-    return "left to its default" if value is None else value if isinstance(value, str) else repr(value)
+    return "left to its default" if value is None else short(value if isinstance(value, str) else repr(value))

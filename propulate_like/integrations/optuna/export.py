@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 
+from propulate_like.foundation.passwords import masked, without_password
 from propulate_like.integrations.optuna.finished import PREFIX, Trials
-from propulate_like.integrations.optuna.storing import Source, open_study, shown, source
+from propulate_like.integrations.optuna.storing import Source, open_study, source
 from propulate_like.population.individual import Individual
 from propulate_like.storage.events import Evaluated, Session
 from propulate_like.storage.journal import Follower
@@ -60,7 +61,7 @@ class Export:
         self._known = {each for each in there if each is not None}
         ours = self._began in {session.began for session in self._sessions}
         if there and not (ours and self._known <= set(map(_source, self._waiting))):
-            message = f"{shown(target)} has a study {self.name!r} that is not of this run: name another with --study"
+            message = f"{masked(target)} has a study {self.name!r} that is not of this run: name another with --study"
             raise ValueError(message)
 
     def look(self) -> None:
@@ -141,7 +142,8 @@ class Export:
             while root.__cause__ is not None:
                 root = root.__cause__
             reason = (str(root).strip() or type(root).__name__).splitlines()[0]
-            message = f"{shown(self.target)}: cannot be exported to: {reason}"
+            reason = without_password(reason, self.target)
+            message = f"{masked(self.target)}: cannot be exported to: {reason}"
             raise ValueError(message) from error
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from propulate_like.foundation.files import refuse_link
+from propulate_like.foundation.passwords import check_url
 from propulate_like.integrations.optuna.finished import PREFIX
 
 if TYPE_CHECKING:
@@ -46,19 +47,6 @@ def source(ident: str, ended: float) -> Source:
     return ident, int(round(ended, 6) + 0.5) % _ZONES
 
 
-def shown(target: str) -> str:
-    """Return a target without its password."""
-    if not _URL.fullmatch(target):
-        return target
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    try:
-        return make_url(target).render_as_string()
-    except (ArgumentError, ValueError):
-        return f"{target.partition('://')[0]}://..."
-
-
 def open_study(target: str, name: str, directions: Sequence[str]) -> Study:
     """Open a study in a database or a journal file; what does not exist is created.
 
@@ -73,6 +61,7 @@ def open_study(target: str, name: str, directions: Sequence[str]) -> Study:
     """
     import optuna
 
+    check_url(target)
     known = optuna.__version__.startswith(("4.", "5."))
     if target in _IN_MEMORY:
         message = "that database is in memory, and gone with this command: name a file, as sqlite:///x.db"
