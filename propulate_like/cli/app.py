@@ -24,11 +24,12 @@ from propulate_like.cli.mpiexec import LaunchError
 from propulate_like.foundation.console import pasteable, public
 from propulate_like.foundation.files import refuse_link
 from propulate_like.foundation.parts import PartError
+from propulate_like.foundation.user_paths import user_path
 from propulate_like.parallel.transport import launched
 from propulate_like.parallel.transport.simulated import Network
 from propulate_like.search.config import Config, ConfigError
 from propulate_like.search.schema import schema
-from propulate_like.storage.run import Run
+from propulate_like.storage.run import Run, check_folder
 
 app = typer.Typer(
     cls=CommandGroup,
@@ -39,7 +40,7 @@ app = typer.Typer(
 )
 
 ConfigArgument = Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file, or file.py:function.")]
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's folder.")]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: budget.evaluations=500")
 ]
@@ -111,10 +112,13 @@ def run(
         read = Config.checked(config, changes or [], folder)
         typer.echo(public(dry_run(read)))
         return
+    fork = None if fork is None else str(user_path(fork))
     order = rank.Order(config, changes or [], folder, _continuing_command(fork), fork)
     if launched() is not None or (ranks == 1 and hosts is None):
         raise typer.Exit(rank.run(order))
     read = Config.checked(config, order.changes, folder)
+    if fork is None:
+        check_folder(read.run)
     raise typer.Exit(launch(order, ranks, read, Placement(Hosts.of(hosts), agent, network), restarts))
 
 
@@ -124,7 +128,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show how far a run is, live or ended."""
-    known = show.status(Run(folder))
+    known = show.status(Run(user_path(folder)))
     typer.echo(json.dumps(known, indent=2) if as_json else show.status_text(known))
 
 
@@ -138,7 +142,7 @@ def results(
     ] = False,
 ) -> None:
     """Show the best individuals of a run, or the latest failures."""
-    rows = (show.failed_rows if failed else show.best_rows)(Run(folder), top)
+    rows = (show.failed_rows if failed else show.best_rows)(Run(user_path(folder)), top)
     typer.echo(_WRITERS[form](rows), nl=form is not Format.CSV)
 
 
@@ -157,7 +161,7 @@ def export(
     ] = False,
 ) -> None:
     """Hand a run to other tools: every individual, as a study of Optuna's or as a table."""
-    typer.echo(public(exporting.export(Run(folder), form, target, study, live=live)))
+    typer.echo(public(exporting.export(Run(user_path(folder)), form, target, study, live=live)))
 
 
 @app.command()
@@ -236,6 +240,7 @@ def write_slurm(
 def main() -> None:
     """Run a command; bad input is one line on standard error and exit status 2."""
     try:
+        _check_words(sys.argv[1:])
         app()
     except (ConfigError, LaunchError, PartError) as error:
         _fail(error)
@@ -245,6 +250,20 @@ def main() -> None:
         _fail(error)
     except OSError as error:
         _fail(error)
+
+
+def _check_words(words: list[str]) -> None:
+    """Check that the command's words are UTF-8, as everything that is written of them is.
+
+    Raises:
+        ValueError: One is not.
+    """
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            message = f"{word!r} is not UTF-8"
+            raise ValueError(message) from None
 
 
 def _fail(error: BaseException) -> None:

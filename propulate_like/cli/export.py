@@ -12,6 +12,7 @@ from propulate_like.foundation.console import pasteable, say, short
 from propulate_like.foundation.early_signals import SIGNALS
 from propulate_like.foundation.files import replacing
 from propulate_like.foundation.passwords import masked
+from propulate_like.foundation.user_paths import user_path
 from propulate_like.storage.run import Run
 
 
@@ -36,6 +37,8 @@ def export(run: Run, form: Form, target: str, study: str | None, *, live: bool) 
     Raises:
         ValueError: The options do not fit each other, a library is missing, or the target cannot be used.
     """
+    if "://" not in target:
+        target = str(user_path(target))
     if form is Form.OPTUNA:
         return _to_study(run, target, study, live=live)
     for option, given in (("--study", study is not None), ("--live", live)):

@@ -17,6 +17,7 @@ from propulate_like.evaluation.pruning import AnyPruner, Pruner
 from propulate_like.evaluation.settings import EvaluationSettings, settings_of
 from propulate_like.foundation import declarations
 from propulate_like.foundation.passwords import all_masked
+from propulate_like.foundation.user_paths import user_path
 from propulate_like.population.individual import Id
 from propulate_like.problem.budget import Budget
 from propulate_like.problem.directions import Signs, directions_of, signs_of
@@ -231,8 +232,8 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "pruner": AnyPruner.of,
     "fidelity": Fidelity.of,
     "evaluation": settings_of,
-    "run": Path,
-    "fork": Path,
+    "run": user_path,
+    "fork": user_path,
     "warm_start": WarmStart.of,
 }
 

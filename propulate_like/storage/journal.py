@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -229,8 +230,16 @@ def journals(folder: Path) -> list[Path]:
 
 
 def _files(folder: Path) -> Iterator[tuple[int, Path]]:
-    """Yield the journals of a run's folder as (rank, path)."""
-    for path in sorted((folder / "journal").glob("rank-*.jsonl")):
+    """Yield the journals of a run's folder as (rank, path).
+
+    Raises:
+        ValueError: The folder of journals is none.
+    """
+    inside = folder / "journal"
+    if os.path.lexists(inside) and not inside.is_dir():
+        message = f"{inside} is no folder"
+        raise ValueError(message)
+    for path in sorted(inside.glob("rank-*.jsonl")):
         digits = _RANK_FILE.fullmatch(path.name)
         if digits and path == journal_path(folder, int(digits[1])):
             yield int(digits[1]), path

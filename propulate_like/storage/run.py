@@ -243,15 +243,15 @@ def check_folder(folder: Path) -> None:
     Raises:
         ValueError: A part of it is a link, a folder of it is none, or it has journals without a config.
     """
-    parts = [folder / "journal", folder / "trials"]
-    for path in [*parts, *journals(folder)]:
-        if path.is_symlink():
-            message = f"{path} is a link, and nothing is written through one: only {folder} itself may be a link"
-            raise ValueError(message)
-        if path in parts and path.exists() and not path.is_dir():
+    for path in (folder, folder / "journal", folder / "trials"):
+        if path != folder:
+            _refuse_link(path, folder)
+        if os.path.lexists(path) and not path.is_dir():
             message = f"{path} is no folder: remove it, or name another run folder"
             raise ValueError(message)
-        if path not in parts and path.stat().st_size and not Run.exists(folder):
+    for path in journals(folder):
+        _refuse_link(path, folder)
+        if path.is_file() and path.stat().st_size and not Run.exists(folder):
             message = (
                 f"{folder} has journals of a search but no config.yaml, so nobody knows of which: put that file back, "
                 "or name another run folder"
@@ -260,6 +260,17 @@ def check_folder(folder: Path) -> None:
         if path.is_file() and path.stat().st_nlink > 1:
             message = f"{path} has another name, as a hard link, that would change with it: give it a copy of its own"
             raise ValueError(message)
+
+
+def _refuse_link(path: Path, folder: Path) -> None:
+    """Check that a part of a run's folder is no link.
+
+    Raises:
+        ValueError: It is one.
+    """
+    if path.is_symlink():
+        message = f"{path} is a link, and nothing is written through one: only {folder} itself may be a link"
+        raise ValueError(message)
 
 
 def space_in(config: Mapping[str, Any]) -> Space:

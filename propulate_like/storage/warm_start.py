@@ -11,6 +11,7 @@ import msgspec
 
 from propulate_like.foundation import declarations
 from propulate_like.foundation.passwords import masked
+from propulate_like.foundation.user_paths import user_path
 from propulate_like.population.individual import ELSEWHERE, Candidate, Id, Individual
 from propulate_like.population.learned_space import as_asked
 from propulate_like.problem.directions import Signs, signs_of
@@ -202,12 +203,13 @@ class _File:
         """Store the path.
 
         Raises:
-            ValueError: It is a storage's URL.
+            ValueError: It is a storage's URL, or can be no path.
         """
         self.name = self.declaration = os.fspath(path)
         if "://" in self.name:
             message = f"a storage needs the name of a study, as {{storage: {masked(self.name)}, study: NAME}}"
             raise ValueError(message)
+        self.name = self.declaration = str(user_path(path))
 
     def entries(self, aim: Aim) -> Iterable[Individual | Row]:
         path = Path(self.name)

@@ -110,7 +110,11 @@ def test_check_refuses_what_run_would(tmp_path):
     for command, space, message in (
         ("'echo \"{a}\"', shell: true", "[x]", "objective: command: {a} is inside double quotes"),
         ('["echo", "{a}\\0"]', "[x]", "objective: command: ['echo', '{a}\\x00'] has a NUL character"),
-        ('["echo", "{a}"], folder: "a\\0b"', "[x]", "folder: 'a\\x00b' has a NUL character"),
+        (
+            '["echo", "{a}"], folder: "a\\0b"',
+            "[x]",
+            "objective.folder: 'a\\x00b' cannot be a path: it has a NUL character",
+        ),
         ('["echo", "{a}"], result: "a\\0b"', "[x]", "result: 'a\\x00b' has a NUL character"),
         ('["echo", "{a}"]', '[x, "y\\0z"]', "space.a: 'y\\x00z' has a NUL character, which no command can receive"),
     ):
