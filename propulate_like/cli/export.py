@@ -5,11 +5,12 @@ from __future__ import annotations
 import signal
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
 from propulate_like.cli import show
 from propulate_like.foundation.console import pasteable, say, short
-from propulate_like.foundation.early_signals import SIGNALS
+from propulate_like.foundation.early_signals import INTERRUPTED, SIGNALS
 from propulate_like.foundation.files import replacing
 from propulate_like.foundation.passwords import masked
 from propulate_like.foundation.user_paths import user_path
@@ -37,6 +38,8 @@ def export(run: Run, form: Form, target: str, study: str | None, *, live: bool) 
     Raises:
         ValueError: The options do not fit each other, a library is missing, or the target cannot be used.
     """
+    for number in SIGNALS:
+        signal.signal(number, _interrupted)
     if "://" not in target:
         target = str(user_path(target))
     if form is Form.OPTUNA:
@@ -52,6 +55,12 @@ def export(run: Run, form: Form, target: str, study: str | None, *, live: bool) 
     else:
         _to_parquet(rows, target)
     return f"{len(rows)} evaluations written to {target}"
+
+
+def _interrupted(_number: int, _frame: FrameType | None) -> NoReturn:
+    """End the command in such a way that locks are released, and files that were begun removed."""
+    say("interrupted")
+    raise SystemExit(INTERRUPTED)
 
 
 def _to_study(run: Run, target: str, study: str | None, *, live: bool) -> str:

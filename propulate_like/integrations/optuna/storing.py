@@ -77,7 +77,9 @@ def open_study(target: str, name: str, directions: Sequence[str]) -> Study:
     if target.endswith(_SQLITE):
         message = f"a path is that of a journal file, and a database is sqlite:///{target}"
         raise ValueError(message)
-    backend = optuna.storages.journal.JournalFileBackend(target)
+    from propulate_like.integrations.optuna.journal_lock import JournalLock
+
+    backend = optuna.storages.journal.JournalFileBackend(target, JournalLock(target))
     try:
         journal = optuna.storages.JournalStorage(backend)
     except (ValueError, KeyError, TypeError):
