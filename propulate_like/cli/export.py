@@ -6,12 +6,11 @@ import signal
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from propulate_like.cli import show
+from propulate_like.cli.tables import ExportTable, write_csv, write_parquet
 from propulate_like.foundation.console import pasteable, say, short
 from propulate_like.foundation.early_signals import INTERRUPTED, SIGNALS
-from propulate_like.foundation.files import replacing
 from propulate_like.foundation.passwords import masked
 from propulate_like.foundation.user_paths import user_path
 from propulate_like.storage.run import Run
@@ -48,13 +47,9 @@ def export(run: Run, form: Form, target: str, study: str | None, *, live: bool) 
         if given:
             message = f"{option} is for --to optuna, not for --to {form}"
             raise ValueError(message)
-    rows = show.all_rows(run)
-    if form is Form.CSV:
-        with replacing(Path(target)) as file:
-            file.write(show.as_csv(rows).encode())
-    else:
-        _to_parquet(rows, target)
-    return f"{len(rows)} evaluations written to {target}"
+    table = ExportTable(run)
+    (write_csv if form is Form.CSV else write_parquet)(table, Path(target))
+    return f"{table.count} evaluations written to {target}"
 
 
 def _interrupted(_number: int, _frame: FrameType | None) -> NoReturn:
@@ -84,27 +79,3 @@ def _to_study(run: Run, target: str, study: str | None, *, live: bool) -> str:
     else:
         exported.look()
     return f"{exported.added} evaluations added to the {where}; {see}"
-
-
-def _to_parquet(rows: list[dict[str, Any]], target: str) -> None:
-    """Write rows as a Parquet file.
-
-    Raises:
-        ValueError: pyarrow is missing.
-    """
-    try:
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ImportError:
-        message = "--to parquet needs pyarrow: pip install pyarrow"
-        raise ValueError(message) from None
-
-    def column(values: list[Any]) -> Any:
-        try:
-            return pa.array(values)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):  # a column cannot have values of several types
-            return pa.array([None if value is None else str(value) for value in values])
-
-    table = pa.table({name: column([row.get(name) for row in rows]) for name in show.names_of(rows)})
-    with replacing(Path(target)) as file:
-        parquet.write_table(table, file)

@@ -82,6 +82,34 @@ def lines(path: Path) -> Iterator[bytes]:
             raise ValueError(message) from None
 
 
+def lines_until(path: Path, end: int, block: int) -> Iterator[bytes]:
+    """Yield the lines of a file's first bytes, as the function `lines` does.
+
+    The file is open only while some lines are read, so that very many files can be read side by side.
+
+    Args:
+        path: The file.
+        end: The number of bytes.
+        block: About how many bytes are read at once.
+
+    Raises:
+        FileNotFoundError: The file does not exist.
+        ValueError: The file cannot be read, or is no regular file.
+    """
+    offset, some = 0, [b""]
+    while some and offset < end:
+        some = []
+        with open_regular(path) as file:
+            start = file.seek(offset)
+            while offset < min(end, start + block) and (line := file.readline(min(LARGEST_LINE, end - offset))):
+                if len(line) < LARGEST_LINE or line.endswith(b"\n"):
+                    some.append(line)
+                else:
+                    _skip_line(file)
+                offset = file.tell()
+        yield from some
+
+
 class Tail:
     """A reader of a growing file, which continues each time after the last complete line."""
 

@@ -38,13 +38,19 @@ Source = tuple[str, int]
 def source(ident: str, ended: float) -> Source:
     """Return the key of an individual.
 
-    Some databases keep only whole seconds, and a local time is ambiguous when clocks are set back.
-
     Args:
         ident: The individual's id.
         ended: The end of its evaluation, in Unix time.
     """
-    return ident, int(round(ended, 6) + 0.5) % _ZONES
+    return ident, moment(ended)
+
+
+def moment(ended: float) -> int:
+    """Return the part of a time, in Unix time, that all storages keep.
+
+    Some databases keep only whole seconds, and a local time is ambiguous when clocks are set back.
+    """
+    return int(round(ended, 6) + 0.5) % _ZONES
 
 
 def open_study(target: str, name: str, directions: Sequence[str]) -> Study:
