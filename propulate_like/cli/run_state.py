@@ -28,7 +28,7 @@ class RunState:
         """How each rank's newest session ended, where it did."""
         self.running: dict[int, Started] = {}
         """The evaluation that each rank started and has not ended."""
-        self.latest = 0.0
+        self.latest = -math.inf
         """The end of the last evaluation or session, in Unix time."""
         self.done_by: Counter[int] = Counter()
         """The number of finished evaluations of each island."""

@@ -96,8 +96,8 @@ def lines_until(path: Path, end: int, block: int) -> Iterator[bytes]:
         FileNotFoundError: The file does not exist.
         ValueError: The file cannot be read, or is no regular file.
     """
-    offset, some = 0, [b""]
-    while some and offset < end:
+    offset, start = 0, -1
+    while start < offset < end:
         some = []
         with open_regular(path) as file:
             start = file.seek(offset)

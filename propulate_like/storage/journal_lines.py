@@ -13,7 +13,7 @@ from msgspec import Meta
 from propulate_like.population.individual import Candidate, Count, Id, Individual
 from propulate_like.population.outcome import BRED, OK, STOPPED, Outcome, Status
 from propulate_like.problem.space import NOTHING, Space
-from propulate_like.storage.events import FORMAT, Closed, Died, Evaluated, Event, Moved, Session, Started, Time
+from propulate_like.storage.events import FORMAT, Closed, Died, Evaluated, Event, Moment, Moved, Session, Started, Time
 
 # The ranges of a line's values. A line with any other value is no event, even where it is well-formed JSON.
 Gene = Annotated[float, Meta(ge=0, le=1)]
@@ -25,7 +25,7 @@ class _StartedLine(msgspec.Struct, tag_field="type", tag="started", frozen=True,
     """A `Started` event as it is written: the candidate's fields beside its own."""
 
     id: Id
-    began: Time
+    began: Moment
     genome: tuple[Gene, ...]
     parents: tuple[Id, ...] = ()
     origin: str = ""
@@ -47,7 +47,7 @@ class _EvaluatedLine(msgspec.Struct, tag_field="type", tag="evaluated", frozen=T
     parents: tuple[Id, ...]
     origin: str
     seconds: Time
-    ended: Time
+    ended: Moment
     traits: tuple[float, ...] = ()
     status: Status = Status.OK
     metrics: dict[str, Any] = {}

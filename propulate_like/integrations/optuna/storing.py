@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from propulate_like.foundation.files import refuse_link
 from propulate_like.foundation.passwords import check_url
-from propulate_like.integrations.optuna.finished import PREFIX
+from propulate_like.integrations.optuna.finished import EARLIEST, PREFIX
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -50,7 +51,7 @@ def moment(ended: float) -> int:
 
     Some databases keep only whole seconds, and a local time is ambiguous when clocks are set back.
     """
-    return int(round(ended, 6) + 0.5) % _ZONES
+    return math.floor(round(max(ended, EARLIEST), 6) + 0.5) % _ZONES
 
 
 def open_study(target: str, name: str, directions: Sequence[str]) -> Study:
