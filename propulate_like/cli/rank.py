@@ -154,7 +154,7 @@ _OPTIONS = {"source": "CONFIG", "changes": "--set", "run": "--run", "fork": "--f
 def _typed(value: str | list[str] | None) -> str:
     """Return the value of an option as it was typed."""
     words = [value] if isinstance(value, str) else value or []
-    return shlex.join(words) or "nothing"
+    return pasteable(words) or "nothing"
 
 
 def summary(result: Result, command: str) -> str:

@@ -14,7 +14,7 @@ def user_path(path: str | os.PathLike[str]) -> Path:
     """Return a path that a user wrote, with the home folder in the place of ~.
 
     Raises:
-        ValueError: It is empty or no text, has a variable, or can be no path.
+        ValueError: It is empty or no text, has a variable (which is not the name of something), or can be no path.
     """
     text = os.fspath(path)
     problem = "it must be a text" if not isinstance(text, str) else _problem(text)
@@ -41,7 +41,7 @@ def _problem(text: str) -> str:
     longest = max(len(part.encode()) for part in text.split("/"))
     if length > _LONGEST or longest > _LONGEST_NAME:
         return f"it is too long: a name may have {_LONGEST_NAME} bytes, and a path {_LONGEST}"
-    variable = _VARIABLE.search(text)
-    if variable:
-        return f"variables have no meaning here: write the value of {variable[0]}"
+    for variable in _VARIABLE.finditer(text):
+        if not os.path.lexists(text[: variable.end()] + text[variable.end() :].partition("/")[0]):  # as a name
+            return f"variables have no meaning here: write the value of {variable[0]}"
     return ""

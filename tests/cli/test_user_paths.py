@@ -181,6 +181,13 @@ def test_word_that_is_not_utf8_is_one_line():
             assert "is not UTF-8" in ended.stderr
 
 
+def test_dollar_in_the_name_of_a_folder_that_is_there_is_no_variable():
+    Path("$HOME x/${y}").mkdir(parents=True)
+    assert search(run="$HOME x/${y}/run").run == Path("$HOME x/${y}/run")
+    with pytest.raises(ValueError, match=r"write the value of \$z"):
+        search(run="$HOME x/$z")
+
+
 @pytest.mark.parametrize("path", ["a$5", "a~", "./~x", "a b", "-x", "$", "a$", "x/../y", "é"])
 def test_other_names_are_taken_as_they_are(path):
     assert user_path(path) == Path(path)

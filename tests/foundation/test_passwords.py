@@ -117,7 +117,7 @@ def test_command_is_kept_without_its_password(tmp_path):
 def test_option_of_the_space_that_is_a_url_is_an_option(tmp_path):
     url = FORMS[0].format(PASSWORD)
     for evaluations in (2, 4):
-        result = pl.minimize(len, {"u": [url, "x"]}, evaluations=evaluations, run=tmp_path / "run")
+        result = pl.minimize(lambda u: 1.0 * len(u), {"u": [url, "x"]}, evaluations=evaluations, run=tmp_path / "run")
     assert {one.params["u"] for one in result.individuals} == {url, "x"}
 
 
