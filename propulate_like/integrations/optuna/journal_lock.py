@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 from optuna.storages.journal import JournalFileSymlinkLock
 
-from propulate_like.storage.lease import place, begun
+from propulate_like.storage.lease import begun, place
 
 _BLOCK = 1 << 20  # bytes
 
