@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -23,11 +22,12 @@ from propulate_like.cli.hosts import Hosts, exported
 from propulate_like.cli.mpiexec import Mpiexec
 from propulate_like.cli.rank import Order
 from propulate_like.evaluation.process import signal_at_parents_death
+from propulate_like.foundation import start
 from propulate_like.parallel import rank_status
 from propulate_like.parallel.rank_status import State
 from propulate_like.storage.lease import place
 
-_MODULE = ["-m", "propulate_like.cli.rank"]
+_MODULE = "propulate_like.cli.rank"
 _LOOK_SECONDS = 0.1
 """The time between two checks of the job."""
 _ASK_SECONDS, _ANSWER_SECONDS, _MISSES = 5.0, 5.0, 2
@@ -103,7 +103,7 @@ class Job:
         hosts = placement.hosts
         options = hosts.options(mpiexec.make, placement.agent, placement.network, exported(environment))
         command = mpiexec.command(ranks, None if hosts.slots else folder)
-        words = [sys.executable, *_MODULE, msgspec.json.encode(order).decode()]
+        words = [*start.command(_MODULE), msgspec.json.encode(order).decode()]
         # In a session of its own, mpiexec does not receive Ctrl-C, by which it would kill the ranks: they get SIGUSR1.
         self._process = subprocess.Popen(
             [*command, *options, *words],
@@ -229,8 +229,9 @@ class Job:
         if len(told) == self._ranks or self._placement.hosts.slots:
             return False
         try:
+            words = start.command(_MODULE)
             children = psutil.Process(self._process.pid).children(recursive=True)
-            living = {child.pid for child in children if child.cmdline()[1:3] == _MODULE}
+            living = {child.pid for child in children if child.cmdline()[1:4] == words[1:]}
         except psutil.Error:  # a process ended during the check: the next check will tell
             return False
         lacking = self._seen - living - told

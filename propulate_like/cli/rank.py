@@ -16,7 +16,7 @@ import msgspec
 
 from propulate_like.evaluation import loading
 from propulate_like.foundation import early_signals
-from propulate_like.foundation.console import pasteable, printable, public, short
+from propulate_like.foundation.console import pasteable, printable, public, short, tell
 from propulate_like.foundation.parts import PartError
 from propulate_like.parallel import rank_status
 from propulate_like.parallel.rank_status import State
@@ -77,7 +77,7 @@ def _run(order: Order) -> _Outcome:
     if launched() is not None:
         early_signals.record()
     try:
-        result = Search(lambda: _prepare(order, first=first), progress=first).run()
+        result = _result(order, first=first)
     except SearchFailed as failure:
         result = failure.result
         status = _say(rank == result.speaker, f"{failure}"[:_LONGEST], FAILED)
@@ -94,9 +94,18 @@ def _run(order: Order) -> _Outcome:
         return _Outcome(_say(first, f"{order.source}: {error}", BAD_INPUT))
     status = FAILED if result.unsaved else early_signals.INTERRUPTED if result.reason == "interrupted" else 0
     if rank == result.speaker:
-        print(summary(result, order.command), flush=True)
+        tell(summary(result, order.command))
         rank_status.leave_status(status)
     return _Outcome(status, bool(result.deaths))
+
+
+def _result(order: Order, *, first: bool) -> Result:
+    """Search, and return the result, with the streams that there were before: Python could not flush any object."""
+    streams = sys.stdout, sys.stderr
+    try:
+        return Search(lambda: _prepare(order, first=first), progress=first).run()
+    finally:
+        sys.stdout, sys.stderr = streams
 
 
 class _Handover(msgspec.Struct, frozen=True):
@@ -221,7 +230,7 @@ def _written(value: object) -> str:
 def _say(first: bool, message: str, status: int) -> int:
     """Print a message and leave the exit status where this is the `first` rank; return the status."""
     if first:
-        print(public(message), file=sys.stderr, flush=True)
+        tell(public(message), error=True)
     return _leave(first, status)
 
 

@@ -15,12 +15,14 @@ from propulate_like.evaluation.asynchronous import synchronous
 from propulate_like.evaluation.context import Evaluation, Report, Task
 from propulate_like.evaluation.objective import CONTEXT, Loss, takes, takes_mapping
 from propulate_like.evaluation.trial import Trial, is_pruned
+from propulate_like.foundation import forks
 from propulate_like.population.outcome import Outcome, Status
 from propulate_like.problem.directions import Signs
 from propulate_like.problem.space import Space
 
 _FULL_TRACEBACKS = 100  # per process; later failures keep only their last line, so that a journal stays small
 _LONGEST_CAUSE = 8000  # characters
+_LONGEST_HISTORY = 100  # exceptions
 
 
 class Call:
@@ -55,6 +57,7 @@ class Call:
         self._context = not self.plain
         self._failures = 0
         self._in_child = loading.in_child
+        self._process, self._pid = forks.current, forks.current.pid
         self.plain = self.plain and not self._fidelity
 
     def __call__(self, params: dict[str, Any], task: Task, report: Report, comm: Any = None) -> Outcome:
@@ -91,39 +94,46 @@ class Call:
     def _call_with_trial(self, trial: Trial, evaluation: Evaluation, others: dict[str, Any]) -> Outcome:
         """Call a loss that asks a trial for its params."""
         try:
-            value = self.loss(trial, **others)
+            outcome = self.finish(self.loss(trial, **others), evaluation)
         except BaseException as error:  # noqa: BLE001 (a loss may raise anything)
-            return trial.completed(trial.pruned() if is_pruned(error) else self.failure(error))
-        return trial.completed(self.finish(value, evaluation))
+            self._end_fork(error)
+            outcome = trial.pruned() if is_pruned(error) else self.failure(error)
+        try:
+            return trial.completed(outcome)
+        except Exception as error:  # noqa: BLE001 (what the loss told the trial may be anything)
+            return self.failure(error)
 
     def finish(self, value: object, evaluation: Evaluation) -> Outcome:
         """Return the outcome of a returned value; a generator is run to its end, or until it is stopped."""
-        if isinstance(value, Generator):
-            try:
+        try:
+            if isinstance(value, Generator):
                 value = _drive(value, evaluation)
-            except BaseException as error:  # noqa: BLE001 (a loss may raise anything)
-                return self.failure(error)
-        if value is None and evaluation.reported is not None:
-            value = evaluation.reported
-        if value is None and evaluation.rank > 0:
-            value = 0.0  # only the first member's loss counts
-        return evaluation.outcome(value)
+            self._end_fork()
+            if value is None and evaluation.reported is not None:
+                value = evaluation.reported
+            if value is None and evaluation.rank > 0:
+                value = 0.0  # only the first member's loss counts
+            return evaluation.outcome(value)
+        except BaseException as error:  # noqa: BLE001 (a loss, and what it returns, may raise anything)
+            return self.failure(error)
 
     def failure(self, error: BaseException) -> Outcome:
-        """Return the outcome of an exception, with its traceback.
+        """Return the outcome of an exception, with its traceback; in a process that the loss forked, end that.
 
         Raises:
             KeyboardInterrupt: It is one, raised in the rank and not in a child.
         """
+        self._end_fork(error)
         if isinstance(error, KeyboardInterrupt) and not self._in_child:
             raise error
         self._failures += 1
-        if self._failures > _FULL_TRACEBACKS:
-            lines = traceback.format_exception_only(error)
-        else:
-            lines = traceback.format_exception(type(error), error, _without_own_frames(error.__traceback__))
         status = Status.MEMORY if isinstance(error, MemoryError) else Status.ERROR
-        return Outcome.failure(status, "".join(lines).strip()[-_LONGEST_CAUSE:])
+        return Outcome.failure(status, _shown(error, whole=self._failures <= _FULL_TRACEBACKS))
+
+    def _end_fork(self, error: BaseException | None = None) -> None:
+        """End this process where the loss forked it, with the exception that it raised, if any."""
+        if self._process.pid != self._pid:
+            forks.leave(None if error is None else error.with_traceback(_without_own_frames(error.__traceback__)))
 
 
 def _drive(steps: Generator[Any, Any, Any], evaluation: Evaluation) -> Any:
@@ -149,10 +159,32 @@ def _leave_process_group() -> None:
     gc.collect()
 
 
+def _shown(error: BaseException, *, whole: bool) -> str:
+    """Return an exception as text, with its traceback where the `whole` is to be shown."""
+    try:
+        if whole:
+            trace = _without_own_frames(error.__traceback__)
+            lines = traceback.format_exception(type(error), error, trace, chain=_has_short_history(error))
+        else:
+            lines = traceback.format_exception_only(error)
+        return "".join(lines).strip()[-_LONGEST_CAUSE:]
+    except BaseException as problem:  # noqa: BLE001 (a class of the user's may raise anything)
+        return f"{type(error).__name__}, which cannot be shown: {type(problem).__name__}"
+
+
+def _has_short_history(error: BaseException | None) -> bool:
+    """Return whether the exceptions that an exception came from are few enough to be shown."""
+    for _ in range(_LONGEST_HISTORY):
+        if error is None:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def _without_own_frames(trace: TracebackType | None) -> TracebackType | None:
     """Return a traceback without the first frames, those of this package, which say nothing about the loss."""
     package = __name__.partition(".")[0]
-    while trace is not None and trace.tb_frame.f_globals.get("__name__", "").partition(".")[0] == package:
+    while trace is not None and str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0] == package:
         trace = trace.tb_next
     return trace
 

@@ -7,6 +7,7 @@ import faulthandler
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from propulate_like.evaluation import loading
 from propulate_like.evaluation.calling import Call
 from propulate_like.evaluation.context import Task
 from propulate_like.evaluation.process import STACK_SIGNAL, adopt_orphans, die_with_parent, unblock_signals
+from propulate_like.foundation.undisturbed import undisturbed
 from propulate_like.population.codec import Codec
 from propulate_like.population.outcome import Outcome, Status
 from propulate_like.problem.directions import Signs
@@ -67,6 +69,10 @@ class Answer(msgspec.Struct, tag=True, frozen=True):
     stop: bool
 
 
+class Loaded(msgspec.Struct, tag=True, frozen=True):
+    """The child's first message: it has tried to import the loss, and the first task may come."""
+
+
 class Reported(msgspec.Struct, tag=True, frozen=True):
     """An intermediate loss."""
 
@@ -82,12 +88,13 @@ class Done(msgspec.Struct, tag=True, frozen=True):
 
 
 FromRank = Load | Evaluate | Answer
-FromChild = Reported | Done
+FromChild = Loaded | Reported | Done
 
 
-def main(descriptor: int) -> None:
-    """Serve the rank at the other end of a socket until it closes the socket."""
+def main(arguments: Sequence[str]) -> None:
+    """Serve the rank at the other end of a socket, whose descriptor is the argument, until it closes the socket."""
     unblock_signals()
+    descriptor = int(arguments[0])
     os.set_inheritable(descriptor, False)
     connection = Connection(descriptor)
     order = Codec(NOTHING).decode(connection.recv_bytes(), Load)
@@ -101,6 +108,7 @@ def main(descriptor: int) -> None:
     space = Space.from_declaration(order.space, asked_for=not order.space)
     call, codec = _load(order, space), Codec(space)
     try:
+        connection.send_bytes(codec.encode(Loaded()))
         while True:
             _serve(connection, call, codec)
     except (EOFError, ConnectionError):
@@ -159,6 +167,7 @@ def _print_to(log: str) -> None:
     os.close(descriptor)
 
 
+@undisturbed
 def _left() -> bool:
     """Return whether processes that the evaluation started still run, or many of them are zombies."""
     try:
@@ -190,7 +199,3 @@ def _runs(process: Any) -> bool:
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))

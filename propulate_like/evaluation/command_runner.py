@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +12,14 @@ from propulate_like.evaluation.command import OWN, Command
 from propulate_like.evaluation.context import Evaluation, Report, Task, Tasks, TeamContext, make_directory
 from propulate_like.evaluation.process import Broken, Limits, Supervised, how_it_ended
 from propulate_like.evaluation.supervised import SupervisedEvaluator, errors_of, log_of, open_log
+from propulate_like.foundation.files import read_small
 from propulate_like.population.individual import Individual
 from propulate_like.population.outcome import OK, Outcome, Status
 from propulate_like.problem.directions import Signs
 
 _LARGEST_RESULT = 1 << 24  # bytes
 _BLOCK = 1 << 16  # bytes
+_BLOCKS = 16  # that are read between two looks at the process's limits
 
 
 class CommandEvaluator(SupervisedEvaluator):
@@ -39,6 +39,7 @@ class CommandEvaluator(SupervisedEvaluator):
     ) -> None:
         super().__init__(tasks, limits)
         self._command, self._signs, self._fidelity = command, signs, fidelity
+        self._folder = Path(command.folder).absolute()
 
     def close(self) -> None:
         """Do nothing, as each evaluation ends its own process."""
@@ -52,25 +53,27 @@ class CommandEvaluator(SupervisedEvaluator):
         log = log_of(task)
         if self._command.result is not None and task.leads:
             Path(task.directory, self._command.result).unlink(missing_ok=True)  # of the last attempt or a lower rung
-        environment, folder = self._environment(task), Path(self._command.folder)
+        environment, folder = self._environment(task), self._folder
         with os.fdopen(open_log(log), "ab") as output, os.fdopen(open_log(errors_of(log)), "ab") as errors:
-            lines = _Lines(log)
+            lines = _Lines(os.dup(output.fileno()))
             process = Supervised(words, output.fileno(), errors=errors.fileno(), environment=environment, folder=folder)
 
-        def meanwhile() -> None:
+        def meanwhile() -> bool:
             self._check_interruption(team)
-            for line in lines.new():
-                _take_report(line, evaluation)
+            more = lines.take(evaluation)
             if evaluation.should_stop:
                 raise _Stop
+            return more
 
         try:
             process.wait(self._limits, began, meanwhile)
-            meanwhile()
+            while meanwhile():
+                pass
         except _Stop:
             return evaluation.outcome(evaluation.reported)
         finally:
             status = process.end()
+            lines.close()
             with contextlib.suppress(OSError):  # the command may have deleted its directory
                 if not errors_of(log).stat().st_size:
                     errors_of(log).unlink()
@@ -116,7 +119,7 @@ class CommandEvaluator(SupervisedEvaluator):
                 return Outcome.failure(Status.INVALID, f"{where} cannot be read: {error}")
         try:
             value = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return Outcome.failure(Status.INVALID, f"{where} is no JSON number or object: {text[-200:]!r}")
         if isinstance(value, dict):
             value.pop("step", None)
@@ -127,17 +130,12 @@ def _small_text(path: Path) -> str:
     """Return the content of a file.
 
     Raises:
-        OSError: It cannot be read.
-        ValueError: It is no regular file, is too large, or is not UTF-8.
+        OSError: It does not exist.
+        ValueError: It is no regular file, cannot be read, is too large, or is not UTF-8.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            message = "it is no regular file"
-            raise ValueError(message)
-        content = file.read(_LARGEST_RESULT + 1)
+    content = read_small(path, _LARGEST_RESULT)
     if len(content) > _LARGEST_RESULT:
-        message = f"it has more than {_LARGEST_RESULT:,} bytes"
+        message = f"{path}: it has more than {_LARGEST_RESULT:,} bytes"
         raise ValueError(message)
     return content.decode()
 
@@ -147,39 +145,49 @@ class _Stop(Exception):  # noqa: N818 (it says what happened)
 
 
 class _Lines:
-    """A reader of the lines that are added to a file from now on.
+    """A reader of the lines that are added to a file from now on, whatever becomes of its name.
 
     Attributes:
         last: The last line that is not empty, complete or not.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, descriptor: int) -> None:
         self.last = ""
-        self._path = path
-        self._position = path.stat().st_size if path.exists() else 0
+        self._descriptor = descriptor
+        self._position = os.fstat(descriptor).st_size
         self._partial = b""
 
-    def new(self) -> Iterator[str]:
-        """Yield the complete lines added since the last call."""
-        with self._path.open("rb") as file:
-            file.seek(self._position)
-            while added := file.read(_BLOCK):
-                self._position += len(added)
-                *whole, partial = (self._partial + added).split(b"\n")
-                self._partial = partial[-_BLOCK:]
-                for line in whole:
-                    text = line.decode(errors="replace").strip()
-                    self.last = text or self.last
-                    yield text
-                self.last = self._partial.decode(errors="replace").strip() or self.last
+    def take(self, evaluation: Evaluation) -> bool:
+        """Report the intermediate losses of the complete lines added since the last call.
+
+        Returns:
+            Whether there may be more: it stops after some, as a command may print faster than this reads.
+        """
+        for _ in range(_BLOCKS):
+            added = os.pread(self._descriptor, _BLOCK, self._position)
+            if not added:
+                return False
+            self._position += len(added)
+            *whole, partial = (self._partial + added).split(b"\n")
+            self._partial = partial[-_BLOCK:]
+            for line in whole:
+                text = line.decode(errors="replace").strip()
+                self.last = text or self.last
+                _take_report(text, evaluation)
+            self.last = self._partial.decode(errors="replace").strip() or self.last
+        return True
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
 
 
 def _take_report(line: str, evaluation: Evaluation) -> None:
     """Report the intermediate loss of a line, where it has one."""
-    if not line.startswith("{"):
+    if not line.startswith("{") or '"step"' not in line:
         return
     try:
         values = json.loads(line)
         evaluation.report(values, values.pop("step"))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from propulate_like.foundation import forks
 from propulate_like.foundation.files import folder_inside
 from propulate_like.population.individual import ELSEWHERE, Candidate, Id, Individual
 from propulate_like.population.outcome import OK, STOPPED, Outcome
@@ -20,7 +21,8 @@ from propulate_like.problem.directions import Signs, values_of
 if TYPE_CHECKING:
     import numpy as np
 
-_STEPS = 2**63
+STEPS = 2**62
+"""The bound of a report's step."""
 Report = Callable[[int, float], bool]
 """A function of a step and the intermediate loss there, which is minimized; it returns whether to stop."""
 
@@ -190,6 +192,7 @@ class Evaluation:
         self._signs = signs
         self._step = -1
         self._stop = False
+        self._pid = forks.current.pid
 
     @cached_property
     def directory(self) -> Path:
@@ -237,10 +240,14 @@ class Evaluation:
 
         Raises:
             ValueError: The value is no number, or the step is not after the last one.
+            RuntimeError: This process was forked by the loss.
         """
+        if forks.current.pid != self._pid:
+            message = "a process that the loss forked cannot report: only the loss itself can"
+            raise RuntimeError(message)
         step = max(self._step + 1, 1) if step is None else step
-        if isinstance(step, bool) or not isinstance(step, int) or not self._step < step < _STEPS:
-            last = f"above {self._step}, the last step reported" if self._step >= 0 else "of at least 0, below 2**63"
+        if isinstance(step, bool) or not isinstance(step, int) or not self._step < step < STEPS:
+            last = f"above {self._step}, the last step reported" if self._step >= 0 else "of at least 0, below 2**62"
             message = f"step={step!r:.40} must be a whole number {last}"
             raise ValueError(message)
         try:

@@ -9,6 +9,7 @@ from types import FrameType
 
 from propulate_like.evaluation.calling import CALLING, Call
 from propulate_like.evaluation.context import Evaluation, Report, Tasks, TeamContext
+from propulate_like.foundation import forks
 from propulate_like.population.individual import Individual
 from propulate_like.population.outcome import OK, Outcome
 
@@ -28,6 +29,7 @@ class InlineEvaluator:
         self._loss, self._plain, self._as_mapping = call.loss, call.plain and not call.asks, call.as_mapping
         self._sign = call.signs[0]
         self._single = len(call.signs) == 1
+        self._process, self._pid = forks.current, forks.current.pid
         self._epoch = time.time() - time.perf_counter()
         self._interrupted = False
 
@@ -48,6 +50,8 @@ class InlineEvaluator:
             except BaseException as error:  # noqa: BLE001 (a loss may raise anything)
                 outcome = call.failure(error)
             else:
+                if self._process.pid != self._pid:
+                    forks.leave()
                 if type(value) is float and self._single and -math.inf < value < math.inf and not self._interrupted:
                     ended = time.perf_counter()  # the usual case, which is several times faster on its own
                     outcome = Outcome(OK, self._sign * value, ended - began, self._epoch + ended)

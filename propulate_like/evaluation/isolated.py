@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 import socket
-import sys
 import time
-from multiprocessing.connection import Connection
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NamedTuple
 
 import msgspec
 
-from propulate_like.evaluation.child import Answer, Evaluate, FromChild, Load, Reported
-from propulate_like.evaluation.context import Report, Task, Tasks, TeamContext
+from propulate_like.evaluation.channel import Channel
+from propulate_like.evaluation.child import Answer, Done, Evaluate, FromChild, Load, Loaded, Reported
+from propulate_like.evaluation.context import STEPS, Report, Task, Tasks, TeamContext
 from propulate_like.evaluation.process import Broken, Limits, Supervised
 from propulate_like.evaluation.supervised import SupervisedEvaluator, log_of, open_log
+from propulate_like.foundation import start
 from propulate_like.foundation.files import folder_inside, open_plain
 from propulate_like.population.codec import Codec
 from propulate_like.population.individual import Individual
-from propulate_like.population.outcome import Outcome, Status
+from propulate_like.population.outcome import Outcome, Status, plain
 from propulate_like.problem.space import NOTHING
 
 _LOG_SECONDS = 0.1
+_UNKNOWN = "the process answered in no known form"
 
 
 class IsolatedEvaluator(SupervisedEvaluator):
@@ -45,8 +48,9 @@ class IsolatedEvaluator(SupervisedEvaluator):
         super().__init__(tasks, limits)
         self._load, self._codec = load, Codec(NOTHING)
         self._output = Output(Path(tasks.trials), name)
+        self._log = ""
         self._child: Supervised | None = None
-        self._connection: Connection[bytes, bytes] | None = None
+        self._channel: Channel | None = None
 
     def close(self) -> None:
         """End the child and all processes that it started."""
@@ -54,20 +58,47 @@ class IsolatedEvaluator(SupervisedEvaluator):
         with contextlib.suppress(OSError):  # the folder may have been removed
             self._output.close()
 
+    def _prepare(self, task: Task, team: TeamContext | None) -> None:
+        """Start the child and have it import the loss, where none runs: the clock of `timeout` does not run yet."""
+        self._log = self._output.renewed()
+        if self._child is not None and self._child.alive:
+            return
+        self._break_off()
+        limits = Limits(None, self._limits.memory)
+        if self._limits.seconds is not None:
+            limits = Limits(max(self._limits.start, self._limits.seconds), self._limits.memory)
+        with self._kept(task):
+            conversation = self._start(limits, self._meanwhile(task, team))
+            try:
+                conversation.send(self._load)
+                message = conversation.receive()
+            except Broken as problem:
+                if problem.status is Status.TIMEOUT:
+                    cause = f"the child process took longer than {limits.seconds:g} s to start and import the objective"
+                    raise Broken(Status.TIMEOUT, cause) from None
+                raise
+            if not isinstance(message, Loaded):
+                raise Broken(Status.CRASHED, _UNKNOWN)
+
     def _evaluate(
         self, individual: Individual, task: Task, report: Report, began: float, team: TeamContext | None
     ) -> Outcome:
-        try:
-            return self._answer(task, report, began, team)
-        finally:
-            with contextlib.suppress(OSError):  # a lost output must not cost the outcome
-                self._output.keep(task)
+        with self._kept(task):
+            conversation = self._conversation(self._limits, began, self._meanwhile(task, team))
+            conversation.send(Evaluate(task, self._log))
+            while not isinstance(message := conversation.receive(), Done):
+                if not isinstance(message, Reported) or not 0 <= message.step < STEPS:
+                    raise Broken(Status.CRASHED, _UNKNOWN)
+                conversation.check()
+                conversation.send(Answer(report(message.step, message.loss)))
+            outcome = self._sound(message.outcome)
+            if message.left:
+                self._break_off()
+            return outcome
 
-    def _answer(self, task: Task, report: Report, began: float, team: TeamContext | None) -> Outcome:
-        """Send the task to the child, answer its reports, and return the outcome."""
-        log = self._output.renewed()
-        child, connection = self._running_child()
-        log_due = began + _LOG_SECONDS
+    def _meanwhile(self, task: Task, team: TeamContext | None) -> Callable[[], None]:
+        """Return what is to be done every few hundredths of a second while the child works."""
+        log_due = time.perf_counter() + _LOG_SECONDS
 
         def meanwhile() -> None:
             nonlocal log_due
@@ -77,55 +108,104 @@ class IsolatedEvaluator(SupervisedEvaluator):
                 with contextlib.suppress(OSError):
                     self._output.show(task)
 
-        with contextlib.suppress(ConnectionError):
-            connection.send_bytes(self._codec.encode(Evaluate(task, log)))
-        while True:
-            try:
-                if connection.fileno() not in child.wait(self._limits, began, meanwhile):
-                    self._died(child)  # the socket does not show that where a grandchild holds it open
-                message: FromChild = self._codec.decode(connection.recv_bytes(), FromChild)
-                if isinstance(message, Reported):
-                    meanwhile()
-                    connection.send_bytes(self._codec.encode(Answer(report(message.step, message.loss))))
-                    continue
-            except (EOFError, ConnectionError):
-                self._died(child)
-            except msgspec.DecodeError as error:
-                raise Broken(Status.CRASHED, f"the process answered in no known form: {error}") from None
-            if message.left:
-                self._break_off()
-            return message.outcome
+        return meanwhile
 
-    def _running_child(self) -> tuple[Supervised, Connection[bytes, bytes]]:
-        """Return the child and the connection to it; start one where none runs."""
-        if self._child is not None and self._connection is not None and self._child.alive:
-            return self._child, self._connection
-        self._break_off()
+    @contextlib.contextmanager
+    def _kept(self, task: Task) -> Iterator[None]:
+        """Move all output to the evaluation in the end."""
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # a lost output must not cost the outcome
+                self._output.keep(task)
+
+    def _start(self, limits: Limits, meanwhile: Callable[[], object]) -> Conversation:
+        """Start a child."""
         ours, theirs = socket.socketpair()
         with theirs:
-            command = [sys.executable, "-m", "propulate_like.evaluation.child", str(theirs.fileno())]
-            child = Supervised(command, self._output.descriptor, pass_fds=[theirs.fileno()], dumps_stack=True)
-        connection: Connection[bytes, bytes] = Connection(ours.detach())
-        child.register(connection.fileno())
-        with contextlib.suppress(ConnectionError):
-            connection.send_bytes(self._codec.encode(self._load))
-        self._child, self._connection = child, connection
-        return child, connection
+            command = [*start.command("propulate_like.evaluation.child"), str(theirs.fileno())]
+            self._child = Supervised(command, self._output.descriptor, pass_fds=[theirs.fileno()], dumps_stack=True)
+        self._channel = Channel(ours)
+        self._child.register(self._channel.fileno())
+        return self._conversation(limits, time.perf_counter(), meanwhile)
+
+    def _conversation(self, limits: Limits, began: float, meanwhile: Callable[[], object]) -> Conversation:
+        """Return the means to talk with the child, which runs."""
+        if self._child is None or self._channel is None:
+            raise Broken(Status.CRASHED, "the process has not started")
+        return Conversation(self._child, self._channel, self._codec, limits, began, meanwhile)
+
+    def _sound(self, outcome: Outcome) -> Outcome:
+        """Return an outcome of the child's with nothing in it that an evaluation in the rank could not have.
+
+        Raises:
+            Broken: It is none that a loss can have.
+        """
+        losses = outcome.losses or (outcome.loss,)
+        sound = outcome.failed or (outcome.has_loss and len(losses) == len(self._load.signs))
+        if outcome.has_loss:
+            sound = sound and losses[0] == outcome.loss and all(map(math.isfinite, losses))
+        try:
+            if outcome.asked is not None:
+                space, genome = outcome.asked.read()
+                sound = sound and len(space) == len(genome) and all(0 <= gene <= 1 for gene in genome)
+        except (ValueError, RecursionError):
+            sound = False
+        if not sound or (outcome.has_loss and (outcome.asked is None) is not bool(self._load.space)):
+            raise Broken(Status.CRASHED, _UNKNOWN)
+        metrics = {name: plain(value) for name, value in outcome.metrics.items()}
+        return msgspec.structs.replace(outcome, metrics=metrics, curve=(), attempts=1)
 
     def _break_off(self) -> None:
         if self._child is not None:
             self._child.end()
-        if self._connection is not None:
-            self._connection.close()
-        self._child = self._connection = None
+        if self._channel is not None:
+            self._channel.close()
+        self._child = self._channel = None
 
-    def _died(self, child: Supervised) -> NoReturn:
-        """Raise the error that the child ended.
+
+class Conversation(NamedTuple):
+    """What the rank and its child say to each other within some limits."""
+
+    child: Supervised
+    channel: Channel
+    codec: Codec
+    limits: Limits
+    began: float
+    meanwhile: Callable[[], object]
+
+    def send(self, message: msgspec.Struct) -> None:
+        """Send a message; that the child has gone is noticed by `receive`."""
+        with contextlib.suppress(ConnectionError):
+            self.channel.send(self.codec.encode(message), self.check)
+
+    def receive(self) -> Any:
+        """Return the child's next message.
 
         Raises:
-            Broken: Always.
+            Broken: The child has ended, or says what is no message, or a limit was passed.
         """
-        raise Broken(Status.CRASHED, child.ended())
+        waited = False
+        try:
+            while (content := self.channel.next()) is None:
+                if waited:
+                    self.check()
+                if self.channel.fileno() not in self.child.wait(self.limits, self.began, self.meanwhile):
+                    break  # the socket does not show its end where a grandchild holds it open
+                self.channel.read()
+                waited = True
+            if content is not None:
+                return self.codec.decode(content, FromChild)
+        except (EOFError, ConnectionError):
+            pass
+        except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors too
+            raise Broken(Status.CRASHED, f"{_UNKNOWN}: {error}") from None
+        raise Broken(Status.CRASHED, self.child.ended())
+
+    def check(self) -> None:
+        """Check the time limit also where the child is busy talking, and whether the evaluation is to end."""
+        self.child.check_time(self.limits, self.began)
+        self.meanwhile()
 
 
 class Output:

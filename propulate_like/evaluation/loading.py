@@ -12,6 +12,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from propulate_like.evaluation.declared import Declared, declared
+from propulate_like.foundation import forks
 from propulate_like.foundation.declarations import nearest
 from propulate_like.foundation.files import read_small
 
@@ -20,6 +21,9 @@ _RENAMED = "propulate_like_objective_"  # prefix of a module's name where anothe
 handed: dict[str, bytes] = {}
 """Source code by the file's path, as rank 0 read it, so that a thousand ranks do not all read the same file."""
 _loaded: list[tuple[str, Any]] = []  # by which references
+folders: list[str] = []
+"""Where a module that is an objective is looked for before `sys.path`. Not in it: this process may import no objective,
+but always modules whose names its neighbours may have."""
 in_child = False
 """Whether an isolated child is importing its objective, which must not start a search."""
 
@@ -61,7 +65,7 @@ def check(reference: str, folder: Path) -> Declared | None:
 def load(reference: str, folder: Path) -> Any:
     """Import the file or module, and return the function.
 
-    The file's folder is put at the front of `sys.path`, as if Python had been started with the file.
+    The file's folder, or those in `folders`, are put at the front of `sys.path`, as if Python had been started there.
 
     Args:
         reference: The reference.
@@ -75,10 +79,12 @@ def load(reference: str, folder: Path) -> Any:
     if place.endswith(".py"):
         path = (folder / place).resolve()
         sys.path.insert(0, str(path.parent))
-        module = _import_file(path)
+        with forks.ending():
+            module = _import_file(path)
     else:
-        sys.path.insert(0, str(folder.resolve()))
-        module = importlib.import_module(place)
+        sys.path[:0] = folders
+        with forks.ending():
+            module = importlib.import_module(place)
     loss = getattr(module, name, None)
     if not callable(loss):
         message = f"{reference!r}: {name!r} is {'no function' if hasattr(module, name) else 'not defined'} in {place}"
@@ -88,16 +94,22 @@ def load(reference: str, folder: Path) -> Any:
 
 
 def located(reference: str, folder: Path) -> str:
-    """Return a reference that is valid in any folder; for a module, the folder is put at the front of `sys.path`.
+    """Return a reference that is valid in any folder, and prepare this process for its import.
+
+    A module will be looked for in the folder, and in the end in the working directory. `sys.argv` becomes that of a
+    Python started with the file or module alone, as the arguments here are those of a command of this package.
 
     Raises:
         ValueError: The reference is not valid.
     """
     place, name = _parts(reference)
     if place.endswith(".py"):
-        return f"{(folder / place).resolve()}:{name}"
-    sys.path.insert(0, str(folder.resolve()))
-    return reference
+        place = str((folder / place).resolve())
+    else:
+        folders[:] = [str(folder.resolve())]
+        sys.path.append(str(Path.cwd()))
+    sys.argv[:] = [place]
+    return f"{place}:{name}"
 
 
 def code(reference: str | object) -> dict[str, bytes]:
@@ -118,15 +130,19 @@ def reference_of(loss: Any) -> str:
         ValueError: No other process can import it.
     """
     module, name = getattr(loss, "__module__", None), getattr(loss, "__qualname__", "")
-    found = getattr(sys.modules.get(str(module)), name, None)
+    found_in = sys.modules.get(str(module))
+    found = getattr(found_in, name, None)
     if found is not loss or not name.isidentifier():
         message = f"{name or loss!r} cannot be imported by a child process: define it with `def` at the top of a file"
         raise ValueError(message)
+    spec = getattr(found_in, "__spec__", None)
+    if module == "__main__" and spec is not None and spec.name != module:  # of `python -m`
+        module = spec.name
     if module != "__main__" and not str(module).startswith(_RENAMED):
         return f"{module}:{name}"
-    script = getattr(sys.modules[str(module)], "__file__", None)
-    if script is None:
-        message = f"{name}() is defined in no file, so a child process cannot import it: put it into one"
+    script = getattr(found_in, "__file__", None)
+    if script is None or not Path(script).is_file():
+        message = f"{name}() is defined in no file that a child process can import: put it into a module of its own"
         raise ValueError(message)
     return f"{Path(script).resolve()}:{name}"
 

@@ -58,10 +58,12 @@ class Limits(msgspec.Struct, frozen=True):
     Attributes:
         seconds: The time limit.
         memory: The memory limit in bytes.
+        start: The time limit of the process's start and imports, where there is one of the evaluation.
     """
 
     seconds: float | None = None
     memory: int | None = None
+    start: float = 600.0
 
 
 class Broken(Exception):  # noqa: N818 (it says what happened)
@@ -163,10 +165,8 @@ class Supervised:
             if ready and now < self._look_due:
                 return ready - {self._pidfd}
             self._look_due = now + _SLICE_SECONDS
-            if limits.seconds is not None and not ready and now - began >= limits.seconds:
-                self._request_stack()
-                self.end()
-                raise Broken(Status.TIMEOUT, f"it took longer than {limits.seconds:g} s")
+            if not ready:
+                self.check_time(limits, began)
             if limits.memory is not None and (used := self.memory()) > limits.memory:
                 self.end()
                 cause = f"it used {used / 2**20:,.0f} MiB of memory, and {limits.memory / 2**20:,.0f} MiB are allowed"
@@ -174,6 +174,21 @@ class Supervised:
             if ready:
                 return ready - {self._pidfd}
             meanwhile()
+
+    def check_time(self, limits: Limits, began: float) -> None:
+        """Check the time limit.
+
+        Args:
+            limits: The limits of the evaluation.
+            began: When the evaluation began (of time.perf_counter).
+
+        Raises:
+            Broken: It was passed. The process was then killed.
+        """
+        if limits.seconds is not None and time.perf_counter() - began >= limits.seconds:
+            self._request_stack()
+            self.end()
+            raise Broken(Status.TIMEOUT, f"it took longer than {limits.seconds:g} s")
 
     def memory(self) -> int:
         """Return the bytes of memory that the process and its descendants use now; shared memory counts once."""

@@ -251,7 +251,7 @@ class Objective:
             self.space.declaration(),
             self.signs,
             self.fidelity,
-            [place or str(Path.cwd()) for place in sys.path],
+            [*loading.folders, *(place or str(Path.cwd()) for place in sys.path), str(Path.cwd())],
             sys.argv,
             loading.handed,
             os.getpid(),

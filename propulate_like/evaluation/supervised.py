@@ -35,6 +35,8 @@ class SupervisedEvaluator:
         task.candidate.space.decode(task.candidate.genome)  # a kind of parameter that cannot is not the loss's failure
         began = time.perf_counter()
         try:
+            self._prepare(task, team)
+            began = time.perf_counter()
             outcome = self._evaluate(individual, task, report, began, team)
         except KeyboardInterrupt:
             self._break_off()
@@ -61,6 +63,15 @@ class SupervisedEvaluator:
             raise KeyboardInterrupt
         if team is not None and team.abandoned():
             raise Abandoned
+
+    def _prepare(self, task: Task, team: TeamContext | None) -> None:
+        """Start what the evaluation needs, outside its time.
+
+        Raises:
+            Broken: The process ended, or has not started in time.
+            Abandoned: Another member of the team failed.
+            KeyboardInterrupt: The evaluation was interrupted.
+        """
 
     def _evaluate(
         self, individual: Individual, task: Task, report: Report, began: float, team: TeamContext | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Callable, Sequence
-from decimal import Decimal
+from fractions import Fraction
 from functools import lru_cache
 from numbers import Integral, Real
 from random import Random
@@ -214,7 +214,8 @@ class Trial:
 
 def is_pruned(error: BaseException) -> bool:
     """Return whether an exception is Optuna's TrialPruned, without importing Optuna."""
-    return any(kind.__name__ == "TrialPruned" and kind.__module__.startswith("optuna") for kind in type(error).__mro__)
+    kinds = type(error).__mro__
+    return any(kind.__name__ == "TrialPruned" and str(kind.__module__).startswith("optuna") for kind in kinds)
 
 
 def _parameter(key: _Key) -> Parameter:
@@ -259,7 +260,7 @@ def _plain_number(value: Any) -> Any:
 
 def _on_grid(low: float, high: float, step: float) -> float:
     """Return the highest value, at most `high`, that is `low` plus a multiple of the step."""
-    start, width = Decimal(str(low)), Decimal(str(step))
+    start, width = Fraction(str(low)), Fraction(str(step))  # of which no context has a say, as of Decimal
     if width <= 0 or high < low:
         return high
-    return float(start + (Decimal(str(high)) - start) // width * width)
+    return float(start + (Fraction(str(high)) - start) // width * width)

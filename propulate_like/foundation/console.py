@@ -16,7 +16,7 @@ _LONGEST = 200  # characters
 
 def say(line: str) -> None:
     """Print a line on standard error; ignore failures, as standard error may be a full disk or a closed pipe."""
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(Exception):  # a loss may have put anything in place of sys.stderr
         print(public(line), file=sys.stderr, flush=True)
 
 
@@ -47,6 +47,18 @@ def _quoted(word: str | Path) -> str:
         for character in text
     )
     return f"$'{escaped}'"
+
+
+def tell(text: str, *, error: bool = False) -> None:
+    """Print a text where this process was told to print, or where it says an `error`, whatever a loss has replaced."""
+    descriptor, own, replaced = (2, sys.__stderr__, sys.stderr) if error else (1, sys.__stdout__, sys.stdout)
+    for stream in (own, replaced):
+        with contextlib.suppress(Exception):
+            stream.flush()  # type: ignore[union-attr]  # None where there is none
+    left = f"{text}\n".encode(errors="backslashreplace")
+    with contextlib.suppress(OSError):
+        while left:
+            left = left[os.write(descriptor, left) :]
 
 
 def printable(text: str, kept: str = "") -> str:

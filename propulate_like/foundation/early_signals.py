@@ -26,8 +26,10 @@ _RANK = "propulate_like.cli.rank"
 
 def install() -> None:
     """Install signal handlers, where this process is the command `propulate-like` or a rank that it started."""
+    if "--multiprocessing-fork" in sys.orig_argv:  # a loss's process, which has imported its parent's main module
+        return
     module = sys.orig_argv[sys.orig_argv.index("-m") + 1] if sys.argv[:1] == ["-m"] else ""
-    if module == _RANK:
+    if _RANK in (module, *sys.argv[:1]):
         record()
     elif module == "propulate_like" or _command() == "propulate-like":
         for number in SIGNALS:

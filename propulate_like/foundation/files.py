@@ -235,7 +235,7 @@ def open_output(root: Path, *names: str) -> int:
             found = os.stat(name, dir_fd=folder, follow_symlinks=False)
             if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
                 os.unlink(name, dir_fd=folder)
-        return open_plain(folder, name, os.O_WRONLY | os.O_APPEND)
+        return open_plain(folder, name, os.O_RDWR | os.O_APPEND)
 
 
 @contextlib.contextmanager

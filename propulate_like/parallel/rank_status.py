@@ -25,6 +25,7 @@ watched = bool(_told[JOB])
 unsure = bool(_told[UNSURE])
 """Whether ranks of the job before may still run."""
 token = _told[TOKEN] or None
+_rank, _ = launched() or (0, 1)  # now, as a loss may clear the environment
 died_before = [int(rank) for rank in _told[DIED].split(",") if rank.isdigit()]
 """The ranks whose death ended the job before."""
 
@@ -42,8 +43,7 @@ class State(StrEnum):
 
 def write(state: State) -> None:
     """Tell the launcher, where there is one, how far this rank is."""
-    rank, _ = launched() or (0, 1)
-    _leave(f"rank-{rank}", f"{os.getpid()} {state} {place()}")
+    _leave(f"rank-{_rank}", f"{os.getpid()} {state} {place()}")
 
 
 def read(folder: Path) -> dict[int, tuple[int, State, str]]:
@@ -72,4 +72,5 @@ def _leave(name: str, words: str) -> None:
         temporary = path.with_suffix(".partial")
         with suppress(OSError):  # of a full disk, say, which is no reason to end a search
             temporary.write_text(words, encoding="utf-8")
+            temporary.chmod(0o644)  # whatever umask the loss has set
             temporary.replace(path)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import reprlib
 from collections.abc import Callable, Sequence
 from enum import StrEnum
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -13,6 +15,12 @@ import msgspec
 from propulate_like.problem.space import Genome, Space
 
 _DEEPEST = 8  # levels of lists and mappings in a metric; what lies deeper is written as text
+_MOST = 1_000_000  # members of an outcome's lists and mappings; one that is in itself, or in many others, has more
+_BRIEF = 1000  # members as which a text counts
+_NAMED = 20  # keys that a message names
+_brief = reprlib.Repr()
+_brief.maxlevel, _brief.maxlist, _brief.maxtuple, _brief.maxdict = 3, 8, 8, 8
+_brief.maxstring = _brief.maxlong = _brief.maxother = 80
 
 
 class Status(StrEnum):
@@ -132,12 +140,13 @@ class Outcome(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     @classmethod
     def _of_mapping(cls, value: dict[Any, Any]) -> Outcome:
         if "loss" not in value:
-            keys = ", ".join(map(repr, value)) or "none"
+            keys = ", ".join(map(_brief.repr, islice(value, _NAMED))) or "none"
             return cls.failure(Status.INVALID, f"the loss returned a mapping without 'loss': its keys are {keys}")
         if isinstance(value["loss"], dict):
             return cls.failure(Status.INVALID, "the loss returned a mapping whose 'loss' is a mapping again")
         judged = cls.of(value["loss"])
-        metrics = {_writable(str(key)): plain(metric) for key, metric in value.items() if key != "loss"}
+        left = [_MOST]
+        metrics = {_writable(_text(key, str)): _nested(each, 0, left) for key, each in value.items() if key != "loss"}
         return msgspec.structs.replace(judged, metrics=metrics)
 
 
@@ -145,12 +154,15 @@ UNEVALUATED = Outcome()
 """The outcome of what was bred and not evaluated."""
 
 
-def plain(value: object, depth: int = 0) -> object:
+def plain(value: object) -> object:
     """Turn a metric into what JSON can hold."""
+    return _nested(value, 0, [_MOST])
+
+
+def _scalar(value: object) -> object:
+    """Return what is no list or mapping as JSON can hold it."""
     if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, list | tuple | dict) and depth < _DEEPEST:
-        return _nested(value, depth + 1)
     try:
         if isinstance(value, str):
             return _writable(str(value))
@@ -168,7 +180,7 @@ def _writable(text: str) -> str:
 
 
 def _shown(value: object) -> str:
-    return f"{_text(value, repr)[:80]} ({type(value).__name__})"
+    return f"{_text(value, _brief.repr)[:80]} ({type(value).__name__})"
 
 
 def _text(value: object, write: Callable[[object], str]) -> str:
@@ -178,7 +190,21 @@ def _text(value: object, write: Callable[[object], str]) -> str:
         return "something"
 
 
-def _nested(value: Sequence[object] | dict[object, object], depth: int) -> object:
+def _nested(value: object, depth: int, left: list[int]) -> object:
+    """Return a value, with what is in it, as JSON can hold it.
+
+    Args:
+        value: The value.
+        depth: The number of lists and mappings that it lies in.
+        left: The number of members that there may be from here on, which is reduced.
+    """
+    if not isinstance(value, list | tuple | dict):
+        return _scalar(value)
+    left[0] -= len(value) if depth < _DEEPEST else _BRIEF
+    if left[0] < 0:
+        return "..."
+    if depth >= _DEEPEST:
+        return _writable(_text(value, _brief.repr))
     if isinstance(value, dict):
-        return {_writable(_text(key, str)): plain(member, depth) for key, member in value.items()}
-    return [plain(member, depth) for member in value]
+        return {_writable(_text(key, str)): _nested(member, depth + 1, left) for key, member in value.items()}
+    return [_nested(member, depth + 1, left) for member in value]

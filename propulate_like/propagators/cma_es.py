@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from propulate_like.foundation import declarations
+from propulate_like.foundation.undisturbed import undisturbed
 from propulate_like.population.individual import Individual
 from propulate_like.population.population import Requirements
 from propulate_like.propagators.propagator import Arity, BreedingContext, Propagator
@@ -47,6 +48,7 @@ class CMAES(Propagator):
         self.requirements: Requirements = Requirements(best=shared, training_data=max(shared, 256))
         self._state: _State | None = None
 
+    @undisturbed
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         if self._state is None:
             self._state = _State(self, individuals, breeding)
@@ -100,9 +102,9 @@ class _State:
         """Return a genome, after the distribution has learned from the new results."""
         genes = [0.5] * len(breeding.space)
         if self.search is not None:
-            from propulate_like.propagators.models.threads import one_thread
+            from propulate_like.propagators.models.threads import steadily
 
-            with one_thread():
+            with steadily():
                 self._update(individuals, self.search)
                 drawn = self.search.ask().tolist()
             self._apply_margin(drawn, self.search, breeding)

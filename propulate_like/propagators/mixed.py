@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from propulate_like.foundation import declarations
+from propulate_like.foundation.undisturbed import undisturbed
 from propulate_like.population.individual import Individual
 from propulate_like.population.population import MODELED, Requirements
 from propulate_like.problem.partition import PointPartition
@@ -53,20 +54,21 @@ class MixedGaussianProcess(Propagator):
         self.boldness: float = declarations.number("boldness", boldness)
         self._search: MixedSearch | None = None
 
+    @undisturbed
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         if len(individuals) < _FEWEST:
             return self.initial(individuals, breeding)
         import numpy as np
 
         from propulate_like.population.training_data import TrainingData
-        from propulate_like.propagators.models.threads import one_thread
+        from propulate_like.propagators.models.threads import steadily
 
         points = TrainingData.of(individuals)
         if np.count_nonzero(np.isfinite(points.losses)) < _FEWEST:
             return self.initial(individuals, breeding)
         if self._search is None:
             self._search = self._begin(breeding)
-        with one_thread():
+        with steadily():
             self._search.fit(points.genomes, points.losses, points.total)
             genome = self._search.propose(partial(_fresh, breeding.partition))
         return [breeding.child(tuple(genome.tolist()), origin=self.name)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from propulate_like.foundation.undisturbed import undisturbed
 from propulate_like.population.individual import Individual
 from propulate_like.population.population import MODELED, Requirements
 from propulate_like.propagators.initialization import CenteredInitialization
@@ -45,6 +46,7 @@ class LocalModel(Propagator, abstract=True):
         self._elsewhere: Proposer
         self._seen = [0, 0]  # the number of points when each of the two proposed last
 
+    @undisturbed
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         if len(individuals) < _FEWEST:
             return self.initial(individuals, breeding)
@@ -52,7 +54,7 @@ class LocalModel(Propagator, abstract=True):
 
         from propulate_like.population.training_data import TrainingData
         from propulate_like.propagators.models.basins import Basins
-        from propulate_like.propagators.models.threads import one_thread
+        from propulate_like.propagators.models.threads import steadily
 
         points = TrainingData.of(individuals)
         genomes, losses = points.genomes, points.losses
@@ -76,7 +78,7 @@ class LocalModel(Propagator, abstract=True):
                 return self._anywhere(breeding)
         new = min(points.total - self._seen[which], len(rows))
         self._seen[which] = points.total
-        with one_thread():
+        with steadily():
             point = propose(genomes, losses, int(rows[len(rows) - new :].sum()) if which else new, self._generator)
         genome = breeding.space.canonical(point.tolist())
         if (points.genomes == genome).all(axis=1).any():

@@ -129,7 +129,9 @@ def _terminal() -> tuple[TextIO | None, int | None]:
             return os.fdopen(os.open(path, os.O_WRONLY | os.O_NOCTTY), "w", encoding="utf-8"), int(width)
         except (OSError, ValueError):  # the terminal is on another host, say
             return None, None
-    return (sys.stderr, None) if sys.stderr.isatty() else (None, None)
+    if not sys.stderr.isatty():
+        return None, None
+    return os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8"), None  # a loss may close sys.stderr
 
 
 def duration(seconds: float) -> str:

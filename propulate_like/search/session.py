@@ -268,7 +268,7 @@ class Search:
             shape=self._parts.shape,
             signs=specification.signs,
             seconds=snapshot.seconds + summary.seconds,
-            run=self._run_folder.folder,
+            run=self._run_folder.known_as,
             trials=Path(start.trials) if self._parts.objective.keeps_files else None,
             speaker=speaker * specification.evaluation.ranks_per_worker,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Generator
 from contextlib import suppress
@@ -14,11 +15,13 @@ from propulate_like.parallel.coordination.curve_sharing import CurveSharing
 from propulate_like.parallel.coordination.protocol import CoordinationProtocol
 from propulate_like.parallel.coordination.stopping import Reason
 from propulate_like.parallel.coordination.termination import SessionSummary
-from propulate_like.population.individual import Individual
+from propulate_like.parallel.coordination.watchdog import Wedged
+from propulate_like.population.individual import Id, Individual
 from propulate_like.population.outcome import Outcome, Status
 from propulate_like.search.islands.island import Island
 from propulate_like.search.optimizer import Optimizer
-from propulate_like.storage.journal import Journal
+from propulate_like.storage.events import Died
+from propulate_like.storage.journal import Journal, TakenOver
 
 # docs/decisions.md, "Flushed within 10 ms and synced from 1 s"
 LONG_SECONDS = 0.01
@@ -59,6 +62,8 @@ class Worker:
         self._pulse = Pulse(self.exchange, lambda: protocol.rank_report.summary.finished)
         self._report = self.report  # bound once, not for each evaluation
         self._long = True
+        self._begun: Individual | None = None
+        self._recorded: Id | None = None
         protocol.register(island.handlers, island.remove_dead)
         protocol.register(self.curve_sharing.handlers)
 
@@ -81,9 +86,11 @@ class Worker:
         with self._pulse:
             try:
                 return self._follow(self.steps())
-            except BaseException:
+            except BaseException as error:
                 with suppress(Exception):  # of the journal too, which may be what failed
                     self._journal.flush()
+                    if isinstance(error, Exception) and not isinstance(error, TakenOver | Wedged):
+                        self._blame(self._begun)
                 raise
 
     def _follow(self, steps: Generator[Individual | float, Individual | None, SessionSummary]) -> SessionSummary:
@@ -96,6 +103,7 @@ class Worker:
                 return cast("SessionSummary", end.value)
             answer = None
             if isinstance(step, Individual):
+                self._begun = step
                 answer = self._evaluate(step)
             else:
                 time.sleep(step)
@@ -186,8 +194,18 @@ class Worker:
         """
         return self.reason is Reason.INTERRUPTED and individual.status is Status.CRASHED
 
+    def _blame(self, individual: Individual | None) -> None:
+        """Note an error of the search over an individual as a death of this rank, unless its evaluation was recorded.
+
+        Otherwise each search that continues the run would evaluate it first, and end in the same way.
+        """
+        if individual is not None and individual.id != self._recorded:
+            self._journal.start(individual)
+            self._journal.write(Died(self.optimizer.rank, time.time(), os.uname().nodename, os.getpid(), individual.id))
+
     def _record(self, individual: Individual) -> None:
         self._journal.end(individual)
+        self._recorded = individual.candidate.id
         self._long = individual.outcome.seconds >= LONG_SECONDS
         self.protocol.count(individual)
 

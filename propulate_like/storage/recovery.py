@@ -99,6 +99,8 @@ class Recovery:
         self._started: dict[Id, Started] = {}
         self._deaths: Counter[Id] = Counter()
         self._noted: set[tuple[str, int]] = set()
+        self._over: set[tuple[Id, str, int]] = set()
+        """Which processes died over which individuals: one that ends by an error and a survivor may both note it."""
 
     def individuals(self) -> Iterator[Individual]:
         """Yield each evaluated individual, failures included, and collect everything else on the way.
@@ -126,9 +128,9 @@ class Recovery:
                         self._elapsed[rank] = max(self._elapsed[rank], before + individual.ended - began[rank])
                     yield individual
                 case Died():
-                    again = event.host and (event.host, event.pid) in self._noted
                     self._noted.add((event.host, event.pid))
-                    if event.id is not None and not again:
+                    if event.id is not None and (not event.host or (event.id, event.host, event.pid) not in self._over):
+                        self._over.add((event.id, event.host, event.pid))
                         self._deaths[event.id] += 1
 
     @property

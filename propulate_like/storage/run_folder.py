@@ -23,7 +23,8 @@ class RunFolder:
     Rank 0 calls `begin` and broadcasts the token to all ranks, by which they know the folder as theirs.
 
     Attributes:
-        folder: The folder, or None.
+        given: The folder as it was given, or None.
+        folder: Its absolute path, or None.
         token: The token of the lease, or "" before `begin`.
     """
 
@@ -47,7 +48,8 @@ class RunFolder:
             job: The token of the launcher's job: a job takes over at once from another one with the same token.
             unsure: Whether ranks of the launcher's last job may still run.
         """
-        self.folder, self.token = folder, ""
+        self.given, self.token = folder, ""
+        self.folder = None if folder is None else folder.absolute()  # wherever a loss goes
         self._job, self._unsure = job, unsure
         self._original, self._config, self._shape = original, config, shape
         self._lease: Lease | None = None
@@ -71,7 +73,7 @@ class RunFolder:
         if self.folder is None:
             return ResumeSnapshot(seed=seed)
         if self._original is not None:
-            tell(f"{self.folder} is a copy of {self._original}, {fork(self._original, self.folder, self._config)}")
+            tell(f"{self.given} is a copy of {self._original}, {fork(self._original, self.folder, self._config)}")
         check_folder(self.folder)
         self._lease = Lease.acquire(self.folder, self._job)
         self.token = self._lease.token
@@ -81,8 +83,16 @@ class RunFolder:
             self._config["seed"] = seed
         self._run = Run.open(self.folder, self._config)
         if self._run.changes:
-            tell(f"continuing {self.folder} with {', '.join(change.change for change in self._run.changes)}")
+            tell(f"continuing {self.given} with {', '.join(change.change for change in self._run.changes)}")
         return self._run.recover(populations, died)
+
+    @property
+    def known_as(self) -> Path | None:
+        """The folder as it was given, where that is still the same folder; otherwise its absolute path."""
+        try:
+            return self.given if self.given is None or self.given.absolute() == self.folder else self.folder
+        except OSError:  # the working directory was removed
+            return self.folder
 
     def journal(self, rank: int) -> Journal:
         """Return a rank's journal, which appends only while this run holds the folder."""

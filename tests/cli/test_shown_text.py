@@ -31,14 +31,14 @@ def here(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def said(monkeypatch, capsys):
+def said(monkeypatch, capfd):
     """Run a command in this process, and return all that it printed."""
 
     def run(*words):
         monkeypatch.setattr(sys, "argv", ["propulate-like", *map(str, words)])
         with contextlib.suppress(SystemExit):
             main()
-        captured = capsys.readouterr()
+        captured = capfd.readouterr()
         return captured.out + captured.err
 
     return run

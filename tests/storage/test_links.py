@@ -188,14 +188,14 @@ def test_links_to_neighbours_are_followed_only_so_far(tmp_path):
     os.close(open_output(tmp_path, "c", "file"))
 
 
-def say(arguments, monkeypatch, capsys):
+def say(arguments, monkeypatch, capfd):
     """Run the command, and return its exit status and what it said."""
     monkeypatch.setattr(sys, "argv", ["propulate-like", *map(str, arguments)])
     try:
         main()
     except SystemExit as ended:
         status = ended.code or 0
-    captured = capsys.readouterr()
+    captured = capfd.readouterr()
     return status, captured.out + captured.err
 
 
@@ -213,13 +213,13 @@ def say(arguments, monkeypatch, capsys):
         (["simulate", "x.yaml", "--ranks", "2", "--plot", "out.html"], "out.html"),
     ],
 )
-def test_commands_write_through_no_link(arguments, name, target, victim, tmp_path, monkeypatch, capsys):
+def test_commands_write_through_no_link(arguments, name, target, victim, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     search(tmp_path / "run", "inline")
     Path("x.yaml").write_text("objective: x.py:f\nspace: {x: {float: [0, 1]}}\nbudget: {evaluations: 4}\n")
     Path("x.py").write_text("def f(x):\n    return x\n")
     (tmp_path / name).symlink_to(victim / target)
-    status, said = say(arguments, monkeypatch, capsys)
+    status, said = say(arguments, monkeypatch, capfd)
     assert status == 2
     assert "is a link, and nothing is written through one" in said or f"{name} exists already" in said
     assert (tmp_path / name).is_symlink()

@@ -34,7 +34,7 @@ def here(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def said(monkeypatch, capsys):
+def said(monkeypatch, capfd):
     """Run a command in this process, and return its exit status and what it printed."""
 
     def run(*words):
@@ -43,7 +43,7 @@ def said(monkeypatch, capsys):
             main()
         except SystemExit as ended:
             status = ended.code or 0
-        captured = capsys.readouterr()
+        captured = capfd.readouterr()
         return status, captured.out + captured.err
 
     return run

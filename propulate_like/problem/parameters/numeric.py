@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from propulate_like.foundation import declarations
@@ -142,7 +143,7 @@ class _Number(Parameter):
         low, high, log = self._widest(other)
         if self.step is None or self.step != other.step:
             return Float(low, high, log=log)
-        apart = (Decimal(str(self.low)) - Decimal(str(other.low))) % Decimal(str(self.step))
+        apart = (Fraction(str(self.low)) - Fraction(str(other.low))) % Fraction(str(self.step))
         return Float(low, high, log=log, step=None if apart else self.step)
 
     def _widest(self, other: _Number) -> tuple[float, float, bool]:
@@ -317,10 +318,10 @@ def _count_steps(low: float, high: float, step: float) -> int:
     if not math.isfinite(step) or step <= 0:
         message = f"step={step!r} must be above 0"
         raise ValueError(message)
-    exact = (Decimal(str(high)) - Decimal(str(low))) / Decimal(str(step))
+    exact = (Fraction(str(high)) - Fraction(str(low))) / Fraction(str(step))
     steps = int(exact)
     if exact != steps:
-        below = Decimal(str(low)) + steps * Decimal(str(step))
+        below = float(Fraction(str(low)) + steps * Fraction(str(step)))
         message = f"high={high!r} is not low plus a whole number of steps of {step!r}: the nearest below is {below}"
         raise ValueError(message)
     return steps + 1

@@ -1,0 +1,95 @@
+"""A loss may change the process that it runs in: the search neither minds nor undoes it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.process, pytest.mark.mpi]
+# A change, and an expression that is true once it was made.
+CHANGES = {
+    "working directory": ("os.chdir('/')", "os.getcwd() == '/'"),
+    "removed working directory": ("os.makedirs('x'); os.chdir('x'); os.rmdir(os.getcwd())", "no_directory()"),
+    "decimals": ("decimal.getcontext().prec = 3", "decimal.getcontext().prec == 3"),
+    "traps of decimals": ("decimal.getcontext().traps[decimal.Inexact] = True", "True"),
+    "closed stdout": ("sys.stdout.close()", "sys.stdout.closed"),
+    "closed stderr": ("sys.stderr.close()", "sys.stderr.closed"),
+    "no stdout": ("sys.stdout = sys.__stdout__ = None", "sys.stdout is None"),
+    "no stderr": ("sys.stderr = sys.__stderr__ = None", "sys.stderr is None"),
+    "silent stdout": ("sys.stdout = open(os.devnull, 'w')", "sys.stdout.name == os.devnull"),
+    "odd stderr": ("sys.stderr = object()", "type(sys.stderr) is object"),
+    "locale": ("locale.setlocale(locale.LC_ALL, 'C')", "locale.setlocale(locale.LC_ALL) == 'C'"),
+    "umask": ("os.umask(0o777)", "os.umask(0o777) == 0o777"),
+    "module path": ("sys.path[:] = []", "sys.path == []"),
+    "environment": ("os.environ.clear()", "'PATH' not in os.environ"),
+    "random seed": ("random.seed(1); numpy.random.seed(1)", "True"),
+    "NumPy's errors": ("numpy.seterr(all='raise')", "numpy.geterr()['under'] == 'raise'"),
+    "warnings": (
+        "warnings.simplefilter('error')",
+        "any(each[0] == 'error' and each[2] is Warning for each in warnings.filters)",
+    ),
+    "depth of calls": ("sys.setrecursionlimit(120)", "sys.getrecursionlimit() == 120"),
+    "garbage": ("gc.disable()", "not gc.isenabled()"),
+    "open files": ("resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))", "True"),
+    "priority": ("os.nice(1)", "os.nice(0) > 0"),
+    "arguments": ("sys.argv[:] = []", "sys.argv == []"),
+    "trace": ("sys.settrace(lambda *_: None)", "sys.gettrace() is not None"),
+}
+TRAIN = """
+import decimal, gc, locale, os, random, resource, sys, time, warnings
+import numpy
+def no_directory():
+    try:
+        os.getcwd()
+    except OSError:
+        return True
+changed = False
+def loss(x, y):
+    global changed
+    if changed and not (HOLDS):
+        return "it was undone"
+    if not changed:
+        CHANGE
+        changed = True
+    time.sleep(0.02)
+    return x**2 + y**2
+"""
+CONFIG = """
+objective: train.py:loss
+space: {x: {float: [-1, 1]}, y: {float: [0, 1], step: 0.1}}
+budget: {evaluations: 60}
+propagator: PROPAGATOR
+seed: 0
+"""
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_search_neither_minds_nor_undoes_what_the_loss_changes(
+    change: str, script: Any, command: Any, tmp_path: Any
+) -> None:
+    made, holds = CHANGES[change]
+    script(TRAIN.replace("HOLDS", holds).replace("CHANGE", made), "train.py")
+    (tmp_path / "search.yaml").write_text(CONFIG.replace("PROPAGATOR", "auto"), encoding="utf-8")
+    for ranks in (1, 2):
+        ended = command("run", "search.yaml", "-n", ranks, "--run", f"runs/{ranks}")
+        assert "60 evaluations in" in ended.stdout, ended.stderr
+        assert "Traceback" not in ended.stderr
+        again = command("run", "search.yaml", "-n", ranks, "--run", f"runs/{ranks}")
+        assert "60 evaluations in" in again.stdout, again.stderr
+        assert {path.name for path in tmp_path.iterdir()} <= {"search.yaml", "train.py", "runs", "__pycache__", "x"}
+
+
+@pytest.mark.parametrize("propagator", ["trust_region", "quadratic_model", "cma_es", "mixed_gaussian_process"])
+def test_models_compute_alike_whatever_the_loss_has_set(
+    propagator: str, script: Any, command: Any, tmp_path: Any
+) -> None:
+    best = set()
+    for name in ("NumPy's errors", "warnings", "depth of calls", "decimals", "garbage"):
+        made, holds = CHANGES[name]
+        script(TRAIN.replace("HOLDS", holds).replace("CHANGE", made).replace("sleep(0.02)", "sleep(0)"), "train.py")
+        (tmp_path / "search.yaml").write_text(CONFIG.replace("PROPAGATOR", propagator), encoding="utf-8")
+        ended = command("run", "search.yaml", "-n", 1, "--run", f"runs/{name.replace(' ', '-')}")
+        assert "60 evaluations in" in ended.stdout, ended.stderr
+        best.add(ended.stdout.partition("60 evaluations")[0])
+    assert len(best) == 1
