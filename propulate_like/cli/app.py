@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shlex
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -21,13 +21,15 @@ from propulate_like.cli.hosts import Hosts
 from propulate_like.cli.job import Placement
 from propulate_like.cli.launch import RESTARTS, launch
 from propulate_like.cli.mpiexec import LaunchError
-from propulate_like.foundation.console import printable
+from propulate_like.foundation.console import pasteable, public
+from propulate_like.foundation.files import refuse_link
 from propulate_like.foundation.parts import PartError
+from propulate_like.foundation.user_paths import user_path
 from propulate_like.parallel.transport import launched
 from propulate_like.parallel.transport.simulated import Network
 from propulate_like.search.config import Config, ConfigError
 from propulate_like.search.schema import schema
-from propulate_like.storage.run import Run
+from propulate_like.storage.run import Run, check_folder
 
 app = typer.Typer(
     cls=CommandGroup,
@@ -38,7 +40,7 @@ app = typer.Typer(
 )
 
 ConfigArgument = Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file, or file.py:function.")]
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's folder.")]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: budget.evaluations=500")
 ]
@@ -61,7 +63,8 @@ def init(
 ) -> None:
     """Write a starter YAML and script."""
     written = starter.write(folder)
-    typer.echo(f"wrote {' and '.join(map(str, written))}; next: propulate-like run {written[0]} -n 2")
+    command = pasteable(["propulate-like", "run", written[0], "-n", "2"])
+    typer.echo(public(f"wrote {' and '.join(map(str, written))}; next: {command}"))
 
 
 @app.command()
@@ -71,8 +74,8 @@ def check(config: ConfigArgument, changes: SetOption = None) -> None:
     known = read.specification.space
     space = "that the function itself tells" if known is None else f"of {', '.join(known.names)}"
     objective = read.objective
-    what = objective if isinstance(objective, str) else f"the command {shlex.join(objective.words)}"
-    typer.echo(f"{config} is valid: {what}, a space {space}, run folder {read.run}")
+    what = objective if isinstance(objective, str) else f"the command {pasteable(objective.words)}"
+    typer.echo(public(f"{config} is valid: {what}, a space {space}, run folder {read.run}"))
 
 
 @app.command("schema")
@@ -107,12 +110,15 @@ def run(
     """Start a run, or continue it."""
     if only_check:
         read = Config.checked(config, changes or [], folder)
-        typer.echo(dry_run(read))
+        typer.echo(public(dry_run(read)))
         return
+    fork = None if fork is None else str(user_path(fork))
     order = rank.Order(config, changes or [], folder, _continuing_command(fork), fork)
     if launched() is not None or (ranks == 1 and hosts is None):
         raise typer.Exit(rank.run(order))
     read = Config.checked(config, order.changes, folder)
+    if fork is None:
+        check_folder(read.run)
     raise typer.Exit(launch(order, ranks, read, Placement(Hosts.of(hosts), agent, network), restarts))
 
 
@@ -122,7 +128,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show how far a run is, live or ended."""
-    known = show.status(Run(folder))
+    known = show.status(Run(user_path(folder)))
     typer.echo(json.dumps(known, indent=2) if as_json else show.status_text(known))
 
 
@@ -136,7 +142,7 @@ def results(
     ] = False,
 ) -> None:
     """Show the best individuals of a run, or the latest failures."""
-    rows = (show.failed_rows if failed else show.best_rows)(Run(folder), top)
+    rows = (show.failed_rows if failed else show.best_rows)(Run(user_path(folder)), top)
     typer.echo(_WRITERS[form](rows), nl=form is not Format.CSV)
 
 
@@ -155,7 +161,7 @@ def export(
     ] = False,
 ) -> None:
     """Hand a run to other tools: every individual, as a study of Optuna's or as a table."""
-    typer.echo(exporting.export(Run(folder), form, target, study, live=live))
+    typer.echo(public(exporting.export(Run(user_path(folder)), form, target, study, live=live)))
 
 
 @app.command()
@@ -186,6 +192,7 @@ def simulate(
     if read.specification.warm_start.declaration() is not None:
         print("the warm start is left out: the search begins knowing nothing", file=sys.stderr, flush=True)
     if plot is not None:
+        refuse_link(plot)
         plot.touch()  # rather than find out after a long simulation that it cannot be written
     found = []
     for number in forecasts.numbers(ranks):
@@ -198,7 +205,7 @@ def simulate(
         sign = -1.0 if maximize else 1.0
         series = [(f"{each.ranks} ranks", [(when, sign * loss) for when, loss in each.trace]) for each in found]
         draw(series, rows, plot)
-        typer.echo(f"plot: {plot}")
+        typer.echo(public(f"plot: {plot}"))
 
 
 @app.command("slurm")
@@ -222,16 +229,18 @@ def write_slurm(
     if output == "-":
         typer.echo(text, nl=False)
         return
-    if Path(output).exists():
+    if os.path.lexists(output):
         message = f"{output} exists already: name another file with --output"
         raise ValueError(message)
-    Path(output).write_text(text, encoding="utf-8")
-    typer.echo(f"wrote {output}; next: sbatch {shlex.quote(output)}")
+    with Path(output).open("x", encoding="utf-8") as file:
+        file.write(text)
+    typer.echo(public(f"wrote {output}; next: {pasteable(['sbatch', Path(output)])}"))
 
 
 def main() -> None:
     """Run a command; bad input is one line on standard error and exit status 2."""
     try:
+        _check_words(sys.argv[1:])
         app()
     except (ConfigError, LaunchError, PartError) as error:
         _fail(error)
@@ -243,8 +252,22 @@ def main() -> None:
         _fail(error)
 
 
+def _check_words(words: list[str]) -> None:
+    """Check that the command's words are UTF-8, as everything that is written of them is.
+
+    Raises:
+        ValueError: One is not.
+    """
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            message = f"{word!r} is not UTF-8"
+            raise ValueError(message) from None
+
+
 def _fail(error: BaseException) -> None:
-    print(printable(str(error), "\n"), file=sys.stderr)
+    print(public(str(error)), file=sys.stderr)
     sys.exit(rank.BAD_INPUT)
 
 
@@ -256,4 +279,4 @@ def _continuing_command(fork: str | None) -> str:
         for place in reversed(places):
             del words[place : place + 2 - ("=" in words[place])]
         words += ["--run", fork]
-    return shlex.join(["propulate-like", *words])
+    return pasteable(["propulate-like", *words])

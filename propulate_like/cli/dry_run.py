@@ -7,10 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from propulate_like.foundation.console import printable
 from propulate_like.search.config import Config
 from propulate_like.storage.lease import refusal
-from propulate_like.storage.run import Run
+from propulate_like.storage.run import Run, check_folder
 
 
 def dry_run(config: Config) -> str:
@@ -26,10 +25,15 @@ def dry_run(config: Config) -> str:
         message = f"{config.source}: the run's folder {folder} cannot be used: {what}"
         raise ValueError(message)
     if not Run.exists(folder):
+        try:
+            check_folder(folder)
+        except ValueError as error:
+            message = f"{config.source}: {error}"
+            raise ValueError(message) from None
         budget = config.specification.budget.declaration()
-        return printable(f"{config.source} would begin a new run in {folder}: {_budget(budget)}")
+        return f"{config.source} would begin a new run in {folder}: {_budget(budget)}"
     try:
-        return printable(f"{config.source} would {_continuing(config, folder)}")
+        return f"{config.source} would {_continuing(config, folder)}"
     except ValueError as error:
         message = f"{config.source}: {error}"
         raise ValueError(message) from None

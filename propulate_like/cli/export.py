@@ -5,12 +5,14 @@ from __future__ import annotations
 import signal
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import NoReturn
 
-from propulate_like.cli import show
-from propulate_like.foundation.console import printable, say
-from propulate_like.foundation.early_signals import SIGNALS
-from propulate_like.foundation.values import typed_text
+from propulate_like.cli.tables import ExportTable, write_csv, write_parquet
+from propulate_like.foundation.console import pasteable, say, short
+from propulate_like.foundation.early_signals import INTERRUPTED, SIGNALS
+from propulate_like.foundation.passwords import masked
+from propulate_like.foundation.user_paths import user_path
 from propulate_like.storage.run import Run
 
 
@@ -35,24 +37,30 @@ def export(run: Run, form: Form, target: str, study: str | None, *, live: bool) 
     Raises:
         ValueError: The options do not fit each other, a library is missing, or the target cannot be used.
     """
+    for number in SIGNALS:
+        signal.signal(number, _interrupted)
+    if "://" not in target:
+        target = str(user_path(target))
     if form is Form.OPTUNA:
-        return printable(_to_study(run, target, study, live=live))
+        return _to_study(run, target, study, live=live)
     for option, given in (("--study", study is not None), ("--live", live)):
         if given:
             message = f"{option} is for --to optuna, not for --to {form}"
             raise ValueError(message)
-    rows = show.all_rows(run)
-    if form is Form.CSV:
-        Path(target).write_text(show.as_csv(rows), encoding="utf-8")
-    else:
-        _to_parquet(rows, target)
-    return printable(f"{len(rows)} evaluations written to {target}")
+    table = ExportTable(run)
+    (write_csv if form is Form.CSV else write_parquet)(table, Path(target))
+    return f"{table.count} evaluations written to {target}"
+
+
+def _interrupted(_number: int, _frame: FrameType | None) -> NoReturn:
+    """End the command in such a way that locks are released, and files that were begun removed."""
+    say("interrupted")
+    raise SystemExit(INTERRUPTED)
 
 
 def _to_study(run: Run, target: str, study: str | None, *, live: bool) -> str:
     """Export a run to an Optuna study, and return a message that says how many individuals were added."""
     from propulate_like.integrations.optuna.export import Export
-    from propulate_like.integrations.optuna.storing import shown
 
     try:
         import optuna
@@ -61,39 +69,13 @@ def _to_study(run: Run, target: str, study: str | None, *, live: bool) -> str:
         raise ValueError(message) from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     exported = Export(run, target, study)
-    where = f"study {exported.name} in {shown(target)}"
-    see = f"see them: optuna-dashboard {shown(target)}"
+    where = f"study {short(exported.name)} in {masked(target)}"
+    see = f"see them: {pasteable(['optuna-dashboard', target])}"
     if live:
-        say(printable(f"evaluations go to the {where} until the search ends, or Ctrl-C; {see}"))
+        say(f"evaluations go to the {where} until the search ends, or Ctrl-C; {see}")
         for number in SIGNALS:
             signal.signal(number, lambda *_: exported.end())
         exported.follow()
     else:
         exported.look()
     return f"{exported.added} evaluations added to the {where}; {see}"
-
-
-def _to_parquet(rows: list[dict[str, Any]], target: str) -> None:
-    """Write rows as a Parquet file.
-
-    Raises:
-        ValueError: pyarrow is missing.
-    """
-    try:
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ImportError:
-        message = "--to parquet needs pyarrow: pip install pyarrow"
-        raise ValueError(message) from None
-
-    def column(name: str) -> Any:
-        values = [row.get(name) for row in rows]
-        several = name.startswith("params.") and len({type(value) for value in values if value is not None}) > 1
-        try:
-            if not several:  # or 1 would become 1.0, and a column cannot have numbers and texts
-                return pa.array(values)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-            pass
-        return pa.array([None if value is None else typed_text(value) for value in values])
-
-    parquet.write_table(pa.table({name: column(name) for name in show.names_of(rows)}), target)

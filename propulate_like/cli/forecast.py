@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from propulate_like.foundation.files import replacing
+
 
 def draw(
     series: Sequence[tuple[str, Sequence[tuple[float, float]]]], rows: Sequence[dict[str, Any]], path: Path
@@ -42,4 +44,5 @@ def draw(
     positive = all(value > 0 for _, points in series for _, value in points)
     figure.update_yaxes(type="log" if positive else "linear", exponentformat="power", row=1, col=1)
     figure.update_layout(template="plotly_white", legend={"orientation": "h", "y": -0.2}, height=450)
-    figure.write_html(path, include_plotlyjs=True)
+    with replacing(path) as file:
+        file.write(figure.to_html(include_plotlyjs=True).encode())

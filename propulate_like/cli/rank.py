@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 from itertools import islice
@@ -17,7 +16,7 @@ import msgspec
 
 from propulate_like.evaluation import loading
 from propulate_like.foundation import early_signals
-from propulate_like.foundation.console import printable, tell
+from propulate_like.foundation.console import pasteable, printable, public, short, tell
 from propulate_like.foundation.parts import PartError
 from propulate_like.foundation.values import short_text
 from propulate_like.parallel import rank_status
@@ -31,6 +30,7 @@ from propulate_like.search.specification import SearchSpecification
 from propulate_like.storage.journal import TakenOver
 
 _METRICS, _WIDTH = 20, 200  # the metrics that the summary shows, and the characters of each value
+_LONGEST = 20_000  # characters of the first failure, where all failed
 _FRONT = 5  # the individuals of a front that it shows, or a few more
 _pack = msgspec.msgpack.encode
 BAD_INPUT, FAILED = 2, 1
@@ -81,18 +81,18 @@ def _run(order: Order) -> _Outcome:
         result = _result(order, first=first)
     except SearchFailed as failure:
         result = failure.result
-        status = _say(rank == result.speaker, f"{failure}", FAILED)
+        status = _say(rank == result.speaker, f"{failure}"[:_LONGEST], FAILED)
         return _Outcome(status, bool(result.deaths))
     except (TakenOver, PartError) as error:  # on one rank; several end at once
-        return _Outcome(_say(True, printable(str(error)), FAILED))
+        return _Outcome(_say(True, str(error), FAILED))
     except RanksDiffer:  # rank 0 has said in what
         return _Outcome(_leave(first, BAD_INPUT))
     except ConfigError as error:
-        return _Outcome(_say(first, printable(str(error), "\n"), BAD_INPUT))
+        return _Outcome(_say(first, str(error), BAD_INPUT))
     except ValueError as error:
         if not is_ours(error):
             raise
-        return _Outcome(_say(first, printable(f"{order.source}: {error}", "\n"), BAD_INPUT))
+        return _Outcome(_say(first, f"{order.source}: {error}", BAD_INPUT))
     status = FAILED if result.unsaved else early_signals.INTERRUPTED if result.reason == "interrupted" else 0
     if rank == result.speaker:
         tell(summary(result, order.command))
@@ -164,7 +164,7 @@ _OPTIONS = {"source": "CONFIG", "changes": "--set", "run": "--run", "fork": "--f
 def _typed(value: str | list[str] | None) -> str:
     """Return the value of an option as it was typed."""
     words = [value] if isinstance(value, str) else value or []
-    return shlex.join(words) or "nothing"
+    return pasteable(words) or "nothing"
 
 
 def summary(result: Result, command: str) -> str:
@@ -179,13 +179,13 @@ def summary(result: Result, command: str) -> str:
         lines += _best(result) if result.losses == 1 else _front(result)
     failures = {status: count for status, count in result.statuses.items() if status != "ok"}
     failed = f" ({', '.join(f'{count} {status}' for status, count in failures.items())})" if failures else ""
-    lines += [f"{death}; its evaluations count" for death in result.deaths]
+    lines += [f"{short(str(death))}; its evaluations count" for death in result.deaths]
     lines.append(f"{result.evaluations} evaluations{failed} in {result.seconds:.1f} s, ended by {_why(result.reason)}")
     if result.failure is not None:
         lines.append(f"first failure: {result.failure.id}: {last_line(result.failure.cause)}")
     if result.run is not None:
         lines.append(f"run folder: {result.run}")
-        lines.append(f"see more:   propulate-like results {shlex.quote(str(result.run))}")
+        lines.append(f"see more:   {pasteable(['propulate-like', 'results', result.run])}")
     if result.unsaved:
         lines.append(f"not saved:  {result.unsaved} evaluations, which the disk did not take")
     if result.reason == "interrupted" and command:
@@ -231,7 +231,7 @@ def _written(value: object) -> str:
 def _say(first: bool, message: str, status: int) -> int:
     """Print a message and leave the exit status where this is the `first` rank; return the status."""
     if first:
-        tell(message, error=True)
+        tell(public(message), error=True)
     return _leave(first, status)
 
 

@@ -28,14 +28,13 @@ class RunState:
         """How each rank's newest session ended, where it did."""
         self.running: dict[int, Started] = {}
         """The evaluation that each rank started and has not ended."""
-        self.latest = 0.0
+        self.latest = -math.inf
         """The end of the last evaluation or session, in Unix time."""
         self.done_by: Counter[int] = Counter()
         """The number of finished evaluations of each island."""
         self.bests: dict[int, float] = {}
         """The lowest loss of each island."""
-        self.arrived: Counter[int] = Counter()
-        """The number of individuals that were sent to each island."""
+        self._moved: set[Moved] = set()
         self._deaths: dict[tuple[str, int], Died] = {}
 
     @classmethod
@@ -64,9 +63,14 @@ class RunState:
             case Died():
                 self._deaths[event.host, event.pid] = event
             case Moved() if not event.replaced:
-                self.arrived[event.island] += 1
+                self._moved.add(event)
             case Evaluated():
                 self._add_evaluated(rank, event.individual)
+
+    @property
+    def arrived(self) -> Counter[int]:
+        """The number of individuals that were sent to each island."""
+        return Counter(event.island for event in self._moved)
 
     @property
     def newest(self) -> float:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from propulate_like.foundation.passwords import masked
 from propulate_like.search.config import Config
 
 _ENDING_SECONDS = 60
@@ -93,6 +94,10 @@ def script(job: Job, source: str, changes: Sequence[str], run: str | None) -> st
         ValueError: The configuration or the resources are not valid.
     """
     config = Config.checked(source, changes, run)
+    secret = next((change for change in changes if masked(change) != change), None)
+    if secret is not None:
+        message = f"--set {masked(secret)}: the script would hold a password: set it in {source} instead"
+        raise ValueError(message)
     evaluation = config.specification.evaluation
     ranks = _ranks_per_node(job)
     if job.nodes * ranks % evaluation.ranks_per_worker:

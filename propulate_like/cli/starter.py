@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 _CONFIG = """\
@@ -41,10 +42,11 @@ def write(folder: Path) -> list[Path]:
     """
     files = {folder / "search.yaml": _CONFIG, folder / "objective.py": _OBJECTIVE}
     for path in files:
-        if path.exists():
+        if os.path.lexists(path):
             message = f"{path} exists already: name another folder, as in propulate-like init my-search"
             raise ValueError(message)
     folder.mkdir(parents=True, exist_ok=True)
     for path, content in files.items():
-        path.write_text(content, encoding="utf-8")
+        with path.open("x", encoding="utf-8") as file:
+            file.write(content)
     return list(files)

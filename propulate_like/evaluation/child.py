@@ -163,7 +163,7 @@ def _load(order: Load, space: Space) -> Call | Outcome:
 
 def _print_to(log: str) -> None:
     """Redirect standard output and standard error to a file."""
-    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)

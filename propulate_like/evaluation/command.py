@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from propulate_like.evaluation.shell_text import unsafe_places
 from propulate_like.foundation.declarations import nearest
 from propulate_like.foundation.values import identifier, same
 from propulate_like.problem.parameters import Parameter
@@ -33,7 +33,7 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         command: The command's words, with placeholders, or with `shell` one text.
-        shell: Whether a shell runs the command, with the values quoted.
+        shell: Whether a shell runs the command, with each value quoted: a placeholder stands outside quotes.
         result: The file in the evaluation's directory whose content is the loss; without it, the loss is the last line
             that the command prints.
         folder: The folder in which the command runs: by default the YAML file's, or the working directory where there
@@ -62,9 +62,7 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if not self.command:
             message = "command: empty: give the words of a command, such as [python, train.py]"
             raise ValueError(message)
-        if any("\0" in word for word in self.words):
-            message = f"command: {self.command!r:.60} has a NUL character"
-            raise ValueError(message)
+        self._check_text(space)
         if self.result is not None and Path(self.result).name in ("", ".."):
             message = f"result: {self.result!r} must be the name of a file"
             raise ValueError(message)
@@ -80,6 +78,31 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if formatted and formatted[1] in known:
                 message = f"command: {word!r}: a placeholder has no format: write {{{formatted[1]}}}"
                 raise ValueError(message)
+        if isinstance(self.command, str):
+            for name, place in unsafe_places(self.command, _PLACEHOLDER):
+                message = (
+                    f"command: {{{name}}} is inside {place}, where the shell may run parts of its value: write "
+                    f"{{{name}}} without quotes, as it is quoted already, or begin with value={{{name}}}; and write "
+                    "$value there"
+                )
+                raise ValueError(message)
+
+    def _check_text(self, space: Space) -> None:
+        """Check that no text that reaches the system has a NUL character, at which the system would cut it off.
+
+        Raises:
+            ValueError: One has.
+        """
+        texts = {"command": self.words, "result": [self.result or ""], "folder": [self.folder]}
+        for place, words in texts.items():
+            if any("\0" in word for word in words):
+                message = f"{place}: {getattr(self, place)!r:.60} has a NUL character"
+                raise ValueError(message)
+        for name, parameter in space.items():
+            for option in getattr(parameter, "options", ()):
+                if isinstance(option, str) and "\0" in option:
+                    message = f"space.{name}: {option!r:.60} has a NUL character, which no command can receive"
+                    raise ValueError(message)
 
     def find(self) -> None:
         """Check that the program exists: on PATH, or, as ./program, in the folder in which the command runs.
@@ -113,7 +136,7 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         if isinstance(self.command, str):
             missing = dict.fromkeys(optional, "")
-            return [_PLACEHOLDER.sub(lambda found: shlex.quote((missing | values)[identifier(found[1])]), self.command)]
+            return [_PLACEHOLDER.sub(lambda found: _quoted((missing | values)[identifier(found[1])]), self.command)]
         kept: list[str] = []
         for word in self.words:
             if all(name in values for name in _named(word)):
@@ -121,6 +144,11 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             elif word.startswith("{") and kept and kept[-1].startswith("-"):
                 kept.pop()
         return [_PLACEHOLDER.sub(lambda found: values[identifier(found[1])], word) for word in kept]
+
+
+def _quoted(value: str) -> str:
+    """Return a value in quotes, also where it needs none: 2 before > would be a descriptor."""
+    return "'" + value.replace("'", "'\"'\"'") + "'"
 
 
 def _named(word: str) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 from propulate_like.evaluation.command import OWN, Command, word_of
 from propulate_like.evaluation.context import Evaluation, Report, Task, Tasks, TeamContext, make_directory
 from propulate_like.evaluation.process import Broken, Limits, Supervised, how_it_ended
-from propulate_like.evaluation.supervised import SupervisedEvaluator, errors_of, log_of
+from propulate_like.evaluation.supervised import SupervisedEvaluator, errors_of, log_of, open_log
 from propulate_like.foundation.files import read_small
 from propulate_like.population.individual import Individual
 from propulate_like.population.outcome import OK, Outcome, Status
@@ -53,15 +53,10 @@ class CommandEvaluator(SupervisedEvaluator):
         log = log_of(task)
         if self._command.result is not None and task.leads:
             Path(task.directory, self._command.result).unlink(missing_ok=True)  # of the last attempt or a lower rung
-        output = os.open(log, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
-        errors = os.open(errors_of(log), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         environment, folder = self._environment(task), self._folder
-        lines = _Lines(os.dup(output))
-        try:
-            process = Supervised(words, output, errors=errors, environment=environment, folder=folder)
-        finally:
-            os.close(output)
-            os.close(errors)
+        with os.fdopen(open_log(log), "ab") as output, os.fdopen(open_log(errors_of(log)), "ab") as errors:
+            lines = _Lines(os.dup(output.fileno()))
+            process = Supervised(words, output.fileno(), errors=errors.fileno(), environment=environment, folder=folder)
 
         def meanwhile() -> bool:
             self._check_interruption(team)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from propulate_like.foundation import forks
+from propulate_like.foundation.files import folder_inside
 from propulate_like.foundation.values import brief, plain, real
 from propulate_like.population.individual import ELSEWHERE, Candidate, Id, Individual
 from propulate_like.population.outcome import OK, STOPPED, Outcome
@@ -298,14 +300,18 @@ class Evaluation:
 
 
 def make_directory(task: Task) -> None:
-    """Create the directory of an evaluation; for a promoted individual, a link to its former directory."""
-    directory, continues = task.directory, task.candidate.continues
-    if continues is None:
-        directory.mkdir(parents=True, exist_ok=True)
-    elif not directory.exists():
-        Path(task.trials, str(continues)).mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileExistsError):  # another member of the team was faster
-            directory.symlink_to(str(continues), target_is_directory=True)
+    """Create the directory of an evaluation; for a promoted individual, a link to its former directory.
+
+    Raises:
+        OSError: It cannot be created, or something else is in its place (see `folder_inside`).
+    """
+    trials, name, continues = Path(task.trials), str(task.candidate.id), task.candidate.continues
+    trials.parent.mkdir(parents=True, exist_ok=True)
+    if continues is not None:
+        with folder_inside(trials.parent, trials.name) as folder, contextlib.suppress(FileExistsError):
+            os.symlink(str(continues), name, dir_fd=folder)
+    with folder_inside(trials.parent, trials.name, name):
+        pass
 
 
 def never_stop(_step: int, _loss: float) -> bool:

@@ -18,8 +18,9 @@ from propulate_like.evaluation.channel import Channel
 from propulate_like.evaluation.child import Answer, Done, Evaluate, FromChild, Load, Loaded, Reported
 from propulate_like.evaluation.context import STEPS, Report, Task, Tasks, TeamContext
 from propulate_like.evaluation.process import Broken, Limits, Supervised
-from propulate_like.evaluation.supervised import SupervisedEvaluator, log_of
+from propulate_like.evaluation.supervised import SupervisedEvaluator, log_of, open_log
 from propulate_like.foundation import start
+from propulate_like.foundation.files import folder_inside, open_plain
 from propulate_like.population.codec import Codec
 from propulate_like.population.individual import Individual
 from propulate_like.population.outcome import Outcome, Status, plain
@@ -242,7 +243,7 @@ class Output:
         """Move all output to the evaluation that has ended."""
         self.show(task)
         if self._fresh and os.fstat(self.descriptor).st_size:
-            with self._waiting.open("rb") as printed, log_of(task).open("ab") as log:
+            with self._waiting.open("rb") as printed, os.fdopen(open_log(log_of(task)), "ab") as log:
                 shutil.copyfileobj(printed, log)
             self._waiting.unlink()
             self._fresh = False
@@ -257,8 +258,12 @@ class Output:
         """Open an empty file, or the null device where that is not possible, and return its descriptor."""
         self._fresh, self._opened = True, self._waiting
         try:
-            self._waiting.parent.mkdir(parents=True, exist_ok=True)
-            return os.open(self._waiting, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC, 0o666)
+            trials = self._waiting.parent
+            trials.parent.mkdir(parents=True, exist_ok=True)
+            with folder_inside(trials.parent, trials.name) as folder:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(self._waiting.name, dir_fd=folder)
+                return open_plain(folder, self._waiting.name, os.O_RDWR | os.O_APPEND | os.O_EXCL)
         except OSError:
             self._opened = Path(os.devnull)
             return os.open(os.devnull, os.O_RDWR)

@@ -11,7 +11,7 @@ from types import FrameType
 from propulate_like.evaluation.context import Abandoned, Report, Task, Tasks, TeamContext, make_directory
 from propulate_like.evaluation.process import Broken, Limits
 from propulate_like.foundation.clock import epoch
-from propulate_like.foundation.files import open_regular
+from propulate_like.foundation.files import open_output, open_regular
 from propulate_like.population.individual import Individual
 from propulate_like.population.outcome import Outcome, Status
 
@@ -94,6 +94,16 @@ def log_of(task: Task) -> Path:
     """Return the file for the output of this evaluation; each member of a team has its own."""
     make_directory(task)
     return task.directory / ("output.log" if task.leads else f"output-{task.member}.log")
+
+
+def open_log(log: Path) -> int:
+    """Open a file in an evaluation's directory to append output, and return its descriptor.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+    *outer, trials, directory, name = log.parts
+    return open_output(Path(*outer), trials, directory, name)
 
 
 def errors_of(log: Path) -> Path:

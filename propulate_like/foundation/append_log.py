@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import stat
 import time
 from pathlib import Path
 
 from propulate_like.foundation.console import say
-from propulate_like.foundation.files import lines
+from propulate_like.foundation.files import folder_inside, lines, open_plain
 
 # docs/decisions.md, "Unwritten lines wait in memory"
 RETRY_SECONDS = 1.0
@@ -31,7 +30,10 @@ class Log:
     """
 
     def __init__(self, path: Path) -> None:
-        """Open the file. The file and its folder are created where they do not exist."""
+        """Open the file. The file and two folders above it are created where they do not exist.
+
+        Neither the file nor its folder may be a link.
+        """
         self.unsaved: list[bytes] = []
         self._path = path
         self._file = -1
@@ -43,7 +45,7 @@ class Log:
         self._unsynced: list[bytes] = []
         self._due = time.monotonic() + RETRY_SECONDS
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parents[1].mkdir(parents=True, exist_ok=True)
             self._open()
         except OSError as error:
             self._failed(error)
@@ -75,8 +77,7 @@ class Log:
             self._rescue()
         try:
             if self._file < 0:
-                self._path.parent.mkdir(exist_ok=True)  # but not its parent: somebody has removed that
-                self._open()
+                self._open()  # which does not create the folder's parent: somebody has removed that
         except OSError as error:
             self._failed(error)
         else:
@@ -144,14 +145,12 @@ class Log:
         Raises:
             OSError: The file cannot be opened or read, or is no regular file.
         """
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
-        descriptor = os.open(self._path, flags, 0o666)
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            os.close(descriptor)
-            raise OSError(errno.EINVAL, "it is no regular file")
+        folder = self._path.parent
+        with folder_inside(folder.parent, folder.name) as inside:
+            descriptor = open_plain(inside, self._path.name, os.O_RDWR | os.O_APPEND)
         try:
-            self._torn = found.st_size > 0 and os.pread(descriptor, 1, found.st_size - 1) != b"\n"
+            size = os.fstat(descriptor).st_size
+            self._torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
             if self._doubtful:
                 with contextlib.suppress(ValueError):
                     there = {line.rstrip(b"\n") for line in lines(self._path)}

@@ -1,16 +1,52 @@
-"""Console output: lines on standard error, and text from others made safe for a terminal."""
+"""Console output: text that others wrote is safe for a terminal, has no passwords, and can be pasted."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from propulate_like.foundation.passwords import masked
+
+_LONGEST = 200  # characters
 
 
 def say(line: str) -> None:
     """Print a line on standard error; ignore failures, as standard error may be a full disk or a closed pipe."""
     with contextlib.suppress(Exception):  # a loss may have put anything in place of sys.stderr
-        print(line, file=sys.stderr, flush=True)
+        print(public(line), file=sys.stderr, flush=True)
+
+
+def public(text: str) -> str:
+    """Return a text of one line or several as it may be shown: without passwords, and without control characters."""
+    return printable(masked(text), kept="\n\t")
+
+
+def short(text: str, longest: int = _LONGEST) -> str:
+    """Return the beginning of a text, in one line of printable characters."""
+    return printable(text if len(text) <= longest else f"{text[:longest]}...")
+
+
+def pasteable(words: Iterable[str | Path]) -> str:
+    """Return a command as a line to paste into a shell, of printable characters and without passwords."""
+    return " ".join(map(_quoted, words))
+
+
+def _quoted(word: str | Path) -> str:
+    """Return a word as a shell reads it; a path that begins with - is no option."""
+    text = f"./{word}" if isinstance(word, Path) and str(word).startswith("-") else masked(str(word))
+    if text.isprintable():
+        return shlex.quote(text)
+    escaped = "".join(
+        character
+        if character.isprintable() and character not in "'\\"
+        else "".join(f"\\{byte:03o}" for byte in os.fsencode(character))
+        for character in text
+    )
+    return f"$'{escaped}'"
 
 
 def tell(text: str, *, error: bool = False) -> None:

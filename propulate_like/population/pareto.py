@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 
 from propulate_like.population.individual import Individual
 
+_SOME = 4096
 Losses = tuple[float, ...]
 
 
@@ -21,6 +23,15 @@ def dominates(one: Losses, other: Losses) -> bool:
 
 def front(individuals: Iterable[Individual]) -> list[Individual]:
     """Return those that no other one dominates, ordered by their losses."""
+    found: list[Individual] = []
+    rest = iter(individuals)
+    while some := list(islice(rest, _SOME)):  # so that all of a long run's are never in memory
+        found = _front_of([*found, *some])
+    return found
+
+
+def _front_of(individuals: list[Individual]) -> list[Individual]:
+    """Return the same as `front`, of a few individuals."""
     found: list[Individual] = []
     for individual in sorted(individuals, key=lambda one: (losses_of(one), one.ended, one.id)):
         losses = losses_of(individual)  # those that come later in this order dominate none before

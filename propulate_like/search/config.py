@@ -15,6 +15,7 @@ from propulate_like.evaluation.objective import check_fit
 from propulate_like.evaluation.settings import EvaluationSettings
 from propulate_like.foundation import strict_yaml
 from propulate_like.foundation.declarations import nearest
+from propulate_like.foundation.user_paths import user_path
 from propulate_like.problem.parameters import Parameter
 from propulate_like.problem.space import Space
 from propulate_like.propagators import Propagator, from_yaml
@@ -34,11 +35,13 @@ class Config:
             ConfigError: A part cannot work, or does not fit the others.
         """
         self.source, self.folder = errors.source, folder
-        self.run = Path(settings.run or f"runs/{default_run}")
+        self.run = _path("run", settings.run, f"runs/{default_run}", errors)
         self.objective = settings.objective
         if isinstance(self.objective, Command):
-            inside = str((folder / self.objective.folder).resolve())
-            self.objective = msgspec.structs.replace(self.objective, folder=inside)
+            inside = folder / _path("objective.folder", self.objective.folder or None, ".", errors)
+            self.objective = msgspec.structs.replace(self.objective, folder=str(inside.resolve()))
+        elif self.objective.startswith("~"):
+            self.objective = str(_path("objective", self.objective, "train.py:train", errors))
         forms: dict[str, Any] = msgspec.structs.asdict(settings)
         forms |= {"objective": self.objective, "space": _space(settings.space, errors)}
         forms |= {"propagator": _propagator(settings.propagator, errors), "run": self.run}
@@ -74,7 +77,7 @@ class Config:
         `folder` is where the objective is looked for; by default, where the file is. `finds` says whether to look for
         it already.
         """
-        path, errors = Path(source), ConfigErrors(source)
+        path, errors = user_path(source), ConfigErrors(source)
         if text is None:
             data: Any = {"objective": source}
             place, default_run = Path(), source.rpartition(":")[2]
@@ -141,6 +144,15 @@ class Config:
                 check_fit(declared, specification.space, fidelity)
         except ValueError as error:
             errors.add("objective", str(error))
+
+
+def _path(place: str, path: str | None, default: str, errors: ConfigErrors) -> Path:
+    """Return a path, or the default where there is none; what is wrong with it is noted."""
+    try:
+        return user_path(default if path is None else path)
+    except ValueError as error:
+        errors.add(place, str(error))
+        return Path(default)
 
 
 def _specification(forms: dict[str, Any], errors: ConfigErrors) -> SearchSpecification:
@@ -231,7 +243,7 @@ def _propagator(form: Any, errors: ConfigErrors) -> Propagator | str:
 
 def text_of(source: str) -> bytes | None:
     """Read a configuration's file; None where `source` is a reference such as train.py:train instead."""
-    path = Path(source)
+    path = user_path(source)
     if loading.is_reference(source) and not path.exists():
         return None
     try:

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from propulate_like.foundation.console import printable
+from propulate_like.foundation.console import short
 from propulate_like.parallel.coordination.termination import SessionSummary
 from propulate_like.population.individual import Individual
 from propulate_like.population.outcome import Status
@@ -206,7 +206,7 @@ class SearchFailed(RuntimeError):  # noqa: N818 (it says what happened, as the s
 
 def last_line(text: str) -> str:
     """Return the last line of a cause or a metric that has any words, for a table or a summary."""
-    return printable(text.strip().rpartition("\n")[2].strip()[:200])
+    return short(text.strip().rpartition("\n")[2].strip())
 
 
 def row(individual: Individual) -> dict[str, Any]:

@@ -190,7 +190,7 @@ class Search:
 
     def _say(self, news: str) -> None:
         if self._show_progress and self._world.rank == 0:
-            print(news, file=sys.stderr, flush=True)
+            say(news)
 
     def _trials(self) -> str:
         """Return where evaluations keep their files.
@@ -199,7 +199,7 @@ class Search:
         """
         folder = self._run_folder.folder
         if folder is not None:
-            return str((folder / "trials").resolve())
+            return str(folder.resolve() / "trials")
         if not self._parts.objective.keeps_files:
             return ""
         import tempfile
@@ -221,6 +221,7 @@ class Search:
                 island=self._parts.optimizer.island,
                 islands=len(self._archipelago.layout),
                 token=self._run_folder.token,
+                run=snapshot.run,
             )
         )
         if transport.rank == 0:

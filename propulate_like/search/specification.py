@@ -16,6 +16,8 @@ from propulate_like.evaluation.objective import Loss, space_of
 from propulate_like.evaluation.pruning import AnyPruner, Pruner
 from propulate_like.evaluation.settings import EvaluationSettings, settings_of
 from propulate_like.foundation import declarations
+from propulate_like.foundation.passwords import all_masked
+from propulate_like.foundation.user_paths import user_path
 from propulate_like.foundation.values import tree
 from propulate_like.population.individual import Id
 from propulate_like.problem.budget import Budget
@@ -213,7 +215,7 @@ class SearchSpecification(msgspec.Struct, frozen=True, kw_only=True):
         """Return what a run's config.yaml says of the search; what is None is left to its default."""
         objective, propagator = self.objective, self.propagator
         return {
-            "objective": msgspec.to_builtins(objective)
+            "objective": all_masked(msgspec.to_builtins(objective))
             if isinstance(objective, Command)
             else loading.name_of(objective),
             "maximize": self.maximize or None,
@@ -234,8 +236,8 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "pruner": AnyPruner.of,
     "fidelity": Fidelity.of,
     "evaluation": settings_of,
-    "run": Path,
-    "fork": Path,
+    "run": user_path,
+    "fork": user_path,
     "warm_start": WarmStart.of,
     "seed": declarations.seed_of,
 }

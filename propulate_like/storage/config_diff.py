@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from propulate_like.foundation.console import short
 from propulate_like.foundation.values import same
 
 _KEPT = ("budget", "seed")
@@ -98,4 +99,4 @@ def _breeding(config: Mapping[str, Any]) -> list[Any]:
 
 def _said(value: Any) -> str:
     """Return a value as messages show it."""
-    return "left to its default" if value is None else value if isinstance(value, str) else repr(value)
+    return "left to its default" if value is None else short(value if isinstance(value, str) else repr(value))

@@ -12,7 +12,9 @@ from propulate_like.population.individual import Candidate, Count, Id, Individua
 
 FORMAT = 1
 Time = Annotated[float, Meta(ge=0, lt=1e11)]
-"""A duration in seconds or a Unix time, in the range that a journal line may contain."""
+"""A duration in seconds, in the range that a journal line may contain."""
+Moment = Annotated[float, Meta(gt=-1e11, lt=1e11)]
+"""A Unix time in that range: a clock may be wrong, and before 1970."""
 
 
 class Session(msgspec.Struct, tag_field="type", tag="session", frozen=True):
@@ -29,12 +31,13 @@ class Session(msgspec.Struct, tag_field="type", tag="session", frozen=True):
         island: The number of its island.
         islands: The number of islands, or 0 where it is not known.
         token: The token of the lease by which the run held its folder.
+        run: The run's identity, or "" where it has none.
         format: The version of the journal's format.
     """
 
     rank: Count
     ranks: Count
-    began: Time
+    began: Moment
     host: str = ""
     pid: int = 0
     devices: tuple[str, ...] = ()
@@ -42,6 +45,7 @@ class Session(msgspec.Struct, tag_field="type", tag="session", frozen=True):
     island: Count = 0
     islands: Count = 0
     token: str = ""
+    run: str = ""
     format: int = FORMAT
 
 
@@ -55,7 +59,7 @@ class Started(msgspec.Struct, frozen=True, gc=False):
     """
 
     candidate: Candidate
-    began: Time
+    began: Moment
     deaths: Count = 0
 
     @classmethod
@@ -89,7 +93,7 @@ class Closed(msgspec.Struct, tag_field="type", tag="closed", frozen=True):
         reason: Why the search ended.
     """
 
-    ended: Time
+    ended: Moment
     idle: Time
     reason: str
 
@@ -124,7 +128,7 @@ class Died(msgspec.Struct, tag_field="type", tag="died", frozen=True, omit_defau
     """
 
     rank: Count
-    noted: Time
+    noted: Moment
     host: str = ""
     pid: int = 0
     id: Id | None = None

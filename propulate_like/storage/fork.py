@@ -15,9 +15,9 @@ from propulate_like.problem.directions import values_of
 from propulate_like.problem.fidelity import Fidelity
 from propulate_like.problem.space import Genome, Space
 from propulate_like.storage.config_diff import joined
-from propulate_like.storage.events import Evaluated, Event, Started
+from propulate_like.storage.events import Evaluated, Event, Session, Started
 from propulate_like.storage.journal import Journal, journal_path, read
-from propulate_like.storage.run import Run, signs_in, space_in, write_config
+from propulate_like.storage.run import Run, new_ident, signs_in, space_in, write_config
 
 
 class Forked(msgspec.Struct):
@@ -59,11 +59,13 @@ def fork(old: Path, new: Path, config: Mapping[str, Any]) -> Forked:
     told = joined(before.config, config)
     partial = new.parent / f".{new.name}.{os.getpid()}.partial"
     try:
-        (partial / "journal").mkdir(parents=True)
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        partial.mkdir()
         if (old / "trials").is_dir():  # promoted evaluations continue from the files that earlier ones left there
             shutil.copytree(old / "trials", partial / "trials", symlinks=True, ignore=shutil.ignore_patterns(".*"))
-        forked = _copy(before, partial, _Translation(before, told))
-        write_config(partial, told)
+        ident = new_ident()
+        forked = _copy(before, partial, _Translation(before, told, ident))
+        write_config(partial, told, ident)
         partial.rename(new)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
@@ -93,7 +95,8 @@ def _copy(before: Run, folder: Path, translation: _Translation) -> Forked:
 class _Translation:
     """The conversion of a run's events for a search with another config."""
 
-    def __init__(self, before: Run, config: Mapping[str, Any]) -> None:
+    def __init__(self, before: Run, config: Mapping[str, Any], ident: str) -> None:
+        self._ident = ident
         self._before, self._space = before.space, space_in(config)
         self._same_space = self._before == self._space and self._before.names == self._space.names
         self._asked = Space.read(self._before.written)
@@ -108,6 +111,8 @@ class _Translation:
         if isinstance(event, Started):
             candidate = self._candidate(event.candidate)
             return None if candidate is None else msgspec.structs.replace(event, candidate=candidate)
+        if isinstance(event, Session):
+            return msgspec.structs.replace(event, run=self._ident)
         if not isinstance(event, Evaluated):
             return event
         individual = event.individual

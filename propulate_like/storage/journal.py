@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from propulate_like.foundation.files import LARGEST_LINE, Tail, lines
 from propulate_like.population.individual import Individual
 from propulate_like.storage import journal_lines
 from propulate_like.storage.events import Evaluated, Event, Moved, Session, Started
+from propulate_like.storage.id_table import IdTable, each_once
 from propulate_like.storage.journal_lines import Shape, decode
 
 # docs/decisions.md, "Flushed within 10 ms and synced from 1 s"
@@ -173,18 +175,17 @@ def journal_path(folder: Path, rank: int) -> Path:
 def read(folder: Path, shape: Shape | None = None) -> Iterator[tuple[int, Event]]:
     """Yield every valid event of every rank as (rank, event), rank by rank in the order written.
 
-    Lines that are torn or not valid are skipped.
+    Lines that are torn or not valid are skipped, and so are evaluations of an individual after its first one.
 
     Args:
         folder: The run's folder.
         shape: The shape that individuals must have, or None to accept any.
 
     Raises:
-        ValueError: A file cannot be read, or a newer version wrote it.
+        ValueError: A file cannot be read, is of another run, or a newer version wrote it.
     """
-    for rank, path in _files(folder):
-        for event in decode(lines(path), shape, path):
-            yield rank, event
+    events = ((rank, event) for rank, path in _files(folder) for event in decode(lines(path), shape, path))
+    yield from each_once(events, IdTable())
 
 
 class Follower:
@@ -193,17 +194,18 @@ class Follower:
     def __init__(self, folder: Path, shape: Shape | None = None) -> None:
         self._folder, self._shape = folder, shape
         self._tails: dict[Path, Tail] = {}
+        self._seen = IdTable()
 
     def read(self) -> Iterator[tuple[int, Event]]:
-        """Yield the new events, as the function `read` does; those of an incomplete line are yielded again.
+        """Yield the new events, as the function `read` does.
 
         Raises:
             ValueError: A file cannot be read, or a newer version wrote it.
         """
         for rank, path in _files(self._folder):
             tail = self._tails.setdefault(path, Tail(path))
-            for event in decode(tail.lines(), self._shape, path):
-                yield rank, event
+            events = ((rank, event) for event in decode(tail.lines(), self._shape, path))
+            yield from each_once(events, self._seen)
 
 
 def count_evaluated(folder: Path) -> int:
@@ -222,9 +224,22 @@ def migrations(folder: Path) -> Iterator[tuple[int, Moved]]:
                 yield islands, event
 
 
+def journals(folder: Path) -> list[Path]:
+    """Return the journals in a run's folder."""
+    return [path for _, path in _files(folder)]
+
+
 def _files(folder: Path) -> Iterator[tuple[int, Path]]:
-    """Yield the journals of a run's folder as (rank, path)."""
-    for path in sorted((folder / "journal").glob("rank-*.jsonl")):
+    """Yield the journals of a run's folder as (rank, path).
+
+    Raises:
+        ValueError: The folder of journals is none.
+    """
+    inside = folder / "journal"
+    if os.path.lexists(inside) and not inside.is_dir():
+        message = f"{inside} is no folder"
+        raise ValueError(message)
+    for path in sorted(inside.glob("rank-*.jsonl")):
         digits = _RANK_FILE.fullmatch(path.name)
         if digits and path == journal_path(folder, int(digits[1])):
             yield int(digits[1]), path

@@ -13,7 +13,7 @@ from msgspec import Meta
 from propulate_like.population.individual import Candidate, Count, Id, Individual
 from propulate_like.population.outcome import BRED, OK, STOPPED, Outcome, Status
 from propulate_like.problem.space import NOTHING, Space
-from propulate_like.storage.events import FORMAT, Closed, Died, Evaluated, Event, Moved, Session, Started, Time
+from propulate_like.storage.events import FORMAT, Closed, Died, Evaluated, Event, Moment, Moved, Session, Started, Time
 
 # The ranges of a line's values. A line with any other value is no event, even where it is well-formed JSON.
 Gene = Annotated[float, Meta(ge=0, le=1)]
@@ -26,7 +26,7 @@ class _StartedLine(msgspec.Struct, tag_field="type", tag="started", frozen=True,
     """A `Started` event as it is written: the candidate's fields beside its own."""
 
     id: Id
-    began: Time
+    began: Moment
     genome: tuple[Gene, ...]
     parents: tuple[Id, ...] = ()
     origin: str = ""
@@ -48,7 +48,7 @@ class _EvaluatedLine(msgspec.Struct, tag_field="type", tag="evaluated", frozen=T
     parents: tuple[Id, ...]
     origin: str
     seconds: Time
-    ended: Time
+    ended: Moment
     traits: tuple[float, ...] = ()
     status: Status = Status.OK
     metrics: dict[str, Any] = {}
@@ -78,11 +78,13 @@ class Shape(msgspec.Struct, frozen=True):
         space: The search space. Where the loss asks for its parameters, each individual has a space of its own.
         rungs: The number of rungs.
         losses: The number of losses.
+        run: The run's identity, or "" to accept the journals of any run.
     """
 
     space: Space
     rungs: int = 1
     losses: int = 1
+    run: str = ""
 
     def fits(self, line: _StartedLine | _EvaluatedLine) -> bool:
         """Return whether a line can belong to an individual of this shape."""
@@ -113,7 +115,7 @@ def decode(written: Iterable[bytes], shape: Shape | None = None, source: Path | 
         source: The file that the lines come from, for messages.
 
     Raises:
-        ValueError: A newer version wrote a line.
+        ValueError: A newer version wrote a line, or it is of another run.
     """
     space = NOTHING if shape is None else shape.space
     for text in written:
@@ -134,6 +136,9 @@ def decode(written: Iterable[bytes], shape: Shape | None = None, source: Path | 
         else:
             if isinstance(line, Session) and line.format > FORMAT:
                 _refuse_newer(text, source)
+            if isinstance(line, Session) and shape is not None and line.run and shape.run not in ("", line.run):
+                message = f"{source}: it, or a part of it, is of another run: take that out of the folder"
+                raise ValueError(message)
             yield line
 
 

@@ -16,7 +16,7 @@ from typing import Self
 
 import msgspec
 
-from propulate_like.foundation.console import printable, say
+from propulate_like.foundation.console import say, short
 from propulate_like.foundation.files import read_small
 
 # docs/decisions.md, "A run folder is leased"
@@ -26,6 +26,7 @@ SILENT_SECONDS = 16.0
 """The time without a heartbeat after which an owner on another host counts as dead."""
 _FILE, _NEXT = "owner.json", "owner.next.json"
 _LARGEST = 1 << 16  # bytes
+_HOST = 64  # characters of a name
 _POLL_SECONDS = 0.5
 _TRIES = 100
 
@@ -169,7 +170,7 @@ class Lease:
             if self._folder.is_dir() and self.gone:
                 _create(self._folder / _FILE, self._owner)
         elif seen.owner.token == self.token:
-            os.utime(self._folder / _FILE)
+            os.utime(self._folder / _FILE, follow_symlinks=False)
         else:
             self.lost = True
             self._ended.set()
@@ -248,7 +249,7 @@ def _await_silence(folder: Path, seen: _Seen) -> None:
     began, said = time.monotonic(), False
     while _age(folder, seen) <= SILENT_SECONDS and time.monotonic() - began <= SILENT_SECONDS:
         if not said:
-            where = printable(seen.owner.host)
+            where = short(seen.owner.host, _HOST)
             say(f"{folder} was in use on host {where} a moment ago: waiting {SILENT_SECONDS:g} s for a sign of life")
             said = True
         time.sleep(_POLL_SECONDS)
@@ -282,7 +283,7 @@ def _replace(folder: Path, seen: _Seen, owner: _Owner) -> bool:
         following.unlink(missing_ok=True)
         return False
     following.replace(folder / _FILE)
-    os.utime(folder / _FILE)
+    os.utime(folder / _FILE, follow_symlinks=False)
     return True
 
 
@@ -294,7 +295,7 @@ def _held(folder: Path, seen: _Seen, ago: float) -> str:
     except (ValueError, OverflowError, OSError):
         since = "an unknown time"
     return (
-        f"{folder} is in use by another run: host {printable(owner.host)[:64]}, pid {owner.pid}, since {since}, "
+        f"{folder} is in use by another run: host {short(owner.host, _HOST)}, pid {owner.pid}, since {since}, "
         f"last sign of life {max(ago, 0.0):.0f} s ago; end that one, or name another run folder"
     )
 

@@ -14,6 +14,7 @@ from propulate_like.foundation.files import lines
 from propulate_like.population.individual import Id, Individual
 from propulate_like.population.summary import Summary
 from propulate_like.storage.events import Closed, Died, Evaluated, Event, Session, Started
+from propulate_like.storage.id_table import IdTable, each_once
 from propulate_like.storage.journal import journal_path, read
 from propulate_like.storage.journal_lines import Shape, decode
 
@@ -53,7 +54,8 @@ class DeadRankState(msgspec.Struct):
         """
         dead_state = cls()
         with suppress(FileNotFoundError):
-            for event in decode(lines(path), shape, path):
+            events = ((0, event) for event in decode(lines(path), shape, path))
+            for _, event in each_once(events, IdTable()):
                 if isinstance(event, Session):
                     dead_state = cls(event)
                 else:
@@ -99,7 +101,6 @@ class Recovery:
         self._noted: set[tuple[str, int]] = set()
         self._over: set[tuple[Id, str, int]] = set()
         """Which processes died over which individuals: one that ends by an error and a survivor may both note it."""
-        self._ended: set[Id] = set()  # only those whose start was recorded, or that another rank evaluated
 
     def individuals(self) -> Iterator[Individual]:
         """Yield each evaluated individual, failures included, and collect everything else on the way.
@@ -117,12 +118,10 @@ class Recovery:
                     self._elapsed[rank] = max(self._elapsed[rank], before + event.ended - began[rank])
                 case Started():
                     self._count(event.id)
-                    if event.id not in self._ended:
-                        self._started[event.id] = event
+                    self._started[event.id] = event
                 case Evaluated():
                     self._count(event.id)
-                    if self._started.pop(event.id, None) is not None or event.id.rank != rank:
-                        self._ended.add(event.id)
+                    self._started.pop(event.id, None)
                     individual = event.individual
                     self._summaries.setdefault(rank, Summary()).add(individual)
                     if rank in began:

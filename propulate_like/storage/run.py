@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 from itertools import count
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple, cast
 
 import msgspec
 
-from propulate_like.foundation.files import read_small
+from propulate_like.foundation.files import folder_inside, read_small
 from propulate_like.population.individual import Id, Individual
 from propulate_like.population.population import Population
 from propulate_like.population.summary import Summary
@@ -23,7 +24,7 @@ from propulate_like.problem.partition import PointPartition
 from propulate_like.problem.space import Space
 from propulate_like.storage.config_diff import Difference, differences, joined
 from propulate_like.storage.events import FORMAT, Died, Started
-from propulate_like.storage.journal import migrations
+from propulate_like.storage.journal import journals, migrations
 from propulate_like.storage.journal_lines import Shape
 from propulate_like.storage.migration_history import MigrationHistory
 from propulate_like.storage.recovery import Recovery
@@ -44,6 +45,7 @@ class ResumeSnapshot(msgspec.Struct):
         whole: For each island, whether these are all its successfully evaluated individuals.
         unfinished: The evaluations that started and did not end.
         died: The ranks that died at the end of the session before, and ended it for all others.
+        run: The run's identity.
         curves: The newest evaluations with curves, oldest first, where the search has a pruner.
         promoted: The individuals that were promoted to a higher rung.
         seen: The evaluated points of a space without continuous parameters, as `PointPartition.codes` encodes them.
@@ -62,6 +64,7 @@ class ResumeSnapshot(msgspec.Struct):
     promoted: list[Id] = []
     seen: bytes = b""
     known: list[Individual] = []
+    run: str = ""
 
 
 class Standing(NamedTuple):
@@ -83,7 +86,8 @@ class Run:
 
     Attributes:
         folder: The folder.
-        config: The content of its config.yaml.
+        config: The content of its config.yaml, apart from `ident`.
+        ident: The run's identity, by which its journals are told from those of other runs; "" in older runs.
         space: The search space, which is empty where the loss asks for its parameters.
         signs: 1 for each loss that is minimized, -1 for each that is maximized.
         maximize: Whether a single loss is maximized.
@@ -100,13 +104,14 @@ class Run:
         """
         self.folder = Path(folder)
         self.config = _read_config(self.folder)
+        self.ident: str = self.config.pop("id", "")
         self.space = space_in(self.config)
         self.signs = signs_in(self.config)
         self.maximize = self.signs == (-1.0,)
         self.budget: dict[str, Any] = self.config.get("budget") or {}
         fidelity = self.config.get("fidelity")
         rungs = len(Fidelity.of(fidelity).rungs) if fidelity else 1
-        self.shape = Shape(self.space, rungs, len(self.signs))
+        self.shape = Shape(self.space, rungs, len(self.signs), self.ident)
         self.changes: list[Difference] = []
 
     @staticmethod
@@ -129,6 +134,7 @@ class Run:
             ValueError: Continuing would mix two searches (see `differences`). The message shows each such difference
                 on a line of its own.
         """
+        check_folder(folder)
         before = cls(folder).config if cls.exists(folder) else None
         merged = joined(before or {}, config)
         changes = [] if before is None else differences(before, merged)
@@ -150,8 +156,10 @@ class Run:
             OSError: The folder cannot be written.
         """
         merged, changes = cls.merged(folder, config)
-        (folder / "journal").mkdir(parents=True, exist_ok=True)
-        write_config(folder, merged)
+        folder.mkdir(parents=True, exist_ok=True)
+        ident = (cls(folder).ident if cls.exists(folder) else "") or new_ident()
+        with folder_inside(folder, "journal"):
+            write_config(folder, merged, ident)
         opened = cls(folder)
         opened.changes = changes
         return opened
@@ -160,7 +168,7 @@ class Run:
         """Write the config again where it, or the whole folder, was removed and others have recreated the folder."""
         if self.folder.is_dir() and not self.exists(self.folder):
             with contextlib.suppress(OSError):  # the journals hold the evaluations even without a config
-                write_config(self.folder, self.config)
+                write_config(self.folder, self.config, self.ident)
 
     def individuals(self) -> Iterator[Individual]:
         """Yield every evaluated individual, failures included, rank by rank.
@@ -225,7 +233,44 @@ class Run:
             promoted=promoted
             + [each.candidate.continues for each in unfinished if each.candidate.continues is not None],
             seen=b"" if partition is None else partition.codes,
+            run=self.ident,
         )
+
+
+def check_folder(folder: Path) -> None:
+    """Check that a run can start or continue in a folder, as far as the kinds of things in it tell.
+
+    Raises:
+        ValueError: A part of it is a link, a folder of it is none, or it has journals without a config.
+    """
+    for path in (folder, folder / "journal", folder / "trials"):
+        if path != folder:
+            _refuse_link(path, folder)
+        if os.path.lexists(path) and not path.is_dir():
+            message = f"{path} is no folder: remove it, or name another run folder"
+            raise ValueError(message)
+    for path in journals(folder):
+        _refuse_link(path, folder)
+        if path.is_file() and path.stat().st_size and not Run.exists(folder):
+            message = (
+                f"{folder} has journals of a search but no config.yaml, so nobody knows of which: put that file back, "
+                "or name another run folder"
+            )
+            raise ValueError(message)
+        if path.is_file() and path.stat().st_nlink > 1:
+            message = f"{path} has another name, as a hard link, that would change with it: give it a copy of its own"
+            raise ValueError(message)
+
+
+def _refuse_link(path: Path, folder: Path) -> None:
+    """Check that a part of a run's folder is no link.
+
+    Raises:
+        ValueError: It is one.
+    """
+    if path.is_symlink():
+        message = f"{path} is a link, and nothing is written through one: only {folder} itself may be a link"
+        raise ValueError(message)
 
 
 def space_in(config: Mapping[str, Any]) -> Space:
@@ -246,15 +291,20 @@ def signs_in(config: Mapping[str, Any]) -> Signs:
     return signs_of(config.get("directions"), maximize=bool(config.get("maximize", False)))
 
 
-def write_config(folder: Path, config: dict[str, Any]) -> None:
-    """Write the config atomically."""
+def new_ident() -> str:
+    """Return the identity of a new run."""
+    return uuid.uuid4().hex
+
+
+def write_config(folder: Path, config: dict[str, Any], ident: str) -> None:
+    """Write the config, and the run's identity, atomically."""
     from propulate_like.foundation import strict_yaml
 
     path = folder / CONFIG
     temporary = path.with_suffix(".partial")
     temporary.unlink(missing_ok=True)
     with temporary.open("x", encoding="utf-8") as file:
-        file.write(strict_yaml.dump(config))
+        file.write(strict_yaml.dump({**config, "id": ident}))
     temporary.replace(path)
 
 
@@ -268,7 +318,9 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
     path = folder / CONFIG
     if not path.is_file():
-        what = "has no config.yaml" if folder.is_dir() else "does not exist"
+        what = "does not exist"
+        if folder.is_dir():
+            what = "has no config.yaml" + (", only journals: put that file back" if journals(folder) else "")
         message = f"{folder} is no run's folder: it {what}"
         raise ValueError(message)
     content = read_small(path, strict_yaml.LARGEST_BYTES)
@@ -294,9 +346,13 @@ def _check(config: Any) -> None:
     if type(version) is not int or version > FORMAT:
         message = f"a newer version wrote it: its format is {version!r}, and this version reads up to {FORMAT}"
         raise ValueError(message)
-    if type(config.get("seed")) is not int:
-        message = f"seed: {config.get('seed')!r} must be a whole number"
+    if "seed" not in config:
+        message = "it has no seed, so that it was cut off: put the whole file back"
         raise ValueError(message)
+    for name, kind, what in (("seed", int, "a whole number"), ("id", str, "a text")):
+        if type(config.get(name, "")) is not kind:
+            message = f"{name}: {config[name]!r:.40} must be {what}"
+            raise ValueError(message)
     if config.get("budget") is not None:
         try:
             msgspec.convert(config["budget"], Budget)

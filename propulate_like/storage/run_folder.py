@@ -14,7 +14,7 @@ from propulate_like.storage.journal import LOOK_SECONDS, Journal, TakenOver, jou
 from propulate_like.storage.journal_lines import Shape
 from propulate_like.storage.lease import Lease, owns
 from propulate_like.storage.recovery import DeadRankState
-from propulate_like.storage.run import ResumeSnapshot, Run
+from propulate_like.storage.run import ResumeSnapshot, Run, check_folder
 
 
 class RunFolder:
@@ -74,6 +74,7 @@ class RunFolder:
             return ResumeSnapshot(seed=seed)
         if self._original is not None:
             tell(f"{self.given} is a copy of {self._original}, {fork(self._original, self.folder, self._config)}")
+        check_folder(self.folder)
         self._lease = Lease.acquire(self.folder, self._job)
         self.token = self._lease.token
         if self._unsure:  # ranks that may still run have noticed the lost lease by then

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -11,6 +10,8 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from propulate_like.foundation import declarations
+from propulate_like.foundation.passwords import masked
+from propulate_like.foundation.user_paths import user_path
 from propulate_like.population.individual import ELSEWHERE, Candidate, Id, Individual
 from propulate_like.population.learned_space import as_asked
 from propulate_like.problem.directions import Signs, signs_of
@@ -202,12 +203,13 @@ class _File:
         """Store the path.
 
         Raises:
-            ValueError: It is a storage's URL.
+            ValueError: It is a storage's URL, or can be no path.
         """
         self.name = self.declaration = os.fspath(path)
         if "://" in self.name:
-            message = f"a storage needs the name of a study, as {{storage: {public(self.name)}, study: NAME}}"
+            message = f"a storage needs the name of a study, as {{storage: {masked(self.name)}, study: NAME}}"
             raise ValueError(message)
+        self.name = self.declaration = str(user_path(path))
 
     def entries(self, aim: Aim) -> Iterable[Individual | Row]:
         path = Path(self.name)
@@ -247,7 +249,7 @@ def _source(form: Any) -> Source:
         return _built(form)
     if isinstance(form, list | tuple) and _is_table(form):
         return _Table(form)
-    message = f"warm_start={form!r:.80} must be {_EXAMPLE}"
+    message = f"warm_start={masked(repr(form)):.80} must be {_EXAMPLE}"
     raise ValueError(message)
 
 
@@ -266,7 +268,7 @@ def _built(form: Mapping[str, Any]) -> Source:
         try:
             return declarations.build(kind, [], form)
         except ValueError as error:
-            message = f"{dict(form)!r:.80}: {error}"
+            message = f"{masked(repr(dict(form))):.80}: {masked(str(error))}"
     raise ValueError(message)
 
 
@@ -320,8 +322,3 @@ def without_fidelity(aim: Aim) -> None:
     if aim.fidelity is not None:
         message = f"it does not tell the {aim.fidelity.name} of a loss: with a fidelity, only the folder of a run does"
         raise ValueError(message)
-
-
-def public(storage: str) -> str:
-    """Return a storage's URL without its password."""
-    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", storage)

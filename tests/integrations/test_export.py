@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import propulate_like as pl
-from propulate_like.cli.show import all_rows
+from propulate_like.cli.tables import ExportTable
 from propulate_like.storage.run import Run
 
 optuna = pytest.importorskip("optuna")
@@ -198,7 +198,7 @@ def test_several_losses_have_their_signs_and_directions():
     assert [tuple(trial.values) for trial in study.trials] == [losses(**each.params) for each in result.individuals]
     front = {str(individual.id) for individual in result.front}
     assert {trial.user_attrs["propulate_like:id"] for trial in study.best_trials} == front
-    rows = all_rows(Run("several"))
+    rows = list(ExportTable(Run("several")).rows())
     assert [(row["value.0"], row["value.1"]) for row in rows] == [tuple(trial.values) for trial in study.trials]
 
 

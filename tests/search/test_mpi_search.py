@@ -168,7 +168,7 @@ def test_bad_folder_is_the_same_error_on_every_rank(script, pooled, reports, tmp
         try:
             pl.minimize(lambda x: x, {"x": (0.0, 1.0)}, evaluations=10, run="run")
         except ValueError as error:
-            report("refused", "cannot be used" in str(error))
+            report("refused", "is no folder" in str(error))
     """)
     pooled(path, ranks=3)
     assert reports() == [["refused", "True"]] * 3

@@ -80,8 +80,8 @@ def test_follower_gives_what_is_new_of_all_ranks_and_a_torn_line_once_it_is_whol
     assert followed() == [(0, 3)]
     journal_path(tmp_path, 0).write_bytes(b"")  # removed, and written anew from what was in memory
     assert followed() == []
-    write(tmp_path, 0, individual(0))
-    assert followed() == [(0, 0)]
+    write(tmp_path, 0, individual(0), individual(4))
+    assert followed() == [(0, 4)]
 
 
 def test_run_goes_on_behind_a_torn_line(tmp_path):

@@ -15,4 +15,5 @@ This package in Optuna:
     export: The export of a run to a study.
     finished: Individuals as finished trials.
     storing: Studies to which many trials are added at once.
+    journal_lock: The lock of a journal file.
 """

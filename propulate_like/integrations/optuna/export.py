@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
+from itertools import islice
 
+from propulate_like.foundation.passwords import masked, without_password
 from propulate_like.integrations.optuna.finished import PREFIX, Trials
-from propulate_like.integrations.optuna.storing import Source, open_study, shown, source
-from propulate_like.population.individual import Individual
-from propulate_like.storage.events import Evaluated, Session
+from propulate_like.integrations.optuna.storing import Source, moment, open_study
+from propulate_like.population.individual import Id, Individual
+from propulate_like.storage.events import Evaluated, Event, Session
+from propulate_like.storage.history import History
+from propulate_like.storage.id_table import IdTable
 from propulate_like.storage.journal import Follower
 from propulate_like.storage.lease import refusal
 from propulate_like.storage.run import Run
@@ -22,6 +27,7 @@ PATIENCE_SECONDS = 3.0
 """The time that a search has to restart after it broke."""
 
 _BEGAN = f"{PREFIX}began"  # the study's attribute by which a run recognizes its own study
+_ID = re.compile(r"(\d{1,10})-(\d{1,10})-(\d{1,16})", re.ASCII)
 _AT_ONCE = 2000  # trials per transaction, so that others can use the storage in between
 
 
@@ -49,18 +55,22 @@ class Export:
         self.target, self.name = target, name or run.folder.resolve().name
         self.added = 0
         self._run, self._trials = run, Trials(run)
-        self._follower = Follower(run.folder, run.shape)
+        self._follower: Follower | None = None
         self._ended = False
-        self._sessions: list[Session] = []
-        self._waiting = list(self._read())
+        self._sessions: set[Session] = set()
+        self._known = IdTable()
         with self._errors_in_one_line():
             self._study = open_study(target, self.name, self._trials.directions)
-            there = list(self._study.sources())
+            there, strange = 0, 0
+            for each in self._study.sources():
+                there += 1
+                strange += each is not None and not self._is_noted(each)  # Optuna's own trials have no source
             self._began = self._study.attributes().get(_BEGAN)
-        self._known = {each for each in there if each is not None}
-        ours = self._began in {session.began for session in self._sessions}
-        if there and not (ours and self._known <= set(map(_source, self._waiting))):
-            message = f"{shown(target)} has a study {self.name!r} that is not of this run: name another with --study"
+        self._history = History(run.folder, run.shape)
+        found = sum(self._is_known(individual) for individual in self._read(self._history.events()))
+        ours = self._began in {session.began for session in self._sessions} and found == len(self._known)
+        if there and (strange or not ours):
+            message = f"{masked(target)} has a study {self.name!r} that is not of this run: name another with --study"
             raise ValueError(message)
 
     def look(self) -> None:
@@ -69,22 +79,21 @@ class Export:
         Raises:
             ValueError: The storage cannot be used.
         """
-        self._waiting += self._read()
-        new = {_source(individual): individual for individual in self._waiting}
-        individuals = sorted(
-            (individual for each, individual in new.items() if each not in self._known),
-            key=lambda individual: (individual.ended, individual.id),
-        )
+        if self._follower is None:
+            individuals = self._history.in_order()
+            self._follower = Follower(self._run.folder, self._run.shape)
+        else:
+            events = (event for _, event in self._follower.read())
+            new = (individual for individual in self._read(events) if not self._is_known(individual))
+            individuals = iter(sorted(new, key=lambda individual: (individual.ended, individual.id)))
+        individuals = (individual for individual in individuals if not self._is_known(individual))
         with self._errors_in_one_line():
             self._study.describe(self._attributes())
-            for first in range(0, len(individuals), _AT_ONCE):
-                if self._ended:
-                    return
-                some = individuals[first : first + _AT_ONCE]
+            while not self._ended and (some := list(islice(individuals, _AT_ONCE))):
                 self._study.add(list(map(self._trials.trial, some)))
                 self.added += len(some)
-        self._known |= new.keys()
-        self._waiting.clear()
+                for individual in some:
+                    self._known.add(individual.id, moment(individual.ended))
 
     def follow(self) -> None:
         """Call `look` repeatedly, until no process runs the search any more, or `end` was called.
@@ -105,13 +114,23 @@ class Export:
         """Stop after the present transaction. Another thread or a signal handler may call this."""
         self._ended = True
 
-    def _read(self) -> Iterator[Individual]:
-        """Yield the new individuals in the journals, and collect the sessions."""
-        for _, event in self._follower.read():
+    def _read(self, events: Iterable[Event]) -> Iterator[Individual]:
+        """Yield the individuals among events, and collect the sessions."""
+        for event in events:
             if isinstance(event, Session):
-                self._sessions.append(event)
+                self._sessions.add(event)
             elif isinstance(event, Evaluated):
                 yield event.individual
+
+    def _is_noted(self, each: Source) -> bool:
+        """Note an individual that the study has; return False where it can be none of a run."""
+        found = _ID.fullmatch(each[0])
+        ident = Id(*map(int, found.groups())) if found else None
+        return ident is not None and (self._known.add(ident, each[1]) or self._known.get(ident) == each[1])
+
+    def _is_known(self, individual: Individual) -> bool:
+        """Return whether the study has this individual."""
+        return self._known.get(individual.id) == moment(individual.ended)
 
     def _attributes(self) -> dict[str, object]:
         """Return the study's attributes: the run's config, its version, ranks, hosts and devices."""
@@ -141,10 +160,6 @@ class Export:
             while root.__cause__ is not None:
                 root = root.__cause__
             reason = (str(root).strip() or type(root).__name__).splitlines()[0]
-            message = f"{shown(self.target)}: cannot be exported to: {reason}"
+            reason = without_password(reason, self.target)
+            message = f"{masked(self.target)}: cannot be exported to: {reason}"
             raise ValueError(message) from error
-
-
-def _source(individual: Individual) -> Source:
-    """Return the key of an individual."""
-    return source(str(individual.id), individual.ended)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
+EARLIEST = -6e10
+"""The earliest Unix time of a trial; a datetime has none much before."""
 PREFIX = "propulate_like:"
 """The prefix of attributes that say how an individual was bred; metrics have their own names."""
 
@@ -57,8 +59,8 @@ class Trials:
             state=state,
             value=None,
             values=list(values) if individual.has_loss else None,
-            datetime_start=datetime.fromtimestamp(max(individual.ended - individual.seconds, 0.0)),  # noqa: DTZ006
-            datetime_complete=datetime.fromtimestamp(individual.ended),  # noqa: DTZ006 (Optuna's are local too)
+            datetime_start=_moment(individual.ended - individual.seconds),
+            datetime_complete=_moment(individual.ended),
             params=params,
             distributions={name: distributions[name] for name in params},
             user_attrs=self._attributes(individual),
@@ -90,3 +92,8 @@ class Trials:
         if individual.failed:
             lineage |= {"status": str(individual.status), "cause": individual.cause}
         return {**individual.metrics, **{PREFIX + name: value for name, value in lineage.items()}}
+
+
+def _moment(seconds: float) -> datetime:
+    """Return a Unix time as a local one, as Optuna's are."""
+    return datetime.fromtimestamp(max(seconds, EARLIEST))  # noqa: DTZ006

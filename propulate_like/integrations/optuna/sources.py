@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from propulate_like.foundation.passwords import masked
+from propulate_like.foundation.user_paths import user_path
 from propulate_like.storage import warm_start
 from propulate_like.storage.trial_table import Row
-from propulate_like.storage.warm_start import Aim, Source, public, without_fidelity
+from propulate_like.storage.warm_start import Aim, Source, without_fidelity
 
 
 class _Study:
@@ -20,8 +22,8 @@ class _Study:
         if study is not None:
             self.name = self.declaration = f"the study {study.study_name!r}"
         else:
-            self.name = f"the study {'' if of is None else f'{of!r} '}in {public(storage)}"
-            self.declaration = {"storage": public(storage)} | ({} if of is None else {"study": of})
+            self.name = f"the study {'' if of is None else f'{of!r} '}in {masked(storage)}"
+            self.declaration = {"storage": masked(storage)} | ({} if of is None else {"study": of})
 
     def entries(self, aim: Aim) -> Iterable[Row]:
         from propulate_like.integrations.optuna.trials import load_study, study_rows
@@ -53,13 +55,13 @@ def stored(storage: str, study: str | None = None) -> Source:
         study: The study's name, which may be None where the storage has only one study.
 
     Raises:
-        ValueError: An argument is no text.
+        ValueError: An argument is no text, or the path can be none.
     """
     for name, value in (("storage", storage), ("study", study)):
         if not isinstance(value, str) and not (name == "study" and value is None):
             message = f"{name}={value!r} must be a text"
             raise ValueError(message)
-    return _Study(storage=storage, of=study)
+    return _Study(storage=storage if "://" in storage else str(user_path(storage)), of=study)
 
 
 def source(form: Any) -> Source | None:

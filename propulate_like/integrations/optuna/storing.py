@@ -7,10 +7,13 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from propulate_like.foundation.files import refuse_link
+from propulate_like.foundation.passwords import check_url
 from propulate_like.integrations.optuna.choices import check_told_apart, internal
-from propulate_like.integrations.optuna.finished import PREFIX
+from propulate_like.integrations.optuna.finished import EARLIEST, PREFIX
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -38,26 +41,19 @@ Source = tuple[str, int]
 def source(ident: str, ended: float) -> Source:
     """Return the key of an individual.
 
-    Some databases keep only whole seconds, and a local time is ambiguous when clocks are set back.
-
     Args:
         ident: The individual's id.
         ended: The end of its evaluation, in Unix time.
     """
-    return ident, int(round(ended, 6) + 0.5) % _ZONES
+    return ident, moment(ended)
 
 
-def shown(target: str) -> str:
-    """Return a target without its password."""
-    if not _URL.fullmatch(target):
-        return target
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
+def moment(ended: float) -> int:
+    """Return the part of a time, in Unix time, that all storages keep.
 
-    try:
-        return make_url(target).render_as_string()
-    except (ArgumentError, ValueError):
-        return f"{target.partition('://')[0]}://..."
+    Some databases keep only whole seconds, and a local time is ambiguous when clocks are set back.
+    """
+    return math.floor(round(max(ended, EARLIEST), 6) + 0.5) % _ZONES
 
 
 def open_study(target: str, name: str, directions: Sequence[str]) -> Study:
@@ -74,10 +70,12 @@ def open_study(target: str, name: str, directions: Sequence[str]) -> Study:
     """
     import optuna
 
+    check_url(target)
     known = optuna.__version__.startswith(("4.", "5."))
     if target in _IN_MEMORY:
         message = "that database is in memory, and gone with this command: name a file, as sqlite:///x.db"
         raise ValueError(message)
+    refuse_link(_file_of(target))
     if _URL.fullmatch(target):
         waiting = {"connect_args": {"timeout": _LOCKED_SECONDS}} if target.startswith("sqlite") else {}
         database = optuna.storages.RDBStorage(target, engine_kwargs=waiting)
@@ -88,7 +86,9 @@ def open_study(target: str, name: str, directions: Sequence[str]) -> Study:
     if target.endswith(_SQLITE):
         message = f"a path is that of a journal file, and a database is sqlite:///{target}"
         raise ValueError(message)
-    backend = optuna.storages.journal.JournalFileBackend(target)
+    from propulate_like.integrations.optuna.journal_lock import JournalLock
+
+    backend = optuna.storages.journal.JournalFileBackend(target, JournalLock(target))
     try:
         journal = optuna.storages.JournalStorage(backend)
     except (ValueError, KeyError, TypeError):
@@ -96,6 +96,15 @@ def open_study(target: str, name: str, directions: Sequence[str]) -> Study:
         raise ValueError(message) from None
     study_id = _study_id(journal, name, directions)
     return Log(journal, study_id, backend) if known else Study(journal, study_id)
+
+
+def _file_of(target: str) -> Path:
+    """Return the file of an SQLite database or a journal; the working directory where the target has none."""
+    if not _URL.fullmatch(target):
+        return Path(target)
+    from sqlalchemy.engine import make_url
+
+    return Path(make_url(target).database or "") if target.startswith("sqlite") else Path()
 
 
 def _study_id(storage: BaseStorage, name: str, directions: Sequence[str]) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from propulate_like.foundation.passwords import check_url, masked, without_password
 from propulate_like.population.outcome import OK, STOPPED, Outcome, Status
 from propulate_like.problem.directions import Signs, signs_of
 from propulate_like.storage.trial_table import Row, check_directions, judged, time_of
@@ -37,6 +38,7 @@ def load_study(storage: str, name: str | None) -> Study:
     except ImportError:
         message = "reading a study needs Optuna: pip install optuna"
         raise ValueError(message) from None
+    check_url(storage)
     path = Path(_SQLITE.sub("", storage).partition("?")[0])
     if ("://" not in storage or _SQLITE.match(storage)) and not path.is_file():
         message = f"there is no file {path}"
@@ -50,7 +52,7 @@ def load_study(storage: str, name: str | None) -> Study:
         if name in names or (name is None and len(names) == 1):
             return optuna.load_study(study_name=name or names[0], storage=opened)
     except Exception as error:  # noqa: BLE001 (of the database, its driver or SQLAlchemy)
-        raise ValueError(_unreadable(error).replace(storage, "its URL")) from None  # as a URL may have a password
+        raise ValueError(without_password(_unreadable(error), storage)) from None
     has = f"there are {', '.join(names)}" if names else "there is none"
     message = f"there is no study {name!r}: {has}" if name is not None else f"it must name one study: {has}"
     raise ValueError(message)
@@ -70,7 +72,7 @@ def study_rows(study: Study, signs: Signs) -> Iterator[Row]:
     try:
         trials = study.get_trials(deepcopy=False)
     except Exception as error:  # noqa: BLE001 (as above)
-        raise ValueError(_unreadable(error)) from None
+        raise ValueError(masked(_unreadable(error))) from None
     return trial_rows(trials, signs)
 
 
