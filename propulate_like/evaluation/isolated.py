@@ -151,7 +151,7 @@ class IsolatedEvaluator(SupervisedEvaluator):
                 sound = sound and len(space) == len(genome) and all(0 <= gene <= 1 for gene in genome)
         except (ValueError, RecursionError):
             sound = False
-        if not sound or (outcome.has_loss and (outcome.asked is None) is not bool(self._load.space)):
+        if not sound or (outcome.has_loss and (outcome.asked is None) is (self._load.space == NOTHING.written)):
             raise Broken(Status.CRASHED, _UNKNOWN)
         metrics = {name: plain(value) for name, value in outcome.metrics.items()}
         return msgspec.structs.replace(outcome, metrics=metrics, curve=(), attempts=1)

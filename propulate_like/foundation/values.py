@@ -141,9 +141,9 @@ def real(value: Any) -> float:
     Raises:
         ValueError: It is none.
     """
-    if isinstance(value, float):
-        return float(value)
     try:
+        if isinstance(value, float):
+            return float(value)
         if type(value) is int or _is_real(value):
             return float(value.item() if getattr(value, "shape", ()) else value)
     except Exception as error:  # noqa: BLE001 (a class of the user's may raise anything)

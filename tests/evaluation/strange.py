@@ -120,7 +120,7 @@ RETURNED: dict[str, tuple[str, Callable[[], Any]]] = {
     "a metric that exits": ("error", lambda: {"loss": 1.0, "metric": Exits()}),
     "a bad mapping": ("error", lambda: BadDict(loss=1.0)),
     "a bad list": ("error", lambda: BadList([1.0])),
-    "a bad property": ("error", BadProperty),
+    "a bad property": ("invalid", BadProperty),
     "a bad class": ("error", BadClass),
     "a bad key": ("ok", lambda: {"loss": 1.0, BadKey(): 1.0}),
     "many metrics": ("ok", lambda: {"loss": 1.0, **{f"metric-{n}": n for n in range(100_000)}}),

@@ -151,7 +151,7 @@ def evaluator(reference: str, folder: Path, limits: Limits) -> IsolatedEvaluator
     """Return an evaluator of a loss in the folder."""
     space = pl.Space.from_limits({"x": (0.0, 1.0)})
     path = [str(folder), *sys.path]
-    load = Load(reference, space.declaration(), (1.0,), "", path, [], {}, os.getpid())
+    load = Load(reference, space.written, (1.0,), "", path, [], {}, os.getpid())
     return IsolatedEvaluator(load, Tasks(0, str(folder)), limits, "rank-00000")
 
 

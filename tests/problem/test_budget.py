@@ -33,7 +33,7 @@ def test_infinite_seconds_are_no_limit(seconds):
         ({"seconds": -1}, "seconds=-1 must be a number above 0"),
         ({"hours": -math.inf}, "hours=-inf must be a number above 0"),
         ({"target": math.nan}, "target=nan must be a number"),
-        ({"target": 10**400}, "target=10+ must be a number"),
+        ({"target": 10**400}, "target=10+[.]{3}0+ must be a number"),
         ({}, "no budget"),
     ],
 )
