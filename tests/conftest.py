@@ -14,6 +14,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from rank_pool import RankPool
 
 from propulate_like.cli.mpiexec import Mpiexec, rank_environment
@@ -27,6 +28,7 @@ if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):  # or each process would com
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in a shell's background, for all that tests start as well
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+settings.register_profile("thorough", max_examples=2000)
 ROOT = Path(__file__).parent.parent
 paths = [str(ROOT / "benchmarks"), *filter(None, [os.environ.get("PYTHONPATH")])]
 os.environ["PYTHONPATH"] = os.pathsep.join(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from propulate_like import Choice, Float, Int, Ordinal, Space
 
-EXAMPLES = settings(max_examples=2000, deadline=None)
+EXAMPLES = settings(deadline=None)  # as many as the profile says: 100, or --hypothesis-profile=thorough
 
 ALIKE = [1, 1.0, True, "1", "1.0", "True", "true", 0, 0.0, False, "0", "-0", None, "None", "null", "~", "", " ", '""']
 ALIKE += ["nan", math.inf, "inf", ".inf", -math.inf, 1000, 1000.0, "1e3", "1_000", "0x10", 16, "yes", "no", "on", '"1"']

@@ -280,7 +280,8 @@ def settings_of(form: EvaluationSettings | Mapping[str, Any] | None) -> Evaluati
     if form is None:
         return EvaluationSettings()
     if isinstance(form, EvaluationSettings):
-        form = msgspec.structs.asdict(form)
+        usual = EvaluationSettings()  # whose values are not written to a run's config
+        form = {name: value for name, value in msgspec.structs.asdict(form).items() if value != getattr(usual, name)}
     form = tree(form)
     if not isinstance(form, Mapping):
         message = f"evaluation={form!r:.60} must be a mapping such as {{'isolate': True, 'timeout': 600}}"

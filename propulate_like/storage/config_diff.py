@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from propulate_like.foundation.console import short
 from propulate_like.foundation.values import same
+from propulate_like.problem.space import Space
 
 _KEPT = ("budget", "seed")
 """The keys that keep their value where the new config does not name them."""
@@ -61,6 +62,7 @@ def joined(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Difference]:
     """Return every value that differs between two configs, and a changed order of the space's parameters."""
+    before, now = ({**config, "space": _plain_space(config["space"])} for config in (before, now))
     was, now_is = (config.get("islands") for config in (before, now))
     islands = {"islands": was or _one_island(now_is)}, {"islands": now_is or _one_island(was)}
     found = list(_differences("", {**before, **islands[0]}, {**now, **islands[1]}))
@@ -83,6 +85,14 @@ def _differences(place: str, before: Mapping[str, Any], now: Mapping[str, Any]) 
             yield from _differences(inner, was or {}, now_is or {})
         else:
             yield Difference(inner, was, now_is)
+
+
+def _plain_space(space: Any) -> Any:
+    """Return a space as this version declares it: the same one may have been written by hand, or by another version."""
+    try:
+        return Space.from_declaration(space, asked_for=not space).declaration()
+    except (ValueError, TypeError):
+        return space
 
 
 def _one_island(other: Any) -> Any:

@@ -89,7 +89,7 @@ class Lease:
         """Start the heartbeat of a lease that was acquired."""
         self.token = owner.token
         self.lost = self.gone = False
-        self._folder, self._owner = folder, owner
+        self._folder, self._owner = folder.absolute(), owner  # wherever a loss goes
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="propulate-like lease", daemon=True)
         self._thread.start()

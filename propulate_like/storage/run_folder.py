@@ -70,12 +70,12 @@ class RunFolder:
             ValueError: Another run holds the folder, or the folder holds another search.
             OSError: The folder cannot be used.
         """
-        if self.folder is None:
+        if self.folder is None or self.given is None:
             return ResumeSnapshot(seed=seed)
         if self._original is not None:
             tell(f"{self.given} is a copy of {self._original}, {fork(self._original, self.folder, self._config)}")
-        check_folder(self.folder)
-        self._lease = Lease.acquire(self.folder, self._job)
+        check_folder(self.given)
+        self._lease = Lease.acquire(self.given, self._job)  # which messages name so
         self.token = self._lease.token
         if self._unsure:  # ranks that may still run have noticed the lost lease by then
             time.sleep(2 * LOOK_SECONDS)

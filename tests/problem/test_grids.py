@@ -5,8 +5,9 @@ from decimal import Decimal
 from itertools import pairwise
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from value_strategies import EXAMPLES
 
 from propulate_like import Float, Int, Optimizer, Space
 from propulate_like.evaluation.context import Evaluation, Task, never_stop
@@ -14,7 +15,6 @@ from propulate_like.evaluation.trial import Trial
 from propulate_like.population.individual import Candidate, Id
 from propulate_like.problem.space import NOTHING
 
-EXAMPLES = settings(max_examples=2000, deadline=None)
 BOUNDS = st.floats(-1e6, 1e6) | st.decimals(-100, 100, places=2).map(float)
 COUNTS = st.integers(1, 10**9)
 

@@ -220,14 +220,14 @@ SEVERAL_LINES = [
 @pytest.mark.parametrize(
     "words", [["check"], ["run"], ["run", "-n", "2"], ["run", "--check"], ["simulate"]], ids=" ".join
 )
-def test_all_that_is_wrong_is_said_in_the_order_of_the_file(words, folder, monkeypatch, capsys):
+def test_all_that_is_wrong_is_said_in_the_order_of_the_file(words, folder, monkeypatch, capfd):
     monkeypatch.chdir(folder)
     (folder / "search.yaml").write_text(SEVERAL, encoding="utf-8")
     changes = ["--set", "run", "--set", "seed.x=1"]
     monkeypatch.setattr(sys, "argv", ["propulate-like", words[0], "search.yaml", *words[1:], *changes])
     with pytest.raises(SystemExit) as ended:
         app.main()
-    lines = capsys.readouterr().err.splitlines()
+    lines = capfd.readouterr().err.splitlines()
     assert ended.value.code == 2
     assert len(lines) == len(SEVERAL_LINES), lines
     for line, begins in zip(lines, SEVERAL_LINES, strict=True):

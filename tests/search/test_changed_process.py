@@ -10,7 +10,10 @@ pytestmark = [pytest.mark.process, pytest.mark.mpi]
 # A change, and an expression that is true once it was made.
 CHANGES = {
     "working directory": ("os.chdir('/')", "os.getcwd() == '/'"),
-    "removed working directory": ("os.makedirs('x'); os.chdir('x'); os.rmdir(os.getcwd())", "no_directory()"),
+    "removed working directory": (
+        "os.makedirs(OWN := str(os.getpid())); os.chdir(OWN); os.rmdir(os.getcwd())",
+        "no_directory()",
+    ),
     "decimals": ("decimal.getcontext().prec = 3", "decimal.getcontext().prec == 3"),
     "traps of decimals": ("decimal.getcontext().traps[decimal.Inexact] = True", "True"),
     "closed stdout": ("sys.stdout.close()", "sys.stdout.closed"),
