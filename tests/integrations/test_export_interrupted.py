@@ -1,6 +1,7 @@
 """Exports that were ended at any moment: the next one neither waits nor finds half of anything."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -112,6 +113,15 @@ def test_half_a_table_is_never_there(form, command):
     command("export", "run", "--to", form, "table")
     assert beside("table") == []
     assert Path("table").stat().st_size > 100
+
+
+def test_file_of_a_process_that_was_killed_before_it_wrote_its_name_is_removed(command):
+    search()
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    Path(f"x.log.{os.uname().nodename}-{gone.pid}.holder").touch()
+    command("export", "run", "--to", "optuna", "x.log")
+    assert beside("x.log") == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

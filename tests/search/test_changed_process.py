@@ -39,6 +39,8 @@ CHANGES = {
     "arguments": ("sys.argv[:] = []", "sys.argv == []"),
     "trace": ("sys.settrace(lambda *_: None)", "sys.gettrace() is not None"),
 }
+USUAL = {"working directory", "removed working directory", "decimals", "closed stderr", "module path", "environment"}
+USUAL |= {"NumPy's errors", "depth of calls"}
 TRAIN = """
 import decimal, gc, locale, os, random, resource, sys, time, warnings
 import numpy
@@ -67,7 +69,9 @@ seed: 0
 """
 
 
-@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize(
+    "change", [pytest.param(name, marks=[pytest.mark.slow] * (name not in USUAL)) for name in CHANGES]
+)
 def test_the_search_neither_minds_nor_undoes_what_the_loss_changes(
     change: str, script: Any, command: Any, tmp_path: Any
 ) -> None:

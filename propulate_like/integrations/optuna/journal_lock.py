@@ -72,9 +72,15 @@ class JournalLock(JournalFileSymlinkLock):
 
     def _remove_dead(self) -> None:
         """Remove the files and the lock of processes that have ended."""
+        here = f"{self._journal.name}.{os.uname().nodename}-"
         for path in self._journal.parent.glob(f"{glob.escape(self._journal.name)}.*.holder"):
             with contextlib.suppress(OSError, ValueError, RuntimeError):  # another process was faster, say
-                if msgspec.json.decode(path.read_bytes(), type=_Holder).dead:
+                content = path.read_bytes()
+                if not content:  # it was created a moment ago, or its process was killed then
+                    dead = path.name.startswith(here) and not Path("/proc", path.stem.rpartition("-")[2]).exists()
+                else:
+                    dead = msgspec.json.decode(content, type=_Holder).dead
+                if dead:
                     if self._leads_to(path):
                         super().release()
                     path.unlink()
