@@ -20,7 +20,7 @@ from propulate_like.storage.events import Evaluated
 from propulate_like.storage.history import History
 from propulate_like.storage.run import Run
 
-_AT_ONCE = 10_000  # rows
+_AT_ONCE = 2_000  # rows
 _LARGEST_INT = 1 << 63
 _TEXT = {"id", "status", "origin", "parents", "cause", "directory"}
 _NUMBERS = {"rung": int}

@@ -102,16 +102,16 @@ class Run:
         Raises:
             ValueError: The folder holds no run, or none that this version can read.
         """
-        self.folder = Path(folder)
-        self.config = _read_config(self.folder)
+        self.folder: Path = Path(folder)
+        self.config: dict[str, Any] = _read_config(self.folder)
         self.ident: str = self.config.pop("id", "")
-        self.space = space_in(self.config)
-        self.signs = signs_in(self.config)
-        self.maximize = self.signs == (-1.0,)
+        self.space: Space = space_in(self.config)
+        self.signs: Signs = signs_in(self.config)
+        self.maximize: bool = self.signs == (-1.0,)
         self.budget: dict[str, Any] = self.config.get("budget") or {}
         fidelity = self.config.get("fidelity")
         rungs = len(Fidelity.of(fidelity).rungs) if fidelity else 1
-        self.shape = Shape(self.space, rungs, len(self.signs), self.ident)
+        self.shape: Shape = Shape(self.space, rungs, len(self.signs), self.ident)
         self.changes: list[Difference] = []
 
     @staticmethod
