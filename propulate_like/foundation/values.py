@@ -160,7 +160,7 @@ def _is_real(value: Any) -> bool:
     dtype = getattr(value, "dtype", None)
     if getattr(dtype, "kind", "") == "O":
         return getattr(value, "size", 0) == 1 and _is_real(value.item())
-    if getattr(dtype, "kind", "") in _NO_NUMBERS and type(dtype).__module__.partition(".")[0] == "numpy":
+    if getattr(dtype, "kind", "") in _NO_NUMBERS and dtype.type.__module__ == "numpy":  # bfloat16 is of kind V, too
         return False
     return not str(dtype).startswith(("torch.bool", "torch.complex")) and not _is_masked(value)
 

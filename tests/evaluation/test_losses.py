@@ -36,6 +36,7 @@ NO_NUMBERS = [1j, 0.5 + 0j, np.complex128(0.5), np.complex64(1j), np.array([0.5 
 NO_NUMBERS += ["0.5", b"0.5", np.str_("0.5"), np.array("0.5"), True, np.bool_(True), np.array([True]), np.ma.masked]
 NO_NUMBERS += [dt.timedelta(1), np.timedelta64(5, "s"), np.datetime64("2020-01-01"), np.array([0.5, 1.0]), np.array([])]
 NO_NUMBERS += [object(), {1.0}, Decimal("sNaN"), 10**400, np.ma.array([0.5], mask=[True]), np.array(["0.5"])]
+NO_NUMBERS += [np.array((0.5,), dtype=[("x", float)]), np.array([(0.5,)], dtype=[("x", float)])[0], np.void(b"1")]
 complexes = st.complex_numbers(allow_nan=True, allow_infinity=True)
 
 
@@ -52,6 +53,13 @@ def test_real_numbers_of_every_kind_are_losses(value):
     context.report({"loss": value, "accuracy": value})
     assert context.last_word().metrics == {"accuracy": 0.5}
     assert type(context.last_word().loss) is float
+
+
+def test_numbers_of_types_that_others_add_to_numpy_are_losses():
+    """JAX has losses in bfloat16, whose kind NumPy gives as that of records."""
+    added = pytest.importorskip("ml_dtypes")
+    for value in (added.bfloat16(0.5), np.array(0.5, dtype=added.bfloat16), np.array([0.5], dtype=added.bfloat16)):
+        assert (Outcome.of(value).status, Outcome.of(value).loss) == (OK, 0.5)
 
 
 @pytest.mark.parametrize(
