@@ -364,6 +364,9 @@ class TestErrors:
             ([{"a": 1, "b": "p"}], "it has no column 'loss' or 'value'; there are a, b"),
             ([{"loss": 1, "z": 5}], "no column names a parameter, as params.a, params_a or a would; there are loss, z"),
             ([{"a": 1, "b": "p", "loss": "0,5"}], "row 1: loss='0,5' is no number"),
+            ([{"a": 1, "b": "p", "loss": 10**400}], "row 1: loss=1000"),
+            ([{"a": 10**400, "b": "p", "loss": 1}], "no individual fits; the first: a: 1000"),
+            ([{"a": 1, "b": 10**400, "loss": 1}], "no individual fits; the first: b: 1000"),
         ],
     )
     def test_bad_input_is_one_line(self, form, words, tmp_path):

@@ -327,5 +327,5 @@ def number_in(given: Any) -> float | None:
         return None
     try:
         return float(given)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # the last of a whole number that no float is near
         return None
