@@ -73,7 +73,7 @@ class Evaluator(Protocol):
         """Interrupt the running evaluation, from a signal handler.
 
         Args:
-            frame: The frame that the signal interrupted.
+            frame: The frame that the signal interrupted, or None where a search within the loss hands an interrupt on.
 
         Returns:
             False where it cannot be interrupted now, so that the caller has to try again soon.

@@ -71,13 +71,16 @@ class InlineEvaluator:
     def interrupt(self, frame: FrameType | None) -> bool:
         """Interrupt the loss, but never this package's own code, which could lose an outcome.
 
+        Args:
+            frame: The frame that the signal interrupted, or None where a search within the loss hands an interrupt on.
+
         Returns:
             False where the package's own code runs.
 
         Raises:
             KeyboardInterrupt: The loss runs.
         """
-        if not _within_loss(frame):
+        if frame is not None and not _within_loss(frame):
             return False
         self._interrupted = True
         raise KeyboardInterrupt

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from queue import Empty, SimpleQueue
 from types import FrameType, TracebackType
-from typing import Protocol, Self
+from typing import NoReturn, Protocol, Self
 
 from propulate_like.evaluation.context import Evaluator
 from propulate_like.foundation import early_signals
@@ -81,18 +81,23 @@ class Interruption:
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal gave
         if self._outer is not None and self._told:
             self._outer.hear(self._told)
-            raise KeyboardInterrupt
 
     @property
     def over(self) -> bool:
         """Whether the grace is over, here or in a search around this one."""
         return self._alarm.left <= 0 or (self._outer is not None and self._outer.over)
 
-    def hear(self, numbers: list[int]) -> None:
-        """Take the signals that a search within the loss received."""
+    def hear(self, numbers: list[int]) -> NoReturn:
+        """Take the signals that a search within the loss received, and interrupt the loss.
+
+        Raises:
+            KeyboardInterrupt: Always. What the loss makes of it does not count.
+        """
         self._told += numbers
         reason = Reason.SECONDS if set(numbers) == {_DUE} else Reason.INTERRUPTED
         self._worker.reason = self._worker.reason or reason
+        self._worker.evaluator.interrupt(None)
+        raise KeyboardInterrupt
 
     def _requested(self, number: int, frame: FrameType | None) -> None:
         grace = 0.0 if self._told else grace_after(number, self._grace)

@@ -329,7 +329,8 @@ def test_child_that_got_the_ranks_signal_too_has_not_crashed(number, script, pyt
 
 @pytest.mark.process
 @pytest.mark.parametrize("how", ["signal", "seconds"])
-def test_search_within_a_loss_does_not_take_the_interrupt_for_itself(how, script, python, reports):
+@pytest.mark.parametrize("catches", ["no", "yes"])
+def test_search_within_a_loss_does_not_take_the_interrupt_for_itself(how, catches, script, python, reports):
     path = script(f"""
         import signal, threading, time, propulate_like as pl
         begun = []
@@ -338,8 +339,12 @@ def test_search_within_a_loss_does_not_take_the_interrupt_for_itself(how, script
             time.sleep(0.05)
             return y
         def outer(x):
-            for _ in range(100):
-                pl.minimize(inner, {{"y": (0.0, 1.0)}}, evaluations=5, progress=False)
+            try:
+                for _ in range(100):
+                    pl.minimize(inner, {{"y": (0.0, 1.0)}}, evaluations=5, progress=False)
+            except KeyboardInterrupt:
+                if "{catches}" == "no":
+                    raise
             return x
         def tell():
             while not begun:
