@@ -18,7 +18,13 @@ import msgspec
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.calling import Call
 from propulate_like.evaluation.context import Task
-from propulate_like.evaluation.process import STACK_SIGNAL, adopt_orphans, die_with_parent, unblock_signals
+from propulate_like.evaluation.process import (
+    STACK_SIGNAL,
+    adopt_orphans,
+    die_of_interrupt,
+    die_with_parent,
+    unblock_signals,
+)
 from propulate_like.foundation.undisturbed import undisturbed
 from propulate_like.population.codec import Codec
 from propulate_like.population.outcome import Outcome, Status
@@ -94,6 +100,7 @@ FromChild = Loaded | Reported | Done
 
 def main(arguments: Sequence[str]) -> None:
     """Serve the rank at the other end of a socket, whose descriptor is the argument, until it closes the socket."""
+    die_of_interrupt()
     unblock_signals()
     descriptor = int(arguments[0])
     os.set_inheritable(descriptor, False)

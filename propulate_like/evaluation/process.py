@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -299,6 +300,16 @@ def unblock_signals() -> None:
         handler = signal.signal(number, signal.SIG_IGN)
         signal.signal(number, handler)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+
+def die_of_interrupt() -> None:
+    """Have SIGINT kill this process, whatever its code would make of KeyboardInterrupt; what it starts is not concerned."""
+    signal.signal(signal.SIGINT, _die)
+
+
+def _die(number: int, _frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 def signal_at_parents_death(number: int) -> None:
