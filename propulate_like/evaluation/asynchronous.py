@@ -18,7 +18,7 @@ def synchronous(loss: Callable[..., Any]) -> Callable[..., Any]:
     if inspect.iscoroutinefunction(function):
         return functools.wraps(loss)(functools.partial(_result, loss))
     if inspect.isasyncgenfunction(function):
-        return functools.wraps(loss)(functools.partial(_steps, loss))
+        return functools.wraps(loss)(functools.partial(_steps_or_result, loss))
     return loss
 
 
@@ -30,11 +30,15 @@ def _result(loss: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     return asyncio.run(value) if inspect.iscoroutine(value) else value
 
 
-def _steps(loss: Callable[..., AsyncGenerator[Any]], /, *args: Any, **kwargs: Any) -> Generator[Any]:
+def _steps_or_result(loss: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """Return the steps of an async generator as a generator; what a decorator has made of it as it is."""
+    value = loss(*args, **kwargs)
+    return _steps(value) if inspect.isasyncgen(value) else value
+
+
+def _steps(steps: AsyncGenerator[Any]) -> Generator[Any]:
     """Yield what an async generator yields, and close it."""
     import asyncio
-
-    steps = loss(*args, **kwargs)
 
     async def step() -> Any:
         return await anext(steps)

@@ -1,5 +1,6 @@
 """How a loss takes its parameters: by name, as one mapping where it says so, or not at all, which is said at once."""
 
+import asyncio
 import functools
 from collections.abc import Mapping
 from typing import Any
@@ -186,6 +187,30 @@ class TestAsync:
 
         assert statuses(steps, {"x": (0.0, 1.0)}, pruner={"threshold": {"upper": 5.0}}) == {"stopped": 3}
         assert len(closed) == 3
+
+    def test_decorators_may_run_them_already(self):
+        def collected(loss):
+            @functools.wraps(loss)
+            def wrapper(**params):
+                async def last():
+                    return [value async for value in loss(**params)][-1]
+
+                return asyncio.run(last())
+
+            return wrapper
+
+        def run(loss):
+            return functools.wraps(loss)(lambda **params: asyncio.run(loss(**params)))
+
+        async def steps(x):
+            yield x + 1
+            yield x
+
+        async def plain(x):
+            return x
+
+        for loss in (collected(steps), run(plain)):
+            assert statuses(loss, {"x": (0.0, 1.0)}) == {"ok": 3}
 
     def test_methods_and_objects_are_run_too(self):
         class Model:
