@@ -292,6 +292,36 @@ def test_requests_of_the_communicator_are_watched(script: Any, pooled: Any, repo
 
 
 @pytest.mark.every_mpi
+@pytest.mark.parametrize("how", ["failure", "timeout"])
+def test_buffers_of_requests_that_were_given_up_are_kept(how: str, script: Any, pooled: Any, reports: Any) -> None:
+    """A late message is written to them, whoever waits for it."""
+    path = script(f"""
+        import gc, time, weakref, propulate_like as pl
+        from array import array
+        kept = []
+        def loss(x, evaluation):
+            comm = evaluation.comm
+            if not kept:
+                kept.append(None)
+                if comm.rank == 1 and "{how}" == "failure":
+                    raise RuntimeError("as told")
+                buffers = [array("d", [0.0]) for _ in range(2)]
+                kept[:] = map(weakref.ref, buffers)
+                requests = [comm.Irecv(buffer, 1 - comm.rank, tag) for tag, buffer in enumerate(buffers)]
+                requests[0].Waitall(requests) if "{how}" == "failure" else time.sleep(1000)
+            return 0.0
+        result = pl.minimize(
+            loss, {{"x": (0.0, 1.0)}}, evaluations=3,
+            evaluation={{"ranks_per_worker": 2, "isolate": False, "timeout": 0.5}},
+        )
+        gc.collect()
+        report(sum(i.failed for i in result.individuals), all(each is None or each() is not None for each in kept))
+    """)
+    pooled(path, ranks=2)
+    assert reports() == [["1", "True"]] * 2
+
+
+@pytest.mark.every_mpi
 def test_team_in_its_ranks_has_a_time_limit(script: Any, pooled: Any, reports: Any) -> None:
     """Whoever hangs: in the communicator, beside it, or catching what ends it."""
     path = script("""

@@ -40,7 +40,7 @@ _INSTEAD = {
 }
 _MORE_SECONDS = 0.01  # between two looks at the team by a loss that tests a request by itself
 _LOOKS_BEFORE_PAUSING = 2000
-_never_freed: list[Any] = []  # buffers of calls that were given up, which late messages may still be written to
+_never_freed: list[Any] = []  # requests that were given up, with their buffers
 
 
 class TeamRequest:
@@ -57,6 +57,11 @@ class TeamRequest:
 
     def __bool__(self) -> bool:
         return bool(self._request)
+
+    def __del__(self) -> None:
+        """Keep the buffers of a request that was given up, as a late message may still be written to them."""
+        if self._request and not MPI.Is_finalized() and not self._request.Get_status():
+            _never_freed.append((self._request, self._buffers, self._communicator))
 
     def Wait(self, status: MPI.Status | None = None) -> Literal[True]:  # noqa: N802
         self._until(lambda: self._request.Test(status))
@@ -134,7 +139,6 @@ class TeamRequest:
 
     def _give_up_where_abandoned(self) -> None:
         if self._communicator.abandoned():
-            _never_freed.append((self._request, self._buffers, self._communicator))
             raise Abandoned
 
 
