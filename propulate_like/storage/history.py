@@ -9,7 +9,7 @@ from pathlib import Path
 from propulate_like.foundation.files import lines_until
 from propulate_like.population.individual import Id, Individual
 from propulate_like.storage.events import Evaluated, Event
-from propulate_like.storage.id_table import IdTable, each_once
+from propulate_like.storage.id_table import NUMBERS, IdTable, each_once
 from propulate_like.storage.journal import journals
 from propulate_like.storage.journal_lines import Shape, decode
 
@@ -33,6 +33,7 @@ class History:
         self._ends = {path: path.stat().st_size for path in journals(folder)}
         self._block = min(max(_BLOCKS // max(len(self._ends), 1), _SMALLEST_BLOCK), _LARGEST_BLOCK)
         self._mixed: set[Path] = set()
+        self._found_in = IdTable()  # the place of the journal in which each individual counts
 
     def events(self) -> Iterator[Event]:
         """Yield every event, each individual's end once, journal by journal.
@@ -40,10 +41,10 @@ class History:
         Raises:
             ValueError: A journal cannot be read, is of another run, or a newer version wrote it.
         """
-        seen = IdTable()
-        for path in self._ends:
+        self._found_in = IdTable()
+        for place, path in enumerate(self._ends):
             last = (float("-inf"), Id(0, 0, 0))
-            for _, event in each_once(((0, event) for event in self._events(path)), seen):
+            for _, event in each_once(((place, event) for event in self._events(path)), self._found_in):
                 if isinstance(event, Evaluated):
                     now = _moment(event.individual)
                     if now < last:
@@ -57,14 +58,15 @@ class History:
         Raises:
             ValueError: As for `events`.
         """
-        seen = IdTable()
-        for individual in heapq.merge(*map(self._sorted, self._ends), key=_moment):
-            if seen.add(individual.candidate.id):
-                yield individual
+        yield from heapq.merge(*(self._sorted(place, path) for place, path in enumerate(self._ends)), key=_moment)
 
-    def _sorted(self, path: Path) -> Iterable[Individual]:
-        """Return a journal's individuals in the order in which their evaluations ended."""
-        found = (event.individual for event in self._events(path) if isinstance(event, Evaluated))
+    def _sorted(self, place: int, path: Path) -> Iterable[Individual]:
+        """Return the individuals that count in a journal, in the order in which their evaluations ended."""
+        found = (
+            event.individual
+            for _, event in each_once(((place, event) for event in self._events(path)), IdTable())
+            if isinstance(event, Evaluated) and self._found_in.get(event.id) == place % NUMBERS
+        )
         return sorted(found, key=_moment) if path in self._mixed else found
 
     def _events(self, path: Path) -> Iterator[Event]:

@@ -8,11 +8,13 @@ from collections.abc import Iterable, Iterator
 from propulate_like.population.individual import Id
 from propulate_like.storage.events import Evaluated, Event, Started
 
+NUMBERS = 65_535
+"""The numbers that an id can have: those below this one."""
 _BLOCK = 512  # ids whose numbers are kept together
 
 
 class IdTable:
-    """A mapping of ids to numbers from 0 to 65,534.
+    """A mapping of ids to numbers from 0 on, below `NUMBERS`.
 
     A rank counts its individuals, so that ids are dense, and their numbers lie in blocks of consecutive ids.
     """
@@ -48,11 +50,12 @@ def each_once(events: Iterable[tuple[int, Event]], seen: IdTable) -> Iterator[tu
 
     Args:
         events: The events, each as (rank, event).
-        seen: The individuals that were evaluated before, to which those that are yielded are added.
+        seen: The individuals that were evaluated before, to which those that are yielded are added, each with its
+            rank modulo `NUMBERS`.
     """
     for rank, event in events:
         match event:
-            case Evaluated() if not seen.add(event.individual.candidate.id):
+            case Evaluated() if not seen.add(event.individual.candidate.id, rank % NUMBERS):
                 continue
             case Started() if seen.get(event.candidate.id) is not None:
                 continue

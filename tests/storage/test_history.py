@@ -59,6 +59,26 @@ def test_individuals_of_all_ranks_are_in_the_order_of_time(backwards, tmp_path):
     assert ids(history) == ids(history) == [(each.id.rank, each.id.serial) for each in expected]
 
 
+@pytest.mark.parametrize("backwards", [False, True], ids=["in order", "out of order"])
+def test_an_individual_in_two_journals_is_the_same_for_every_reader(backwards, tmp_path, monkeypatch, optuna):  # noqa: ARG001
+    """The line that is read first counts, whichever ended first."""
+    monkeypatch.chdir(tmp_path)
+    pl.minimize(lambda x: x, SPACE, evaluations=4, seed=0, run="run")
+    run = Run("run")
+    first, *others = list(run.individuals())
+    changed = [first.with_outcome(ended=first.ended + shift, loss=7.0) for shift in (-5.0, 5.0)]
+    write(run.folder, 0, [changed[0]] * backwards)
+    write(run.folder, 1, changed)
+    assert sorted(run.individuals(), key=lambda one: one.id) == [first, *others]
+    rows = list(ExportTable(run).rows())
+    assert [(row["id"], row["loss"]) for row in rows] == [(str(one.id), one.loss) for one in [first, *others]]
+    for target in ("x", "sqlite:///x.db"):
+        for added in (4, 0):
+            export = Export(run, target)
+            export.look()
+            assert export.added == added
+
+
 def test_what_is_written_meanwhile_is_left_for_the_next_time(tmp_path):
     write(tmp_path, 0, [one(0, serial, 1.0 + serial) for serial in range(5)])
     history = History(tmp_path, Shape(SPACE))
