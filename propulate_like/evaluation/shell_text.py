@@ -106,8 +106,8 @@ def _length(document: str, text: str) -> int:
     """Return the length of a here-document at the beginning of a text, with the line that ends it."""
     end = re.sub(r"[\\'\"]", "", document.lstrip("<-").strip())
     length = 0
-    for line in text.splitlines(keepends=True):
-        length += len(line)
-        if (line.lstrip("\t") if document.startswith("<<-") else line).rstrip("\n") == end:
+    for line in text.split("\n"):  # splitlines knows more line ends than shells do
+        length += len(line) + 1
+        if (line.lstrip("\t") if document.startswith("<<-") else line) == end:
             break
-    return length
+    return min(length, len(text))

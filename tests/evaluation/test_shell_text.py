@@ -88,6 +88,7 @@ def test_placeholder_where_the_shell_reads_words_is_taken(text):
         ("cat <<'EOF'\n{a}\nEOF", "a here-document"),
         ("cat <<-EOF\n\t{a}\n\tEOF\n", "a here-document"),
         ("cat <<{a}\n", "a here-document"),
+        ("cat <<EOF\nx\x0cEOF\n{a}\nEOF\n", "a here-document"),
         ("echo \\{a}", "a word with a \\ before it"),
         ("echo \\\\\\{a}", "a word with a \\ before it"),
         ("echo $'{a}'", "or after $'...', of which shells do not see the same end"),
