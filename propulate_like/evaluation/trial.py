@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from propulate_like.evaluation.context import Evaluation, NoNumber, Task
-from propulate_like.foundation import values
+from propulate_like.foundation import declarations, values
 from propulate_like.population.outcome import Asked, Outcome, Status, plain
 from propulate_like.problem.parameters import Choice, Float, Int, Parameter, Scalar
 from propulate_like.problem.parameters.grids import highest_on_grid
@@ -100,12 +100,13 @@ class Trial:
         return int(self._suggest(name, Int, low, high, step, log, keywords=_SCALE))
 
     def suggest_categorical(self, name: str, choices: Sequence[Scalar]) -> Any:
-        """Return one of several choices: strings, numbers, booleans or None.
+        """Return one of several choices: strings, numbers, booleans or None. Those of a set are put in order.
 
         Raises:
             ValueError: The choices are not valid, or the name was asked for with others.
         """
-        return self._suggest(name, Choice, *map(values.plain, choices))
+        given = declarations.ordered(choices) if isinstance(choices, set | frozenset) else choices
+        return self._suggest(name, Choice, *map(values.plain, given))
 
     def suggest_uniform(self, name: str, low: float, high: float) -> float:
         """Return a float, as `suggest_float`: Optuna's former name."""

@@ -31,6 +31,20 @@ def units(params):
     return sum(name.startswith("units") for name in params)
 
 
+def test_choices_in_a_set_are_asked_for_in_the_same_order_everywhere(script, python, monkeypatch):
+    path = script("""
+        import propulate_like as pl
+        def loss(trial):
+            return len(trial.suggest_categorical("x", {"adam", "sgd", "rmsprop", "lamb"}))
+        print([i.params["x"] for i in pl.minimize(loss, evaluations=20, seed=0, progress=False).individuals])
+    """)
+    said = set()
+    for seed in "123":
+        monkeypatch.setenv("PYTHONHASHSEED", seed)
+        said.add(python(path).stdout)
+    assert len(said) == 1
+
+
 def test_each_individual_has_exactly_what_its_evaluation_asked_for():
     result = search(branching, evaluations=150)
     kinds = {each.params["kind"] for each in result.individuals}
