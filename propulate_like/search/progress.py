@@ -131,7 +131,10 @@ def _terminal() -> tuple[TextIO | None, int | None]:
             return None, None
     if not sys.stderr.isatty():
         return None, None
-    return os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8"), None  # a loss may close sys.stderr
+    try:
+        return os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8"), None  # a loss may close sys.stderr
+    except (OSError, AttributeError):  # it is an editor's window, which has no descriptor
+        return sys.stderr, None
 
 
 def duration(seconds: float) -> str:

@@ -1,5 +1,6 @@
 """minimize and maximize in one process."""
 
+import io
 import json
 import math
 import sys
@@ -232,3 +233,14 @@ def test_run_folder_holds_the_config_and_a_line_for_every_evaluation(tmp_path):
     events = [json.loads(line)["type"] for line in lines]
     assert (events[0], events.count("evaluated"), events[-1]) == ("session", 25, "closed")
     assert "seed: 3" in (tmp_path / "run/config.yaml").read_text(encoding="utf-8")
+
+
+def test_progress_is_shown_in_an_editors_window_too(monkeypatch):
+    class Window(io.StringIO):
+        def isatty(self):
+            return True
+
+    window = Window()
+    monkeypatch.setattr(sys, "stderr", window)
+    pl.minimize(lambda x: x, {"x": (0.0, 1.0)}, evaluations=5)
+    assert "5/5" in window.getvalue()
