@@ -33,7 +33,7 @@ def _result(loss: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
 def _steps_or_result(loss: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Return the steps of an async generator as a generator; what a decorator has made of it as it is."""
     value = loss(*args, **kwargs)
-    return _steps(value) if inspect.isasyncgen(value) else value
+    return _steps(value) if isinstance(value, AsyncGenerator) else value
 
 
 def _steps(steps: AsyncGenerator[Any]) -> Generator[Any]:

@@ -303,7 +303,7 @@ def unblock_signals() -> None:
 
 
 def die_of_interrupt() -> None:
-    """Have SIGINT kill this process, whatever its code would make of KeyboardInterrupt; what it starts is not concerned."""
+    """Have SIGINT kill this process, whatever its code makes of KeyboardInterrupt; what it starts gets that as ever."""
     signal.signal(signal.SIGINT, _die)
 
 

@@ -157,7 +157,7 @@ def _is_real(value: Any) -> bool:
         return False
     if isinstance(value, Real | Decimal) and not hasattr(value, "dtype"):
         return True
-    dtype = getattr(value, "dtype", None)
+    dtype: Any = getattr(value, "dtype", None)
     if getattr(dtype, "kind", "") == "O":
         return getattr(value, "size", 0) == 1 and _is_real(value.item())
     if getattr(dtype, "kind", "") in _NO_NUMBERS and dtype.type.__module__ == "numpy":  # bfloat16 is of kind V, too
