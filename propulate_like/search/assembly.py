@@ -22,7 +22,7 @@ from propulate_like.search.islands.archipelago import Archipelago
 from propulate_like.search.specification import SearchSpecification
 from propulate_like.storage.journal_lines import Shape
 from propulate_like.storage.run import ResumeSnapshot
-from propulate_like.storage.run_folder import RunFolder
+from propulate_like.storage.run_folder import Place, RunFolder
 
 
 class Assembly:
@@ -49,7 +49,8 @@ class Assembly:
         with impatient():
             self.world = connect()
             agree(self.world, specification, refusal)
-        specification = cast("SearchSpecification", specification)
+        given = cast("SearchSpecification", specification)
+        specification = _placed(given)
         loaded, refusal = _tried(lambda: self._load(specification))
         agree(self.world, loaded, refusal)
         self.space = self.specification.known_space
@@ -63,7 +64,7 @@ class Assembly:
             self.transport, self.team = self._form_teams(team_size)
         self.archipelago = Archipelago(self.specification, self.world.size // team_size)
         self.optimizer = self.archipelago.optimizer(self.world.rank // team_size, specification.seed)
-        self.run_folder = self._run_folder()
+        self.run_folder = self._run_folder(given)
 
     def evaluator(self, seed: int, trials: str) -> Evaluator:
         """Return what evaluates on this rank, alone or in its team, with the folder `trials` for its files."""
@@ -118,8 +119,9 @@ class Assembly:
         shares = self.specification.evaluation.gpus is not None
         return transport, msgspec.structs.replace(team, local_rank=0) if shares else team
 
-    def _run_folder(self) -> RunFolder:
-        run, fork = self.specification.run, self.specification.fork
+    def _run_folder(self, given: SearchSpecification) -> RunFolder:
+        """Return the run's folder, which messages name as it was given."""
+        run, fork = Place.of(self.specification.run, given.run), Place.of(self.specification.fork, given.fork)
         return RunFolder(
             run if fork is None else fork,
             None if fork is None else run,
@@ -136,6 +138,14 @@ def _tried(make: Callable[[], SearchSpecification]) -> tuple[SearchSpecification
         return make(), None
     except (Exception, SystemExit) as error:  # noqa: BLE001 (an import may raise anything)
         return None, error
+
+
+def _placed(specification: SearchSpecification) -> SearchSpecification:
+    """Return the search with absolute paths: importing the objective may change the working directory."""
+    paths = {name: path for name in ("run", "fork") if (path := getattr(specification, name)) is not None}
+    if all(path.is_absolute() for path in paths.values()):
+        return specification
+    return msgspec.structs.replace(specification, **{name: path.absolute() for name, path in paths.items()})
 
 
 def _equipped(settings: EvaluationSettings, world: Transport) -> tuple[Equipment, str]:

@@ -186,7 +186,7 @@ class Search:
         except ValueError as error:
             return _Start(nowhere, error=str(error))
         except OSError as error:
-            return _Start(nowhere, error=f"the run's folder {folder.given} cannot be used: {error}")
+            return _Start(nowhere, error=f"the run's folder {folder.known_as} cannot be used: {error}")
 
     def _say(self, news: str) -> None:
         if self._show_progress and self._world.rank == 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from propulate_like.foundation.console import say
 from propulate_like.population.population import Population
@@ -17,21 +17,48 @@ from propulate_like.storage.recovery import DeadRankState
 from propulate_like.storage.run import ResumeSnapshot, Run, check_folder
 
 
+class Place(NamedTuple):
+    """The place of a folder.
+
+    Attributes:
+        path: Its absolute path, wherever a loss goes.
+        given: Its path as it was given.
+    """
+
+    path: Path
+    given: Path
+
+    @classmethod
+    def of(cls, path: Path | None, given: Path | None) -> Place | None:
+        """Return a place, or None where there is none."""
+        return None if path is None or given is None else cls(path, given)
+
+    def __str__(self) -> str:
+        return str(self.known_as)
+
+    @property
+    def known_as(self) -> Path:
+        """The path as it was given, where that still leads there; otherwise the absolute path."""
+        try:
+            return self.given if self.given.absolute() == self.path else self.path
+        except OSError:  # the working directory was removed
+            return self.path
+
+
 class RunFolder:
     """A run's folder under the lease of one search; without a folder, everything is kept in memory.
 
     Rank 0 calls `begin` and broadcasts the token to all ranks, by which they know the folder as theirs.
 
     Attributes:
-        given: The folder as it was given, or None.
-        folder: Its absolute path, or None.
+        folder: The folder's absolute path, or None.
         token: The token of the lease, or "" before `begin`.
     """
 
     def __init__(
         self,
-        folder: Path | None,
-        original: Path | None,
+        place: Place | None,
+        original: Place | None,
         config: dict[str, Any],
         shape: Shape,
         *,
@@ -41,15 +68,15 @@ class RunFolder:
         """Store the settings; `begin` acquires the folder.
 
         Args:
-            folder: The run's folder, or None to keep everything in memory.
-            original: The folder of the run that this one is a fork of, or None.
+            place: The place of the run's folder, or None to keep everything in memory.
+            original: The place of the run that this one is a fork of, or None.
             config: The search's config.
             shape: The shape of its individuals.
             job: The token of the launcher's job: a job takes over at once from another one with the same token.
             unsure: Whether ranks of the launcher's last job may still run.
         """
-        self.given, self.token = folder, ""
-        self.folder = None if folder is None else folder.absolute()  # wherever a loss goes
+        self.folder, self.token = None if place is None else place.path, ""
+        self._place = place
         self._job, self._unsure = job, unsure
         self._original, self._config, self._shape = original, config, shape
         self._lease: Lease | None = None
@@ -70,12 +97,12 @@ class RunFolder:
             ValueError: Another run holds the folder, or the folder holds another search.
             OSError: The folder cannot be used.
         """
-        if self.folder is None or self.given is None:
+        if self.folder is None or self._place is None:
             return ResumeSnapshot(seed=seed)
         if self._original is not None:
-            tell(f"{self.given} is a copy of {self._original}, {fork(self._original, self.folder, self._config)}")
-        check_folder(self.given)
-        self._lease = Lease.acquire(self.given, self._job)  # which messages name so
+            tell(f"{self._place} is a copy of {self._original}, {fork(self._original.path, self.folder, self._config)}")
+        check_folder(self._place.known_as)
+        self._lease = Lease.acquire(self._place.known_as, self._job)  # which messages name so
         self.token = self._lease.token
         if self._unsure:  # ranks that may still run have noticed the lost lease by then
             time.sleep(2 * LOOK_SECONDS)
@@ -83,16 +110,13 @@ class RunFolder:
             self._config["seed"] = seed
         self._run = Run.open(self.folder, self._config)
         if self._run.changes:
-            tell(f"continuing {self.given} with {', '.join(change.change for change in self._run.changes)}")
+            tell(f"continuing {self._place} with {', '.join(change.change for change in self._run.changes)}")
         return self._run.recover(populations, died)
 
     @property
     def known_as(self) -> Path | None:
-        """The folder as it was given, where that is still the same folder; otherwise its absolute path."""
-        try:
-            return self.given if self.given is None or self.given.absolute() == self.folder else self.folder
-        except OSError:  # the working directory was removed
-            return self.folder
+        """The folder's path as users know it, or None."""
+        return None if self._place is None else self._place.known_as
 
     def journal(self, rank: int) -> Journal:
         """Return a rank's journal, which appends only while this run holds the folder."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -84,7 +83,7 @@ class WarmStart:
             ValueError: One does not.
         """
         for source in self._sources:
-            if isinstance(source, _File) and not os.path.lexists(source.name):
+            if isinstance(source, _File) and not source.exists():
                 message = f"{source.name}: {_ABSENT}"
                 raise ValueError(message)
 
@@ -209,10 +208,16 @@ class _File:
         if "://" in self.name:
             message = f"a storage needs the name of a study, as {{storage: {masked(self.name)}, study: NAME}}"
             raise ValueError(message)
-        self.name = self.declaration = str(user_path(path))
+        self._path = user_path(path)
+        self.name = self.declaration = str(self._path)
+        self._path = self._path.absolute()  # wherever importing the objective goes
+
+    def exists(self) -> bool:
+        """Return whether there is anything at the path."""
+        return os.path.lexists(self._path)
 
     def entries(self, aim: Aim) -> Iterable[Individual | Row]:
-        path = Path(self.name)
+        path = self._path
         if path.is_dir():
             return _individuals(Run(path), aim)
         if not path.exists():

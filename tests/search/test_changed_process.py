@@ -87,6 +87,35 @@ def test_the_search_neither_minds_nor_undoes_what_the_loss_changes(
         assert {path.name for path in tmp_path.iterdir()} <= {"search.yaml", "train.py", "runs", "__pycache__", "x"}
 
 
+@pytest.mark.every_mpi
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_paths_are_those_of_the_start_wherever_importing_the_objective_goes(
+    ranks: int, script: Any, command: Any, tmp_path: Any
+) -> None:
+    """Each rank goes to a folder of its own, as scripts do that write there."""
+    script(
+        """
+        import os
+        os.makedirs(OWN := f"own-{os.getpid()}")
+        os.chdir(OWN)
+        def loss(x, y):
+            return x**2 + y**2
+        """,
+        "train.py",
+    )
+    (tmp_path / "search.yaml").write_text(CONFIG.replace("PROPAGATOR", "auto"), encoding="utf-8")
+    for words in (
+        ["--run", "a"],
+        ["--run", "a"],
+        ["--run", "b", "--set", "warm_start=a"],
+        ["--run", "a", "--fork", "c"],
+    ):
+        ended = command("run", "search.yaml", "-n", ranks, *words)
+        assert "60 evaluations in" in ended.stdout, ended.stderr
+    assert {"a", "b", "c"} <= {path.name for path in tmp_path.iterdir()}
+    assert not [path for own in tmp_path.glob("own-*") for path in own.iterdir()]
+
+
 @pytest.mark.parametrize("propagator", ["trust_region", "quadratic_model", "cma_es", "mixed_gaussian_process"])
 def test_models_compute_alike_whatever_the_loss_has_set(
     propagator: str, script: Any, command: Any, tmp_path: Any
