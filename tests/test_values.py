@@ -87,7 +87,7 @@ def test_params_round_trip_through_csv_and_json(tmp_path_factory, point):
     rows = [row(evaluated(space, genome))]
     path = tmp_path_factory.getbasetemp() / "table.csv"
     path.write_text(show.as_csv(rows), encoding="utf-8", newline="")
-    (found,) = read_rows(read_csv(path), space, (1.0,), said=True)
+    (found,) = read_rows(read_csv(path), space, (1.0,), as_text=True)
     assert typed(space.decode(found.genome(space))) == typed(params)
     told = {name.removeprefix("params."): value for name, value in json.loads(show.as_json(rows))[0].items()}
     assert all(
@@ -193,7 +193,7 @@ def test_tables_show_which_value_it_is():
 def test_text_of_a_foreign_table_that_may_be_several_options_is_left_out():
     table = [{"x": text, "loss": "1"} for text in ("1", "1.0", "true", '"1"', "1.00")]
     space = Space({"x": CONFUSED})
-    *fitting, last = read_rows(table, space, (1.0,), said=True)
+    *fitting, last = read_rows(table, space, (1.0,), as_text=True)
     values = [space.decode(found.genome(space))["x"] for found in fitting]
     assert typed(values) == typed([1, 1.0, True, "1"])
     with pytest.raises(ValueError, match=r"x: '1\.00' may be 1 or 1\.0"):

@@ -23,7 +23,7 @@ from propulate_like.foundation import start
 from propulate_like.foundation.files import folder_inside, open_plain
 from propulate_like.population.codec import Codec
 from propulate_like.population.individual import Individual
-from propulate_like.population.outcome import Outcome, Status, plain
+from propulate_like.population.outcome import Outcome, Status, storable
 from propulate_like.problem.space import NOTHING
 
 _LOG_SECONDS = 0.1
@@ -153,7 +153,7 @@ class IsolatedEvaluator(SupervisedEvaluator):
             sound = False
         if not sound or (outcome.has_loss and (outcome.asked is None) is (self._load.space == NOTHING.written)):
             raise Broken(Status.CRASHED, _UNKNOWN)
-        metrics = {name: plain(value) for name, value in outcome.metrics.items()}
+        metrics = {name: storable(value) for name, value in outcome.metrics.items()}
         return msgspec.structs.replace(outcome, metrics=metrics, curve=(), attempts=1)
 
     def _break_off(self) -> None:

@@ -33,11 +33,11 @@ from propulate_like.problem.space import Space
 # docs/decisions.md, "Signals reach ranks as SIGUSR1"
 GRACE_SECONDS = 5.0
 _UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_UNITS |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 _WORDS = {
     "gpus": "auto, none or a list such as [0, 1]",
     "retry_on": "a list of crashed, timeout, memory, error, nan, infinite, invalid",
 }
-_UNITS |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
 
 class EvaluationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -13,7 +13,7 @@ import msgspec
 
 from propulate_like.evaluation.context import Evaluation, NoNumber, Task
 from propulate_like.foundation import declarations, values
-from propulate_like.population.outcome import Asked, Outcome, Status, plain
+from propulate_like.population.outcome import Asked, Outcome, Status, storable
 from propulate_like.problem.parameters import Choice, Float, Int, Parameter, Scalar
 from propulate_like.problem.parameters.grids import highest_on_grid
 from propulate_like.problem.space import NOTHING, Space
@@ -148,7 +148,7 @@ class Trial:
 
     def set_user_attr(self, key: str, value: Any) -> None:
         """Set an attribute that JSON can hold; it becomes a metric of the individual."""
-        self.user_attrs[str(plain(key))] = plain(value)
+        self.user_attrs[str(storable(key))] = storable(value)
 
     def set_constraint(self, key: str, value: float) -> None:
         """Set a constraint's value. It is satisfied where the value is at most 0; a violated one is a failure.
@@ -157,7 +157,7 @@ class Trial:
             NoNumber: The value is no real number; an evaluation that this ends is invalid.
         """
         try:
-            self.constraints[str(plain(key))] = values.real(value)
+            self.constraints[str(storable(key))] = values.real(value)
         except ValueError:
             message = f"constraint {key!r:.40}: {values.brief(value)} is no number"
             raise NoNumber(message) from None

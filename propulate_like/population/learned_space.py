@@ -62,8 +62,10 @@ class LearnedSpace:
         asked = self._asked.get(space.names)
         if asked is None or (asked.space is not space and asked.space != space):
             parents = self._add_space(space)
-            asked = _Asked(space, parents) if asked is None else asked.again(space, parents)
-            self._asked[space.names] = asked
+            if asked is None:
+                asked = self._asked[space.names] = _Asked(space, parents)
+            else:
+                asked.space, asked.parents = space, parents
         asked.count += 1
         self._new |= asked.count == 2  # noqa: PLR2004 (its names may belong to the space from now on)
         for index, name, decode in asked.parents:
@@ -223,11 +225,6 @@ class _Asked:
         self.count = 0
         self.seen: set[tuple[str, _Value, bool]] = set()
         """The values of its parents that teach no more."""
-
-    def again(self, space: Space, parents: list[Parent]) -> _Asked:
-        """Return it with another space of the same names."""
-        self.space, self.parents = space, parents
-        return self
 
 
 def as_asked(individual: Individual) -> Individual:

@@ -150,8 +150,8 @@ UNEVALUATED = Outcome()
 """The outcome of what was bred and not evaluated."""
 
 
-def plain(value: object) -> object:
-    """Turn a metric into what JSON can hold."""
+def storable(value: object) -> object:
+    """Return a metric in the form in which JSON can hold it."""
     return _nested(value, 0, [_MOST])
 
 

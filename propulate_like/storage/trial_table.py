@@ -37,7 +37,7 @@ class Row(NamedTuple):
         ended: Its end in Unix time, or 0 where it is not known.
         blank: The parameters whose cell is empty: each is None or does not exist there.
         distributions: Optuna's distributions, where they are known.
-        said: Whether all params are texts, as in a CSV file.
+        as_text: Whether all params are texts, as in a CSV file.
     """
 
     params: Mapping[str, Any]
@@ -46,7 +46,7 @@ class Row(NamedTuple):
     ended: float = 0.0
     blank: frozenset[str] = frozenset()
     distributions: Mapping[str, Any] | None = None
-    said: bool = False
+    as_text: bool = False
 
     def genome(self, space: Space) -> Genome:
         """Return the genome of these params.
@@ -58,7 +58,7 @@ class Row(NamedTuple):
         if not space.asked_for:
             params = {identifier(name): value for name, value in params.items()}
         for name in params.keys() & space.keys():
-            params[name] = value_of(name, space[name], params[name], said=self.said)
+            params[name] = value_of(name, space[name], params[name], as_text=self.as_text)
         if self.blank:
             genes = [known.encode(params[name]) if name in params else 0.5 for name, known in space.items()]
             active = space.decode(genes)
@@ -66,19 +66,19 @@ class Row(NamedTuple):
         return space.encode(params)
 
 
-def value_of(name: str, parameter: Parameter, given: Any, *, said: bool = False) -> Any:
+def value_of(name: str, parameter: Parameter, given: Any, *, as_text: bool = False) -> Any:
     """Return the parameter's value that was found in another form, such as a text or a number of another type.
 
     Args:
         name: The parameter's name, for messages.
         parameter: The parameter.
         given: What was found.
-        said: Whether it is a text whatever it stands for.
+        as_text: Whether every value is a text there, so that a text may stand for a number.
 
     Raises:
         ValueError: It stands for no value of the parameter.
     """
-    if not said and parameter.contains(given):
+    if not as_text and parameter.contains(given):
         return given
     try:
         meant = parameter.meant(given)
@@ -111,7 +111,9 @@ def read_csv(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def read_rows(table: Sequence[Mapping[str, Any]], space: Space, signs: Signs, *, said: bool = False) -> Iterator[Row]:
+def read_rows(
+    table: Sequence[Mapping[str, Any]], space: Space, signs: Signs, *, as_text: bool = False
+) -> Iterator[Row]:
     """Yield the evaluated rows of a table.
 
     Parameters are in columns such as params.x, params_x, or x. Losses are in the column `loss`, with the sign that is
@@ -122,7 +124,7 @@ def read_rows(table: Sequence[Mapping[str, Any]], space: Space, signs: Signs, *,
         table: The rows, each as a mapping by column.
         space: The search's space.
         signs: 1 for each loss that the search minimizes, -1 for each that it maximizes.
-        said: Whether all cells are texts, as in a CSV file.
+        as_text: Whether all cells are texts, as in a CSV file.
 
     Raises:
         ValueError: The table has no such columns, or a row's loss is no number.
@@ -143,7 +145,7 @@ def read_rows(table: Sequence[Mapping[str, Any]], space: Space, signs: Signs, *,
             time_of(about.get("seconds")) or time_of(duration),
             time_of(about.get("ended")),
             frozenset(blank),
-            said=said,
+            as_text=as_text,
         )
 
 

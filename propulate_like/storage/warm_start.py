@@ -222,7 +222,7 @@ class _File:
             return _individuals(Run(path), aim)
         if not path.exists():
             raise ValueError(_ABSENT)
-        return _table(read_csv(path), aim, said=True)
+        return _table(read_csv(path), aim, as_text=True)
 
 
 class _Table:
@@ -305,7 +305,7 @@ def _individuals(run: Run, aim: Aim) -> Iterable[Individual]:
             yield Individual(candidate, individual.outcome)
 
 
-def _table(rows: Sequence[Mapping[str, Any]], aim: Aim, *, said: bool = False) -> Iterable[Row]:
+def _table(rows: Sequence[Mapping[str, Any]], aim: Aim, *, as_text: bool = False) -> Iterable[Row]:
     """Return the evaluated rows of a table.
 
     Raises:
@@ -315,7 +315,7 @@ def _table(rows: Sequence[Mapping[str, Any]], aim: Aim, *, said: bool = False) -
     if not aim.space:
         message = "a table does not tell what its columns mean: the search needs a space"
         raise ValueError(message)
-    return read_rows(rows, aim.space, aim.signs, said=said)
+    return read_rows(rows, aim.space, aim.signs, as_text=as_text)
 
 
 def without_fidelity(aim: Aim) -> None:
