@@ -16,10 +16,10 @@ def user_path(path: str | os.PathLike[str]) -> Path:
     Raises:
         ValueError: It is empty or no text, has a variable (which is not the name of something), or can be no path.
     """
-    text = os.fspath(path)
+    text = os.fspath(path) if isinstance(path, os.PathLike) else path
     problem = "it must be a text" if not isinstance(text, str) else _problem(text)
     if problem:
-        message = f"{text[:_LONGEST_NAME]!r} cannot be a path: {problem}"
+        message = f"{text!r:.{_LONGEST_NAME}} cannot be a path: {problem}"
         raise ValueError(message)
     expanded = os.path.expanduser(text)  # noqa: PTH111 (a Path does not know ./~x from ~x)
     if expanded.startswith("~"):

@@ -63,6 +63,13 @@ def configured(lines="", objective="x.py:f"):
     )
 
 
+@pytest.mark.parametrize("path", [5, b"run", 0.5, ["run"]])
+def test_what_is_no_text_is_no_path(path):
+    for options in ({"run": path}, {"run": "run", "fork": path}):
+        with pytest.raises(ValueError, match=r"cannot be a path: it must be a text"):
+            search(**options)
+
+
 @pytest.mark.parametrize(("path", "message"), WRONG, ids=[repr(each[0])[:20] for each in WRONG])
 def test_what_can_be_no_path_is_one_line(path, message, said):
     search(run="run")
