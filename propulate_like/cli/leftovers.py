@@ -1,7 +1,7 @@
 """What a killed launcher leaves: its folder, and MPI's shared memory. Later launchers remove it.
 
-A launcher's folder says who made it, and which files of shared memory its ranks have mapped. Nothing is removed but by
-this record, and while its launcher or one of its ranks lives.
+A launcher's folder says who made it, and which files of shared memory its ranks have mapped. Only what such a record
+names is removed, and nothing while the launcher or one of its ranks lives.
 """
 
 from __future__ import annotations

@@ -82,8 +82,8 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             for name, place in unsafe_places(self.command, _PLACEHOLDER):
                 message = (
                     f"command: {{{name}}} is inside {place}, where the shell may run parts of its value: write "
-                    f"{{{name}}} without quotes, as it is quoted already, or begin with value={{{name}}}; and write "
-                    "$value there"
+                    f"{{{name}}} without quotes, as its value is quoted already, or write $value there, and "
+                    f"value={{{name}}}; at the beginning"
                 )
                 raise ValueError(message)
 

@@ -1,4 +1,4 @@
-"""The time limit of a loss that runs in the rank itself: it is interrupted as by Ctrl-C, and has failed."""
+"""The time limit of a loss that runs in the rank itself: one that passes it is interrupted as by Ctrl-C, and fails."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def _quoted(word: str | Path) -> str:
 
 
 def tell(text: str, *, error: bool = False) -> None:
-    """Print a text where this process was told to print, or where it says an `error`, whatever a loss has replaced."""
+    """Print a text on this process's own standard output, or standard error, whatever a loss has replaced them by."""
     descriptor, own, replaced = (2, sys.__stderr__, sys.stderr) if error else (1, sys.__stdout__, sys.stdout)
     for stream in (own, replaced):
         with contextlib.suppress(Exception):

@@ -28,7 +28,7 @@ SHORT.maxstring = SHORT.maxlong = SHORT.maxother = 80
 def plain(value: Any) -> Any:
     """Return the Python value that a scalar of any type is, such as NumPy's, PyTorch's or an IntEnum's.
 
-    What is none is returned as it is: a plain Enum too, whose members equal no other value.
+    Anything else is returned as it is, a member of a plain Enum too, as that equals no other value.
     """
     if type(value) in _SCALARS:
         return value + 0.0 if type(value) is float else value  # never -0.0, which nothing tells from 0.0
@@ -68,7 +68,7 @@ def key(value: Any) -> tuple[type, Any]:
 
 
 def identifier(name: Any) -> Any:
-    """Return a name as Python has it in code: of the micro sign, the Greek letter (NFKC)."""
+    """Return a name in the form that Python has of it in code (NFKC): the micro sign becomes the Greek letter."""
     name = plain(name)
     if not isinstance(name, str) or name.isascii():
         return name
@@ -78,7 +78,7 @@ def identifier(name: Any) -> Any:
 
 
 def text_name(given: Any) -> str:
-    """Return a name that was given as text; of a whole number, its digits.
+    """Return a name as text: as it is, or the digits of a whole number.
 
     Raises:
         ValueError: It is neither.
@@ -100,7 +100,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def typed_text(value: Any) -> str:
-    """Return a value as text that tells its type: what looks like another value is in quotes."""
+    """Return a value as text that tells its type: a text that looks like another value is put in quotes."""
     if isinstance(value, str):
         return json.dumps(value) if _misleads(value) else value
     return str(value)
@@ -115,7 +115,7 @@ def short_text(value: Any, digits: int) -> str:
 
 
 def _misleads(text: str) -> bool:
-    """Return whether a text reads as a number, a truth value, nothing, or one in quotes, or does not show."""
+    """Return whether a text looks like a number, True, False, None or a text in quotes, or does not show as it is."""
     if text in _WORDS or text.strip() != text or text[:1] in ("", '"') or not text.isprintable():
         return True
     for kind in (int, float):
@@ -136,7 +136,7 @@ def brief(value: Any) -> str:
 def real(value: Any) -> float:
     """Return the real number that something is: one that Python, NumPy or PyTorch has, alone or as the one of an array.
 
-    No numbers are truth values, texts, complex numbers, times, and what is masked.
+    Truth values, texts, complex numbers, times and masked values are no numbers.
 
     Raises:
         ValueError: It is none.

@@ -74,7 +74,7 @@ def agree(world: Transport, specification: SearchSpecification | None, refusal: 
 
 @contextmanager
 def impatient() -> Iterator[None]:
-    """Say once, on the first two ranks, where they wait long for others, which may have ended or search for nothing."""
+    """Say once, on ranks 0 and 1, that they wait long for others: those may have ended, or begin no search."""
     rank, ranks = launched() or (0, 1)
     if ranks == 1 or rank > 1:
         yield
