@@ -29,6 +29,8 @@ LONG_SECONDS = 0.01
 # docs/decisions.md, "Deaths are in the leader's journal"
 POISONOUS = 2
 """An individual is not evaluated any more once this number of ranks have died while they did."""
+_WITHOUT_A_LOSS = {Status.CRASHED, Status.ERROR, Status.INVALID}
+"""How an evaluation ends whose process was told to end."""
 
 
 class Worker:
@@ -190,9 +192,9 @@ class Worker:
     def _was_told_as_well(self, individual: Individual) -> bool:
         """Return whether an evaluation's process may have ended of the signal that ends the search.
 
-        Slurm, for one, sends signals to all processes of a job's step.
+        Slurm, for one, sends signals to all processes of a job's step: some die, others exit without a loss.
         """
-        return self.reason is Reason.INTERRUPTED and individual.status is Status.CRASHED
+        return self.reason is Reason.INTERRUPTED and individual.status in _WITHOUT_A_LOSS
 
     def _blame(self, individual: Individual | None) -> None:
         """Note an error of the search over an individual as a death of this rank, unless its evaluation was recorded.

@@ -331,6 +331,32 @@ def test_child_that_got_the_ranks_signal_too_is_unfinished(number, script, pytho
 
 
 @pytest.mark.process
+@pytest.mark.parametrize("status", [0, 1])
+def test_command_that_exits_without_a_loss_when_it_is_told_as_well_is_unfinished(status, script, python, reports):
+    """As programs do that save what they have when Slurm tells them to end."""
+    path = script(f"""
+        import os, signal, threading, time, psutil, propulate_like as pl
+        command = "if [ -e go ]; then echo {{x}}; exit; fi; trap 'exit {status}' TERM; touch begun; "
+        command += "while :; do sleep 0.05; done"
+        def tell():
+            while not os.path.exists("begun"):
+                time.sleep(0.01)
+            me = psutil.Process()
+            for process in [me, *me.children(recursive=True)]:
+                if process == me or "trap" in " ".join(process.cmdline()):
+                    process.send_signal(signal.SIGTERM)
+        words = dict(evaluations=2, seed=0, run="run", evaluation={{"grace": 1000}})
+        threading.Thread(target=tell).start()
+        cut = pl.minimize(pl.Command(command, shell=True), {{"x": (0.0, 1.0)}}, **words)
+        open("go", "w").close()
+        again = pl.minimize(pl.Command(command, shell=True), {{"x": (0.0, 1.0)}}, **words)
+        report(cut.reason, cut.evaluations, again.evaluations, *again.statuses)
+    """)
+    python(path)
+    assert reports() == [["interrupted", "0", "2", "ok"]]
+
+
+@pytest.mark.process
 @pytest.mark.parametrize("how", ["signal", "seconds"])
 @pytest.mark.parametrize("catches", ["no", "yes"])
 def test_search_within_a_loss_does_not_take_the_interrupt_for_itself(how, catches, script, python, reports):
