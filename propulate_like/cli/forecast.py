@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from propulate_like.foundation.files import replacing
+from propulate_like.foundation.undisturbed import undisturbed
 
 
+@undisturbed
 def draw(
     series: Sequence[tuple[str, Sequence[tuple[float, float]]]], rows: Sequence[dict[str, Any]], path: Path
 ) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from propulate_like.cli.earnings import Earnings
 from propulate_like.cli.run_state import LIVE_SECONDS, RunState
 from propulate_like.foundation.console import printable, short
+from propulate_like.foundation.undisturbed import undisturbed
 from propulate_like.foundation.values import short_text, typed_text
 from propulate_like.population.individual import Individual
 from propulate_like.population.pareto import front, losses_of
@@ -179,6 +180,7 @@ def _without(shown: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in shown.items() if name.partition(".")[0] not in names}
 
 
+@undisturbed
 def table(rows: list[dict[str, Any]]) -> str:
     """Return rows as a table in text form."""
     from rich.console import Console

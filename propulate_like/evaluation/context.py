@@ -14,6 +14,7 @@ import msgspec
 
 from propulate_like.foundation import forks
 from propulate_like.foundation.files import folder_inside
+from propulate_like.foundation.undisturbed import undisturbed
 from propulate_like.foundation.values import brief, plain, real
 from propulate_like.population.individual import ELSEWHERE, Candidate, Id, Individual
 from propulate_like.population.outcome import OK, STOPPED, Outcome
@@ -222,6 +223,7 @@ class Evaluation:
         return tuple(Parent(parent, Path(self._task.trials, str(parent))) for parent in self._task.parents)
 
     @cached_property
+    @undisturbed
     def generator(self) -> np.random.Generator:
         """The evaluation's own random generator, which the run's seed and the individual determine."""
         import numpy as np

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, overload
 
 import msgspec
 
+from propulate_like.foundation.undisturbed import undisturbed
 from propulate_like.population.individual import Id, Individual
 
 if TYPE_CHECKING:
@@ -140,8 +141,11 @@ class Population(Sequence[Individual]):
     @property
     def training_data(self) -> TrainingData:
         """What this rank knows as arrays, from the first time on that they are asked for."""
-        if self._training_data is not None:
-            return self._training_data
+        return self._first_training_data() if self._training_data is None else self._training_data
+
+    @undisturbed
+    def _first_training_data(self) -> TrainingData:
+        """Return what is known as arrays, and keep it where it is to be read again."""
         from propulate_like.population.training_data import TrainingData
 
         training_data = TrainingData(self.requirements.training_data or max(len(self), 1), self._forgotten)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import NamedTuple
 
+from propulate_like.foundation.undisturbed import undisturbed
 from propulate_like.population.individual import Individual
 from propulate_like.population.population import MODELED, Requirements
 from propulate_like.problem.space import Space
@@ -166,6 +167,7 @@ def _region_seconds(size: int) -> float:
     return 3e-3 + 4e-5 * size**2
 
 
+@undisturbed
 def _quadratic_seconds(size: int) -> float:
     """Return the seconds of a `QuadraticModel` ask for `size` parameters on a core of 2020."""
     from propulate_like.propagators.models.quadratic import coefficients

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from propulate_like.foundation import declarations
+from propulate_like.foundation.undisturbed import undisturbed
 from propulate_like.population.individual import ELSEWHERE, Individual
 from propulate_like.population.population import Requirements
 from propulate_like.problem.space import Space
@@ -103,6 +104,7 @@ class Evolution(Propagator):
                 return self._cma_es(breeding)(individuals, breeding)
         return self._together(individuals, breeding)
 
+    @undisturbed
     def _cma_es(self, breeding: BreedingContext) -> CMAES:
         """Return the rank's CMA-ES, whose population fits the few results that a rank among many receives."""
         if self._normal is None:

@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 from propulate_like.foundation import declarations
+from propulate_like.foundation.undisturbed import undisturbed
 from propulate_like.population.individual import Individual
 from propulate_like.propagators.propagator import Arity, BreedingContext, Propagator
 
@@ -136,6 +137,7 @@ class RandomRestart(Propagator):
 
 
 @lru_cache(maxsize=8)
+@undisturbed
 def _design(kind: str, dimension: int, size: int, seed: int, block: int) -> list[tuple[float, ...]]:
     """Return the points of one block of a design. SciPy is imported only here, as it takes long to load."""
     import numpy as np

@@ -21,6 +21,7 @@ from propulate_like.population.individual import Candidate, Individual
 
 pytestmark = pytest.mark.process
 SHADOWED = ("random", "types", "enum", "socket", "struct", "selectors", "json", "subprocess", "site", "string")
+SHADOWED += ("pickle", "secrets", "rich", "psutil", "scipy")
 CONFIG = """
 objective: OBJECTIVE
 space: {x: {float: [0, 1]}}
@@ -72,6 +73,18 @@ def test_files_beside_the_config_shadow_no_modules_and_no_arguments_reach_the_ob
     assert "6 evaluations in" in ended.stdout
     assert f"[program]    {folder / 'train.py'}\n" in ended.stdout
     assert "[arguments]  1\n" in ended.stdout
+
+
+@pytest.mark.parametrize("propagator", ["cma_es", "quadratic_model", "mixed_gaussian_process"])
+def test_files_beside_the_objective_shadow_no_modules_that_models_import(propagator: str, folder: Path) -> None:
+    (folder / "train.py").write_text("def loss(x):\n    return x * x\n", encoding="utf-8")
+    config = CONFIG.replace("OBJECTIVE", "train.py:loss").replace("ISOLATE", "false")
+    config = config.replace("evaluations: 6", "evaluations: 30") + f"propagator: {propagator}\n"
+    (folder / "search.yaml").write_text(config, encoding="utf-8")
+    for words in (["run"], ["simulate", "--ranks", "2", "--seconds-per-evaluation", "1"]):
+        command = [sys.executable, "-P", "-m", "propulate_like", words[0], "search.yaml", *words[1:]]
+        ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+        assert ended.returncode == 0, ended.stderr
 
 
 @pytest.mark.mpi

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from propulate_like.evaluation.pruning.curves import Curves
 from propulate_like.evaluation.pruning.pruner import Pruner
 from propulate_like.foundation import declarations
+from propulate_like.foundation.undisturbed import undisturbed
 from propulate_like.population.individual import Id
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class LearningCurvePruner(Pruner):
         self.warmup: int = declarations.whole("warmup", warmup, 2)
         self._arrays: dict[Id, tuple[Array, Array]] = {}
 
+    @undisturbed
     def stops(self, ident: Id, curves: Curves) -> bool:
         """Return whether to stop, by the completed curves that went further than this one."""
         curve = curves[ident]

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from propulate_like.foundation.undisturbed import undisturbed
 from propulate_like.integrations.optuna import seeding
 from propulate_like.integrations.optuna.studies import kinds, made, muted, one_thread, parts, quiet_study
 from propulate_like.population.individual import Id, Individual
@@ -67,6 +68,7 @@ class OptunaPropagator(Propagator):
             )
             raise ValueError(message)
 
+    @undisturbed
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         if self._study is None:
             self._study = self._begin(breeding)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from propulate_like.evaluation.pruning.curves import Curve, Curves
 from propulate_like.evaluation.pruning.pruner import Pruner
+from propulate_like.foundation.undisturbed import undisturbed
 from propulate_like.integrations.optuna.studies import made, quiet_study
 from propulate_like.population.individual import Id
 
@@ -42,6 +43,7 @@ class OptunaPruner(Pruner):
         self._study = quiet_study(pruner=instance)
         self._mirrors: dict[Id, _Mirror] = {}
 
+    @undisturbed
     def stops(self, ident: Id, curves: Curves) -> bool:
         for other, curve in curves.items():
             mirror = self._mirrors.get(other)
