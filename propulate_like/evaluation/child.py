@@ -25,6 +25,7 @@ from propulate_like.evaluation.process import (
     die_with_parent,
     unblock_signals,
 )
+from propulate_like.evaluation.suspension import Suspension
 from propulate_like.foundation.undisturbed import undisturbed
 from propulate_like.population.codec import Codec
 from propulate_like.population.outcome import Outcome, Status
@@ -115,16 +116,16 @@ def main(arguments: Sequence[str]) -> None:
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a file's stream: nobody has replaced it
     declared = json.loads(order.space)
     space = Space.from_declaration(declared, asked_for=not declared)
-    call, codec = _load(order, space), Codec(space)
+    call, codec, suspension = _load(order, space), Codec(space), Suspension()
     try:
         connection.send_bytes(codec.encode(Loaded()))
         while True:
-            _serve(connection, call, codec)
+            _serve(connection, call, codec, suspension)
     except (EOFError, ConnectionError):
         return
 
 
-def _serve(connection: Connection[bytes, bytes], call: Call | Outcome, codec: Codec) -> None:
+def _serve(connection: Connection[bytes, bytes], call: Call | Outcome, codec: Codec, suspension: Suspension) -> None:
     """Receive one task, evaluate it, and send the outcome.
 
     Raises:
@@ -146,7 +147,11 @@ def _serve(connection: Connection[bytes, bytes], call: Call | Outcome, codec: Co
         outcome = call
     else:
         os.environ.update(order.task.environment)
+        if suspension.holds:
+            suspension.end()
         outcome = call(order.task.candidate.params, order.task, report)
+        if suspension.needed():
+            suspension.begin()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):  # the loss may have closed or replaced it
             stream.flush()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import os
-import time
+from time import perf_counter  # itself, as a loss may replace `time.perf_counter`
 from types import FrameType
 
 from propulate_like.evaluation.calling import CALLING, Call
 from propulate_like.evaluation.context import Evaluation, Report, Tasks, TeamContext
+from propulate_like.evaluation.suspension import Suspension
 from propulate_like.foundation import forks
 from propulate_like.foundation.clock import epoch
 from propulate_like.population.individual import Individual
@@ -33,6 +34,8 @@ class InlineEvaluator:
         self._process, self._pid = forks.current, forks.current.pid
         self._epoch = epoch()
         self._interrupted = False
+        self._suspension = Suspension()
+        self._to_suspend = self._suspension.needed
 
     def __call__(self, individual: Individual, report: Report, team: TeamContext | None = None) -> Individual:
         """Return the individual with its outcome, which has the duration and the end of the evaluation.
@@ -40,11 +43,21 @@ class InlineEvaluator:
         Raises:
             KeyboardInterrupt: The evaluation was interrupted.
         """
+        if self._suspension.holds:
+            self._suspension.end()
+        try:
+            return self._evaluated(individual, report, team)
+        finally:
+            if self._to_suspend():
+                self._suspension.begin()
+
+    def _evaluated(self, individual: Individual, report: Report, team: TeamContext | None) -> Individual:
+        """Return the individual with its outcome."""
         loss, call = self._loss, self._call
         self._interrupted = False
         candidate = individual.candidate
         params = candidate.space.decode(candidate.genome)
-        began = time.perf_counter()
+        began = perf_counter()
         if self._plain and team is None:
             try:
                 value = loss(params) if self._as_mapping else loss(**params)
@@ -54,7 +67,7 @@ class InlineEvaluator:
                 if self._process.pid != self._pid:
                     forks.leave()
                 if type(value) is float and self._single and -math.inf < value < math.inf and not self._interrupted:
-                    ended = time.perf_counter()  # the usual case, which is several times faster on its own
+                    ended = perf_counter()  # the usual case, which is several times faster on its own
                     outcome = Outcome(OK, self._sign * value, ended - began, self._epoch + ended)
                     return Individual(candidate, outcome)
                 context = Evaluation(self._tasks.of(individual), self._guarded(report), call.signs)
@@ -65,7 +78,7 @@ class InlineEvaluator:
             outcome = call(params, self._tasks.of(individual, environment), self._guarded(report), comm)
         if self._interrupted:
             raise KeyboardInterrupt
-        ended = time.perf_counter()
+        ended = perf_counter()
         return individual.evaluated(outcome.timed(ended - began, self._epoch + ended))
 
     def interrupt(self, frame: FrameType | None) -> bool:
@@ -96,7 +109,12 @@ class InlineEvaluator:
         return guarded
 
     def close(self) -> None:
-        """Do nothing, as nothing runs beside the rank."""
+        """Give back what the loss has left running, for whatever it is meant."""
+        if self._suspension.holds:
+            self._suspension.end()
+
+
+_CALLING = InlineEvaluator._evaluated.__code__  # noqa: SLF001
 
 
 def _within_loss(frame: FrameType | None) -> bool:
@@ -105,6 +123,6 @@ def _within_loss(frame: FrameType | None) -> bool:
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
         if module.startswith("propulate_like.") and module not in _WITHIN:
-            return called and (frame.f_code in CALLING or frame.f_code is InlineEvaluator.__call__.__code__)
+            return called and (frame.f_code in CALLING or frame.f_code is _CALLING)
         called, frame = True, frame.f_back
     return False

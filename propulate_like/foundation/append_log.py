@@ -37,6 +37,7 @@ class Log:
         self.unsaved: list[bytes] = []
         self._path = path
         self._file = -1
+        self._opened: os.stat_result
         self._fault = ""
         self._said: set[str] = set()
         self._torn = False
@@ -64,6 +65,8 @@ class Log:
         """Force what was written to the disk (fsync)."""
         if self._fault:
             return
+        if not self._is_open():
+            return
         try:
             os.fsync(self._file)
         except OSError as error:  # a network file system may report a failed write only here
@@ -73,7 +76,7 @@ class Log:
 
     def retry(self) -> None:
         """Check that the file still exists, and write the unsaved lines."""
-        if self._file >= 0 and not self._in_place():
+        if self._file >= 0 and self._is_open() and not self._in_place():
             self._rescue()
         try:
             if self._file < 0:
@@ -86,19 +89,21 @@ class Log:
     def close(self) -> None:
         """Write the unsaved lines, close the file, and report how many lines could not be written."""
         self.retry()
-        if self._file >= 0:
+        if self._file >= 0 and self._is_open():
             try:
                 os.close(self._file)
             except OSError as error:
                 self._doubt()
                 self._failed(error)
-            self._file = -1
+        self._file = -1
         if self.unsaved:
             say(f"{self._path}: {len(self.unsaved)} events never got to disk: {self._fault}")
 
     def _write(self) -> None:
         """Write the unsaved lines, block by block, up to the first fault."""
         while self.unsaved:
+            if not self._is_open():
+                return
             left = memoryview(self._block())
             whole = len(left)
             try:
@@ -159,7 +164,22 @@ class Log:
         except OSError:
             os.close(descriptor)
             raise
-        self._file = descriptor
+        self._file, self._opened = descriptor, os.fstat(descriptor)
+
+    def _is_open(self) -> bool:
+        """Return whether the file is open; where a loss has closed what it did not open, it is opened again.
+
+        A file of the loss's may have its descriptor by now.
+        """
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.fstat(self._file), self._opened):
+                return True
+        self._file = -1
+        try:
+            self._open()
+        except OSError as error:
+            self._failed(error)
+        return self._file >= 0
 
     def _in_place(self) -> bool:
         """Return whether the path still names the open file."""

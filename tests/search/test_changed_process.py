@@ -129,3 +129,103 @@ def test_models_compute_alike_whatever_the_loss_has_set(
         assert "60 evaluations in" in ended.stdout, ended.stderr
         best.add(ended.stdout.partition("60 evaluations")[0])
     assert len(best) == 1
+
+
+# What the search itself would stumble over, after the first evaluation, where the loss has imported nothing for it.
+STUMBLES = {
+    "no module path": ("sys.path[:] = []", "sys.path == []"),
+    "module path that is none": ("sys.path = None", "sys.path is None"),
+    "odd module path": ("sys.path[:0] = [3, None]", "sys.path[:2] == [3, None]"),
+    "finders": ("sys.meta_path.clear(); sys.path_hooks.clear(); sys.path_importer_cache.clear()", "not sys.meta_path"),
+    "shadows": (
+        "shadow('numpy', 'scipy', 'pickle', 'random'); sys.path.insert(0, os.getcwd())",
+        "sys.path[0] == os.getcwd()",
+    ),
+    "open files": ("exhaust()", "exhausted()"),
+    "depth of calls": ("sys.setrecursionlimit(25)", "sys.getrecursionlimit() == 25"),
+    "clocks": ("time.perf_counter = time.monotonic = time.time = lambda: 1.0", "time.time() == 1.0"),
+    "closed files": ("os.closerange(3, 256)", "True"),
+    "closed files, and others": (
+        "os.closerange(3, 256); kept.extend(open(f'kept{number}', 'w') for number in range(40))",
+        "not any(os.path.getsize(f'kept{number}') for number in range(40))",
+    ),
+    "a late alarm": (
+        "signal.signal(signal.SIGALRM, lambda *_: 1 / 0); signal.setitimer(signal.ITIMER_REAL, 3600)",
+        "signal.getitimer(signal.ITIMER_REAL)[0] > 3000",
+    ),
+}
+PROGRAM = """
+import os, resource, signal, sys, time
+import propulate_like as pl
+kept, changed = [], False
+def shadow(*names):
+    for name in names:
+        with open(f"{name}.py", "w") as file:
+            file.write("raise RuntimeError")
+def exhaust():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    while not exhausted():
+        kept.append(os.open(os.devnull, os.O_RDONLY))
+def exhausted():
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError:
+        return True
+def loss(x, y):
+    global changed
+    if changed and not (HOLDS):
+        return "it was undone"
+    if not changed:
+        CHANGE
+        changed = True
+    return x**2 + y**2
+if __name__ == "__main__":
+    space = {"x": (-1.0, 1.0), "y": pl.Float(0, 1, step=0.1)}
+    result = pl.minimize(loss, space, evaluations=60, propagator=PROPAGATOR, seed=0, run="run")
+    os.write(1, f"{result.evaluations} {result.statuses['ok']}".encode())
+"""
+
+
+@pytest.mark.parametrize("propagator", ["'auto'", pytest.param("pl.CMAES()", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("change", STUMBLES)
+def test_the_search_stumbles_over_nothing_that_the_loss_leaves(
+    change: str, propagator: str, script: Any, python: Any, tmp_path: Any
+) -> None:
+    made, holds = STUMBLES[change]
+    text = PROGRAM.replace("HOLDS", holds).replace("CHANGE", made).replace("PROPAGATOR", propagator)
+    ended = python(script(text))
+    assert ended.stdout == "60 60", ended.stderr
+    lines = (tmp_path / "run/journal/rank-00000.jsonl").read_text().splitlines()
+    assert sum('"type":"evaluated"' in line for line in lines) == 60
+    assert "cannot be written" not in ended.stderr
+
+
+@pytest.mark.parametrize("isolate", [False, True], ids=["in the rank", "isolated"])
+def test_an_alarm_that_a_loss_has_left_goes_off_in_one(isolate: bool, script: Any, python: Any, reports: Any) -> None:
+    path = script(
+        """
+        import signal, time, propulate_like as pl
+        evaluated = 0
+        def late(*_):
+            raise TimeoutError("late")
+        def loss(x):
+            global evaluated
+            evaluated += 1
+            if evaluated == 1:
+                signal.signal(signal.SIGALRM, late)
+                signal.setitimer(signal.ITIMER_REAL, 0.2)
+            time.sleep(0.01)
+            return x
+        class Slow(pl.Propagator):
+            def __call__(self, individuals, breeding):
+                time.sleep(0.05)
+                return individuals
+        if __name__ == "__main__":
+            chain = pl.Chain(pl.UniformInitialization(), Slow())
+            options = {"propagator": chain, "evaluation": {"isolate": ISOLATE}}
+            result = pl.minimize(loss, {"x": (0.0, 1.0)}, evaluations=40, **options)
+            report(result.evaluations, result.statuses["ok"], result.statuses["error"])
+    """.replace("ISOLATE", str(isolate))
+    )
+    python(path)
+    assert reports() == [["40", "39", "1"]]
