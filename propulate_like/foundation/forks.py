@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import NoReturn
 
+_LARGEST_CODE = 1 << 63  # of what C has as a long
 _PACKAGE = f"{__name__.partition('.')[0]}."
 
 
@@ -70,7 +71,7 @@ def _status(code: object) -> int:
     if code is None:
         return 0
     if isinstance(code, int):
-        return code & 0xFF
+        return code & 0xFF if abs(code) < _LARGEST_CODE else 0xFF
     print(code, file=sys.stderr)
     return 1
 

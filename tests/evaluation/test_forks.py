@@ -21,6 +21,7 @@ WAYS = pytest.mark.parametrize("isolate", [False, True], ids=["in the rank", "is
 ENDINGS = {
     "it returns": ("return 7.0", 0),
     "it exits": ("sys.exit(3)", 3),
+    "it exits with a huge number": ("sys.exit(1 << 70)", 255),
     "it exits with words": ("sys.exit('words of a fork')", 1),
     "it raises": ("raise ValueError('raised in a fork')", 1),
     "it is interrupted": ("raise KeyboardInterrupt", -2),
