@@ -39,7 +39,7 @@ def export(run: Run, form: Form, target: str, study: str | None, *, live: bool) 
     """
     for number in SIGNALS:
         signal.signal(number, _interrupted)
-    if "://" not in target:
+    if form is not Form.OPTUNA or "://" not in target:
         target = str(user_path(target))
     if form is Form.OPTUNA:
         return _to_study(run, target, study, live=live)

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
-_URL = re.compile(r"([A-Za-z][\w+.-]*://)(\S*)")
+_SPACED = r"[^\s:/?#@\[]*:(?!\d+(?:[^\w.%~-]|$))(?:(?!://|['\"][,}\]]).)*@\S*"
+"""A user and a password that has spaces, at a host."""
+_URL = re.compile(rf"([A-Za-z][\w+.-]*://)({_SPACED}|\S*)")
 _SECRET = r"pass|pwd|secret|token|key|credential|auth|connect|signature"  # noqa: S105 (parts of names)
-_QUERY = re.compile(rf"([?&;][^=&;#\s]*(?:{_SECRET})[^=&;#\s]*=)([^&#\s'\"]*)", re.IGNORECASE)
+_QUERY = re.compile(
+    rf"((?:[?&;+]|%20|%3B)(?:[^=&;#\s]*(?:{_SECRET})[^=&;#\s]*|sig)(?:=|%3D))([^&#\s'\"]*)", re.IGNORECASE
+)
 _CUT_OFF = re.compile(r"\A([^:/?#@\[]*:)(?!\d*(?:[^\w.%~-]|$)).*", re.DOTALL)
 """What follows :// in a URL that was shortened within its password, so that no @ is left; a port is none."""
 _STARS = "***"
@@ -72,8 +76,11 @@ def _secrets(url: str) -> set[str]:
     from urllib.parse import unquote
 
     whole = {_user_of(url).partition(":")[2], *(found[2] for found in _QUERY.finditer(url))}
-    whole |= {url.partition("://")[2].rpartition("@")[0].partition(":")[2]}
+    rest = url.partition("://")[2]
+    whole |= {rest.rpartition("@")[0].partition(":")[2]}
+    if "@" not in rest and _CUT_OFF.match(rest):
+        whole.add(rest.partition(":")[2])
     found = whole | {unquote(each) for each in whole}
     return {each for each in found if each} | {
-        part for each in found for part in re.split(r"[@:/;=&]", each) if len(part) >= _FEWEST
+        part for each in found for part in re.split(r"[@:/;=&\s]", each) if len(part) >= _FEWEST
     }

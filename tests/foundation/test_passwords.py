@@ -1,9 +1,12 @@
 """Passwords in URLs are neither shown nor kept, in whatever form and wherever they stand."""
 
+import sys
+
 import msgspec
 import pytest
 
 import propulate_like as pl
+from propulate_like.cli.app import main
 from propulate_like.foundation.passwords import all_masked, check_url, masked, without_password
 from propulate_like.problem.budget import Budget
 from propulate_like.search.config import Config, ConfigError
@@ -25,6 +28,10 @@ FORMS = [
     "mssql+pyodbc:///?odbc_connect=DRIVER%3Dx%3BPWD%3D{}",
     "snowflake://me@host/db?token={}",
     "sqlite:///x.db?key={}",
+    "postgresql://me:two {}@host/db",
+    "postgresql://me: {}@host/db",
+    "postgresql://host/db?options=-c%20password%3D{}",
+    "https://host/x?sv=2&sig={}&se=1",
     "postgresql://me:{}",
     "postgresql://me:{}'",
 ]
@@ -36,6 +43,7 @@ PUBLIC = [
     "http://[::1]:8080/x",
     "https://example.org/a:b?study=x",
     "see http://host:80, or ftp://host",
+    "see http://host:80, or write to me@host",
     "me:secret@host",
     "",
 ]
@@ -112,6 +120,25 @@ def test_command_is_kept_without_its_password(tmp_path):
     assert "postgresql://me:***@host/db" in str(Run(tmp_path / "run").config["objective"])
     specification = SearchSpecification.read(command, {"x": (0.0, 1.0)}, budget=Budget(1))
     assert PASSWORD in str(msgspec.to_builtins(specification.objective))
+
+
+@pytest.mark.parametrize("form", FORMS[:-1])
+def test_url_in_the_place_of_a_path_is_refused_without_its_password(form, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    url = form.format(PASSWORD)
+    pl.minimize(lambda x: x, {"x": (0.0, 1.0)}, evaluations=1, run="run", progress=False)
+    for words in (("status", url), ("results", url), ("check", url), ("export", "run", "--to", "csv", url)):
+        monkeypatch.setattr(sys, "argv", ["propulate-like", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capfd.readouterr().err
+        assert (ended.value.code, said.count("\n")) == (2, 1)
+        assert "it is a URL" in said
+        assert PASSWORD not in said
+    with pytest.raises(ValueError, match="it is a URL") as refused:
+        pl.minimize(lambda x: x, {"x": (0.0, 1.0)}, evaluations=1, run=url)
+    assert PASSWORD not in str(refused.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 def test_option_of_the_space_that_is_a_url_is_an_option(tmp_path):
