@@ -6,7 +6,6 @@ import json
 import os
 import sys
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -59,10 +58,10 @@ _WRITERS = {Format.TABLE: show.table, Format.JSON: show.as_json, Format.CSV: sho
 
 @app.command()
 def init(
-    folder: Annotated[Path, typer.Argument(help="Where to write search.yaml and objective.py.")] = Path(),
+    folder: Annotated[str, typer.Argument(help="Where to write search.yaml and objective.py.")] = ".",
 ) -> None:
     """Write a starter YAML and script."""
-    written = starter.write(folder)
+    written = starter.write(user_path(folder))
     command = pasteable(["propulate-like", "run", written[0], "-n", "2"])
     typer.echo(public(f"wrote {' and '.join(map(str, written))}; next: {command}"))
 
@@ -71,6 +70,10 @@ def init(
 def check(config: ConfigArgument, changes: SetOption = None) -> None:
     """Validate a configuration, running nothing."""
     read = Config.checked(config, changes or [])
+    try:
+        check_folder(read.run)
+    except ValueError as error:
+        raise read.error("run", str(error)) from None
     known = read.specification.space
     space = "that the function itself tells" if known is None else f"of {', '.join(known.names)}"
     objective = read.objective
@@ -180,7 +183,7 @@ def simulate(
     failures: Annotated[float, typer.Option(help="The share of evaluations that fail.")] = 0.0,
     latency: Annotated[float, typer.Option(help="Seconds a message takes.")] = Network().latency,
     bandwidth: Annotated[float, typer.Option(help="Bytes a second that a link carries.")] = Network().bandwidth,
-    plot: Annotated[Path | None, typer.Option(help="Write an HTML page with a plot.")] = None,
+    plot: Annotated[str | None, typer.Option(metavar="FILE", help="Write an HTML page with a plot.")] = None,
     changes: SetOption = None,
     form: Annotated[Format, typer.Option("--format", help="How to write the table.")] = Format.TABLE,
 ) -> None:
@@ -191,9 +194,10 @@ def simulate(
         print("the pruner is left out: every evaluation takes its whole time", file=sys.stderr, flush=True)
     if read.specification.warm_start.declaration() is not None:
         print("the warm start is left out: the search begins knowing nothing", file=sys.stderr, flush=True)
-    if plot is not None:
-        refuse_link(plot)
-        plot.touch()  # rather than find out after a long simulation that it cannot be written
+    page = None if plot is None else user_path(plot)
+    if page is not None:
+        refuse_link(page)
+        page.open("ab").close()  # rather than find out after a long simulation that it cannot be written
     found = []
     for number in forecasts.numbers(ranks):
         found.append(forecasts.forecast(read, number, assumptions))
@@ -201,11 +205,11 @@ def simulate(
     maximize = read.specification.maximize
     rows = [each.row(maximize=maximize) for each in found]
     typer.echo(_WRITERS[form](rows), nl=form is not Format.CSV)
-    if plot is not None:
+    if page is not None:
         sign = -1.0 if maximize else 1.0
         series = [(f"{each.ranks} ranks", [(when, sign * loss) for when, loss in each.trace]) for each in found]
-        draw(series, rows, plot)
-        typer.echo(public(f"plot: {plot}"))
+        draw(series, rows, page)
+        typer.echo(public(f"plot: {page}"))
 
 
 @app.command("slurm")
@@ -229,12 +233,13 @@ def write_slurm(
     if output == "-":
         typer.echo(text, nl=False)
         return
-    if os.path.lexists(output):
-        message = f"{output} exists already: name another file with --output"
+    path = user_path(output)
+    if os.path.lexists(path):
+        message = f"{path} exists already: name another file with --output"
         raise ValueError(message)
-    with Path(output).open("x", encoding="utf-8") as file:
+    with path.open("x", encoding="utf-8") as file:
         file.write(text)
-    typer.echo(public(f"wrote {output}; next: {pasteable(['sbatch', Path(output)])}"))
+    typer.echo(public(f"wrote {path}; next: {pasteable(['sbatch', path])}"))
 
 
 def main() -> None:

@@ -79,7 +79,7 @@ class Hosts(msgspec.Struct, frozen=True):
         if given is None:
             return cls(_of_batch_job(environment))
         if isinstance(given, str):
-            file = Path(given)
+            file = Path(os.path.expanduser(given))  # noqa: PTH111 (a Path refuses ~ of nobody)
             given = _lines(file) if file.is_file() else given.split(",")
         return cls(_read(given))
 

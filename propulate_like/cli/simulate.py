@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from propulate_like.evaluation.command import Command
 from propulate_like.evaluation.context import Tasks, never_stop
 from propulate_like.evaluation.inline import InlineEvaluator
 from propulate_like.foundation import declarations
+from propulate_like.foundation.user_paths import user_path
 from propulate_like.parallel.coordination.termination import SessionSummary
 from propulate_like.parallel.transport.simulated import Network
 from propulate_like.population.individual import Individual
@@ -175,13 +177,13 @@ def read_seconds(form: str) -> Seconds:
             declarations.number("mean", mean, 0.0, _LONGEST, above=True)
             declarations.number("sigma", sigma)
             return lambda _, generator: mean * math.exp(sigma * generator.gauss(0.0, 1.0) - sigma * sigma / 2)
-        if not Path(form).is_dir():
+        if not Path(os.path.expanduser(form)).is_dir():  # noqa: PTH111 (a Path refuses ~ of nobody)
             seconds = declarations.number("seconds", float(form), 0.0, _LONGEST)
             return lambda _individual, _generator: seconds
     except ValueError:
         message = f"{form!r} must be a number of seconds such as {_FORMS}"
         raise ValueError(message) from None
-    times = [individual.seconds for individual in Run(form).individuals()]
+    times = [individual.seconds for individual in Run(user_path(form)).individuals()]
     if not times:
         message = f"{form} holds no evaluation whose time could be taken"
         raise ValueError(message)
@@ -201,7 +203,7 @@ def _losses(config: Config, assumptions: Assumptions) -> tuple[SearchSpecificati
         if specification.space is None:
             specification = _objective(config)[0]
         random = assumptions.losses == "random"
-        evaluate = _random(specification) if random else _nearest(Run(assumptions.losses), specification)
+        evaluate = _random(specification) if random else _nearest(Run(user_path(assumptions.losses)), specification)
     share = declarations.number("failures", assumptions.failures, 0.0, 1.0)
     if not share:
         return specification, evaluate

@@ -6,7 +6,10 @@ import os
 import re
 from pathlib import Path
 
+from propulate_like.foundation.passwords import masked
+
 _VARIABLE = re.compile(r"\$(?:[A-Za-z_]\w*|\{[A-Za-z_]\w*\})", re.ASCII)
+_URL = re.compile(r"[A-Za-z][A-Za-z\d+.:-]+://")
 _LONGEST_NAME, _LONGEST = 255, 4095  # bytes, of Linux
 
 
@@ -14,12 +17,13 @@ def user_path(path: str | os.PathLike[str]) -> Path:
     """Return a path that a user wrote, with the home folder in the place of ~.
 
     Raises:
-        ValueError: It is empty or no text, has a variable (which is not the name of something), or can be no path.
+        ValueError: It is empty or no text, can be no path, or has a variable or is a URL, and is not there.
     """
     text = os.fspath(path) if isinstance(path, os.PathLike) else path
     problem = "it must be a text" if not isinstance(text, str) else _problem(text)
     if problem:
-        message = f"{text!r:.{_LONGEST_NAME}} cannot be a path: {problem}"
+        shown = masked(text) if isinstance(text, str) else text
+        message = f"{shown!r:.{_LONGEST_NAME}} cannot be a path: {problem}"
         raise ValueError(message)
     expanded = os.path.expanduser(text)  # noqa: PTH111 (a Path does not know ./~x from ~x)
     if expanded.startswith("~"):
@@ -44,4 +48,4 @@ def _problem(text: str) -> str:
     for variable in _VARIABLE.finditer(text):
         if not os.path.lexists(text[: variable.end()] + text[variable.end() :].partition("/")[0]):  # as a name
             return f"variables have no meaning here: write the value of {variable[0]}"
-    return ""
+    return "it is a URL" if _URL.match(text) and not os.path.lexists(text) else ""

@@ -103,6 +103,13 @@ def test_what_can_be_no_path_is_one_line(path, message, said):
     assert {each.name for each in Path().iterdir()} == {"home", "x.py", "x.yaml", "run"}
 
 
+@pytest.mark.parametrize("path", [3, 2.5, b"run", ["run"], object()])
+def test_what_is_no_text_is_no_path(path):
+    for options in ({"run": path}, {"run": "run", "fork": path}):
+        with pytest.raises(ValueError, match=r"cannot be a path: it must be a text"):
+            search(**options)
+
+
 def test_home_is_meant_by_a_tilde(said):
     home = Path("home").absolute()
     search(run="~/run")
@@ -122,6 +129,24 @@ def test_home_is_meant_by_a_tilde(said):
     assert {path.name for path in home.iterdir()} == {"x.py", "run", "fork", "yaml", "other", "x.csv", "where"} | {
         path.name for path in home.glob("__pycache__")
     }
+
+
+def test_files_that_other_commands_write_and_read_are_named_alike(said):
+    home = Path("home").absolute()
+    search(run="~/run")
+    configured()
+    assert said("init", "~/new")[0] == 0
+    job = ("slurm", "x.yaml", "--nodes", "1", "--time", "1h", "--ranks-per-node", "1", "--output")
+    assert said(*job, "~/job.sbatch")[0] == 0
+    forecast = ("simulate", "x.yaml", "--ranks", "2")
+    assert said(*forecast, "--seconds-per-evaluation", "~/run", "--losses", "~/run")[0] == 0
+    assert {"new", "job.sbatch"} <= {path.name for path in home.iterdir()}
+    for words in (("init",), job, (*forecast, "--losses"), (*forecast, "--plot")):
+        for path in ("", "$HOME/x", "a\0b", "~nobody-of-this-name/x"):
+            status, told = said(*words, path)
+            assert (status, told.count("\n")) == (2, 1), (words, path, told)
+            assert "cannot be a path" in told
+    assert {path.name for path in Path().iterdir()} == {"home", "x.py", "x.yaml"}
 
 
 def test_working_directory_can_be_the_folder_of_a_run():
