@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from inspect import Parameter, Signature, _ParameterKind
+from typing import TypeGuard
 
 import msgspec
+
+_LONGEST_CHAIN = 10
+_SAME_SIGNATURE = {f"{module}{name}" for module in ("", "functools.") for name in ("cache", "lru_cache")}
 
 
 class Declared(msgspec.Struct, frozen=True):
@@ -23,19 +28,59 @@ class Declared(msgspec.Struct, frozen=True):
 
 
 def declared(tree: ast.Module, name: str) -> Declared | None:
-    """Return the function of a name, or None where only running the code would tell what has the name."""
-    found = [
-        node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name
-    ]
-    if len(found) != 1 or sum(_binds(node, name) for node in ast.walk(tree)) != 1:
+    """Return the function of a name, or None where only running the code would tell what has the name.
+
+    Raises:
+        ValueError: It is the name of a constant.
+    """
+    return _declared(tree, name, name, _LONGEST_CHAIN)
+
+
+def _declared(tree: ast.Module, name: str, shown: str, left: int) -> Declared | None:
+    """Return the function of a name, which is at the end of at most `left` names that stand for each other."""
+    last = _last(tree, name)
+    if isinstance(last, ast.Assign):
+        if isinstance(last.value, ast.Constant):
+            message = f"{shown!r} is no function"
+            raise ValueError(message)
+        if isinstance(last.value, ast.Lambda):
+            return Declared(shown, _signature(last.value.args), None)
+        return _declared(tree, last.value.id, shown, left - 1) if isinstance(last.value, ast.Name) and left else None
+    if not isinstance(last, ast.FunctionDef | ast.AsyncFunctionDef):
         return None
-    (function,) = found
     space = None
-    for decorator in function.decorator_list:
+    for decorator in last.decorator_list:
+        if len(last.decorator_list) == 1 and ast.unparse(decorator).partition("(")[0] in _SAME_SIGNATURE:
+            break
         space = _space(decorator)
-        if space is None or len(function.decorator_list) > 1:
+        if space is None or len(last.decorator_list) > 1:
             return None
-    return Declared(name, _signature(function.args), space)
+    return Declared(shown, _signature(last.args), space)
+
+
+def _last(tree: ast.Module, name: str) -> ast.AST | None:
+    """Return what gives something the name last, or None where that is unknown."""
+    given = [node for node in at_the_top(tree) if _binds(node, name)]
+    everywhere = any(name in node.names for node in ast.walk(tree) if isinstance(node, ast.Global))
+    known = len(given) == 1 or (given and all(node in tree.body for node in given))
+    return given[-1] if known and not everywhere else None
+
+
+def at_the_top(tree: ast.Module) -> Iterator[ast.AST]:
+    """Yield the nodes that run as the module does, in their order: none within functions and classes."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if _is_simple(node):
+            waiting.append(node.value)
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            waiting += reversed(list(ast.iter_child_nodes(node)))
+
+
+def _is_simple(node: ast.AST) -> TypeGuard[ast.Assign]:
+    """Return whether a node gives something one name."""
+    return isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name)
 
 
 def _binds(node: ast.AST, name: str) -> bool:
@@ -43,7 +88,9 @@ def _binds(node: ast.AST, name: str) -> bool:
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return node.name == name
     if isinstance(node, ast.Import | ast.ImportFrom):
-        return any(name == (alias.asname or alias.name).partition(".")[0] for alias in node.names)
+        return any((alias.asname or alias.name).partition(".")[0] in (name, "*") for alias in node.names)
+    if _is_simple(node):
+        return ast.unparse(node.targets[0]) == name
     return isinstance(node, ast.Name) and node.id == name and not isinstance(node.ctx, ast.Load)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-from propulate_like.evaluation.declared import Declared, declared
+from propulate_like.evaluation.declared import Declared, at_the_top, declared
 from propulate_like.foundation import forks
 from propulate_like.foundation.declarations import nearest
 from propulate_like.foundation.files import read_small
@@ -56,7 +56,9 @@ def check(reference: str, folder: Path) -> Declared | None:
         raise ValueError(message) from None
     names = _defined(tree)
     if name not in names and "*" not in names:
-        functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+        functions = list(
+            dict.fromkeys(node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+        )
         message = f"{reference!r}: {path} defines no {name!r}{nearest(name, functions or sorted(names))}"
         raise ValueError(message)
     return declared(tree, name)
@@ -235,8 +237,12 @@ def _module_file(module: str, folder: Path) -> Path | None:
 def _defined(tree: ast.Module) -> set[str]:
     """Return the names that a module may define, and "*" where it may define any."""
     names: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+    for node in (*at_the_top(tree), *(node for node in ast.walk(tree) if isinstance(node, ast.Global))):
+        if isinstance(node, ast.Global):
+            names |= set(node.names)
+        elif isinstance(node, ast.Assign):
+            names |= {each.id for target in node.targets for each in ast.walk(target) if isinstance(each, ast.Name)}
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             names.add(node.name)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             names.add(node.id)

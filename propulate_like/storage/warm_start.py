@@ -83,9 +83,11 @@ class WarmStart:
             ValueError: One does not.
         """
         for source in self._sources:
-            if isinstance(source, _File) and not source.exists():
-                message = f"{source.name}: {_ABSENT}"
-                raise ValueError(message)
+            try:
+                source.find()
+            except ValueError as error:
+                message = f"{source.name}: {error}"
+                raise ValueError(message) from None
 
     def read(
         self,
@@ -179,6 +181,13 @@ class Source(Protocol):
     declaration: Any
     """Its form in YAML."""
 
+    def find(self) -> None:
+        """See that what lies in files is there, without reading it.
+
+        Raises:
+            ValueError: It is not.
+        """
+
     def entries(self, aim: Aim) -> Iterable[Individual | Row]:
         """Return what was evaluated, with losses that are minimized.
 
@@ -216,6 +225,10 @@ class _File:
         """Return whether there is anything at the path."""
         return os.path.lexists(self._path)
 
+    def find(self) -> None:
+        if not self.exists():
+            raise ValueError(_ABSENT)
+
     def entries(self, aim: Aim) -> Iterable[Individual | Row]:
         path = self._path
         if path.is_dir():
@@ -231,6 +244,9 @@ class _Table:
     def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
         self._rows = rows
         self.name = self.declaration = f"a table of {len(rows)} rows"
+
+    def find(self) -> None:
+        """Do nothing, as it is at hand."""
 
     def entries(self, aim: Aim) -> Iterable[Row]:
         return _table(self._rows, aim)

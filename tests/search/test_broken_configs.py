@@ -277,12 +277,29 @@ def decorated(x, y): ...
 @pl.objective(x=pl.Float(0, 1), y=pl.Int(1, 8))
 def misnamed(x, other): ...
 @functools.cache
-def wrapped(other): ...
+def wrapped(x1): ...
+@functools.wraps(named)
+def unknown(other): ...
 def twice(x, y): ...
 twice = functools.partial(twice, y=1)
 partial = functools.partial(named, y=1)
 if True:
-    def inside(q): ...
+    def inside(x1): ...
+if True:
+    def either(q): ...
+else:
+    def either(x, y): ...
+def again(x, y): ...
+def again(x1): ...
+short = lambda x1: ...
+other_name = same_name = short
+alias = named
+misnamed_alias = needs
+constant = 3
+def outside():
+    def hidden(x, y): ...
+    global shown
+    def shown(x, y): ...
 """
 TWO = "space: {x: {float: [0, 1]}, y: {int: [1, 8]}}\n"
 
@@ -291,7 +308,12 @@ TWO = "space: {x: {float: [0, 1]}, y: {int: [1, 8]}}\n"
     ("name", "space", "words"),
     [
         *((name, TWO, "") for name in ("named", "defaults", "mapping", "typed", "keywords", "only", "waits", "asks")),
-        *((name, TWO, "") for name in ("wrapped", "twice", "partial", "inside")),  # known only once they are imported
+        *((name, TWO, "") for name in ("unknown", "twice", "partial", "either")),  # known only once they are imported
+        *((name, TWO, "") for name in ("shown", "alias", "other_name")),
+        *((name, TWO, f"{name}() has no parameter 'x'") for name in ("wrapped", "inside", "again", "short")),
+        ("misnamed_alias", TWO, "misnamed_alias() needs 'z', which the space does not have"),
+        ("constant", TWO, "'constant' is no function"),
+        ("hidden", TWO, "'fitting.py:hidden': fitting.py defines no 'hidden'"),
         ("renamed", TWO, "renamed() has no parameter 'y', which the space has"),
         ("missing", TWO, "missing() has no parameter 'y', which the space has"),
         ("alike", TWO, "alike() has no parameter 'x', which the space has"),
@@ -324,6 +346,28 @@ def test_check_refuses_a_function_that_does_not_fit_and_runs_nothing(name, space
     else:
         assert (ended.value.code, errors) == (0, "")
         assert "is valid" in output
+
+
+@pytest.mark.usefixtures("optuna")
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ("run: train.py\n", "run: train.py is no folder"),
+        ("warm_start: {storage: no.log, study: x}\n", "warm_start: the study 'x' in no.log: there is no file no.log"),
+        ("warm_start: {storage: 'sqlite:///no.db', study: x}\n", "there is no file no.db"),
+    ],
+)
+def test_check_refuses_files_that_run_refuses(lines, words, folder, monkeypatch, capfd):
+    monkeypatch.chdir(folder)
+    (folder / "search.yaml").write_text(whole(rest=lines), encoding="utf-8")
+    for command in ("check", "run"):
+        monkeypatch.setattr(sys, "argv", ["propulate-like", command, "search.yaml"])
+        with pytest.raises(SystemExit) as ended:
+            app.main()
+        errors = capfd.readouterr().err
+        assert (ended.value.code, errors.count("\n")) == (2, 1)
+        assert words.removeprefix("run: ") in errors
+    assert not list(folder.glob("runs"))
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
-from propulate_like.foundation.passwords import masked
+from propulate_like.foundation.passwords import check_url, masked
 from propulate_like.foundation.user_paths import user_path
 from propulate_like.storage import warm_start
 from propulate_like.storage.trial_table import Row
 from propulate_like.storage.warm_start import Aim, Source, without_fidelity
+
+_SQLITE = re.compile(r"sqlite(\+\w+)?:///")
 
 
 class _Study:
@@ -24,6 +28,11 @@ class _Study:
         else:
             self.name = f"the study {'' if of is None else f'{of!r} '}in {masked(storage)}"
             self.declaration = {"storage": masked(storage)} | ({} if of is None else {"study": of})
+
+    def find(self) -> None:
+        if self._study is None:
+            check_url(self._storage)
+            find_file(self._storage)
 
     def entries(self, aim: Aim) -> Iterable[Row]:
         from propulate_like.integrations.optuna.trials import load_study, study_rows
@@ -40,11 +49,26 @@ class _Trials:
         self._trials = trials
         self.name = self.declaration = f"{len(trials)} trials"
 
+    def find(self) -> None:
+        """Do nothing, as they are at hand."""
+
     def entries(self, aim: Aim) -> Iterable[Row]:
         from propulate_like.integrations.optuna.trials import trial_rows
 
         without_fidelity(aim)
         return trial_rows(self._trials, aim.signs)
+
+
+def find_file(storage: str) -> None:
+    """See that a storage that is a file is there.
+
+    Raises:
+        ValueError: It is not.
+    """
+    path = Path(_SQLITE.sub("", storage).partition("?")[0])
+    if ("://" not in storage or _SQLITE.match(storage)) and not path.is_file():
+        message = f"there is no file {path}"
+        raise ValueError(message)
 
 
 def stored(storage: str, study: str | None = None) -> Source:

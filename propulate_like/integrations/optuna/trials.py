@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from propulate_like.foundation.passwords import check_url, masked, without_password
+from propulate_like.integrations.optuna.sources import find_file
 from propulate_like.population.outcome import OK, STOPPED, Outcome, Status
 from propulate_like.problem.directions import Signs, signs_of
 from propulate_like.storage.trial_table import Row, check_directions, judged, time_of
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 _STATES = {"COMPLETE": OK, "PRUNED": STOPPED, "FAIL": Status.ERROR}
-_SQLITE = re.compile(r"sqlite(\+\w+)?:///")
 
 
 def load_study(storage: str, name: str | None) -> Study:
@@ -39,10 +37,7 @@ def load_study(storage: str, name: str | None) -> Study:
         message = "reading a study needs Optuna: pip install optuna"
         raise ValueError(message) from None
     check_url(storage)
-    path = Path(_SQLITE.sub("", storage).partition("?")[0])
-    if ("://" not in storage or _SQLITE.match(storage)) and not path.is_file():
-        message = f"there is no file {path}"
-        raise ValueError(message)
+    find_file(storage)
     names = []
     try:
         opened: str | BaseStorage = storage
