@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from typing import Any
 
 
@@ -24,19 +24,24 @@ def synchronous(loss: Callable[..., Any]) -> Callable[..., Any]:
 
 def _result(loss: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Return what an async function returns."""
+    value = loss(*args, **kwargs)
+    return result_of(value) if inspect.iscoroutine(value) else value
+
+
+def result_of(awaited: Coroutine[Any, Any, Any]) -> Any:
+    """Return what a coroutine returns."""
     import asyncio
 
-    value = loss(*args, **kwargs)
-    return asyncio.run(value) if inspect.iscoroutine(value) else value
+    return asyncio.run(awaited)
 
 
 def _steps_or_result(loss: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Return the steps of an async generator as a generator; what a decorator has made of it as it is."""
     value = loss(*args, **kwargs)
-    return _steps(value) if isinstance(value, AsyncGenerator) else value
+    return steps_of(value) if isinstance(value, AsyncGenerator) else value
 
 
-def _steps(steps: AsyncGenerator[Any]) -> Generator[Any]:
+def steps_of(steps: AsyncGenerator[Any]) -> Generator[Any]:
     """Yield what an async generator yields, and close it."""
     import asyncio
 

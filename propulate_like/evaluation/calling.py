@@ -5,12 +5,12 @@ from __future__ import annotations
 import gc
 import sys
 import traceback
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Coroutine, Generator
 from types import TracebackType
 from typing import Any
 
 from propulate_like.evaluation import loading
-from propulate_like.evaluation.asynchronous import synchronous
+from propulate_like.evaluation.asynchronous import result_of, steps_of, synchronous
 from propulate_like.evaluation.context import Evaluation, NoNumber, Report, Task
 from propulate_like.evaluation.objective import CONTEXT, Loss, takes, takes_mapping
 from propulate_like.evaluation.trial import Trial, is_pruned
@@ -105,6 +105,8 @@ class Call:
     def finish(self, value: object, evaluation: Evaluation) -> Outcome:
         """Return the outcome of a returned value; a generator is run to its end, or until it is stopped."""
         try:
+            if isinstance(value, Coroutine | AsyncGenerator):
+                value = _awaited(value)
             if isinstance(value, Generator):
                 value = _drive(value, evaluation)
             self._end_fork()
@@ -135,6 +137,11 @@ class Call:
         """End this process where the loss forked it, with the exception that it raised, if any."""
         if self._process.pid != self._pid:
             forks.leave(None if error is None else error.with_traceback(_without_own_frames(error.__traceback__)))
+
+
+def _awaited(value: Coroutine[Any, Any, Any] | AsyncGenerator[Any]) -> Any:
+    """Return what an ordinary function's coroutine returns, or the steps of its asynchronous generator."""
+    return steps_of(value) if isinstance(value, AsyncGenerator) else result_of(value)
 
 
 def _drive(steps: Generator[Any, Any, Any], evaluation: Evaluation) -> Any:
@@ -192,6 +199,6 @@ def _without_own_frames(trace: TracebackType | None) -> TracebackType | None:
 
 CALLING = frozenset(
     function.__code__
-    for function in (Call._call_with_params, Call._call_with_trial, _drive, _leave_process_group)  # noqa: SLF001
+    for function in (Call._call_with_params, Call._call_with_trial, _awaited, _drive, _leave_process_group)  # noqa: SLF001
 )
 """The code that calls the loss, or ends what it left."""

@@ -6,7 +6,7 @@ import difflib
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, is_typeddict
 
 from propulate_like.evaluation.declared import Declared
 from propulate_like.foundation.declarations import nearest
@@ -19,8 +19,9 @@ _SPACE = "__propulate_like_space__"
 CONTEXT = "evaluation"
 """The name of the parameter by which a loss receives its evaluation's context."""
 _MAPPING = re.compile(
-    r"_\w*|p|(h|hyper)?param(eter)?s|parametri[sz]ation|conf(ig(uration)?)?|cfg|hps?|settings|opt(ion)?s|args|arguments"
-    r"|kwargs|ind(ividual)?|candidate|point|sample|values|trial"
+    r"_\w*|p|(\w+_)?((h|hyper)?param(eter)?s|parametri[sz]ation|conf(ig(uration)?)?|cfg|settings)(_?dict)?|hps?|opt(ion)?s|args|arguments"
+    r"|kwargs|ind(ividual)?|candidate|point|sample|values|trial",
+    re.IGNORECASE,
 )
 """The names of a loss's only parameter by which it takes all params as one mapping."""
 _SCALARS = ("float", "int", "str", "bool")
@@ -156,6 +157,8 @@ def _is_mapping(parameter: inspect.Parameter, space: Space) -> bool:
         words = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "") or str(annotation)
     if words in _SCALARS:
         return False
+    if is_typeddict(annotation):
+        return True
     if _MAPPING.fullmatch(parameter.name) or re.search("dict|mapping|config|params", words, re.IGNORECASE):
         return True
     if len(space) == 1:

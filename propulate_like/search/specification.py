@@ -18,7 +18,7 @@ from propulate_like.evaluation.settings import EvaluationSettings, settings_of
 from propulate_like.foundation import declarations
 from propulate_like.foundation.passwords import all_masked
 from propulate_like.foundation.user_paths import user_path
-from propulate_like.foundation.values import tree
+from propulate_like.foundation.values import brief, tree
 from propulate_like.population.individual import Id
 from propulate_like.problem.budget import Budget
 from propulate_like.problem.directions import Signs, directions_of, signs_of
@@ -133,6 +133,9 @@ class SearchSpecification(msgspec.Struct, frozen=True, kw_only=True):
             SpecificationError: A part cannot work.
             ValueError: Parts do not fit each other.
         """
+        if not (callable(objective) or isinstance(objective, str | Command)):
+            message = f"{brief(objective)} is no loss: give a function, a Command, or a name such as train.py:train"
+            raise SpecificationError("objective", message)
         signs = _read("directions", lambda: signs_of(directions, maximize=maximize))
         if len(signs) > 1:
             _check_one_loss(len(signs), budget, options)

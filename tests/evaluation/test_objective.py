@@ -3,7 +3,7 @@
 import asyncio
 import functools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 import pytest
 
@@ -13,8 +13,12 @@ ONE = {"learning_rate": pl.Float(0.0, 1.0)}
 SEVERAL = ONE | {"layers": pl.Int(1, 8), "momentum": pl.Float(0.0, 1.0)}
 
 
+class Typed(TypedDict):
+    learning_rate: float
+
+
 def function(signature, body="return 0.5"):
-    names = {"Mapping": Mapping, "Any": Any}
+    names = {"Mapping": Mapping, "Any": Any, "Typed": Typed}
     exec(f"def loss({signature}):\n    {body}", names)
     return names["loss"]
 
@@ -41,6 +45,11 @@ class TestMapping:
             "x: Mapping[str, float] | None",
             "params, evaluation",
             "params, **others",
+            "my_params",
+            "train_config",
+            "cfg_dict",
+            "HParams",
+            "x: Typed",
         ],
     )
     @pytest.mark.parametrize("space", [ONE, SEVERAL], ids=["one", "several"])
@@ -221,5 +230,23 @@ class TestAsync:
                 return x
 
         decorated = functools.wraps(Model().train)(lambda x: Model().train(x))
-        for loss in (Model().train, Model(), functools.partial(Model().train), decorated):
+        losses = [Model().train, Model(), functools.partial(Model().train), decorated, lambda x: Model().train(x)]
+        for loss in losses:
             assert statuses(loss, {"x": (0.0, 1.0)}) == {"ok": 3}
+
+    def test_what_an_ordinary_function_awaits_nowhere_is_awaited(self):
+        async def steps(x):
+            yield x + 1
+            yield x
+
+        def loss(x):
+            return steps(x)
+
+        result = pl.minimize(loss, {"x": (0.0, 1.0)}, evaluations=3)
+        assert all(one.loss == one.params["x"] and len(one.curve) == 2 for one in result.individuals)
+
+
+@pytest.mark.parametrize("loss", [None, 3, {"x": 1}, ["train.py", "train"]])
+def test_what_is_no_function_is_no_loss(loss):
+    with pytest.raises(ValueError, match=r"is no loss: give a function"):
+        pl.minimize(loss, {"x": (0.0, 1.0)}, evaluations=3)
