@@ -103,13 +103,6 @@ def test_what_can_be_no_path_is_one_line(path, message, said):
     assert {each.name for each in Path().iterdir()} == {"home", "x.py", "x.yaml", "run"}
 
 
-@pytest.mark.parametrize("path", [3, 2.5, b"run", ["run"], object()])
-def test_what_is_no_text_is_no_path(path):
-    for options in ({"run": path}, {"run": "run", "fork": path}):
-        with pytest.raises(ValueError, match=r"cannot be a path: it must be a text"):
-            search(**options)
-
-
 def test_home_is_meant_by_a_tilde(said):
     home = Path("home").absolute()
     search(run="~/run")
