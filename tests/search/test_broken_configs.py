@@ -359,7 +359,9 @@ def test_check_refuses_a_function_that_does_not_fit_and_runs_nothing(name, space
 )
 def test_check_refuses_files_that_run_refuses(lines, words, folder, monkeypatch, capfd):
     monkeypatch.chdir(folder)
-    (folder / "search.yaml").write_text(whole(rest=lines), encoding="utf-8")
+    (folder / "missing_files.py").write_text(LOSS, encoding="utf-8")  # a name of its own, as `run` imports it
+    text = whole(rest=lines).replace("objective: train.py", "objective: missing_files.py")
+    (folder / "search.yaml").write_text(text, encoding="utf-8")
     for command in ("check", "run"):
         monkeypatch.setattr(sys, "argv", ["propulate-like", command, "search.yaml"])
         with pytest.raises(SystemExit) as ended:
