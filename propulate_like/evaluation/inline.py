@@ -27,8 +27,8 @@ class InlineEvaluator:
 
     def __init__(self, call: Call, tasks: Tasks) -> None:
         self._call, self._tasks = call, tasks
-        self._loss, self._plain, self._as_mapping = call.loss, call.plain and not call.asks, call.as_mapping
-        self._sign = call.signs[0]
+        self._loss, self._plain, self._as_one = call.loss, call.plain and not call.asks, not call.by_name
+        self._shaped, self._sign = call.shaped, call.signs[0]
         self._single = len(call.signs) == 1
         self._process, self._pid = forks.current, forks.current.pid
         self._epoch = epoch()
@@ -46,8 +46,9 @@ class InlineEvaluator:
         params = candidate.space.decode(candidate.genome)
         began = time.perf_counter()
         if self._plain and team is None:
+            taken = params if self._shaped is None else self._shaped(params)
             try:
-                value = loss(params) if self._as_mapping else loss(**params)
+                value = loss(taken) if self._as_one else loss(**taken)
             except BaseException as error:  # noqa: BLE001 (a loss may raise anything)
                 outcome = call.failure(error)
             else:
