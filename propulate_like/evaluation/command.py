@@ -29,9 +29,9 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Placeholders name parameters, such as {learning_rate} or {model.lr}, the fidelity, or {id}, {directory} (the
     evaluation's own), {parent_directory} (the first parent's), {params} (all parameters, as JSON, nested as they were
-    given), {seed} and {devices}. A word that names an inactive parameter, or a parent where there is none, is left out, together with the option (a word that begins
-    with -) before it. The loss is a JSON number, or an object with a "loss" and metrics. A printed line with an object
-    of "step" and "loss" is an intermediate loss.
+    given), {seed} and {devices}. A word that names an inactive parameter, or a parent where there is none, is left out,
+    together with the option (a word that begins with -) before it. The loss is a JSON number, or an object with a
+    "loss" and metrics. A printed line with an object of "step" and "loss" is an intermediate loss.
 
     Attributes:
         command: The command's words, with placeholders, or with `shell` one text.

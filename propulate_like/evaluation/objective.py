@@ -137,7 +137,7 @@ def way_of(loss: Loss, space: Space, fidelity: str = "", *, whole: bool = True) 
         signature = inspect.signature(loss)
     except (TypeError, ValueError):
         if not single and _is_native(loss):
-            _refuse_several(loss, space)
+            _refuse_native(loss)
         return Way.VALUE if single else Way.NAMES
     others = {CONTEXT, fidelity} - set(space.arguments)
     parameters = [p for p in signature.parameters.values() if p.kind is not p.VAR_POSITIONAL and p.name not in others]
@@ -145,11 +145,12 @@ def way_of(loss: Loss, space: Space, fidelity: str = "", *, whole: bool = True) 
     first = next((p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)), None)
     alone = first is not None and all(p is first for p in required)
     named = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-    if first is not None and alone and first.kind is first.POSITIONAL_ONLY and named.isdisjoint(space.arguments):
-        if single and not _says_mapping(first):
+    nameless = first is not None and first.kind is first.POSITIONAL_ONLY and named.isdisjoint(space.arguments)
+    if first is not None and nameless and not _says_mapping(first):
+        if single and alone:
             return Way.VALUE
-        if not single and _is_native(loss) and not _says_mapping(first):
-            _refuse_several(loss, space)
+        if _is_native(loss):
+            _refuse_native(loss)
     unnamed = first is not None and alone and first.name not in space.arguments
     if first is not None and unnamed and _is_mapping(first, space):
         return Way.MAPPING
@@ -214,11 +215,8 @@ def _is_native(loss: Any) -> bool:
     return own and (inspect.isbuiltin(loss) or inspect.isclass(loss) or inspect.ismethoddescriptor(loss))
 
 
-def _refuse_several(loss: Loss, space: Space) -> NoReturn:
-    message = (
-        f"{_name(loss)} takes values without names, and the space has {len(space)} parameters: write a function that "
-        "takes them, and calls it"
-    )
+def _refuse_native(loss: Loss) -> NoReturn:
+    message = f"{_name(loss)} takes values without names: write a function that takes the parameters, and calls it"
     raise ValueError(message)
 
 
