@@ -19,7 +19,7 @@ from propulate_like.problem.space import Space
 
 _BRACES = re.compile(r"\{([^{}]+)\}")
 _WORD = re.compile(r"[\w.]+")
-_FORMATTED = re.compile(r"\{([A-Za-z_]\w*)[:!][^{}]*\}")
+_FORMATTED = re.compile(r"(?<!\$)\{([A-Za-z_]\w*)[:!][^{}]*\}")
 OWN = ("id", "directory", "parent_directory", "params", "seed", "devices")
 """The placeholders besides the parameters."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import inspect
 import types
@@ -75,10 +76,13 @@ def number(name: str, given: object, low: float = 0.0, high: float = float("inf"
 def seconds(name: str, given: object, low: float = 0.0, high: float = float("inf"), *, above: bool = False) -> float:
     """Return the seconds that `given` is, a number or a text such as 10m, as `number` does; ValueError otherwise."""
     text = plain(given)
+    if isinstance(text, str):
+        with contextlib.suppress(ValueError):
+            given = seconds_in(text)
     try:
-        return number(name, seconds_in(text) if isinstance(text, str) else given, low, high, above=above)
-    except ValueError:
-        message = f"{name}={brief(given)} must be a number of seconds{' above 0' if above else ''}, or such as {FORMS}"
+        return number(name, given, low, high, above=above)
+    except ValueError as error:
+        message = f"{error}, or such as {FORMS}"
         raise ValueError(message) from None
 
 
