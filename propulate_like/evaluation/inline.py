@@ -27,8 +27,9 @@ class InlineEvaluator:
 
     def __init__(self, call: Call, tasks: Tasks) -> None:
         self._call, self._tasks = call, tasks
-        self._loss, self._plain, self._as_one = call.loss, call.plain and not call.asks, not call.by_name
-        self._shaped, self._sign = call.shaped, call.signs[0]
+        self._loss, self._by_name = call.loss, call.by_name
+        self._plain = call.plain and not call.asks and call.shaped is None
+        self._sign = call.signs[0]
         self._single = len(call.signs) == 1
         self._process, self._pid = forks.current, forks.current.pid
         self._epoch = epoch()
@@ -46,9 +47,8 @@ class InlineEvaluator:
         params = candidate.space.decode(candidate.genome)
         began = time.perf_counter()
         if self._plain and team is None:
-            taken = params if self._shaped is None else self._shaped(params)
             try:
-                value = loss(taken) if self._as_one else loss(**taken)
+                value = loss(**params) if self._by_name else loss(params)
             except BaseException as error:  # noqa: BLE001 (a loss may raise anything)
                 outcome = call.failure(error)
             else:
