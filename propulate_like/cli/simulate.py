@@ -30,7 +30,7 @@ from propulate_like.storage.run import Run
 Seconds = Callable[[Individual, Random], float]
 Evaluate = Callable[[Individual], Individual]
 _LONGEST = 1e9  # the longest evaluation in seconds
-_FORMS = "60, lognormal:60,1 (mean and sigma) or the folder of a run"
+_FORMS = "60 or 10m, lognormal:60,1 (mean and sigma) or the folder of a run"
 
 
 class Assumptions(msgspec.Struct, frozen=True):
