@@ -155,19 +155,7 @@ def way_of(loss: Loss, space: Space, fidelity: str = "", *, whole: bool = True) 
     if first is not None and unnamed and _is_mapping(first, space):
         return Way.MAPPING
     _check_names(loss, space, parameters, f"params, not {first.name}" if first is not None and unnamed else "")
-    missing = [expected for expected in required if expected.name not in space.arguments]
-    for expected in required:
-        if expected in missing:
-            if not whole and len(missing) == 1:
-                continue
-            message = (
-                f"{_name(loss)} needs {expected.name!r}, which the space does not have"
-                f"{nearest(expected.name, space.arguments)}"
-            )
-            raise ValueError(message)
-        if expected.name in space and space[expected.name].when:
-            message = f"{_name(loss)} needs a default for {expected.name!r}, which exists only under a condition"
-            raise ValueError(message)
+    _check_required(loss, space, required, whole=whole)
     return Way.NAMES
 
 
@@ -202,6 +190,33 @@ def _check_names(loss: Loss, space: Space, parameters: Sequence[inspect.Paramete
             if instead:
                 message += f" (a function that takes all of them as one mapping names that {instead})"
         raise ValueError(message)
+
+
+def _check_required(loss: Loss, space: Space, required: Sequence[inspect.Parameter], *, whole: bool) -> None:
+    """Check that a function gets each parameter that it must have.
+
+    Args:
+        loss: The function.
+        space: The search's space.
+        required: The function's parameters without defaults.
+        whole: Whether the fidelity is known; otherwise one parameter that is missing may be the fidelity.
+
+    Raises:
+        ValueError: The space has none of a name, or has it only under a condition.
+    """
+    missing = [expected for expected in required if expected.name not in space.arguments]
+    for expected in required:
+        if expected in missing:
+            if not whole and len(missing) == 1:
+                continue
+            message = (
+                f"{_name(loss)} needs {expected.name!r}, which the space does not have"
+                f"{nearest(expected.name, space.arguments)}"
+            )
+            raise ValueError(message)
+        if expected.name in space and space[expected.name].when:
+            message = f"{_name(loss)} needs a default for {expected.name!r}, which exists only under a condition"
+            raise ValueError(message)
 
 
 def _is_native(loss: Any) -> bool:
