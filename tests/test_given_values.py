@@ -20,6 +20,7 @@ from propulate_like.foundation.values import plain, tree
 from propulate_like.population.individual import Candidate, Id
 from propulate_like.problem.budget import Budget
 from propulate_like.problem.directions import signs_of
+from propulate_like.problem.names import nested
 from propulate_like.problem.space import NOTHING
 from propulate_like.propagators import Chain, PointMutation, SelectTournament, UniformCrossover
 from propulate_like.search.islands.topologies import Given, RandomRegular, Topology
@@ -85,7 +86,7 @@ def test_space_of_disguised_values_is_the_same_space(data, space):
         }
         others = {key: data.draw(disguised(value)) for key, value in settings if key != "when"}
         parameters[name] = type(parameter)(*arguments, **others, when=when or None)
-    given_space = Space(parameters)
+    given_space = Space(nested(zip(space._paths, parameters.values(), strict=True)))
     assert given_space == space
     assert typed(given_space.declaration()) == typed(space.declaration())
     assert strict_yaml.load(strict_yaml.dump(given_space.declaration()).encode()) == space.declaration()

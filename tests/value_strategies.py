@@ -6,6 +6,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from propulate_like import Choice, Float, Int, Ordinal, Space
+from propulate_like.foundation.values import identifier
+from propulate_like.problem.names import nested
 
 EXAMPLES = settings(deadline=None)  # as many as the profile says: 100, or --hypothesis-profile=thorough
 
@@ -69,21 +71,28 @@ def options(draw):
 
 
 parameters = options() | options() | floats() | ints()
-names = st.sampled_from(["a", "b", "lr", "x1", "µ", "größe", "名"])
+NAMES = ["a", "b", "lr", "x1", "µ", "größe", "名", "model.lr", "a.b", "..", "lambda", "learning rate", "it's", '"q"']
+NAMES += ["a: b", "k=v", "{a", "<<", "&a", "*a", "true", "null", "1", "1e3", "-", "# no", "$x", "x-y", "float", "when"]
+names = st.sampled_from(NAMES)
+groups = st.sampled_from([(), (), ("model",), ("model", "a.b"), ("int",)])
 
 
 @st.composite
 def spaces(draw):
-    """Draw a space, some of whose parameters may depend on the options of the one before."""
-    space, before = {}, None
-    for name in draw(st.lists(names, min_size=1, max_size=3, unique=True)):
+    """Draw a space, some of whose parameters may be nested, and depend on the options of the one before."""
+    space, found, before = {}, {}, None
+    for inmost in draw(st.lists(names, min_size=1, max_size=3, unique=True)):
+        path = (*draw(groups), inmost)
+        name = identifier(".".join(path))
+        if name in space or any(path == known[: len(path)] or known == path[: len(known)] for known in found):
+            continue
         parameter = draw(parameters)
         if before is not None and draw(st.booleans()):
             needed = draw(st.lists(st.sampled_from(space[before].options), min_size=1, max_size=2))
             parameter = parameter.conditioned({before: tuple(needed)})
-        space[name] = parameter
+        space[name] = found[path] = parameter
         before = name if isinstance(parameter, Choice | Ordinal) else before
-    return Space(space)
+    return Space(nested(found.items()))
 
 
 @st.composite

@@ -193,7 +193,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     names = [name for name in names_of(rows) if name not in hidden][:_COLUMNS]
     drawn = Table(box=None, pad_edge=False)
     for name in names:
-        drawn.add_column(Text(last_line(name.removeprefix("params.").replace("metrics.", ""))))
+        drawn.add_column(Text(last_line(name.removeprefix("params.").removeprefix("metrics."))))
     for each in rows:
         drawn.add_row(*[Text(_written(name, each.get(name))) for name in names])
     console = Console(file=io.StringIO(), width=max(80, 14 * len(names)))

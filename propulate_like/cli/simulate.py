@@ -18,6 +18,7 @@ from propulate_like.evaluation.command import Command
 from propulate_like.evaluation.context import Tasks, never_stop
 from propulate_like.evaluation.inline import InlineEvaluator
 from propulate_like.foundation import declarations
+from propulate_like.foundation.durations import seconds_in
 from propulate_like.foundation.user_paths import user_path
 from propulate_like.parallel.coordination.termination import SessionSummary
 from propulate_like.parallel.transport.simulated import Network
@@ -31,7 +32,7 @@ from propulate_like.storage.run import Run
 Seconds = Callable[[Individual, Random], float]
 Evaluate = Callable[[Individual], Individual]
 _LONGEST = 1e9  # the longest evaluation in seconds
-_FORMS = "60, lognormal:60,1 (mean and sigma) or the folder of a run"
+_FORMS = "60 or 10m, lognormal:60,1 (mean and sigma) or the folder of a run"
 
 
 class Assumptions(msgspec.Struct, frozen=True):
@@ -165,7 +166,7 @@ def read_seconds(form: str) -> Seconds:
     """Return the function that draws the duration of an evaluation in seconds.
 
     Args:
-        form: A number of seconds, lognormal:MEAN,SIGMA, or a run's folder, from whose durations it is drawn.
+        form: Seconds such as 60 or 10m, lognormal:MEAN,SIGMA, or a run's folder, from whose durations it is drawn.
 
     Raises:
         ValueError: The text has another form, or the run has no evaluations.
@@ -173,12 +174,12 @@ def read_seconds(form: str) -> Seconds:
     found = re.fullmatch(r"lognormal:([^,]+),([^,]+)", form)
     try:
         if found:
-            mean, sigma = float(found[1]), float(found[2])
+            mean, sigma = _seconds(found[1]), float(found[2])
             declarations.number("mean", mean, 0.0, _LONGEST, above=True)
             declarations.number("sigma", sigma)
             return lambda _, generator: mean * math.exp(sigma * generator.gauss(0.0, 1.0) - sigma * sigma / 2)
         if not Path(os.path.expanduser(form)).is_dir():  # noqa: PTH111 (a Path refuses ~ of nobody)
-            seconds = declarations.number("seconds", float(form), 0.0, _LONGEST)
+            seconds = declarations.number("seconds", _seconds(form), 0.0, _LONGEST)
             return lambda _individual, _generator: seconds
     except ValueError:
         message = f"{form!r} must be a number of seconds such as {_FORMS}"
@@ -188,6 +189,14 @@ def read_seconds(form: str) -> Seconds:
         message = f"{form} holds no evaluation whose time could be taken"
         raise ValueError(message)
     return lambda _, generator: generator.choice(times)
+
+
+def _seconds(text: str) -> float:
+    """Return the seconds in a number or a text such as 10m; ValueError for any other."""
+    try:
+        return float(text)
+    except ValueError:
+        return seconds_in(text)
 
 
 def _losses(config: Config, assumptions: Assumptions) -> tuple[SearchSpecification, Evaluate]:

@@ -11,13 +11,12 @@ from pathlib import Path
 
 import msgspec
 
+from propulate_like.foundation.durations import seconds_in
 from propulate_like.foundation.passwords import masked
 from propulate_like.search.config import Config
 
 _ENDING_SECONDS = 60
 """The time for the ranks to end after the grace, even on a slow file system. Slurm's signal is at most 60 s early."""
-_TIME = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
-_CLOCK = re.compile(r"(?:(\d+)-)?(\d+):(\d\d):(\d\d)")
 _WORD = re.compile(r"[\w.,@+-]+", re.ASCII)
 
 _BODY = r"""
@@ -166,9 +165,8 @@ def _seconds(time: str) -> int:
     Raises:
         ValueError: It has another form.
     """
-    found = _TIME.fullmatch(time) or _CLOCK.fullmatch(time)
-    if not time or found is None:
+    try:
+        return math.ceil(seconds_in(time))
+    except ValueError:
         message = f"--time {time!r} must be such as 2h, 1d12h, 90m or 1-12:00:00"
-        raise ValueError(message)
-    days, hours, minutes, seconds = (int(group or 0) for group in found.groups())
-    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+        raise ValueError(message) from None

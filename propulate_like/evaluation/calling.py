@@ -5,14 +5,15 @@ from __future__ import annotations
 import gc
 import sys
 import traceback
-from collections.abc import AsyncGenerator, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from operator import itemgetter
 from types import TracebackType
 from typing import Any
 
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.asynchronous import result_of, steps_of, synchronous
 from propulate_like.evaluation.context import Evaluation, NoNumber, Report, Task
-from propulate_like.evaluation.objective import CONTEXT, Loss, takes, takes_mapping
+from propulate_like.evaluation.objective import CONTEXT, Loss, Way, takes, way_of
 from propulate_like.evaluation.trial import Trial, is_pruned
 from propulate_like.foundation import forks
 from propulate_like.population.outcome import Outcome, Status
@@ -30,7 +31,8 @@ class Call:
     Attributes:
         loss: The function.
         asks: Whether it takes a trial, which it asks for its parameters.
-        as_mapping: Whether it takes its params as one mapping; otherwise as keyword arguments.
+        by_name: Whether it takes its params as keyword arguments; otherwise as one argument.
+        shaped: Makes of flat params what it takes, nested ones or one value; None where it takes them as they are.
         signs: 1 for each loss that is minimized, -1 for each that is maximized.
         plain: Whether it takes neither the evaluation's context nor the fidelity.
     """
@@ -49,10 +51,15 @@ class Call:
         """
         self.loss = synchronous(loss)
         self.asks = space.asked_for
-        self.as_mapping = not self.asks and takes_mapping(loss, space, fidelity)
+        way = Way.MAPPING if self.asks else way_of(loss, space, fidelity)
+        self.by_name = way is Way.NAMES
+        self.shaped: Callable[[dict[str, Any]], Any] | None = space.nested if space.is_nested else None
+        if way is Way.VALUE:
+            self.shaped = itemgetter(*space)
+        self._as_mapping = way is Way.MAPPING and not self.asks
         self.signs = signs
-        self.plain = not takes(loss, CONTEXT) or CONTEXT in space
-        self._fidelity = fidelity if fidelity and (self.as_mapping or takes(loss, fidelity)) else ""
+        self.plain = not takes(loss, CONTEXT) or CONTEXT in space.arguments
+        self._fidelity = fidelity if fidelity and (self._as_mapping or takes(loss, fidelity)) else ""
         self._context = not self.plain
         self._failures = 0
         self._in_child = loading.in_child
@@ -77,15 +84,23 @@ class Call:
         if self.asks:
             outcome = self._call_with_trial(Trial(task, evaluation), evaluation, context | told)
         else:
-            outcome = self._call_with_params(params | told, evaluation, context)
+            outcome = self._call_with_params(params, evaluation, told, context)
         if evaluation.size > 1:
             _leave_process_group()
         return outcome
 
-    def _call_with_params(self, params: dict[str, Any], evaluation: Evaluation, context: dict[str, Any]) -> Outcome:
+    def _call_with_params(
+        self, params: dict[str, Any], evaluation: Evaluation, told: dict[str, Any], context: dict[str, Any]
+    ) -> Outcome:
         """Call a loss that takes its params."""
+        taken = params if self.shaped is None else self.shaped(params)
         try:
-            value = self.loss(params, **context) if self.as_mapping else self.loss(**params, **context)
+            if self.by_name:
+                value = self.loss(**taken, **told, **context)
+            elif self._as_mapping:
+                value = self.loss(taken | told, **context)
+            else:
+                value = self.loss(taken, **told, **context)
         except BaseException as error:  # noqa: BLE001 (a loss may raise anything)
             return self.failure(error)
         return self.finish(value, evaluation)

@@ -40,7 +40,7 @@ class Load(msgspec.Struct, tag=True, frozen=True):
 
     Attributes:
         reference: The loss's reference.
-        space: The space's declaration as text (see `Space.written`).
+        space: The space's declaration, as JSON.
         signs: 1 for each loss that is minimized, -1 for each that is maximized.
         fidelity: The fidelity's name, or "".
         path: The rank's sys.path.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from propulate_like.foundation.values import identifier, same
 from propulate_like.problem.parameters import Parameter
 from propulate_like.problem.space import Space
 
-_PLACEHOLDER = re.compile(r"\{([\w.]+)\}")
-_FORMATTED = re.compile(r"\{([A-Za-z_]\w*)[:!][^{}]*\}")
+_BRACES = re.compile(r"\{([^{}]+)\}")
+_WORD = re.compile(r"[\w.]+")
+_FORMATTED = re.compile(r"(?<!\$)\{([A-Za-z_]\w*)[:!][^{}]*\}")
 OWN = ("id", "directory", "parent_directory", "params", "seed", "devices")
 """The placeholders besides the parameters."""
 
@@ -25,11 +27,11 @@ OWN = ("id", "directory", "parent_directory", "params", "seed", "devices")
 class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A program that evaluates.
 
-    Placeholders name parameters, such as {learning_rate}, the fidelity, or {id}, {directory} (the evaluation's own),
-    {parent_directory} (the first parent's), {params} (all parameters, as JSON), {seed} and {devices}. A word that names
-    an inactive parameter, or a parent where there is none, is left out, together with the option (a word that begins
-    with -) before it. The loss is a JSON number, or an object with a "loss" and metrics. A printed line with an object
-    of "step" and "loss" is an intermediate loss.
+    Placeholders name parameters, such as {learning_rate} or {model.lr}, the fidelity, or {id}, {directory} (the
+    evaluation's own), {parent_directory} (the first parent's), {params} (all parameters, as JSON, nested as they were
+    given), {seed} and {devices}. A word that names an inactive parameter, or a parent where there is none, is left out,
+    together with the option (a word that begins with -) before it. The loss is a JSON number, or an object with a
+    "loss" and metrics. A printed line with an object of "step" and "loss" is an intermediate loss.
 
     Attributes:
         command: The command's words, with placeholders, or with `shell` one text.
@@ -68,10 +70,10 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(message)
         known = [*space.names, *OWN, *([fidelity] if fidelity else [])]
         for word in self.words:
-            for name in _named(word):
+            for name in [identifier(found[1]) for found in _BRACES.finditer(word)]:
                 if name in space:
                     _check_told_apart(word, name, space[name])
-                if name not in known:
+                if name not in known and (_WORD.fullmatch(name) or _is_close(name, known)):
                     message = f"command: {word!r}: there is no parameter {name!r}{nearest(name, known)}"
                     raise ValueError(message)
             formatted = _FORMATTED.search(word)
@@ -79,7 +81,7 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 message = f"command: {word!r}: a placeholder has no format: write {{{formatted[1]}}}"
                 raise ValueError(message)
         if isinstance(self.command, str):
-            for name, place in unsafe_places(self.command, _PLACEHOLDER):
+            for name, place in unsafe_places(self.command, _placeholders(self.command, known)):
                 message = (
                     f"command: {{{name}}} is inside {place}, where the shell may run parts of its value: write "
                     f"{{{name}}} without quotes, as its value is quoted already, or write $value there, and "
@@ -135,15 +137,21 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             optional: The placeholders that may have no value.
         """
         if isinstance(self.command, str):
-            missing = dict.fromkeys(optional, "")
-            return [_PLACEHOLDER.sub(lambda found: _quoted((missing | values)[identifier(found[1])]), self.command)]
+            words = dict.fromkeys(optional, "") | values
+            return [_with_values(self.command, {name: _quoted(word) for name, word in words.items()})]
+        known = {*values, *optional}
         kept: list[str] = []
         for word in self.words:
-            if all(name in values for name in _named(word)):
+            if all(identifier(found[1]) in values for found in _placeholders(word, known)):
                 kept.append(word)
             elif word.startswith("{") and kept and kept[-1].startswith("-"):
                 kept.pop()
-        return [_PLACEHOLDER.sub(lambda found: values[identifier(found[1])], word) for word in kept]
+        return [_with_values(word, values) for word in kept]
+
+
+def _with_values(word: str, values: Mapping[str, str]) -> str:
+    """Return a word with values in place of the placeholders."""
+    return _BRACES.sub(lambda found: values.get(identifier(found[1]), found[0]), word)
 
 
 def _quoted(value: str) -> str:
@@ -151,9 +159,14 @@ def _quoted(value: str) -> str:
     return "'" + value.replace("'", "'\"'\"'") + "'"
 
 
-def _named(word: str) -> list[str]:
-    """Return what the placeholders in a word name."""
-    return [identifier(name) for name in _PLACEHOLDER.findall(word)]
+def _placeholders(word: str, known: Collection[str]) -> list[re.Match[str]]:
+    """Return the placeholders in a word: what is in braces and is known, or could be the name of nothing else."""
+    return [found for found in _BRACES.finditer(word) if identifier(found[1]) in known or _WORD.fullmatch(found[1])]
+
+
+def _is_close(name: str, known: Collection[str]) -> bool:
+    """Return whether something in braces is nearly a name that has blanks or the like."""
+    return bool(difflib.get_close_matches(name, [each for each in known if not _WORD.fullmatch(each)], cutoff=0.8))
 
 
 def word_of(value: Any) -> str:

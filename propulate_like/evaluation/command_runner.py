@@ -16,6 +16,7 @@ from propulate_like.foundation.files import read_small
 from propulate_like.population.individual import Individual
 from propulate_like.population.outcome import OK, Outcome, Status
 from propulate_like.problem.directions import Signs
+from propulate_like.problem.space import Space
 
 _LARGEST_RESULT = 1 << 24  # bytes
 _BLOCK = 1 << 16  # bytes
@@ -49,7 +50,7 @@ class CommandEvaluator(SupervisedEvaluator):
     ) -> Outcome:
         evaluation = Evaluation(task, report, self._signs)
         make_directory(task)
-        words = self._words(individual.params, task)
+        words = self._words(individual.params, individual.space, task)
         log = log_of(task)
         if self._command.result is not None and task.leads:
             Path(task.directory, self._command.result).unlink(missing_ok=True)  # of the last attempt or a lower rung
@@ -81,13 +82,13 @@ class CommandEvaluator(SupervisedEvaluator):
             raise Broken(Status.CRASHED if status < 0 else Status.ERROR, how_it_ended("command", status))
         return self._result(task, lines, evaluation)
 
-    def _words(self, params: dict[str, Any], task: Task) -> list[str]:
+    def _words(self, params: dict[str, Any], space: Space, task: Task) -> list[str]:
         """Return the command's words with their values."""
         values = {name: word_of(value) for name, value in params.items()}
         values |= {
             "id": str(task.candidate.id),
             "directory": str(task.directory),
-            "params": json.dumps(params),
+            "params": json.dumps(space.nested(params)),
             "seed": str(task.seed),
             "devices": ",".join(task.devices),
         }
@@ -95,7 +96,7 @@ class CommandEvaluator(SupervisedEvaluator):
             values["parent_directory"] = str(Path(task.trials, str(task.parents[0])))
         if self._fidelity:
             values[self._fidelity] = json.dumps(task.fidelity)
-        words = self._command.filled(values, [name for name in OWN if name not in values] + list(params))
+        words = self._command.filled(values, [name for name in OWN if name not in values] + list(space))
         return ["/bin/sh", "-c", *words] if self._command.shell else words
 
     @staticmethod

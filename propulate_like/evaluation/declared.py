@@ -19,7 +19,7 @@ class Declared(msgspec.Struct, frozen=True):
     Attributes:
         name: Its name.
         signature: Its signature, with annotations as texts.
-        space: The names of the parameters that it is decorated with, or None where it is not decorated.
+        space: The outermost names of the parameters that it is decorated with, or None where it is not decorated.
     """
 
     name: str
@@ -98,8 +98,18 @@ def _space(decorator: ast.expr) -> tuple[str, ...] | None:
     """Return the names in `objective(...)`, or None for any other decorator, or one that does not write them out."""
     if not isinstance(decorator, ast.Call) or ast.unparse(decorator.func).rpartition(".")[2] != "objective":
         return None
-    names = [keyword.arg for keyword in decorator.keywords]
-    return None if decorator.args or None in names else tuple(filter(None, names))
+    names: list[str] = []
+    given = [(None, mapping) for mapping in decorator.args] + [(each.arg, each.value) for each in decorator.keywords]
+    for name, value in given:
+        if name is not None:
+            names.append(name)
+            continue
+        keys = value.keys if isinstance(value, ast.Dict) else [None]
+        for key in keys:
+            if not isinstance(key, ast.Constant) or not isinstance(key.value, str):
+                return None
+            names.append(key.value)
+    return tuple(dict.fromkeys(names))
 
 
 def _signature(arguments: ast.arguments) -> Signature:

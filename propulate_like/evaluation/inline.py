@@ -28,7 +28,8 @@ class InlineEvaluator:
 
     def __init__(self, call: Call, tasks: Tasks) -> None:
         self._call, self._tasks = call, tasks
-        self._loss, self._plain, self._as_mapping = call.loss, call.plain and not call.asks, call.as_mapping
+        self._loss, self._by_name = call.loss, call.by_name
+        self._plain = call.plain and not call.asks and call.shaped is None
         self._sign = call.signs[0]
         self._single = len(call.signs) == 1
         self._process, self._pid = forks.current, forks.current.pid
@@ -60,7 +61,7 @@ class InlineEvaluator:
         began = perf_counter()
         if self._plain and team is None:
             try:
-                value = loss(params) if self._as_mapping else loss(**params)
+                value = loss(**params) if self._by_name else loss(params)
             except BaseException as error:  # noqa: BLE001 (a loss may raise anything)
                 outcome = call.failure(error)
             else:

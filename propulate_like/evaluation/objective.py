@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import inspect
+import keyword
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar, is_typeddict
+from enum import Enum
+from typing import Any, NoReturn, TypeVar, is_typeddict
 
 from propulate_like.evaluation.declared import Declared
 from propulate_like.foundation.declarations import nearest
+from propulate_like.foundation.values import brief
 from propulate_like.problem.parameters import Int, Parameter
 from propulate_like.problem.space import NOTHING, Space
 
@@ -27,20 +32,34 @@ _MAPPING = re.compile(
 _SCALARS = ("float", "int", "str", "bool")
 
 
-def objective(**parameters: Parameter | Sequence[Any]) -> Callable[[_Function], _Function]:
+class Way(Enum):
+    """The way in which a loss gets its parameters."""
+
+    NAMES = "keyword arguments"
+    MAPPING = "one mapping"
+    VALUE = "the value of its one parameter"
+
+
+def objective(
+    space: Mapping[str, Any] | None = None, /, **parameters: Parameter | Sequence[Any] | Mapping[str, Any]
+) -> Callable[[_Function], _Function]:
     """Declare the search space of a loss function, which stays an ordinary function.
 
     Args:
+        space: A mapping of parameters, which may have any names and be nested.
         parameters: A parameter for each name, or its bounds.
 
     Raises:
         ValueError: The space is not valid, or does not fit the function's signature.
     """
-    space = Space.of(parameters)
+    if space is not None and not isinstance(space, Mapping):
+        message = f"objective({brief(space)}): give parameters by their names, or a mapping of them"
+        raise ValueError(message)
+    known = Space.of(space if space is not None and not parameters else {**(space or {}), **parameters})
 
     def declare(function: _Function) -> _Function:
-        takes_mapping(function, space, whole=False)
-        setattr(function, _SPACE, space)
+        way_of(function, known, whole=False)
+        setattr(function, _SPACE, known)
         return function
 
     return declare
@@ -90,19 +109,20 @@ def check_fit(declared: Declared, space: Space | None, fidelity: str = "") -> No
     loss.__name__ = declared.name
     loss.__signature__ = declared.signature  # type: ignore[attr-defined]  # as inspect documents it
     if space is None and declared.space is not None:
-        takes_mapping(loss, Space(dict.fromkeys(declared.space, Int(0, 1))), fidelity)
+        way_of(loss, Space(dict.fromkeys(declared.space, Int(0, 1))), fidelity)
     else:
         known = space_of(loss, space)
         if not known.asked_for:
-            takes_mapping(loss, known, fidelity)
+            way_of(loss, known, fidelity)
 
 
-def takes_mapping(loss: Loss, space: Space, fidelity: str = "", *, whole: bool = True) -> bool:
-    """Return whether the loss takes its params as one mapping; otherwise it takes keyword arguments.
+def way_of(loss: Loss, space: Space, fidelity: str = "", *, whole: bool = True) -> Way:
+    """Return the way in which the loss gets its parameters.
 
     It takes a mapping where its one required parameter is positional, is no parameter of the space, and says that it is
     a mapping: by its name, by its annotation, or because there are several params and it can be meant as none
-    of them. Parameters named `evaluation`, or as the fidelity, do not count.
+    of them. One that is positional alone takes the value of the space's only parameter. Parameters named `evaluation`,
+    or as the fidelity, do not count.
 
     Args:
         loss: The function.
@@ -113,57 +133,135 @@ def takes_mapping(loss: Loss, space: Space, fidelity: str = "", *, whole: bool =
     Raises:
         ValueError: The params do not fit the signature, or a conditional parameter has no default there.
     """
+    single = len(space) == 1 and not space.is_nested
     try:
         signature = inspect.signature(loss)
     except (TypeError, ValueError):
-        return False
-    others = {CONTEXT, fidelity} - set(space)
+        if not single and _is_native(loss):
+            _refuse_native(loss)
+        return Way.VALUE if single else Way.NAMES
+    others = {CONTEXT, fidelity} - set(space.arguments)
     parameters = [p for p in signature.parameters.values() if p.kind is not p.VAR_POSITIONAL and p.name not in others]
     required = [p for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
     first = next((p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)), None)
-    alone = first is not None and first.name not in space and all(p is first for p in required)
-    if first is not None and alone and _is_mapping(first, space):
-        return True
-    accepted = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
-    name = _name(loss)
-    for parameter in space:
-        if parameter not in accepted and not takes_any:
+    alone = first is not None and all(p is first for p in required)
+    named = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    nameless = first is not None and first.kind is first.POSITIONAL_ONLY and named.isdisjoint(space.arguments)
+    if first is not None and nameless and not _says_mapping(first):
+        if single and alone:
+            return Way.VALUE
+        if _is_native(loss):
+            _refuse_native(loss)
+    unnamed = first is not None and alone and first.name not in space.arguments
+    if first is not None and unnamed and _is_mapping(first, space):
+        return Way.MAPPING
+    _check_names(loss, space, parameters, f"params, not {first.name}" if first is not None and unnamed else "")
+    _check_required(loss, space, required, whole=whole)
+    return Way.NAMES
+
+
+def _check_names(loss: Loss, space: Space, parameters: Sequence[inspect.Parameter], instead: str) -> None:
+    """Check that a function can be passed each parameter by its name.
+
+    Args:
+        loss: The function.
+        space: The search's space.
+        parameters: The function's parameters.
+        instead: The name of its only one that would take a mapping, and the one that it has; "" where it has others.
+
+    Raises:
+        ValueError: It cannot.
+    """
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return
+    accepted = sorted(p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY))
+    positional = [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY]
+    for name in space.arguments:
+        if name in accepted:
+            continue
+        if name in positional:
+            message = f"{_name(loss)} takes {name!r} by position alone: write a function that takes it by name"
+        elif not name.isidentifier() or keyword.iskeyword(name):
             message = (
-                f"{name} has no parameter {parameter!r}, which the space has{nearest(parameter, sorted(accepted))}"
+                f"{_name(loss)} takes its parameters by name, and {name!r} cannot be the name of one in Python: take "
+                "all of them as one mapping, with def loss(params), or with def loss(**params)"
             )
-            if first is not None and alone:
-                message += f" (a function that takes all of them as one mapping names that params, not {first.name})"
-            raise ValueError(message)
-    missing = [expected for expected in required if expected.name not in space]
+        else:
+            message = f"{_name(loss)} has no parameter {name!r}, which the space has{nearest(name, accepted)}"
+            if instead:
+                message += f" (a function that takes all of them as one mapping names that {instead})"
+        raise ValueError(message)
+
+
+def _check_required(loss: Loss, space: Space, required: Sequence[inspect.Parameter], *, whole: bool) -> None:
+    """Check that a function gets each parameter that it must have.
+
+    Args:
+        loss: The function.
+        space: The search's space.
+        required: The function's parameters without defaults.
+        whole: Whether the fidelity is known; otherwise one parameter that is missing may be the fidelity.
+
+    Raises:
+        ValueError: The space has none of a name, or has it only under a condition.
+    """
+    missing = [expected for expected in required if expected.name not in space.arguments]
     for expected in required:
         if expected in missing:
             if not whole and len(missing) == 1:
                 continue
             message = (
-                f"{name} needs {expected.name!r}, which the space does not have{nearest(expected.name, space.names)}"
+                f"{_name(loss)} needs {expected.name!r}, which the space does not have"
+                f"{nearest(expected.name, space.arguments)}"
             )
             raise ValueError(message)
-        if space[expected.name].when:
-            message = f"{name} needs a default for {expected.name!r}, which exists only under a condition"
+        if expected.name in space and space[expected.name].when:
+            message = f"{_name(loss)} needs a default for {expected.name!r}, which exists only under a condition"
             raise ValueError(message)
-    return False
+
+
+def _is_native(loss: Any) -> bool:
+    """Return whether a function is one of Python's own that is not written in Python, or a ufunc of NumPy's."""
+    while isinstance(loss, functools.partial):
+        loss = loss.func
+    kind = type(loss)
+    if kind.__name__ == "ufunc":
+        return True
+    own = str(getattr(loss, "__module__", None) or "builtins").partition(".")[0] in sys.stdlib_module_names
+    return own and (inspect.isbuiltin(loss) or inspect.isclass(loss) or inspect.ismethoddescriptor(loss))
+
+
+def _refuse_native(loss: Loss) -> NoReturn:
+    message = f"{_name(loss)} takes values without names: write a function that takes the parameters, and calls it"
+    raise ValueError(message)
+
+
+def _says_mapping(parameter: inspect.Parameter) -> bool:
+    """Return whether a parameter is one for a mapping by its name or annotation."""
+    words = _annotation(parameter)
+    if words in _SCALARS:
+        return False
+    if is_typeddict(parameter.annotation):
+        return True
+    return bool(_MAPPING.fullmatch(parameter.name) or re.search("dict|mapping|config|params", words, re.IGNORECASE))
+
+
+def _annotation(parameter: inspect.Parameter) -> str:
+    annotation = parameter.annotation
+    if annotation is parameter.empty:
+        return ""
+    return annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "") or str(annotation)
 
 
 def _is_mapping(parameter: inspect.Parameter, space: Space) -> bool:
     """Return whether a parameter, which is none of the space, is meant to take all params."""
-    annotation, words = parameter.annotation, ""
-    if annotation is not parameter.empty:
-        words = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "") or str(annotation)
-    if words in _SCALARS:
+    if _annotation(parameter) in _SCALARS:
         return False
-    if is_typeddict(annotation):
-        return True
-    if _MAPPING.fullmatch(parameter.name) or re.search("dict|mapping|config|params", words, re.IGNORECASE):
+    if _says_mapping(parameter):
         return True
     if len(space) == 1:
         return False
-    like = sum(_resemble(parameter.name, name) for name in space)
+    like = sum(_resemble(parameter.name, name) for name in space.arguments)
     return parameter.kind is parameter.POSITIONAL_ONLY or like == 0 or (len(parameter.name) == 1 and like > 1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
@@ -24,6 +25,8 @@ from propulate_like.evaluation.objective import Loss
 from propulate_like.evaluation.retrying import RetryingEvaluator
 from propulate_like.foundation import declarations
 from propulate_like.foundation.declarations import nearest
+from propulate_like.foundation.durations import FORMS
+from propulate_like.foundation.struct_forms import Seconds, read_struct
 from propulate_like.foundation.values import tree
 from propulate_like.population.outcome import Status
 from propulate_like.problem.directions import Signs
@@ -35,6 +38,8 @@ GRACE_SECONDS = 5.0
 _UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _UNITS |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 _WORDS = {
+    **dict.fromkeys(("timeout", "seconds"), f"a number of seconds above 0, or such as {FORMS}"),
+    "grace": f"a number of seconds, or such as {FORMS}",
     "gpus": "auto, none or a list such as [0, 1]",
     "retry_on": "a list of crashed, timeout, memory, error, nan, infinite, invalid",
 }
@@ -45,7 +50,7 @@ class EvaluationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
     Attributes:
         isolate: Whether the loss runs in a child process of the rank, which is the default for teams.
-        timeout: The time limit of an evaluation in seconds, in a child process or by a team.
+        timeout: The time limit of an evaluation in seconds, or as a text such as 10m, in a child process or by a team.
         memory: The memory limit of an isolated evaluation, in bytes or as a text such as "8 GiB".
         retries: The largest number of repetitions of an evaluation that fails.
         retry_on: The statuses after which it is repeated.
@@ -60,7 +65,7 @@ class EvaluationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     """
 
     isolate: bool | None = None
-    timeout: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    timeout: Annotated[Seconds, msgspec.Meta(gt=0)] | None = None
     memory: int | str | None = None
     retries: Annotated[int, msgspec.Meta(ge=0)] = 0
     retry_on: list[Literal["crashed", "timeout", "memory", "error", "nan", "infinite", "invalid"]] = msgspec.field(
@@ -71,7 +76,7 @@ class EvaluationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     ranks_per_gpu: Annotated[int, msgspec.Meta(ge=1)] | None = None
     ranks_per_worker: Annotated[int, msgspec.Meta(ge=1)] = 1
     energy: bool = False
-    grace: Annotated[float, msgspec.Meta(ge=0)] = GRACE_SECONDS
+    grace: Annotated[Seconds, msgspec.Meta(ge=0)] = GRACE_SECONDS
     metric: Annotated[str, msgspec.Meta(min_length=1)] | None = None
 
     def __post_init__(self) -> None:
@@ -249,7 +254,7 @@ class Objective:
 
         load = Load(
             self._reference,
-            self.space.written,
+            json.dumps(self.space.declaration()),
             self.signs,
             self.fidelity,
             [*loading.folders, *(place or str(Path.cwd()) for place in sys.path), str(Path.cwd())],
@@ -292,7 +297,7 @@ def settings_of(form: EvaluationSettings | Mapping[str, Any] | None) -> Evaluati
             raise ValueError(message)
     sets = {key: declarations.ordered(value) for key, value in form.items() if isinstance(value, set | frozenset)}
     try:
-        return msgspec.convert({**form, **sets}, EvaluationSettings)
+        return read_struct({**form, **sets}, EvaluationSettings)
     except msgspec.ValidationError as error:
         text, _, where = str(error).partition(" - at `$.")
         key = where.rstrip("`").partition("[")[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 _PLAIN, _SINGLE, _DOUBLE, _BACKTICKS, _BRACES, _ARITHMETIC, _COMMENT, _DOCUMENT, _ESCAPES = (
     "",
@@ -43,7 +43,7 @@ _CLOSES = {
 }
 
 
-def unsafe_places(text: str, placeholder: re.Pattern[str]) -> Iterator[tuple[str, str]]:
+def unsafe_places(text: str, placeholders: Sequence[re.Match[str]]) -> Iterator[tuple[str, str]]:
     """Yield each placeholder whose quoted value would not be one word, as its name and what it stands in.
 
     It is one word where a POSIX shell reads words, at the top or inside $(...). Inside quotes, for one, the value's own
@@ -51,10 +51,13 @@ def unsafe_places(text: str, placeholder: re.Pattern[str]) -> Iterator[tuple[str
 
     Args:
         text: The shell's text.
-        placeholder: The form of a placeholder, whose group 1 is the name.
+        placeholders: The placeholders in it, whose group 1 is the name.
     """
-    places = _places(text)
-    for found in placeholder.finditer(text):
+    plain = text
+    for found in placeholders:  # what a name says is not in the text that the shell gets
+        plain = plain[: found.start(1)] + "_" * len(found[1]) + plain[found.end(1) :]
+    places = _places(plain)
+    for found in placeholders:
         before = text[: found.start()]
         if before.endswith("$"):
             yield found[1], _BRACES

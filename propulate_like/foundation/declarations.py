@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import inspect
 import types
@@ -10,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
+from propulate_like.foundation.durations import FORMS, seconds_in
 from propulate_like.foundation.values import brief, plain, real, tree
 
 _Built = TypeVar("_Built")
@@ -28,13 +30,19 @@ def nearest(word: object, valid: Sequence[object]) -> str:
 
 
 def whole(name: str, given: object, low: int, high: int | None = None) -> int:
-    """Return the whole number that `given` is, if that lies in [low, high]; ValueError otherwise."""
-    value = plain(given)
+    """Return the whole number that `given` is, also as 1e3, if that lies in [low, high]; ValueError otherwise."""
+    value = whole_in(given)
     if type(value) is not int or value < low or (high is not None and value > high):
         upper = "" if high is None else f" and at most {high}"
         message = f"{name}={brief(given)} must be a whole number of at least {low}{upper}"
         raise ValueError(message)
     return value
+
+
+def whole_in(given: object) -> Any:
+    """Return the whole number that a float such as 1e3 is; anything else as the Python value that it is."""
+    value = plain(given)
+    return int(value) if type(value) is float and value.is_integer() else value
 
 
 def seed_of(given: object) -> int:
@@ -63,6 +71,19 @@ def number(name: str, given: object, low: float = 0.0, high: float = float("inf"
         message = f"{name}={brief(given)} must be a number{bounds}"
         raise ValueError(message)
     return value
+
+
+def seconds(name: str, given: object, low: float = 0.0, high: float = float("inf"), *, above: bool = False) -> float:
+    """Return the seconds that `given` is, a number or a text such as 10m, as `number` does; ValueError otherwise."""
+    text = plain(given)
+    if isinstance(text, str):
+        with contextlib.suppress(ValueError):
+            given = seconds_in(text)
+    try:
+        return number(name, given, low, high, above=above)
+    except ValueError as error:
+        message = f"{error}, or such as {FORMS}"
+        raise ValueError(message) from None
 
 
 def ordered(members: Collection[Any]) -> list[Any]:

@@ -45,7 +45,7 @@ class Candidate(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
     @property
     def params(self) -> dict[str, Any]:
-        """What the loss receives: a new dict at each call."""
+        """The parameters' values by their names: a new dict at each call."""
         return self.space.decode(self.genome)
 
 
@@ -93,8 +93,13 @@ class Individual(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
     @property
     def params(self) -> dict[str, Any]:
-        """What the loss receives: a new dict at each call."""
+        """The parameters' values by their names: a new dict at each call."""
         return self.candidate.params
+
+    @property
+    def nested_params(self) -> dict[str, Any]:
+        """The same, nested as the space was given: what the loss receives."""
+        return self.space.nested(self.params)
 
     @property
     def status(self) -> Status:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import msgspec
 
 from propulate_like.foundation import declarations
+from propulate_like.foundation.struct_forms import Seconds
 
 _MOST = 2**53  # evaluations that ranks can count
 _ENDLESS = 1e9  # seconds, which are 30 years
@@ -17,15 +18,16 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When a search ends: after `evaluations` over all ranks, after `seconds` and `hours`, or at a `target`.
 
     The first of these that is reached ends it. Seconds and hours add up, and are kept as `seconds`. The target is a
-    value as the loss function returns it. The budget holds for a run as a whole, however often it is continued.
-    Infinite seconds are no limit; alone, they mean a search that goes on until it is interrupted.
+    value as the loss function returns it. Seconds may be a text such as 10m. The budget holds for a run as a whole,
+    however often it is continued. Infinite seconds are no limit; alone, they mean a search that goes on until it is
+    interrupted.
 
     Raises:
         ValueError: Nothing is given, or nothing valid.
     """
 
     evaluations: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    seconds: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    seconds: Annotated[Seconds, msgspec.Meta(gt=0)] | None = None
     target: float | None = None
     hours: Annotated[float, msgspec.Meta(gt=0)] | None = None
 
@@ -36,7 +38,7 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.evaluations is not None:
             self._set("evaluations", declarations.whole("evaluations", self.evaluations, 1, _MOST))
         if self.seconds is not None:
-            self._set("seconds", declarations.number("seconds", self.seconds, above=True))
+            self._set("seconds", declarations.seconds("seconds", self.seconds, above=True))
         if self.target is not None:
             self._set("target", declarations.number("target", self.target, -math.inf))
         if self.hours is not None:
@@ -46,6 +48,19 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.seconds is not None and self.seconds >= _ENDLESS:
             alone = self.evaluations is None and self.target is None
             self._set("seconds", math.inf if alone else None)
+
+    @classmethod
+    def of(
+        cls, evaluations: float | None = None, seconds: float | str | None = None, target: float | None = None
+    ) -> Budget:
+        """Return the budget of what is given in Python: evaluations such as 1e3, seconds such as "10m".
+
+        Raises:
+            ValueError: Nothing is given, or nothing valid.
+        """
+        given = {"evaluations": evaluations, "seconds": seconds, "target": target}
+        parts: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        return cls(**parts)
 
     def _set(self, name: str, value: float | None) -> None:
         msgspec.structs.force_setattr(self, name, value)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import graphlib
 import json
-import keyword
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from random import Random
@@ -13,7 +12,10 @@ from typing import Any
 from propulate_like.foundation import values
 from propulate_like.foundation.declarations import nearest, whole
 from propulate_like.foundation.parts import is_of_user, raised
-from propulate_like.problem.parameters import KINDS, Choice, Float, Int, Parameter
+from propulate_like.problem.limits import from_limit, is_limit
+from propulate_like.problem.names import Keys, flat_name, flattened, nested
+from propulate_like.problem.parameters import KINDS, Parameter
+from propulate_like.problem.parameters.parameter import declared_group
 
 Genome = tuple[float, ...]
 _Needed = Collection[tuple[type, Any]]
@@ -24,29 +26,31 @@ Conditions = tuple[tuple[int, tuple[tuple[int, frozenset[int]], ...]], ...]
 class Space(Mapping[str, Parameter]):
     """A search space of `len(space)` parameters, in the order given.
 
+    A parameter that was given in a nested mapping has the keys to it as its name, joined by dots: that in
+    {"model": {"lr": ...}} is model.lr. A loss gets it nested as it was given (see `nested`).
+
     A genome is a tuple of that many floats in [0, 1]. Every parameter has its gene at all times; a parameter whose
     condition does not hold is left out of the params, and its gene waits for the condition to hold again.
     """
 
-    def __init__(self, parameters: Mapping[str, Parameter], *, asked_for: bool = False) -> None:
+    def __init__(self, parameters: Mapping[str, Any], *, asked_for: bool = False) -> None:
         """Declare parameters, or list those that a loss asked for.
 
         Args:
-            parameters: The parameters by name.
+            parameters: The parameters by name, or in nested mappings.
             asked_for: Whether they were asked for by name: then there may be none, and names may be any text.
 
         Raises:
             ValueError: None is declared, or a condition names an unknown parameter, a wrong value or a cycle.
         """
+        paths: dict[Keys, Any] = {}
         if not asked_for:
-            parameters = _named(parameters)
+            paths = flattened(_group(parameters) or parameters, _group)
+            parameters = _named(paths)
         if not parameters and not asked_for:
             message = "a space needs at least one parameter"
             raise ValueError(message)
         for name, parameter in parameters.items():
-            if not asked_for and (not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name)):
-                message = f"{name!r} cannot be a parameter's name: the loss gets it as a keyword argument"
-                raise ValueError(message)
             if not isinstance(parameter, Parameter):
                 *kinds, last = (kind.__name__ for kind in KINDS.values())
                 kind = f"{', '.join(kinds)} or {last}"
@@ -56,9 +60,13 @@ class Space(Mapping[str, Parameter]):
                 _check_kind(name, parameter)
         self.asked_for = asked_for
         """Whether the loss asks for its parameters by name, instead of being given those that were declared."""
-        self._parameters = dict(parameters)
+        self._parameters: dict[str, Parameter] = dict(parameters)
         self.names: tuple[str, ...] = tuple(self._parameters)
         self.parameters: tuple[Parameter, ...] = tuple(self._parameters.values())
+        self._paths: tuple[Keys, ...] = tuple(paths) or tuple((name,) for name in self.names)
+        self.arguments: tuple[str, ...] = tuple(dict.fromkeys(path[0] for path in self._paths))
+        """The outermost names, under which a loss gets its parameters."""
+        self.is_nested: bool = any(len(path) > 1 for path in self._paths)
         self.ordered: bool = all(parameter.ordered for parameter in self.parameters)
         self._decoders = tuple((name, parameter.decode) for name, parameter in self._parameters.items())
         self._conditional = self._order_conditional()
@@ -74,7 +82,7 @@ class Space(Mapping[str, Parameter]):
         Raises:
             ValueError: A limit is none of these. The message names its parameter.
         """
-        return cls({name: _from_limit(name, limit) for name, limit in limits.items()})
+        return cls(_each(flattened(limits, _group), from_limit))
 
     @classmethod
     def from_optuna(cls, distributions: Mapping[str, Any], *, asked_for: bool = False) -> Space:
@@ -83,7 +91,7 @@ class Space(Mapping[str, Parameter]):
         Raises:
             ValueError: No parameter has a distribution's values. The message names it.
         """
-        return cls(_each(distributions, Parameter.from_optuna), asked_for=asked_for)
+        return cls(_each(_single(distributions), Parameter.from_optuna), asked_for=asked_for)
 
     @classmethod
     def from_declaration(cls, declaration: Mapping[str, Any], *, asked_for: bool = False) -> Space:
@@ -92,7 +100,8 @@ class Space(Mapping[str, Parameter]):
         Raises:
             ValueError: A parameter is wrong. The message names it.
         """
-        return cls(_each(declaration, Parameter.from_declaration), asked_for=asked_for)
+        forms = _single(declaration) if asked_for else flattened(declaration, declared_group)
+        return cls(_each(forms, Parameter.from_declaration), asked_for=asked_for)
 
     @classmethod
     def of(cls, space: Space | Mapping[str, Any]) -> Space:
@@ -106,18 +115,10 @@ class Space(Mapping[str, Parameter]):
         if not isinstance(space, Mapping):
             message = f"a space must map names to parameters, not {space!r}"
             raise ValueError(message)
-        limits: Mapping[str, Any] = space
-        return cls(
-            {
-                name: limit
-                if isinstance(limit, Parameter) or not isinstance(values.tree(limit), tuple | list)
-                else _from_limit(name, limit)
-                for name, limit in limits.items()
-            }
-        )
+        return cls(_each(flattened(space, _group), lambda form: from_limit(form) if is_limit(form) else form))
 
     def decode(self, genome: Sequence[float]) -> dict[str, Any]:
-        """Return the params of a genome: the loss's keyword arguments, without inactive parameters.
+        """Return the params of a genome by their flat names, without inactive parameters.
 
         Raises:
             PartError: A parameter of a kind that a user wrote cannot decode its gene.
@@ -154,6 +155,34 @@ class Space(Mapping[str, Parameter]):
             genes = [gene if name in active else 0.5 for name, gene in zip(self.names, genes)]
         return tuple(genes)
 
+    def nested(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return params as the loss gets them: in mappings, where the parameters were given so.
+
+        A mapping none of whose parameters is active is there too, and empty.
+        """
+        whole: dict[str, Any] = {}
+        for name, path in zip(self.names, self._paths):
+            inside = whole
+            for key in path[:-1]:
+                inside = inside.setdefault(key, {})
+            if name in params:
+                inside[path[-1]] = params[name]
+        return whole
+
+    def flat(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return params by the flat names of their parameters: the reverse of `nested`; flat ones as they are."""
+        found: dict[str, Any] = {}
+        waiting: list[tuple[Keys, Mapping[str, Any]]] = [((), params)]
+        for outer, given in waiting:
+            for key, value in given.items():
+                path = (*outer, key if self.asked_for else values.identifier(key))
+                name = flat_name(path) if outer else path[0]
+                if isinstance(value, Mapping) and self.is_nested and name not in self._parameters:
+                    waiting.append((path, value))
+                else:
+                    found[name] = value
+        return found
+
     def active(self, genome: Sequence[float]) -> list[int]:
         """Return the numbers of the parameters that are active in a point."""
         if not self._conditional:
@@ -162,13 +191,12 @@ class Space(Mapping[str, Parameter]):
         return [number for number, name in enumerate(self.names) if name in params]
 
     def encode(self, params: Mapping[str, Any]) -> Genome:
-        """Return a genome that decodes to `params`; the genes of inactive parameters become 0.5.
+        """Return a genome that decodes to `params`, flat or nested; the genes of inactive parameters become 0.5.
 
         Raises:
             ValueError: A value is not among its parameter's, an active parameter is missing, or a name is unknown.
         """
-        if not self.asked_for:
-            params = {values.identifier(name): value for name, value in params.items()}
+        params = self.flat(params)
         for name in params:
             if name not in self._parameters:
                 message = f"{name!r} is no parameter of this space{nearest(name, self.names)}"
@@ -202,12 +230,13 @@ class Space(Mapping[str, Parameter]):
 
     def declaration(self) -> dict[str, Any]:
         """Return the space as it would stand in YAML."""
-        return {name: parameter.declaration() for name, parameter in self._parameters.items()}
+        return nested((path, parameter.declaration()) for path, parameter in zip(self._paths, self.parameters))
 
     @cached_property
     def written(self) -> str:
-        """The declaration as text, in the order of the parameters."""
-        return json.dumps(self.declaration())  # ASCII, as not every text that Python has can be encoded
+        """The parameters by their flat names as text, in their order."""
+        declared = {name: parameter.declaration() for name, parameter in self._parameters.items()}
+        return json.dumps(declared)  # ASCII, as not every text that Python has can be encoded
 
     @staticmethod
     @lru_cache(maxsize=4096)
@@ -278,13 +307,13 @@ class Space(Mapping[str, Parameter]):
         return len(self._parameters)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Space) and list(self.items()) == list(other.items())
+        return isinstance(other, Space) and self._paths == other._paths and self.parameters == other.parameters
 
     def __hash__(self) -> int:
         return hash(self.names)
 
     def __repr__(self) -> str:
-        return f"Space({self._parameters!r})"
+        return f"Space({_group(self)!r})"
 
 
 NOTHING = Space({}, asked_for=True)
@@ -310,18 +339,20 @@ def _check_kind(name: str, parameter: Parameter) -> None:
         raise ValueError(message)
 
 
-def _named(parameters: Mapping[str, Parameter]) -> dict[str, Parameter]:
-    """Return parameters under their names as Python has them in code, with their conditions.
+def _group(given: Any) -> Mapping[Any, Any] | None:
+    """Return the parameters that a mapping nests in another; None where it stands for one, and maybe wrongly so."""
+    if isinstance(given, Space):
+        return nested(zip(given._paths, given.parameters))  # noqa: SLF001 (of this class)
+    if not isinstance(given, Mapping) or any(name in KINDS and isinstance(given[name], list) for name in given):
+        return None  # {"float": [0, 1]} is a parameter's form in YAML
+    return given
 
-    Raises:
-        ValueError: Two have the same name.
-    """
-    named: dict[str, Parameter] = {}
-    for given, parameter in parameters.items():
-        name = values.identifier(given)
-        if name in named:
-            message = f"{given!r} and another parameter are both {name!r} in Python: rename one"
-            raise ValueError(message)
+
+def _named(paths: Mapping[Keys, Any]) -> dict[str, Any]:
+    """Return parameters under their flat names, with their conditions, as Python has names in code."""
+    named: dict[str, Any] = {}
+    for path, parameter in paths.items():
+        name = flat_name(path)
         named[name] = parameter
         if isinstance(parameter, Parameter) and parameter.when:
             when = {values.identifier(parent): needed for parent, needed in parameter.when.items()}
@@ -338,32 +369,18 @@ def _keys(parent: Parameter, needed: tuple[Any, ...]) -> _Needed:
         return keys
 
 
-def _from_limit(name: str, limit: Sequence[Any]) -> Parameter:
-    if isinstance(limit, Parameter):
-        return limit
-    limit = values.tree(limit)
-    members = limit if isinstance(limit, tuple | list) else ()
-    kinds, pair = {type(member) for member in members}, len(members) == 2  # noqa: PLR2004
-    try:
-        if kinds == {str}:
-            return Choice(*limit)
-        if kinds == {int} and pair:
-            return Int(*limit)
-        if kinds in ({float}, {int, float}) and pair:
-            return Float(*limit)
-    except ValueError as error:
-        message = f"{name}: {error}"
-        raise ValueError(message) from None
-    message = f"{name}: limits {limit!r} must be two floats, two ints or a tuple of strings"
-    raise ValueError(message)
+def _single(forms: Mapping[str, Any]) -> dict[Keys, Any]:
+    """Return forms by the paths to them, where none is nested, whatever their names are."""
+    return {(name,): form for name, form in forms.items()}
 
 
-def _each(forms: Mapping[str, Any], read: Callable[[Any], Parameter]) -> dict[str, Parameter]:
+def _each(forms: Mapping[Keys, Any], read: Callable[[Any], Any]) -> dict[str, Any]:
+    """Return the parameters that forms stand for, nested as these are; ValueError with the name of a wrong one."""
     parameters = {}
-    for name, form in forms.items():
+    for path, form in forms.items():
         try:
-            parameters[name] = read(form)
+            parameters[path] = read(form)
         except ValueError as error:
-            message = f"{name}: {error}"
+            message = f"{flat_name(path)}: {error}"
             raise ValueError(message) from None
-    return parameters
+    return nested(parameters.items())

@@ -16,10 +16,13 @@ from propulate_like.evaluation.settings import EvaluationSettings
 from propulate_like.foundation import strict_yaml
 from propulate_like.foundation.declarations import nearest
 from propulate_like.foundation.user_paths import user_path
+from propulate_like.problem.names import Keys, flat_name, flattened, nested
 from propulate_like.problem.parameters import Parameter
+from propulate_like.problem.parameters.parameter import declared_group
 from propulate_like.problem.space import Space
 from propulate_like.propagators import Propagator, from_yaml
 from propulate_like.search.config_errors import STAND_INS, ConfigError, ConfigErrors, settings_from
+from propulate_like.search.config_places import IGNORED, keys_of, split_change
 from propulate_like.search.specification import SearchSpecification, Settings, SpecificationError
 
 __all__ = ["Config", "ConfigError", "text_of"]
@@ -96,6 +99,7 @@ class Config:
                 errors.add_line(str(error))
         if run is not None:
             data["run"] = run
+        data = {key: value for key, value in data.items() if not str(key).startswith(IGNORED)}
         errors.data = data
         if text is None and "budget" not in data:
             errors.add("", "no budget: add --set budget.evaluations=100")
@@ -204,19 +208,25 @@ def _space(declared: dict[str, Any] | None, errors: ConfigErrors) -> Space | Non
     """Read the space; parameters that are wrong are noted, and left out. None where there are no others."""
     if declared is None or (not declared and errors.concerns("space")):
         return None
-    parameters = {}
-    for name, form in declared.items():
+    try:
+        forms = flattened(declared, declared_group)
+    except ValueError as error:
+        errors.add("space", str(error))
+        return None
+    parameters: dict[str, tuple[Keys, Parameter]] = {}
+    for path, form in forms.items():
         try:
-            parameters[name] = Parameter.from_declaration(form)
+            parameters[flat_name(path)] = path, Parameter.from_declaration(form)
         except ValueError as error:
-            errors.add(f"space.{name}", str(error))
+            errors.add(f"space.{flat_name(path)}", str(error))
+    names = set(map(flat_name, forms))
     while parameters or not declared:
         try:
-            return Space(parameters)
+            return Space(nested(parameters.values()))
         except ValueError as error:
             name, colon, rest = str(error).partition(": ")
             inside = bool(colon) and name in parameters
-            missing = inside and not set(declared).isdisjoint(set(parameters[name].when) - set(parameters))
+            missing = inside and not names.isdisjoint(set(parameters[name][1].when) - set(parameters))
             if not missing:
                 errors.add(f"space.{name}" if inside else "space", rest if inside else str(error))
             if not inside:
@@ -267,11 +277,11 @@ def _load(path: Path, text: bytes) -> Any:
 
 
 def _change(data: dict[str, Any], change: str) -> None:
-    place, equals, text = change.partition("=")
-    if not equals:
+    found = split_change(change)
+    if found is None:
         message = f"--set {change}: must have the form budget.evaluations=500"
         raise ConfigError(message)
-    *parents, key = place.strip().split(".")
+    *parents, key = keys_of(data, found[0])
     target = data
     for parent in parents:
         target = target.setdefault(parent, {})
@@ -279,7 +289,7 @@ def _change(data: dict[str, Any], change: str) -> None:
             message = f"--set {change}: {parent!r} is no mapping"
             raise ConfigError(message)
     try:
-        target[key] = strict_yaml.load(text.encode())
+        target[key] = strict_yaml.load(found[1].encode())
     except ValueError as error:
         message = f"--set {change}: {error}"
         raise ConfigError(message) from None

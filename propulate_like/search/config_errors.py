@@ -12,7 +12,9 @@ import msgspec
 from propulate_like.evaluation.command import Command
 from propulate_like.evaluation.settings import EvaluationSettings, refusal
 from propulate_like.foundation.declarations import nearest
+from propulate_like.foundation.struct_forms import understood
 from propulate_like.problem.budget import Budget
+from propulate_like.search.config_places import keys_of
 from propulate_like.search.specification import Settings
 
 STAND_INS: dict[str, Any] = {"objective": "train.py:train", "budget": {"evaluations": 1}, "command": ["echo"]}
@@ -68,7 +70,7 @@ class ConfigErrors:
         """Return where a place is in the file, as the numbers of its keys."""
         numbers: list[int] = []
         inside = self.data
-        for part in filter(None, re.sub(r"\[.*", "", place).split(".")):
+        for part in keys_of(self.data, [part for part in re.sub(r"\[.*", "", place).split(".") if part]):
             if not isinstance(inside, dict) or part not in inside:
                 return (*numbers, *_LATER)
             numbers.append(list(inside).index(part))
@@ -78,7 +80,7 @@ class ConfigErrors:
 
 def settings_from(data: dict[str, Any], errors: ConfigErrors) -> Settings:
     """Read settings; what is wrong is noted, and left out."""
-    data = copy.deepcopy(data)
+    data = understood(copy.deepcopy(data), Settings)
     if data.get("budget") == {}:
         errors.add("budget", "empty: give evaluations, seconds, hours or target")
         data["budget"] = STAND_INS["budget"]
@@ -135,4 +137,4 @@ def _explained(text: str, place: str, data: dict[str, Any]) -> str:
     value: Any = data
     for part in filter(None, re.sub(r"\[.*", "", place).split(".")):
         value = value.get(part) if isinstance(value, dict) else value
-    return refusal(re.sub(r"^evaluation\.|\[.*", "", place), value, text)
+    return refusal(re.sub(r"^(evaluation|budget)\.|\[.*", "", place), value, text)

@@ -25,8 +25,8 @@ from propulate_like.search.specification import Options, SearchSpecification
 class SearchOptions(Options, total=False):
     """The keywords that `minimize` and `maximize` share: how to search and to evaluate, and until when."""
 
-    evaluations: int | None
-    seconds: float | None
+    evaluations: float | None
+    seconds: float | str | None
     target: float | None
     progress: bool | None
 
@@ -36,8 +36,8 @@ def minimize(
     space: Space | Mapping[str, Any] | None = None,
     *,
     directions: Sequence[str] | None = None,
-    evaluations: int | None = None,
-    seconds: float | None = None,
+    evaluations: float | None = None,
+    seconds: float | str | None = None,
     target: float | None = None,
     islands: IslandsForm = None,
     migration: Mapping[str, Any] | None = None,
@@ -61,14 +61,15 @@ def minimize(
 
     Args:
         loss: A function, or a `Command`. It gets its parameters by their names, or all as one mapping where its only
-            parameter is named `params` or alike (docs/evaluation.md). One that takes a `trial` asks for its parameters
+            parameter is named `params` or alike (docs/spaces.md). One that takes a `trial` asks for its parameters
             as Optuna's objectives do (see `Trial`), without a `space`. A parameter of it that is named `evaluation`
             receives the context (see `Evaluation`).
-        space: The parameters by their names, or limits of them; that of a decorated function by default.
+        space: The parameters by their names, or in nested mappings, or limits of them; that of a decorated function by
+            default.
         directions: What to do with each of several losses, such as ["minimize", "maximize"]: then there is no best
             individual, but `result.front`.
-        evaluations: The number of evaluations over all ranks.
-        seconds: The time that the search may take.
+        evaluations: The number of evaluations over all ranks, a whole number.
+        seconds: The time that the search may take, in seconds or as a text such as "10m" or "2h".
         target: The value that is good enough.
         islands: The populations that evolve apart: their number, their sizes, a mapping or `Islands`.
         migration: Between which islands individuals travel, and how (see `Islands`).
@@ -98,7 +99,7 @@ def minimize(
         return SearchSpecification.read(
             loss,
             space,
-            budget=Budget(evaluations, seconds, target),
+            budget=Budget.of(evaluations, seconds, target),
             directions=directions,
             islands=islands,
             migration=migration,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from propulate_like.evaluation.pruning import PRUNERS
 from propulate_like.foundation import declarations
+from propulate_like.foundation.struct_forms import struct_schema
 from propulate_like.problem.fidelity import Fidelity
 from propulate_like.problem.parameters import KINDS
 from propulate_like.propagators import PROPAGATORS, Propagator
+from propulate_like.search.config_places import IGNORED
 from propulate_like.search.islands.migration import Islands
 from propulate_like.search.islands.topologies import TOPOLOGIES, Topology
 from propulate_like.search.specification import Settings
@@ -21,7 +21,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of a configuration, for editors."""
-    whole = msgspec.json.schema(Settings)
+    whole = struct_schema(Settings)
     step = {"$ref": "#/$defs/step"}
     definitions = whole["$defs"]
     definitions["step"] = {"anyOf": [*PROPAGATORS.schema({Propagator: step}), {"type": "array", "items": step}]}
@@ -43,5 +43,12 @@ def schema() -> dict[str, Any]:
     sources = {"type": "array", "items": {"anyOf": [*source, {"type": "object"}]}}
     properties["warm_start"] = {"anyOf": [{"type": "null"}, *source, sources], "default": None}
     properties["propagator"] = {"anyOf": [{"const": "auto"}, step], "default": "auto"}
-    properties["space"] = {"type": "object", "minProperties": 1, "additionalProperties": {"$ref": "#/$defs/parameter"}}
+    properties["space"] = {"$ref": "#/$defs/parameters"}
+    definitions["parameters"] = {
+        "type": "object",
+        "description": "Parameters by their names, or mappings of them, which the loss gets nested in the same way.",
+        "minProperties": 1,
+        "additionalProperties": {"anyOf": [{"$ref": "#/$defs/parameter"}, {"$ref": "#/$defs/parameters"}]},
+    }
+    definitions["Settings"]["patternProperties"] = {f"^{IGNORED}": {}}
     return {"$schema": _DIALECT, "title": "propulate-like configuration", **whole}

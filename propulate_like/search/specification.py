@@ -162,7 +162,7 @@ class SearchSpecification(msgspec.Struct, frozen=True, kw_only=True):
                 breeding = BreedingContext(space, Random(0), Id(0, 0, 0), losses=self.losses)
                 _read("propagator", whole.check, breeding)
         fidelity = "" if self.fidelity is None else self.fidelity.name
-        if space is not None and fidelity in space:
+        if space is not None and fidelity in (*space, *space.arguments):
             message = f"the fidelity {fidelity!r} has the name of a parameter"
             raise SpecificationError("fidelity", f"{fidelity!r} is the name of a parameter", message)
         _read("evaluation", lambda: self.evaluation.check(objective, pruned=self.pruner is not None))

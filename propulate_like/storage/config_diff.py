@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 from propulate_like.foundation.console import short
 from propulate_like.foundation.values import same
+from propulate_like.problem.names import flat_name, flattened
+from propulate_like.problem.parameters.parameter import declared_group
 from propulate_like.problem.space import Space
 
 _KEPT = ("budget", "seed")
@@ -66,8 +68,9 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Diffe
     was, now_is = (config.get("islands") for config in (before, now))
     islands = {"islands": was or _one_island(now_is)}, {"islands": now_is or _one_island(was)}
     found = list(_differences("", {**before, **islands[0]}, {**now, **islands[1]}))
-    if before["space"] == now["space"] and [*before["space"]] != [*now["space"]]:
-        found.append(Difference("space", "in the order " + ", ".join(before["space"]), ", ".join(now["space"])))
+    order, new_order = _names(before["space"]), _names(now["space"])
+    if before["space"] == now["space"] and order != new_order:
+        found.append(Difference("space", "in the order " + ", ".join(order), ", ".join(new_order)))
     new = [breeding for breeding in _breeding(now) if breeding not in _breeding(before)]
     if new and not any(difference.place == "propagator" for difference in found):
         found.append(Difference("propagator", _breeding(before), _breeding(now)))
@@ -93,6 +96,14 @@ def _plain_space(space: Any) -> Any:
         return Space.from_declaration(space, asked_for=not space).declaration()
     except (ValueError, TypeError):
         return space
+
+
+def _names(space: Any) -> list[str]:
+    """Return the names of a space's parameters in their order."""
+    try:
+        return [flat_name(path) for path in flattened(space, declared_group)]
+    except (ValueError, TypeError):
+        return list(space)
 
 
 def _one_island(other: Any) -> Any:

@@ -242,7 +242,7 @@ class _Table:
     """A table in memory."""
 
     def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        self._rows = rows
+        self._rows = [_flat_row(row) for row in rows]
         self.name = self.declaration = f"a table of {len(rows)} rows"
 
     def find(self) -> None:
@@ -250,6 +250,17 @@ class _Table:
 
     def entries(self, aim: Aim) -> Iterable[Row]:
         return _table(self._rows, aim)
+
+
+def _flat_row(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a row with a column for each cell of its mappings, such as model.lr for {"model": {"lr": 0.1}}."""
+    if not any(isinstance(cell, Mapping) for cell in row.values()):
+        return row
+    found: dict[str, Any] = {}
+    for column, cell in row.items():
+        inside = _flat_row(cell) if isinstance(cell, Mapping) else {"": cell}
+        found |= {f"{column}.{name}" if name else str(column): value for name, value in inside.items()}
+    return found
 
 
 def _source(form: Any) -> Source:

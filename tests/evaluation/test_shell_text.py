@@ -36,7 +36,7 @@ FRAGMENTS = [
 
 
 def places(text):
-    return [place for _, place in unsafe_places(text, PLACEHOLDER)]
+    return [place for _, place in unsafe_places(text, list(PLACEHOLDER.finditer(text)))]
 
 
 def check(text, space=SPACE):

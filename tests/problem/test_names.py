@@ -1,6 +1,8 @@
 """Names are texts, as Python has them: other things are made text or refused, and two spellings are one name."""
 
+import csv
 import enum
+import io
 import unicodedata
 
 import numpy as np
@@ -11,10 +13,12 @@ from value_strategies import EXAMPLES
 
 import propulate_like as pl
 from propulate_like import Choice, Fidelity, Float, Space, objective
+from propulate_like.cli import show
 from propulate_like.evaluation.command import Command
 from propulate_like.evaluation.context import Evaluation, Task, never_stop
 from propulate_like.evaluation.trial import Trial
 from propulate_like.foundation import strict_yaml
+from propulate_like.foundation.values import identifier
 from propulate_like.population.individual import Candidate, Id
 from propulate_like.population.outcome import Outcome
 from propulate_like.problem.space import NOTHING
@@ -99,6 +103,33 @@ def test_names_are_those_that_python_has_in_code(name):
     read = Space.from_declaration(strict_yaml.load(strict_yaml.dump(made.declaration()).encode()))
     assert read == made
     assert made.contains({name: 0.5, "other_": "a"})
+
+
+@EXAMPLES
+@given(st.lists(st.text(max_size=5), min_size=1, max_size=3, unique=True))
+def test_any_text_is_a_name_everywhere_or_refused_in_one_line(names):
+    space, refusals = {}, []
+    for name in names:
+        try:
+            Space({name: Float(0, 1)})
+        except ValueError as error:
+            refusals.append(str(error))
+        else:
+            space[name] = Float(0, 1)
+    assert all("cannot be a parameter's name" in refusal and "\n" not in refusal for refusal in refusals)
+    assume(space and len({*map(identifier, space)}) == len(space))
+    made = Space({"within": space, **space})
+    assert Space.from_declaration(strict_yaml.load(strict_yaml.dump(made.declaration()).encode())) == made
+    params = made.decode([0.25] * len(made))
+    assert made.nested(params) == {
+        "within": dict.fromkeys(map(identifier, space), 0.25),
+        **dict.fromkeys(map(identifier, space), 0.25),
+    }
+    rows = [{f"params.{name}": value for name, value in params.items()} | {"loss": 1.0}]
+    (found,) = read_rows(list(csv.DictReader(io.StringIO(show.as_csv(rows), newline=""))), made, (1.0,), as_text=True)
+    assert made.decode(found.genome(made)) == params
+    for name in made:
+        assert Command(["train", f"--x={{{name}}}"]).filled({name: "1"}, []) == ["train", "--x=1"] or {*name} & {*"{}"}
 
 
 def test_two_spellings_of_a_name_are_one():

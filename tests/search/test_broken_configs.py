@@ -36,7 +36,10 @@ BROKEN = [
     ("a: [1, 2", "line 1, column 9"),
     ("a:\n\tb: 1\n", "line 2"),
     ("a: " + "[" * 500, "nested more than 50 deep"),
-    ("a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n", "the alias *a is not supported"),
+    ("a: &a [*a]\n", "line 1, column 8: the alias *a is within what it repeats"),
+    ("a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9)), "characters"),
+    ("a: *b\n", "line 1, column 4: found undefined alias 'b'"),
+    ("a: {<<: 5}\n", "line 1, column 9: << must be a mapping"),
     ("a: !!python/object/apply:os.system [true]\n", "python/object/apply:os.system' is not supported"),
     (whole() + "seed: 1\nseed: 2\n", "the key 'seed' is given twice"),
     (whole(space="space:\n  x: {float: [0, 1]}\n  x: {float: [0, 2]}\n"), "the key 'x' is given twice"),
@@ -73,7 +76,13 @@ BROKEN = [
     (whole(rest="islands: {count: 2, propagators: [auto]}\n"), "one for each of 2 islands"),
     (whole(space="space: {}\n"), "space: a space needs at least one parameter"),
     (whole(space="space: [x]\n"), "space: ['x'] is not valid"),
-    (whole(space="space: {'not a name': {float: [0, 1]}}\n"), "'not a name' cannot be a parameter's name"),
+    (whole(space="space: {' name': {float: [0, 1]}}\n"), "space: ' name' cannot be a parameter's name"),
+    (whole(space="space: {x: {lr: {flaot: [0, 1]}}}\n"), "space.x.lr: {'flaot': [0, 1]} must name one kind"),
+    (whole(space="space: {x.lr: {float: [0, 1]}, x: {lr: {int: [0, 1]}}}\n"), "space: 'x.lr' names two parameters"),
+    (whole(budget="budget: {evaluations: 1.5}\n"), "budget.evaluations: 1.5 is not valid"),
+    (whole(budget="budget: {seconds: soon}\n"), "budget.seconds: 'soon' is not valid: expected a number of seconds"),
+    (whole(rest="evaluation: {isolate: true, timeout: 10x}\n"), "evaluation.timeout: '10x' is not valid: expected"),
+    (whole(rest="evaluation: {grace: -1s}\n"), "evaluation.grace: '-1s' is not valid"),
     (whole(space="space: {1: {float: [0, 1]}}\n"), "space"),
     (parameter("5"), "space.x: 5 must be a mapping"),
     (parameter("{flaot: [0, 1]}"), "did you mean 'float'"),
@@ -276,6 +285,12 @@ async def waits_not(x, q): ...
 def decorated(x, y): ...
 @pl.objective(x=pl.Float(0, 1), y=pl.Int(1, 8))
 def misnamed(x, other): ...
+@pl.objective({"model.lr": pl.Float(0, 1), "model": {"depth": pl.Int(1, 8)}}, batch=pl.Int(1, 8))
+def odd(params): ...
+@pl.objective(**{"model": {"lr": pl.Float(0, 1)}, "batch": pl.Int(1, 8)})
+def nested(model, batch): ...
+@pl.objective({"model.lr": pl.Float(0, 1)}, batch=pl.Int(1, 8))
+def odd_by_name(batch): ...
 @functools.cache
 def wrapped(x1): ...
 @functools.wraps(named)
@@ -328,6 +343,16 @@ TWO = "space: {x: {float: [0, 1]}, y: {int: [1, 8]}}\n"
         ("decorated", "", ""),
         ("decorated", SPACE, "decorated() needs 'y', which the space does not have"),
         ("misnamed", "", "misnamed() has no parameter 'y', which the space has"),
+        ("odd", "", ""),
+        ("nested", "", ""),
+        ("odd_by_name", "", "odd_by_name() takes its parameters by name, and 'model.lr' cannot be the name of one"),
+        ("mapping", "space: {lambda: {float: [0, 1]}, model: {lr: {float: [0, 1]}}}\n", ""),
+        ("named", "space: {x: {y: {float: [0, 1]}}, y: {int: [0, 1]}}\n", ""),
+        (
+            "named",
+            "space: {x: {int: [0, 1]}, y: {int: [0, 1]}, lambda: {int: [0, 1]}}\n",
+            "named() takes its parameters",
+        ),
         ("named", "", "named() has no search space: decorate it"),
     ],
 )
@@ -416,12 +441,25 @@ def test_configs_are_valid_and_fit_the_schema(config, command):
         whole(rest="sed: 1\n"),
         whole(budget="budget: {evaluations: -1}\n"),
         parameter("{float: [0, 1], lg: true}"),
+        whole(space="space: {model: {lr: {flaot: [0, 1]}}}\n"),
+        whole(space="space: {model: {}}\n"),
+        whole(rest="evaluation: {isolate: true, timeout: soon}\n"),
         whole(rest="propagator: [selct_best: 3]\n"),
     ],
 )
 def test_schema_refuses_what_the_program_refuses(content):
     validator = jsonschema.Draft202012Validator(schema())
     assert not validator.is_valid(strict_yaml.load(content.encode()))
+
+
+def test_schema_takes_what_the_program_takes():
+    content = whole(
+        space="x-a: &a {float: [0, 1]}\nspace: {model: {lr: *a, deep: {lambda: {<<: *a}}}, learning rate: *a}\n",
+        budget="budget: {evaluations: 1e3, seconds: 1h30m}\n",
+        rest="evaluation: {isolate: true, timeout: 10m, grace: 90s}\n",
+    )
+    jsonschema.Draft202012Validator(schema()).validate(strict_yaml.load(content.encode()))
+    Config.parse(content.encode(), "search.yaml")
 
 
 @pytest.mark.parametrize(

@@ -259,7 +259,7 @@ class Int(_Number):
         Raises:
             ValueError: The bounds are reversed, not above 0 with `log`, or off the grid of steps.
         """
-        low, high, step = map(values.plain, (low, high, step))
+        low, high, step = map(declarations.whole_in, (low, high, step))
         for name, number in (("low", low), ("high", high), ("step", step)):
             if type(number) is not int:
                 message = f"{name}={number!r} must be a whole number"

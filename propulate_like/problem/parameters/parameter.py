@@ -321,6 +321,29 @@ def _several(needed: Any) -> Iterable[Any]:
     return needed if isinstance(needed, list | tuple) else (needed,)
 
 
+def declared_group(form: Any) -> Mapping[Any, Any] | None:
+    """Return the mapping of forms in YAML that stands in place of one; None where one stands there, even a wrong one.
+
+    A parameter's form has a kind with a list. Where what is in a mapping looks like forms, it is a mapping of these.
+    """
+    if not isinstance(form, Mapping) or not form:
+        return None
+    kinds = [key for key in form if key in KINDS]
+    if any(not isinstance(form[key], Mapping) for key in kinds):
+        return None
+    if any(_is_form_like(member) for member in form.values()):
+        return form
+    settings = {name for kind in KINDS.values() for name in kind.settings()}
+    is_group = not kinds and settings.isdisjoint(form) and all(isinstance(each, Mapping) for each in form.values())
+    return form if is_group else None
+
+
+def _is_form_like(member: Any) -> bool:
+    if not isinstance(member, Mapping):
+        return False
+    return any(key in KINDS for key in member) or any(isinstance(each, Mapping) for each in member.values())
+
+
 def number_in(given: Any) -> float | None:
     """Return the number that something found elsewhere is, or that its text says; None where it is no number."""
     if given is None or isinstance(given, bool):
