@@ -142,7 +142,12 @@ def results(
     ] = False,
 ) -> None:
     """Show the best individuals of a run, or the latest failures."""
-    rows = (show.failed_rows if failed else show.best_rows)(Run(user_path(folder)), top)
+    run = Run(user_path(folder))
+    found = (show.failures if failed else show.best)(run, top)
+    if failed and not found and form is Format.TABLE:
+        typer.echo("no evaluation has failed")
+        return
+    rows = (show.nested_rows if form is Format.JSON else show.rows_of)(found, run)
     typer.echo(_WRITERS[form](rows), nl=form is not Format.CSV)
 
 

@@ -81,7 +81,7 @@ def _run(order: Order) -> _Outcome:
         result = _result(order, first=first)
     except SearchFailed as failure:
         result = failure.result
-        status = _say(rank == result.speaker, f"{failure}"[:_LONGEST], FAILED)
+        status = _say(result.is_root, f"{failure}"[:_LONGEST], FAILED)
         return _Outcome(status, bool(result.deaths))
     except (TakenOver, PartError) as error:  # on one rank; several end at once
         return _Outcome(_say(True, str(error), FAILED))
@@ -94,7 +94,7 @@ def _run(order: Order) -> _Outcome:
             raise
         return _Outcome(_say(first, f"{order.source}: {error}", BAD_INPUT))
     status = FAILED if result.unsaved else early_signals.INTERRUPTED if result.reason == "interrupted" else 0
-    if rank == result.speaker:
+    if result.is_root:
         tell(summary(result, order.command))
         rank_status.leave_status(status)
     return _Outcome(status, bool(result.deaths))
@@ -211,7 +211,7 @@ def _front(result: Result) -> list[str]:
     shown = front[:: max(len(front) // _FRONT, 1)]
     lines = [f"front of {len(front)}" + (", some of which are" if len(front) > len(shown) else "")]
     for individual in shown:
-        values = ", ".join(f"{value:.6g}" for value in result.values(individual))
+        values = ", ".join(f"{value:.6g}" for value in individual.values)
         params = ", ".join(f"{name}={_written(value)}" for name, value in individual.params.items())
         lines.append(f"  {values}  at {params}")
     return lines

@@ -260,9 +260,9 @@ class Search:
         return Worker(optimizer, protocol, evaluator, journal, island, self._parts.pruner_state(snapshot))
 
     def _result(self, summary: SessionSummary, start: _Start) -> Result:
-        """Put what was found before and in this session together; the same on every rank."""
+        """Put what was found before and in this session together; but for `is_root`, the same on every rank."""
         snapshot, specification = start.snapshot, self._specification
-        speaker = min(set(range(self._archipelago.ranks)) - set(summary.dead))
+        root = min(set(range(self._archipelago.ranks)) - set(summary.dead))
         return Result(
             Summary().include(snapshot.summary).include(summary.evaluations),
             summary,
@@ -271,5 +271,5 @@ class Search:
             seconds=snapshot.seconds + summary.seconds,
             run=self._run_folder.known_as,
             trials=Path(start.trials) if self._parts.objective.keeps_files else None,
-            speaker=speaker * specification.evaluation.ranks_per_worker,
+            is_root=self._world.rank == root * specification.evaluation.ranks_per_worker,
         )

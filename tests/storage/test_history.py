@@ -198,7 +198,7 @@ def test_evaluation_at_any_time_is_read_and_exported(ended, target, tmp_path, mo
     known = show.status(Run("run"))
     assert (known["evaluations"], known["session_seconds"]) == (2, 0.0)
     assert show.status_text(known)
-    assert len(show.best_rows(Run("run"), 5)) == 2
+    assert len(show.best(Run("run"), 5)) == 2
     for evaluations in (2, 4):
         pl.minimize(lambda x: x, SPACE, evaluations=evaluations, run="run", seed=0, progress=False)
         exported = Export(Run("run"), target)
