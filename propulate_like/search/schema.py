@@ -6,8 +6,11 @@ from typing import Any
 
 import msgspec
 
+from propulate_like.evaluation.command import Command
 from propulate_like.evaluation.pruning import PRUNERS
+from propulate_like.evaluation.settings import EvaluationSettings
 from propulate_like.foundation import declarations
+from propulate_like.problem.budget import Budget
 from propulate_like.problem.fidelity import Fidelity
 from propulate_like.problem.parameters import KINDS
 from propulate_like.propagators import PROPAGATORS, Propagator
@@ -20,7 +23,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schema() -> dict[str, Any]:
-    """Return the JSON Schema of a configuration, for editors."""
+    """Return the JSON Schema of a configuration, for editors; docstrings say what each key is."""
     whole = msgspec.json.schema(Settings)
     step = {"$ref": "#/$defs/step"}
     definitions = whole["$defs"]
@@ -44,4 +47,8 @@ def schema() -> dict[str, Any]:
     properties["warm_start"] = {"anyOf": [{"type": "null"}, *source, sources], "default": None}
     properties["propagator"] = {"anyOf": [{"const": "auto"}, step], "default": "auto"}
     properties["space"] = {"type": "object", "minProperties": 1, "additionalProperties": {"$ref": "#/$defs/parameter"}}
+    for struct in (Settings, Command, Budget, EvaluationSettings):
+        keys = definitions[struct.__name__]["properties"]
+        for name, text in declarations.described(struct).items():
+            keys[name]["description"] = text
     return {"$schema": _DIALECT, "title": "propulate-like configuration", **whole}
