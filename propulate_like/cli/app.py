@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+import propulate_like
 from propulate_like.cli import export as exporting
 from propulate_like.cli import rank, show, slurm, starter
 from propulate_like.cli import simulate as forecasts
@@ -28,14 +29,14 @@ from propulate_like.foundation.user_paths import user_path
 from propulate_like.parallel.transport import launched
 from propulate_like.parallel.transport.simulated import Network
 from propulate_like.search.config import Config, ConfigError
-from propulate_like.search.schema import schema
+from propulate_like.search.schema import schema_text
 from propulate_like.storage.run import Run, check_folder
 
 app = typer.Typer(
     cls=CommandGroup,
     help="Asynchronous evolutionary search for hyperparameters, on every MPI rank.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 
@@ -57,14 +58,29 @@ class Format(StrEnum):
 _WRITERS = {Format.TABLE: show.table, Format.JSON: show.as_json, Format.CSV: show.as_csv}
 
 
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"propulate-like {propulate_like.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version, and exit.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
 @app.command()
 def init(
     folder: Annotated[Path, typer.Argument(help="Where to write search.yaml and objective.py.")] = Path(),
 ) -> None:
-    """Write a starter YAML and script."""
+    """Write a starter YAML and script, and the schema by which an editor completes and explains the YAML."""
     written = starter.write(folder)
     command = pasteable(["propulate-like", "run", written[0], "-n", "2"])
-    typer.echo(public(f"wrote {' and '.join(map(str, written))}; next: {command}"))
+    typer.echo(public(f"wrote {', '.join(map(str, written[:-1]))} and {written[-1]}; next: {command}"))
 
 
 @app.command()
@@ -81,7 +97,7 @@ def check(config: ConfigArgument, changes: SetOption = None) -> None:
 @app.command("schema")
 def print_schema() -> None:
     """Print the JSON Schema of a configuration, for editors."""
-    typer.echo(json.dumps(schema(), indent=2))
+    typer.echo(schema_text())
 
 
 @app.command()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -188,9 +189,27 @@ def summary(result: Result, command: str) -> str:
         lines.append(f"see more:   {pasteable(['propulate-like', 'results', result.run])}")
     if result.unsaved:
         lines.append(f"not saved:  {result.unsaved} evaluations, which the disk did not take")
+    if not result.added:
+        lines += _complete(result, command)
     if result.reason == "interrupted" and command:
         lines.append(f"continue:   {command}")
     return "\n".join(map(printable, lines))
+
+
+_LARGER = {"evaluations": "{evaluations}", "seconds": "{seconds}", "target": "VALUE"}
+"""The budget that goes on where the budget before is used up, by the reason for the end."""
+
+
+def _complete(result: Result, command: str) -> list[str]:
+    """Return the lines about a run that was complete before, and how to go on with it."""
+    if result.reason not in _LARGER or not result.evaluations:
+        return []
+    numbers = {"evaluations": 2 * result.evaluations, "seconds": math.ceil(2 * result.seconds)}
+    larger = _LARGER[result.reason].format(**numbers)
+    lines = ["complete:   the run had met its budget before, so nothing was evaluated"]
+    if command:
+        lines.append(f"go on:      {command} --set budget.{result.reason}={larger}")
+    return lines
 
 
 def _best(result: Result) -> list[str]:

@@ -17,7 +17,11 @@ from propulate_like.problem.parameters import Parameter
 from propulate_like.problem.space import Space
 
 _PLACEHOLDER = re.compile(r"\{([\w.]+)\}")
+_FLAG = re.compile(r"\{([\w.]+):([^{}]+)\}")
+_EITHER = re.compile(r"\{([\w.]+)(?::([^{}]+))?\}")
+_WHOLE_FLAG = re.compile(r"\{([\w.]+:[^{}]+)\}")
 _FORMATTED = re.compile(r"\{([A-Za-z_]\w*)[:!][^{}]*\}")
+_TRUE = json.dumps(True)
 OWN = ("id", "directory", "parent_directory", "params", "seed", "devices")
 """The placeholders besides the parameters."""
 
@@ -28,8 +32,9 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Placeholders name parameters, such as {learning_rate}, the fidelity, or {id}, {directory} (the evaluation's own),
     {parent_directory} (the first parent's), {params} (all parameters, as JSON), {seed} and {devices}. A word that names
     an inactive parameter, or a parent where there is none, is left out, together with the option (a word that begins
-    with -) before it. The loss is a JSON number, or an object with a "loss" and metrics. A printed line with an object
-    of "step" and "loss" is an intermediate loss.
+    with -) before it. {nesterov:--nesterov} is the word --nesterov where nesterov is true, and is left out where it is
+    false, None or inactive. The loss is a JSON number, or an object with a "loss" and metrics. A printed line with an
+    object of "step" and "loss" is an intermediate loss.
 
     Attributes:
         command: The command's words, with placeholders, or with `shell` one text.
@@ -74,17 +79,47 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 if name not in known:
                     message = f"command: {word!r}: there is no parameter {name!r}{nearest(name, known)}"
                     raise ValueError(message)
-            formatted = _FORMATTED.search(word)
-            if formatted and formatted[1] in known:
-                message = f"command: {word!r}: a placeholder has no format: write {{{formatted[1]}}}"
-                raise ValueError(message)
+            self._check_flags(word, space, known)
         if isinstance(self.command, str):
-            for name, place in unsafe_places(self.command, _PLACEHOLDER):
+            for name, place in (
+                *unsafe_places(self.command, _PLACEHOLDER),
+                *unsafe_places(self.command, _WHOLE_FLAG),
+            ):
+                if identifier(name.partition(":")[0]) not in known:
+                    continue  # braces of the shell's own, such as ${HOME:-/root}
                 message = (
                     f"command: {{{name}}} is inside {place}, where the shell may run parts of its value: write "
                     f"{{{name}}} without quotes, as its value is quoted already, or write $value there, and "
                     f"value={{{name}}}; at the beginning"
                 )
+                raise ValueError(message)
+
+    def _check_flags(self, word: str, space: Space, known: Sequence[str]) -> None:
+        """Check that what stands behind a colon in a placeholder is a word that is left out where a bool is false.
+
+        Args:
+            word: The word of the command, or with `shell` its text.
+            space: The search's space.
+            known: The names that placeholders may have.
+
+        Raises:
+            ValueError: It is a format, or the word of no bool.
+        """
+        for found in _FORMATTED.finditer(word):
+            name, flag = identifier(found[1]), _FLAG.fullmatch(found[0])
+            if name not in known:
+                if flag and found[0] == word and flag[2].startswith("-"):
+                    message = f"command: {word!r}: there is no parameter {name!r}{nearest(name, known)}"
+                    raise ValueError(message)
+                continue
+            options = getattr(space.get(name), "options", ())
+            if flag is None or not options or not all(isinstance(option, bool | None) for option in options):
+                message = f"command: {word!r}: a placeholder has no format: write {{{name}}}"
+                if flag is not None and flag[2].startswith("-"):
+                    message = f"command: {word!r}: {name} must be true or false, as in choice: [true, false]"
+                raise ValueError(message)
+            if not self.shell and found[0] != word:
+                message = f"command: {word!r}: {found[0]} must be a word of its own, which may be left out"
                 raise ValueError(message)
 
     def _check_text(self, space: Space) -> None:
@@ -134,12 +169,15 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             values: The value of each placeholder.
             optional: The placeholders that may have no value.
         """
+        told = dict.fromkeys(optional, "") | values
         if isinstance(self.command, str):
-            missing = dict.fromkeys(optional, "")
-            return [_PLACEHOLDER.sub(lambda found: _quoted((missing | values)[identifier(found[1])]), self.command)]
+            return [_EITHER.sub(lambda found: _in_shell(found, told), self.command)]
         kept: list[str] = []
         for word in self.words:
-            if all(name in values for name in _named(word)):
+            flag = _FLAG.fullmatch(word)
+            if flag and (name := identifier(flag[1])) in told:
+                kept += [flag[2]] * (told[name] == _TRUE)
+            elif all(name in values for name in _named(word)):
                 kept.append(word)
             elif word.startswith("{") and kept and kept[-1].startswith("-"):
                 kept.pop()
@@ -149,6 +187,16 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def _quoted(value: str) -> str:
     """Return a value in quotes, also where it needs none: 2 before > would be a descriptor."""
     return "'" + value.replace("'", "'\"'\"'") + "'"
+
+
+def _in_shell(found: re.Match[str], values: dict[str, str]) -> str:
+    """Return what stands in a shell's text for a placeholder: a value in quotes, or a word where the value is true."""
+    name, flag = identifier(found[1]), found[2]
+    if flag is None:
+        return _quoted(values[name])
+    if name not in values:
+        return found[0]
+    return _quoted(flag) if values[name] == _TRUE else ""
 
 
 def _named(word: str) -> list[str]:

@@ -95,7 +95,7 @@ class CommandEvaluator(SupervisedEvaluator):
             values["parent_directory"] = str(Path(task.trials, str(task.parents[0])))
         if self._fidelity:
             values[self._fidelity] = json.dumps(task.fidelity)
-        words = self._command.filled(values, [name for name in OWN if name not in values] + list(params))
+        words = self._command.filled(values, [*OWN, *task.candidate.space.names])
         return ["/bin/sh", "-c", *words] if self._command.shell else words
 
     @staticmethod

@@ -71,6 +71,8 @@ class Result:
         """How many losses an evaluation has."""
         self.failure: Individual | None = evaluations.failure and evaluations.failure.in_directions(signs)
         self.statuses: dict[Status, int] = evaluations.statuses
+        self.added: int = session.evaluations.finished
+        """How many evaluations this session added to those that the run had before."""
         self.seconds: float = seconds
         self.idle_share: float = session.idle_share
         self.tail_share: float = session.tail_share

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -52,3 +53,8 @@ def schema() -> dict[str, Any]:
         for name, text in declarations.described(struct).items():
             keys[name]["description"] = text
     return {"$schema": _DIALECT, "title": "propulate-like configuration", **whole}
+
+
+def schema_text() -> str:
+    """Return the JSON Schema as text."""
+    return json.dumps(schema(), indent=2)

@@ -118,9 +118,9 @@ def read_rows(
 ) -> Iterator[Row]:
     """Yield the evaluated rows of a table.
 
-    Parameters are in columns such as params.x, params_x, or x, or in a mapping, `params`. Losses are in the column `loss`, with the sign that is
-    minimized, or `value`, as the loss function returned them. Several losses are in loss.0, loss.1 and so on, or
-    value.0 or values_0 and so on, or are the lists `losses` or `values`.
+    Parameters are in columns such as params.x, params_x, or x, or in a mapping, `params`. Losses are in the column
+    `loss`, with the sign that is minimized, or `value`, as the loss function returned them. Several losses are in
+    loss.0, loss.1 and so on, or value.0 or values_0 and so on, or are the lists `losses` or `values`.
 
     Args:
         table: The rows, each as a mapping by column.
