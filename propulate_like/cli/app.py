@@ -262,7 +262,7 @@ def main() -> None:
     """Run a command; bad input is one line on standard error and exit status 2."""
     try:
         _check_words(sys.argv[1:])
-        app()
+        app(prog_name="propulate-like")
     except (ConfigError, LaunchError, PartError) as error:
         _fail(error)
     except ValueError as error:

@@ -150,7 +150,7 @@ def test_the_command_line_shows_a_front(tmp_path, command):
     assert directions_of(values) == ["maximize", "minimize"]
     known = json.loads(command("status", "run", "--json").stdout)
     losses = [each.loss for each in Run(tmp_path / "run").individuals()]
-    assert known["front"] == losses.count(best := min(losses))
+    assert losses.count(best := min(losses)) > known["front"] == 1  # the same point is shown once
     row, *_ = json.loads(command("results", "run", "--format", "json").stdout)
     assert row["values"] == [-best, 1 + best]
     assert row["params"] == {"x": -best}

@@ -112,7 +112,7 @@ def test_blocks_hold_the_lines_of_the_whole_file(block, tmp_path, monkeypatch):
 
 def test_front_of_very_many_is_that_of_all_at_once(monkeypatch):
     generator = Random(2)
-    some = [one(0, serial, float(serial)) for serial in range(500)]
+    some = [one(0, serial, float(serial)).with_genome((serial / 500,)) for serial in range(500)]
     some = [each.with_outcome(losses=(generator.randrange(30), generator.randrange(30))) for each in some]
     expected = [each.id for each in some if not any(dominates(other.losses, each.losses) for other in some)]
     for at_once in (1, 7, 4096):
