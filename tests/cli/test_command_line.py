@@ -1,4 +1,4 @@
-"""What users expect of a command line: version, -h, completion, a start for editors, and words for what there is not."""
+"""Version, -h, completion, a start for editors, and words where there is nothing."""
 
 import json
 import os
