@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 
 from propulate_like.foundation.console import printable, short
 
-_TABLE = "border-collapse: collapse; margin: 0.5em 0"
+_TABLE = "border-collapse: collapse; margin: 0 0 0.5em 0"
 _CELL = "text-align: left; padding: 0.2em 1em 0.2em 0; border-bottom: 1px solid rgba(128, 128, 128, 0.4)"
-_TITLE = "text-align: left; font-weight: bold; padding: 0.2em 0"
+_TITLE = "font-weight: bold; margin: 0.5em 0 0.2em 0"
 
 
 def html_table(title: str, names: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -25,8 +25,8 @@ def html_table(title: str, names: Sequence[str], rows: Iterable[Sequence[str]]) 
         _cell("td" if names else "th", row[0]) + "".join(_cell("td", text) for text in row[1:]) for row in rows if row
     )
     body = "".join(f"<tr>{line}</tr>" for line in lines)
-    caption = f'<caption style="{_TITLE}">{html.escape(printable(title))}</caption>'
-    return f'<table style="{_TABLE}">{caption}{head}<tbody>{body}</tbody></table>'
+    above = f'<div style="{_TITLE}">{html.escape(printable(title))}</div>'  # a caption is below in some notebooks
+    return f'{above}<table style="{_TABLE}">{head}<tbody>{body}</tbody></table>'
 
 
 def _cell(kind: str, text: str) -> str:

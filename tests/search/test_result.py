@@ -193,3 +193,22 @@ class TestNotebooks:
 
 def test_one_rank_is_the_root(maximized):
     assert maximized.is_root
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("members", [1, 2])
+def test_one_of_several_ranks_is_the_root_and_all_have_the_same_values(members, script, pooled, reports):
+    path = script(f"""
+        import propulate_like as pl
+        from propulate_like.parallel.transport import launched
+        settings = {{"ranks_per_worker": {members}, "isolate": False}}
+        result = pl.maximize(lambda x: -x * x, {{"x": (-1.0, 1.0)}}, evaluations=40, seed=0, evaluation=settings)
+        report(launched()[0], result.is_root, result.best.value, result.best.value == -result.best.params["x"] ** 2,
+               sum(one.value for one in result.individuals), result.added)
+    """)
+    pooled(path, ranks=4)
+    lines = sorted(reports())
+    assert [line[1] for line in lines] == ["True", "False", "False", "False"]
+    assert len({tuple(line[2:]) for line in lines}) == 1
+    assert lines[0][3] == "True"
+    assert lines[0][5] == "40"
