@@ -86,7 +86,7 @@ class Result:
         self.is_root: bool = is_root
         """Whether this rank is the one to print or to save what came of it: the lowest that lives."""
         self._best: Individual | None = evaluations.best and evaluations.best.in_directions(signs)
-        self._history = [individual.in_directions(signs) for individual in session.history]
+        self._history = session.history
         self._shape, self._signs = shape, signs
 
     @property
@@ -138,7 +138,7 @@ class Result:
     @cached_property
     def individuals(self) -> list[Individual]:
         """Every evaluated individual, failures included, in the order in which the evaluations ended."""
-        known = [*self._on_disk, *self._unsaved]
+        known = [each.in_directions(self._signs) for each in (*self._on_disk, *self._unsaved)]
         return sorted(known, key=lambda individual: (individual.ended, individual.id))
 
     @property
@@ -153,7 +153,7 @@ class Result:
         if not (self._history or Run.exists(self.run)):
             message = f"{self.run} was removed after the search"
             raise ValueError(message)
-        return [each.in_directions(self._signs) for each in Recovery(self.run, self._shape).individuals()]
+        return list(Recovery(self.run, self._shape).individuals())
 
     @cached_property
     def _unsaved(self) -> list[Individual]:
