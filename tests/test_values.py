@@ -23,7 +23,7 @@ from propulate_like.population.codec import Codec
 from propulate_like.population.individual import Candidate, Id
 from propulate_like.population.outcome import OK, Outcome
 from propulate_like.problem.space import NOTHING
-from propulate_like.search.result import row
+from propulate_like.search.rows import nested_row, row
 from propulate_like.storage import journal_lines
 from propulate_like.storage.config_diff import differences
 from propulate_like.storage.events import Evaluated
@@ -89,7 +89,8 @@ def test_params_round_trip_through_csv_and_json(tmp_path_factory, point):
     path.write_text(show.as_csv(rows), encoding="utf-8", newline="")
     (found,) = read_rows(read_csv(path), space, (1.0,), as_text=True)
     assert typed(space.decode(found.genome(space))) == typed(params)
-    told = {name.removeprefix("params."): value for name, value in json.loads(show.as_json(rows))[0].items()}
+    told = json.loads(show.as_json([nested_row(evaluated(space, genome))]))[0]["params"]
+    assert told.keys() == params.keys()
     assert all(
         typed(told[name]) == typed(value) for name, value in params.items() if value not in (math.inf, -math.inf)
     )

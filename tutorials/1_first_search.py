@@ -23,4 +23,5 @@ def train(learning_rate, layers, width, optimizer, momentum=0.0):
 
 if __name__ == "__main__":
     result = pl.minimize(train, evaluations=2000, seed=0)
-    print(f"loss {result.best.loss:.2g} with {result.best.params}")
+    if result.is_root:  # one rank prints, however many there are
+        print(f"loss {result.best.value:.2g} with {result.best.params}")

@@ -20,10 +20,10 @@ def main():
         run = Path(folder) / "rosenbrock"
         pl.minimize(rosenbrock, evaluations=1000, seed=0, run=run)
         result = pl.minimize(rosenbrock, evaluations=3000, seed=0, run=run)  # the remaining 2000
-        print(f"best {result.best.loss:.2g}, at a distance of {result.best.metrics['distance']:.2g}")
+        print(f"best {result.best.value:.2g}, at a distance of {result.best.metrics['distance']:.2g}")
         print({str(status): count for status, count in result.statuses.items()})
         for improvement in result.trace[-3:]:
-            print(f"after {improvement.evaluations} evaluations: {improvement.loss:.2g}")
+            print(f"after {improvement.evaluations} evaluations: {improvement.value:.2g}")
 
 
 if __name__ == "__main__":

@@ -70,6 +70,8 @@ def main():
     individuals = result.individuals
     epochs = sum(len(individual.curve) for individual in individuals)
     stopped = result.statuses.get(pl.Status.STOPPED, 0)
+    if not result.is_root:
+        return
     print(f"loss {result.best.loss:.4f} with {result.best.params}")
     print(f"{stopped} of {len(individuals)} stopped early: {epochs} epochs, not {EPOCHS * len(individuals)}")
 

@@ -47,6 +47,8 @@ def main():
         pruner=pl.MedianPruner(warmup=5),
         evaluation={"ranks_per_worker": 2, "timeout": 60, "gpus": "auto" if args.device == "cuda" else None},
     )
+    if not result.is_root:
+        return
     print(f"loss {result.best.loss:.4f} with {result.best.params}")
     print({str(status): count for status, count in result.statuses.items()})
 

@@ -28,7 +28,8 @@ def main():
         propagators=["auto", "auto", "auto", EXPLORER],  # a chain of its own for each island
     )
     result = pl.minimize(two_funnels, evaluations=20_000, target=1e-3, islands=islands, seed=0)
-    print(f"loss {result.best.loss:.2g} with {result.best.params}, found on island {result.best.id.island}")
+    if result.is_root:
+        print(f"loss {result.best.loss:.2g} with {result.best.params}, found on island {result.best.id.island}")
 
 
 EXPLORER = pl.Chain(pl.SelectRanked(2, among=80), pl.UniformCrossover(), pl.PointMutation(1), pl.RandomRestart(0.1))

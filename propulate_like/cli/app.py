@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+import propulate_like
 from propulate_like.cli import export as exporting
 from propulate_like.cli import rank, show, slurm, starter
 from propulate_like.cli import simulate as forecasts
@@ -27,14 +28,14 @@ from propulate_like.foundation.user_paths import user_path
 from propulate_like.parallel.transport import launched
 from propulate_like.parallel.transport.simulated import Network
 from propulate_like.search.config import Config, ConfigError
-from propulate_like.search.schema import schema
+from propulate_like.search.schema import schema_text
 from propulate_like.storage.run import Run, check_folder
 
 app = typer.Typer(
     cls=CommandGroup,
     help="Asynchronous evolutionary search for hyperparameters, on every MPI rank.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 
@@ -56,14 +57,29 @@ class Format(StrEnum):
 _WRITERS = {Format.TABLE: show.table, Format.JSON: show.as_json, Format.CSV: show.as_csv}
 
 
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"propulate-like {propulate_like.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version, and exit.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
 @app.command()
 def init(
     folder: Annotated[str, typer.Argument(help="Where to write search.yaml and objective.py.")] = ".",
 ) -> None:
-    """Write a starter YAML and script."""
+    """Write a starter YAML and script, and the schema by which an editor completes and explains the YAML."""
     written = starter.write(user_path(folder))
     command = pasteable(["propulate-like", "run", written[0], "-n", "2"])
-    typer.echo(public(f"wrote {' and '.join(map(str, written))}; next: {command}"))
+    typer.echo(public(f"wrote {', '.join(map(str, written[:-1]))} and {written[-1]}; next: {command}"))
 
 
 @app.command()
@@ -84,7 +100,7 @@ def check(config: ConfigArgument, changes: SetOption = None) -> None:
 @app.command("schema")
 def print_schema() -> None:
     """Print the JSON Schema of a configuration, for editors."""
-    typer.echo(json.dumps(schema(), indent=2))
+    typer.echo(schema_text())
 
 
 @app.command()
@@ -145,7 +161,12 @@ def results(
     ] = False,
 ) -> None:
     """Show the best individuals of a run, or the latest failures."""
-    rows = (show.failed_rows if failed else show.best_rows)(Run(user_path(folder)), top)
+    run = Run(user_path(folder))
+    found = (show.failures if failed else show.best)(run, top)
+    if failed and not found and form is Format.TABLE:
+        typer.echo("no evaluation has failed")
+        return
+    rows = (show.nested_rows if form is Format.JSON else show.rows_of)(found, run)
     typer.echo(_WRITERS[form](rows), nl=form is not Format.CSV)
 
 
@@ -246,7 +267,7 @@ def main() -> None:
     """Run a command; bad input is one line on standard error and exit status 2."""
     try:
         _check_words(sys.argv[1:])
-        app()
+        app(prog_name="propulate-like")
     except (ConfigError, LaunchError, PartError) as error:
         _fail(error)
     except ValueError as error:

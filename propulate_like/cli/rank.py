@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -81,7 +82,7 @@ def _run(order: Order) -> _Outcome:
         result = _result(order, first=first)
     except SearchFailed as failure:
         result = failure.result
-        status = _say(rank == result.speaker, f"{failure}"[:_LONGEST], FAILED)
+        status = _say(result.is_root, f"{failure}"[:_LONGEST], FAILED)
         return _Outcome(status, bool(result.deaths))
     except (TakenOver, PartError) as error:  # on one rank; several end at once
         return _Outcome(_say(True, str(error), FAILED))
@@ -94,7 +95,7 @@ def _run(order: Order) -> _Outcome:
             raise
         return _Outcome(_say(first, f"{order.source}: {error}", BAD_INPUT))
     status = FAILED if result.unsaved else early_signals.INTERRUPTED if result.reason == "interrupted" else 0
-    if rank == result.speaker:
+    if result.is_root:
         tell(summary(result, order.command))
         rank_status.leave_status(status)
     return _Outcome(status, bool(result.deaths))
@@ -188,9 +189,27 @@ def summary(result: Result, command: str) -> str:
         lines.append(f"see more:   {pasteable(['propulate-like', 'results', result.run])}")
     if result.unsaved:
         lines.append(f"not saved:  {result.unsaved} evaluations, which the disk did not take")
+    if not result.added:
+        lines += _complete(result, command)
     if result.reason == "interrupted" and command:
         lines.append(f"continue:   {command}")
     return "\n".join(map(printable, lines))
+
+
+_LARGER = {"evaluations": "{evaluations}", "seconds": "{seconds}", "target": "VALUE"}
+"""The budget that goes on where the budget before is used up, by the reason for the end."""
+
+
+def _complete(result: Result, command: str) -> list[str]:
+    """Return the lines about a run that was complete before, and how to go on with it."""
+    if result.reason not in _LARGER or not result.evaluations:
+        return []
+    numbers = {"evaluations": 2 * result.evaluations, "seconds": math.ceil(2 * result.seconds)}
+    larger = _LARGER[result.reason].format(**numbers)
+    lines = ["complete:   the run had met its budget before, so nothing was evaluated"]
+    if command:
+        lines.append(f"go on:      {command} --set budget.{result.reason}={larger}")
+    return lines
 
 
 def _best(result: Result) -> list[str]:
@@ -211,7 +230,7 @@ def _front(result: Result) -> list[str]:
     shown = front[:: max(len(front) // _FRONT, 1)]
     lines = [f"front of {len(front)}" + (", some of which are" if len(front) > len(shown) else "")]
     for individual in shown:
-        values = ", ".join(f"{value:.6g}" for value in result.values(individual))
+        values = ", ".join(f"{value:.6g}" for value in individual.values)
         params = ", ".join(f"{name}={_written(value)}" for name, value in individual.params.items())
         lines.append(f"  {values}  at {params}")
     return lines

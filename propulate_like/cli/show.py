@@ -18,10 +18,10 @@ from propulate_like.foundation.console import printable, short
 from propulate_like.foundation.undisturbed import undisturbed
 from propulate_like.foundation.values import short_text, typed_text
 from propulate_like.population.individual import Individual
-from propulate_like.population.pareto import front, losses_of
-from propulate_like.problem.directions import values_of
+from propulate_like.population.pareto import front
 from propulate_like.search.progress import duration
-from propulate_like.search.result import last_line, row
+from propulate_like.search.result import last_line
+from propulate_like.search.rows import merged, nested_row, param_names, row
 from propulate_like.storage.events import Evaluated
 from propulate_like.storage.journal import read
 from propulate_like.storage.run import Run
@@ -141,43 +141,56 @@ def status_text(known: dict[str, Any]) -> str:
     return "\n".join(map(printable, lines))
 
 
-def best_rows(run: Run, top: int) -> list[dict[str, Any]]:
-    """Return the `top` best individuals of a run as rows, best first; with several losses, those of the front."""
+def best(run: Run, top: int) -> list[Individual]:
+    """Return the `top` best individuals of a run, best first; with several losses, those of the front."""
     succeeded = (individual for individual in run.individuals() if individual.has_loss)
     if len(run.signs) > 1:
-        best = front(succeeded)[:top]
-    else:
-        best = heapq.nsmallest(top, succeeded, key=lambda individual: (individual.order, individual.id))
-    return [_without(run_row(each, run), "cause") for each in best]
+        return front(succeeded)[:top]
+    return heapq.nsmallest(top, succeeded, key=lambda individual: (individual.order, individual.id))
 
 
-def failed_rows(run: Run, top: int) -> list[dict[str, Any]]:
-    """Return the `top` latest failures of a run as rows, the last one first."""
+def failures(run: Run, top: int) -> list[Individual]:
+    """Return the `top` latest failures of a run, the last one first."""
     failed = (individual for individual in run.individuals() if individual.failed)
-    latest = heapq.nlargest(top, failed, key=lambda individual: (individual.ended, individual.id))
-    return [_without(run_row(each, run), "loss", "value") for each in latest]
+    return heapq.nlargest(top, failed, key=lambda individual: (individual.ended, individual.id))
+
+
+def rows_of(individuals: list[Individual], run: Run) -> list[dict[str, Any]]:
+    """Return individuals as flat rows, all with the columns of all parameters, in the order of the space."""
+    params = param_names(individuals)
+    return [_told(_completed(run_row(each, run), params), each) for each in individuals]
+
+
+def nested_rows(individuals: list[Individual], run: Run) -> list[dict[str, Any]]:
+    """Return individuals as JSON has them, with their params as a mapping."""
+    return [_told(_placed(nested_row(each), run), each) for each in individuals]
 
 
 def run_row(individual: Individual, run: Run) -> dict[str, Any]:
-    """Return an individual as a row, with its values as the loss returned them, and its directory."""
-    shown = row(individual)
-    values: tuple[float | None, ...] = (None,) * len(run.signs)
-    if individual.has_loss:
-        values = values_of(losses_of(individual), run.signs)
-    if len(run.signs) > 1:
-        told = {f"value.{number}": value for number, value in enumerate(values)}
-        shown = {"id": shown["id"], **told, **_without(shown, "loss")}
-    elif run.maximize:
-        shown = {"id": shown["id"], "value": values[0], **shown}
+    """Return an individual of a run as a flat row, with its directory."""
+    return _placed(row(individual.in_directions(run.signs)), run)
+
+
+def _placed(shown: dict[str, Any], run: Run) -> dict[str, Any]:
+    """Return a row with the individual's directory, where it has one, and without a rung where there is no fidelity."""
     if not run.config.get("fidelity"):
         del shown["rung"]
     directory = os.path.join(run.folder, "trials", shown["id"])  # noqa: PTH118 (a Path takes ten times as long)
     return {**shown, "directory": directory} if os.path.lexists(directory) else shown
 
 
-def _without(shown: dict[str, Any], *names: str) -> dict[str, Any]:
-    """Return a row without the columns of these names, including numbered ones such as loss.0 and loss.1."""
-    return {name: value for name, value in shown.items() if name.partition(".")[0] not in names}
+def _completed(shown: dict[str, Any], params: list[str]) -> dict[str, Any]:
+    """Return a row with these parameters in this order; those that are not active have None."""
+    places = [name for name in shown if not name.startswith("params.")]
+    before = next((place for place, name in enumerate(shown) if name.startswith("params.")), len(shown))
+    names = [*places[:before], *(f"params.{name}" for name in params), *places[before:]]
+    return {name: shown.get(name) for name in names}
+
+
+def _told(shown: dict[str, Any], individual: Individual) -> dict[str, Any]:
+    """Return a row without what it has nothing to tell of: a cause, or what a failure has no value of."""
+    left_out = {"cause"} if individual.has_loss else {"value", "values", "loss", "losses"}
+    return {name: value for name, value in shown.items() if name.partition(".")[0] not in left_out}
 
 
 @undisturbed
@@ -190,7 +203,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     if not rows:
         return "there is none yet"
     hidden = {"ended", "origin", "parents", "directory"} | ({"status"} if "cause" not in rows[0] else set())
-    names = [name for name in names_of(rows) if name not in hidden][:_COLUMNS]
+    names = [name for name in names_of(rows) if name not in hidden and not _is_of_no_use(name, rows)][:_COLUMNS]
     drawn = Table(box=None, pad_edge=False)
     for name in names:
         drawn.add_column(Text(last_line(name.removeprefix("params.").removeprefix("metrics."))))
@@ -202,9 +215,16 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(line.rstrip() for line in output.getvalue().rstrip().splitlines())
 
 
+def _is_of_no_use(name: str, rows: list[dict[str, Any]]) -> bool:
+    """Return whether a column tells a reader nothing: a loss beside its value, or a parameter that no row has."""
+    if name.partition(".")[0] == "loss":
+        return name.replace("loss", "value", 1) in rows[0]
+    return name.startswith("params.") and all(each.get(name) is None for each in rows)
+
+
 def as_json(rows: list[dict[str, Any]]) -> str:
     """Return rows as JSON, which has no infinity: it becomes a text."""
-    return json.dumps([{name: _finite(value) for name, value in each.items()} for each in rows], indent=2)
+    return json.dumps([_finite(each) for each in rows], indent=2)
 
 
 def as_csv(rows: list[dict[str, Any]]) -> str:
@@ -218,8 +238,8 @@ def as_csv(rows: list[dict[str, Any]]) -> str:
 
 
 def names_of(rows: list[dict[str, Any]]) -> list[str]:
-    """Return the names of all columns, in the order in which they first occur."""
-    return list(dict.fromkeys(name for each in rows for name in each))
+    """Return the names of all columns, in the order of the rows."""
+    return merged(dict.fromkeys(map(tuple, rows)))
 
 
 def _written(column: str, value: Any) -> str:
@@ -232,6 +252,11 @@ def _written(column: str, value: Any) -> str:
 
 
 def _finite(value: Any) -> Any:
+    """Return a value, or a list or mapping of values, with texts in place of infinities."""
+    if isinstance(value, dict):
+        return {name: _finite(member) for name, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(member) for member in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 

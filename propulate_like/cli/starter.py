@@ -1,10 +1,17 @@
-"""The command `init`: a configuration and an objective to start with."""
+"""The command `init`: a configuration and an objective to start with, and the schema for editors."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+from propulate_like.search.schema import schema_text
+
+_SCHEMA = "search.schema.json"
+_EDITORS = f"""\
+# yaml-language-server: $schema={_SCHEMA}
+# By the line above an editor completes and explains the keys; propulate-like schema > {_SCHEMA} renews that file.
+"""
 _CONFIG = """\
 # Run with: propulate-like run search.yaml -n 2
 objective: objective.py:train    # file.py:function; its result is minimized
@@ -35,18 +42,19 @@ def train(learning_rate, layers, width, optimizer, momentum=0.0):
 
 
 def write(folder: Path) -> list[Path]:
-    """Write the two files into a folder, and return their paths.
+    """Write the files into a folder, and return their paths.
 
     Raises:
         ValueError: One of them exists.
     """
-    files = {folder / "search.yaml": _CONFIG, folder / "objective.py": _OBJECTIVE}
-    for path in files:
+    files = {"search.yaml": _EDITORS + _CONFIG, "objective.py": _OBJECTIVE, _SCHEMA: f"{schema_text()}\n"}
+    paths = [folder / name for name in files]
+    for path in paths:
         if os.path.lexists(path):
             message = f"{path} exists already: name another folder, as in propulate-like init my-search"
             raise ValueError(message)
     folder.mkdir(parents=True, exist_ok=True)
-    for path, content in files.items():
+    for path, content in zip(paths, files.values()):
         with path.open("x", encoding="utf-8") as file:
             file.write(content)
-    return list(files)
+    return paths

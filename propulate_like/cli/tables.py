@@ -16,6 +16,7 @@ from propulate_like.foundation.values import typed_text
 from propulate_like.population.individual import Individual
 from propulate_like.problem.parameters import Parameter
 from propulate_like.problem.space import Space
+from propulate_like.search.rows import merged
 from propulate_like.storage.events import Evaluated
 from propulate_like.storage.history import History
 from propulate_like.storage.run import Run
@@ -44,6 +45,7 @@ class ExportTable:
         self.count = 0
         self._run, self._history = run, History(run.folder, run.shape)
         self._params: dict[str, set[type]] = {}
+        self._names: list[str] = []  # of the parameters, in the order of the space
         self._metrics: dict[str, set[type]] = {}
         space: Space | None = None
         for event in self._history.events():
@@ -69,19 +71,20 @@ class ExportTable:
             self._metrics.setdefault(name, set()).update(() if value is None else (_type_of(value),))
 
     def _add_space(self, space: Space) -> None:
+        self._names = merged([self._names, space.names])
         for name, parameter in space.items():
             self._params.setdefault(name, set()).update(_types_of(parameter))
 
     def _columns(self) -> dict[str, set[type]]:
         """Return the columns in their order, each with its types."""
         losses, trials = len(self._run.signs), self._run.folder / "trials"
-        values = [f"value.{number}" for number in range(losses)] if losses > 1 else ["value"] * self._run.maximize
-        before = ["id", *values, "status", *["loss"] * (losses == 1)]
+        numbers = [f".{number}" for number in range(losses)] if losses > 1 else [""]
+        before = ["id", *(f"value{number}" for number in numbers), "status", *(f"loss{number}" for number in numbers)]
         after = ["rung"] * bool(self._run.config.get("fidelity")) + ["seconds", "ended", "origin", "parents", "cause"]
         after += ["directory"] * trials.is_dir()
         return {
             **{name: _own_types(name) for name in before},
-            **{f"params.{name}": types for name, types in self._params.items()},
+            **{f"params.{name}": self._params[name] for name in self._names},
             **{f"metrics.{name}": types for name, types in self._metrics.items()},
             **{name: _own_types(name) for name in after},
         }

@@ -19,7 +19,8 @@ from propulate_like.problem.space import Space
 
 _BRACES = re.compile(r"\{([^{}]+)\}")
 _WORD = re.compile(r"[\w.]+")
-_FORMATTED = re.compile(r"(?<!\$)\{([A-Za-z_]\w*)[:!][^{}]*\}")
+_FLAG = re.compile(r"(.+?)([:!])(.*)", re.DOTALL)
+_TRUE = json.dumps(True)
 OWN = ("id", "directory", "parent_directory", "params", "seed", "devices")
 """The placeholders besides the parameters."""
 
@@ -30,8 +31,9 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Placeholders name parameters, such as {learning_rate} or {model.lr}, the fidelity, or {id}, {directory} (the
     evaluation's own), {parent_directory} (the first parent's), {params} (all parameters, as JSON, nested as they were
     given), {seed} and {devices}. A word that names an inactive parameter, or a parent where there is none, is left out,
-    together with the option (a word that begins with -) before it. The loss is a JSON number, or an object with a
-    "loss" and metrics. A printed line with an object of "step" and "loss" is an intermediate loss.
+    together with the option (a word that begins with -) before it. {nesterov:--nesterov} is the word --nesterov where
+    nesterov is true, and is left out where it is false, None or inactive. The loss is a JSON number, or an object with
+    a "loss" and metrics. A printed line with an object of "step" and "loss" is an intermediate loss.
 
     Attributes:
         command: The command's words, with placeholders, or with `shell` one text.
@@ -70,16 +72,8 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(message)
         known = [*space.names, *OWN, *([fidelity] if fidelity else [])]
         for word in self.words:
-            for name in [identifier(found[1]) for found in _BRACES.finditer(word)]:
-                if name in space:
-                    _check_told_apart(word, name, space[name])
-                if name not in known and (_WORD.fullmatch(name) or _is_close(name, known)):
-                    message = f"command: {word!r}: there is no parameter {name!r}{nearest(name, known)}"
-                    raise ValueError(message)
-            formatted = _FORMATTED.search(word)
-            if formatted and formatted[1] in known:
-                message = f"command: {word!r}: a placeholder has no format: write {{{formatted[1]}}}"
-                raise ValueError(message)
+            for found in _BRACES.finditer(word):
+                self._check_placeholder(found, space, known)
         if isinstance(self.command, str):
             for name, place in unsafe_places(self.command, _placeholders(self.command, known)):
                 message = (
@@ -88,6 +82,41 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                     f"value={{{name}}}; at the beginning"
                 )
                 raise ValueError(message)
+
+    def _check_placeholder(self, found: re.Match[str], space: Space, known: Sequence[str]) -> None:
+        """Check what stands in braces: a name, or a name and a word that is left out where its value is not true.
+
+        Args:
+            found: What was found in a word of the command, or with `shell` in its text.
+            space: The search's space.
+            known: The names that placeholders may have.
+
+        Raises:
+            ValueError: It names nothing, is a format, or the word of no bool.
+        """
+        word = found.string
+        name, flag = _parsed(found, known)
+        if name not in known:
+            stem = name.partition(":")[0]
+            lost = found[0] == word and _FLAG.fullmatch(name) and name[len(stem) + 1 :].startswith("-")
+            if lost or _WORD.fullmatch(name) or _is_close(name, known):
+                wrong = stem if lost else name
+                message = f"command: {word!r}: there is no parameter {wrong!r}{nearest(wrong, known)}"
+                raise ValueError(message)
+            return
+        if name in space:
+            _check_told_apart(word, name, space[name])
+        if flag is None:
+            return
+        options = getattr(space.get(name), "options", ())
+        if not flag or not options or not all(isinstance(option, bool | None) for option in options):
+            message = f"command: {word!r}: a placeholder has no format: write {{{name}}}"
+            if flag.startswith("-"):
+                message = f"command: {word!r}: {name} must be true or false, as in choice: [true, false]"
+            raise ValueError(message)
+        if not self.shell and found[0] != word:
+            message = f"command: {word!r}: {found[0]} must be a word of its own, which may be left out"
+            raise ValueError(message)
 
     def _check_text(self, space: Space) -> None:
         """Check that no text that reaches the system has a NUL character, at which the system would cut it off.
@@ -136,13 +165,16 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             values: The value of each placeholder.
             optional: The placeholders that may have no value.
         """
+        told = dict.fromkeys(optional, "") | values
         if isinstance(self.command, str):
-            words = dict.fromkeys(optional, "") | values
-            return [_with_values(self.command, {name: _quoted(word) for name, word in words.items()})]
-        known = {*values, *optional}
+            return [_BRACES.sub(lambda found: _in_shell(found, told), self.command)]
         kept: list[str] = []
         for word in self.words:
-            if all(identifier(found[1]) in values for found in _placeholders(word, known)):
+            whole = _BRACES.fullmatch(word)
+            name, flag = ("", None) if whole is None else _parsed(whole, told)
+            if flag is not None:
+                kept += [flag] * (told[name] == _TRUE)
+            elif all(identifier(found[1]) in values for found in _placeholders(word, told)):
                 kept.append(word)
             elif word.startswith("{") and kept and kept[-1].startswith("-"):
                 kept.pop()
@@ -159,9 +191,31 @@ def _quoted(value: str) -> str:
     return "'" + value.replace("'", "'\"'\"'") + "'"
 
 
+def _in_shell(found: re.Match[str], values: Mapping[str, str]) -> str:
+    """Return what stands in a shell's text for a placeholder: a value in quotes, or a word where the value is true."""
+    name, flag = _parsed(found, values)
+    if name not in values:
+        return found[0]
+    if flag is None:
+        return _quoted(values[name])
+    return _quoted(flag) if values[name] == _TRUE else ""
+
+
+def _parsed(found: re.Match[str], known: Collection[str]) -> tuple[str, str | None]:
+    """Return the name in braces, and the word behind its colon, if there is one.
+
+    The word is "" for a format, such as {x!r}. Braces behind $ are the shell's own, such as ${HOME:-/root}.
+    """
+    whole = identifier(found[1])
+    parts = None if whole in known or found.string[: found.start()].endswith("$") else _FLAG.fullmatch(found[1])
+    if parts is None or identifier(parts[1]) not in known:
+        return whole, None
+    return identifier(parts[1]), parts[3] if parts[2] == ":" else ""
+
+
 def _placeholders(word: str, known: Collection[str]) -> list[re.Match[str]]:
     """Return the placeholders in a word: what is in braces and is known, or could be the name of nothing else."""
-    return [found for found in _BRACES.finditer(word) if identifier(found[1]) in known or _WORD.fullmatch(found[1])]
+    return [found for found in _BRACES.finditer(word) if _parsed(found, known)[0] in known or _WORD.fullmatch(found[1])]
 
 
 def _is_close(name: str, known: Collection[str]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import inspect
+import re
 import types
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -17,6 +18,7 @@ from propulate_like.foundation.values import brief, plain, real, tree
 _Built = TypeVar("_Built")
 _LARGEST_SEED = 2**64 - 1
 _SIMPLE = {int: "integer", float: "number", str: "string", bool: "boolean", type(None): "null"}
+_DESCRIBED = re.compile(r"    \*{0,2}(\w+): (.*)")
 _COMPARED = (int, float, str)
 
 
@@ -162,22 +164,38 @@ def shown(thing: Any) -> str:
 def schema(kind: Callable[..., Any], nested: Mapping[type, Mapping[str, Any]]) -> dict[str, Any]:
     """Return the JSON Schema of the YAML form of `kind`; `nested` has the schemas of the classes it may contain."""
     signature, hints = _signature(kind)
+    texts = {name: {"description": text} for name, text in described(kind).items()}
     properties: dict[str, Any] = {}
     required = []
     first: list[dict[str, Any]] = []
     for name, parameter in signature.parameters.items():
         member = _schema_of(hints.get(name), nested)
         if parameter.kind is parameter.VAR_POSITIONAL:
-            properties[name] = {"type": "array", "items": member}
-            first = [properties[name]]
+            first = [{"type": "array", "items": member}]
+            properties[name] = {**first[0], **texts.get(name, {})}
             continue
-        properties[name] = member
+        properties[name] = {**member, **texts.get(name, {})}
         if parameter.default is parameter.empty:
             required.append(name)
         if parameter.kind is parameter.POSITIONAL_OR_KEYWORD and not first:
             first = [member, {"type": "array"}]
     by_name = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
     return {"description": inspect.getdoc(kind) or "", "anyOf": [by_name, *first]}
+
+
+def described(kind: Any) -> dict[str, str]:
+    """Return what a docstring says of each argument or attribute, which the JSON Schema says of its key."""
+    texts: dict[str, str] = {}
+    inside, name = False, ""
+    for line in (inspect.getdoc(kind) or "").splitlines():
+        if line and not line.startswith(" "):
+            inside = line in ("Args:", "Attributes:")
+        elif inside and (begins := _DESCRIBED.match(line)):
+            name = begins[1]
+            texts[name] = begins[2]
+        elif inside and line:
+            texts[name] += f" {line.strip()}"
+    return texts
 
 
 def _schema_of(hint: Any, nested: Mapping[type, Mapping[str, Any]]) -> dict[str, Any]:

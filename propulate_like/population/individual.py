@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import msgspec
 
 from propulate_like.population.outcome import UNEVALUATED, Outcome, Status
+from propulate_like.problem.directions import Signs, values_of
 from propulate_like.problem.space import Genome, Space
 
 Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
@@ -52,12 +53,15 @@ class Candidate(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 class Individual(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One candidate and its outcome, whose fields are the individual's too.
 
-    `moves` counts its migrations, by which it left one island for another.
+    `moves` counts its migrations, by which it left one island for another. A search minimizes, so that losses that are
+    maximized are negated; those of a result or a run know the search's directions, as `signs`, and tell in `value` and
+    `values` what the loss function returned. Elsewhere, as in an `Optimizer` or a propagator, these are the losses.
     """
 
     candidate: Candidate
     outcome: Outcome = UNEVALUATED
     moves: int = 0
+    signs: Signs = ()
 
     @property
     def id(self) -> Id:
@@ -130,6 +134,25 @@ class Individual(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         return self.outcome.losses
 
     @property
+    def value(self) -> float:
+        """What the loss function returned, and NaN where the evaluation came to nothing.
+
+        Raises:
+            LookupError: There are several, in `values`.
+        """
+        values = self.values
+        if len(values) > 1:
+            message = f"there are {len(values)} values: see `values`"
+            raise LookupError(message)
+        return values[0]
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """What the loss function returned, one or several; NaN where the evaluation came to nothing."""
+        losses = self.outcome.losses or (self.outcome.loss,) * (len(self.signs) or 1)
+        return values_of(losses, self.signs) if self.signs else losses
+
+    @property
     def curve(self) -> tuple[tuple[int, float], ...]:
         return self.outcome.curve
 
@@ -170,11 +193,23 @@ class Individual(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     def with_genome(self, genome: Genome, space: Space | None = None) -> Individual:
         """Return the same individual with another genome, perhaps of another space."""
         candidate = msgspec.structs.replace(self.candidate, genome=genome, space=space or self.candidate.space)
-        return Individual(candidate, self.outcome, self.moves)
+        return Individual(candidate, self.outcome, self.moves, self.signs)
+
+    def in_directions(self, signs: Signs) -> Individual:
+        """Return the same individual, whose values have the directions of these signs."""
+        return Individual(self.candidate, self.outcome, self.moves, signs)
 
     def with_outcome(self, **changes: Any) -> Individual:
         """Return the same individual with these fields of its outcome changed."""
-        return Individual(self.candidate, msgspec.structs.replace(self.outcome, **changes), self.moves)
+        return Individual(self.candidate, msgspec.structs.replace(self.outcome, **changes), self.moves, self.signs)
 
     def __repr__(self) -> str:
-        return f"Individual({self.id}, {self.params}, {self.status}, loss={self.loss})"
+        what, numbers = ("value", self.values) if self.signs else ("loss", self.outcome.losses or (self.loss,))
+        told = f"{what}={numbers[0]}" if len(numbers) == 1 else f"{'values' if self.signs else 'losses'}={numbers}"
+        return f"Individual({self.id}, {self.params}, {self.status}, {told})"
+
+    def _repr_html_(self) -> str:
+        """Return the individual as a table, for a notebook."""
+        from propulate_like.population.html import individual_html
+
+        return individual_html(self)

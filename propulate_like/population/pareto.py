@@ -22,7 +22,11 @@ def dominates(one: Losses, other: Losses) -> bool:
 
 
 def front(individuals: Iterable[Individual]) -> list[Individual]:
-    """Return those that no other one dominates, ordered by their losses."""
+    """Return those that no other one dominates, ordered by their losses.
+
+    Of those with the same losses and params, only the one that ended first is returned; others with the same losses
+    all are.
+    """
     found: list[Individual] = []
     rest = iter(individuals)
     while some := list(islice(rest, _SOME)):  # so that all of a long run's are never in memory
@@ -33,8 +37,15 @@ def front(individuals: Iterable[Individual]) -> list[Individual]:
 def _front_of(individuals: list[Individual]) -> list[Individual]:
     """Return the same as `front`, of a few individuals."""
     found: list[Individual] = []
+    alike: set[str] = set()  # the params of those last found, which have the same losses
     for individual in sorted(individuals, key=lambda one: (losses_of(one), one.ended, one.id)):
         losses = losses_of(individual)  # those that come later in this order dominate none before
-        if not any(dominates(losses_of(other), losses) for other in reversed(found)):
+        if found and losses != losses_of(found[-1]):
+            alike.clear()
+        if any(dominates(losses_of(other), losses) for other in reversed(found)):
+            continue
+        params = repr(individual.params)
+        if params not in alike:
+            alike.add(params)
             found.append(individual)
     return found

@@ -15,12 +15,16 @@ _ENDLESS = 1e9  # seconds, which are 30 years
 
 
 class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When a search ends: after `evaluations` over all ranks, after `seconds` and `hours`, or at a `target`.
+    """When a search ends: at the first of these that is reached.
 
-    The first of these that is reached ends it. Seconds and hours add up, and are kept as `seconds`. The target is a
-    value as the loss function returns it. Seconds may be a text such as 10m. The budget holds for a run as a whole,
-    however often it is continued. Infinite seconds are no limit; alone, they mean a search that goes on until it is
-    interrupted.
+    The budget holds for a run as a whole, however often it is continued. Seconds and hours add up, and are kept as
+    `seconds`. Infinite seconds are no limit; alone, they mean a search that goes on until it is interrupted.
+
+    Attributes:
+        evaluations: The number of evaluations over all ranks.
+        seconds: The time in seconds, or a text such as 10m.
+        target: The value that is good enough, as the loss function returns it.
+        hours: The time in hours.
 
     Raises:
         ValueError: Nothing is given, or nothing valid.

@@ -21,6 +21,11 @@ class Fidelity:
     among the best 1 / `reduction` of all that reached their rung, and breeds a new one where there is none: Li et al.
     2020, A system for massively parallel hyperparameter tuning, algorithm 2. Which share is the best is decided by
     what the rank knows at that moment. One promoted is evaluated as an individual of its own, in the same directory.
+
+    Args:
+        name: The name under which the loss receives the value of the rung, such as epochs.
+        rungs: The values, at least two, each larger than the one before.
+        reduction: The ratio of individuals that reach a rung to those that are promoted, above 1.
     """
 
     def __init__(self, name: str, rungs: Sequence[float], reduction: float = 3) -> None:

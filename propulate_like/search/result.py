@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from propulate_like.foundation.console import short
 from propulate_like.parallel.coordination.termination import SessionSummary
 from propulate_like.population.individual import Individual
 from propulate_like.population.outcome import Status
-from propulate_like.population.pareto import front, losses_of
+from propulate_like.population.pareto import front
 from propulate_like.population.summary import Summary
-from propulate_like.problem.directions import Signs, values_of
+from propulate_like.problem.directions import Signs
+from propulate_like.search.rows import column_names, param_names, row
 from propulate_like.storage.events import Died
 from propulate_like.storage.journal_lines import Shape
 from propulate_like.storage.recovery import Recovery
@@ -24,15 +25,26 @@ if TYPE_CHECKING:
 
 
 class Improvement(NamedTuple):
-    """A moment of a search at which its best loss fell: the evaluations and the seconds until then, and the loss."""
+    """A moment of a search at which it found a better value than before.
+
+    Attributes:
+        evaluations: The number of evaluations until then.
+        seconds: The seconds until then.
+        value: The value, as the loss function returned it.
+        loss: The loss: the value, or, where that is maximized, the value negated.
+    """
 
     evaluations: int
     seconds: float
+    value: float
     loss: float
 
 
 class Result:
-    """What a search found, over all ranks and over all the times it was continued.
+    """What a search found, over all ranks and over all the times it was continued: the same on every rank.
+
+    Individuals know the search's directions: `best.value` is what the loss function returned, `best.loss` what is
+    minimized. A script under `mpiexec` prints once with `if result.is_root:`, which is true on one rank alone.
 
     `statuses` counts evaluations by status, `seconds` is how long the run took, `reason` is why it ended, and
     `idle_share` is the part of the ranks' time (of this session, until its last evaluation began) in which they
@@ -53,12 +65,14 @@ class Result:
         seconds: float,
         run: Path | None = None,
         trials: Path | None = None,
-        speaker: int = 0,
+        is_root: bool = True,
     ) -> None:
         self.losses: int = len(signs)
         """How many losses an evaluation has."""
-        self.failure: Individual | None = evaluations.failure
+        self.failure: Individual | None = evaluations.failure and evaluations.failure.in_directions(signs)
         self.statuses: dict[Status, int] = evaluations.statuses
+        self.added: int = session.evaluations.finished
+        """How many evaluations this session added to those that the run had before."""
         self.seconds: float = seconds
         self.idle_share: float = session.idle_share
         self.tail_share: float = session.tail_share
@@ -69,14 +83,15 @@ class Result:
         self.run: Path | None = run
         self.trials: Path | None = trials
         self.deaths: Sequence[Died] = session.died
-        self.speaker: int = speaker
-        """The lowest rank that lives: the one to print or to save what came of it."""
-        self._best, self._history = evaluations.best, session.history
+        self.is_root: bool = is_root
+        """Whether this rank is the one to print or to save what came of it: the lowest that lives."""
+        self._best: Individual | None = evaluations.best and evaluations.best.in_directions(signs)
+        self._history = session.history
         self._shape, self._signs = shape, signs
 
     @property
     def best(self) -> Individual | None:
-        """The individual with the lowest loss; None where no evaluation has succeeded.
+        """The individual with the best value; None where no evaluation has succeeded.
 
         Raises:
             LookupError: There are several losses, of which none is the best.
@@ -90,15 +105,12 @@ class Result:
     def front(self) -> list[Individual]:
         """The individuals that no other is better than: in no loss worse, and in one better. By their first loss.
 
-        With a fidelity, of the highest rung that was reached.
+        Of those with the same params and losses, only the one that ended first is among them. With a fidelity, all are
+        of the highest rung that was reached.
         """
         succeeded = [individual for individual in self.individuals if individual.has_loss]
         highest = max((individual.rung for individual in succeeded), default=0)
         return front(individual for individual in succeeded if individual.rung == highest)
-
-    def values(self, individual: Individual) -> tuple[float, ...]:
-        """Return what the loss function returned for an individual: its losses with the signs of the directions."""
-        return values_of(losses_of(individual), self._signs)
 
     @property
     def succeeded(self) -> bool:
@@ -107,7 +119,7 @@ class Result:
 
     @property
     def value(self) -> float:
-        """What the loss function returned for the best: its loss, or, where it was maximized, the loss negated.
+        """What the loss function returned for the best.
 
         Raises:
             LookupError: No evaluation has succeeded, or there are several losses.
@@ -116,7 +128,7 @@ class Result:
         if best is None:
             message = f"no evaluation has succeeded: {self.evaluations} evaluations, ended by {self.reason}"
             raise LookupError(message)
-        return -best.loss if self.maximize else best.loss
+        return best.value
 
     @property
     def evaluations(self) -> int:
@@ -126,7 +138,7 @@ class Result:
     @cached_property
     def individuals(self) -> list[Individual]:
         """Every evaluated individual, failures included, in the order in which the evaluations ended."""
-        known = [*self._on_disk, *self._unsaved]
+        known = [each.in_directions(self._signs) for each in (*self._on_disk, *self._unsaved)]
         return sorted(known, key=lambda individual: (individual.ended, individual.id))
 
     @property
@@ -152,7 +164,14 @@ class Result:
 
     @property
     def trace(self) -> list[Improvement]:
-        """Each improvement of the best loss, first to last; seconds count from the begin of the first evaluation."""
+        """Each improvement of the best value, first to last; seconds count from the begin of the first evaluation.
+
+        Raises:
+            LookupError: There are several losses, of which none is the best.
+        """
+        if self.losses > 1:
+            message = f"of {self.losses} losses none is the best: see `front`"
+            raise LookupError(message)
         improvements: list[Improvement] = []
         lowest = (0, float("inf"))
         individuals = self.individuals
@@ -160,7 +179,8 @@ class Result:
         for count, individual in enumerate(individuals, 1):
             if individual.has_loss and individual.order < lowest:
                 lowest = individual.order
-                improvements.append(Improvement(count, individual.ended - began, individual.loss))
+                seconds = individual.ended - began
+                improvements.append(Improvement(count, seconds, individual.value, individual.loss))
         return improvements
 
     def directory(self, individual: Individual) -> Path:
@@ -171,7 +191,10 @@ class Result:
         return self.trials / str(individual.id)
 
     def to_dataframe(self) -> pd.DataFrame:
-        """Return a row for each individual: id, status, loss, its parameters, metrics and how it came about.
+        """Return a row for each individual: id, value, status, loss, its parameters, metrics and how it came about.
+
+        `value` is what the loss function returned, several are in value.0, value.1 and so on; losses likewise. The
+        columns of parameters are in the order of the space.
 
         Needs pandas; ImportError where it is not installed.
         """
@@ -181,7 +204,7 @@ class Result:
             message = "to_dataframe() needs pandas: pip install pandas"
             raise ImportError(message) from None
         rows = [row(individual) for individual in self.individuals]
-        frame = pd.DataFrame(rows)
+        frame = pd.DataFrame(rows, columns=column_names(rows, param_names(self.individuals)))
         for name in frame.columns:  # or 1 and True beside 1.0 would become 1.0 as well
             if name.startswith("params.") and len({type(each[name]) for each in rows if name in each}) > 1:
                 frame[name] = pd.Series([each.get(name) for each in rows], dtype=object)
@@ -193,6 +216,12 @@ class Result:
         else:
             best = "nothing" if self.best is None else f"{self.value} at {self.best.params}"
         return f"<Result: {best}, after {self.evaluations} evaluations in {self.seconds:.1f} s>"
+
+    def _repr_html_(self) -> str:
+        """Return how the search went, and the best or the front, as tables for a notebook."""
+        from propulate_like.search.result_html import result_html
+
+        return result_html(self)
 
 
 class SearchFailed(RuntimeError):  # noqa: N818 (it says what happened, as the standard library's names do)
@@ -207,21 +236,3 @@ class SearchFailed(RuntimeError):  # noqa: N818 (it says what happened, as the s
 def last_line(text: str) -> str:
     """Return the last line of a cause or a metric that has any words, for a table or a summary."""
     return short(text.strip().rpartition("\n")[2].strip())
-
-
-def row(individual: Individual) -> dict[str, Any]:
-    """Write an individual as one row of a table."""
-    return {
-        "id": str(individual.id),
-        "status": str(individual.status),
-        "loss": individual.loss if individual.has_loss else None,
-        **{f"loss.{number}": loss for number, loss in enumerate(individual.losses)},
-        **{f"params.{name}": value for name, value in individual.params.items()},
-        **{f"metrics.{name}": value for name, value in individual.metrics.items()},
-        "rung": individual.rung,
-        "seconds": individual.seconds,
-        "ended": individual.ended,
-        "origin": individual.origin,
-        "parents": " ".join(map(str, individual.parents)),
-        "cause": individual.cause,
-    }

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+from propulate_like.evaluation.command import Command
 from propulate_like.evaluation.pruning import PRUNERS
+from propulate_like.evaluation.settings import EvaluationSettings
 from propulate_like.foundation import declarations
 from propulate_like.foundation.struct_forms import struct_schema
+from propulate_like.problem.budget import Budget
 from propulate_like.problem.fidelity import Fidelity
 from propulate_like.problem.parameters import KINDS
 from propulate_like.propagators import PROPAGATORS, Propagator
@@ -20,7 +24,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schema() -> dict[str, Any]:
-    """Return the JSON Schema of a configuration, for editors."""
+    """Return the JSON Schema of a configuration, for editors; docstrings say what each key is."""
     whole = struct_schema(Settings)
     step = {"$ref": "#/$defs/step"}
     definitions = whole["$defs"]
@@ -51,4 +55,13 @@ def schema() -> dict[str, Any]:
         "additionalProperties": {"anyOf": [{"$ref": "#/$defs/parameter"}, {"$ref": "#/$defs/parameters"}]},
     }
     definitions["Settings"]["patternProperties"] = {f"^{IGNORED}": {}}
+    for struct in (Settings, Command, Budget, EvaluationSettings):
+        keys = definitions[struct.__name__]["properties"]
+        for name, text in declarations.described(struct).items():
+            keys[name]["description"] = text
     return {"$schema": _DIALECT, "title": "propulate-like configuration", **whole}
+
+
+def schema_text() -> str:
+    """Return the JSON Schema as text."""
+    return json.dumps(schema(), indent=2)

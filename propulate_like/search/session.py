@@ -19,7 +19,7 @@ from propulate_like.foundation.console import printable, say
 from propulate_like.foundation.parts import PartError
 from propulate_like.parallel import rank_status
 from propulate_like.parallel.coordination.protocol import CoordinationProtocol, Watcher
-from propulate_like.parallel.coordination.stopping import TERMINATION_SECONDS, StoppingConditions
+from propulate_like.parallel.coordination.stopping import TERMINATION_SECONDS, Reason, StoppingConditions
 from propulate_like.parallel.coordination.termination import SessionSummary
 from propulate_like.parallel.coordination.tickets import Tickets
 from propulate_like.parallel.coordination.watchdog import Wedged
@@ -238,7 +238,7 @@ class Search:
         optimizer, archipelago = self._parts.optimizer, self._archipelago
         budget, lowest = self._specification.budget, self._specification.lowest_loss
         left = budget.evaluations_left(snapshot.summary.finished)
-        if snapshot.summary.best is not None and snapshot.summary.best.loss <= lowest:
+        if self._had_target(snapshot):
             left = 0
         begun = snapshot.unfinished[:left]
         shares = [archipelago.share(begun, each) for each in range(size)] if begun else []
@@ -259,17 +259,28 @@ class Search:
         )
         return Worker(optimizer, protocol, evaluator, journal, island, self._parts.pruner_state(snapshot))
 
+    def _had_target(self, snapshot: ResumeSnapshot) -> bool:
+        """Return whether the run had reached its target before this session."""
+        best = snapshot.summary.best
+        return best is not None and best.loss <= self._specification.lowest_loss
+
+    def _reason(self, summary: SessionSummary, snapshot: ResumeSnapshot) -> str:
+        """Return why the search ended; one that had reached its target before had nothing left to evaluate."""
+        if summary.reason == Reason.EVALUATIONS and self._had_target(snapshot):
+            return Reason.TARGET
+        return summary.reason
+
     def _result(self, summary: SessionSummary, start: _Start) -> Result:
-        """Put what was found before and in this session together; the same on every rank."""
+        """Put what was found before and in this session together; but for `is_root`, the same on every rank."""
         snapshot, specification = start.snapshot, self._specification
-        speaker = min(set(range(self._archipelago.ranks)) - set(summary.dead))
+        root = min(set(range(self._archipelago.ranks)) - set(summary.dead))
         return Result(
             Summary().include(snapshot.summary).include(summary.evaluations),
-            summary,
+            msgspec.structs.replace(summary, reason=self._reason(summary, snapshot)),
             shape=self._parts.shape,
             signs=specification.signs,
             seconds=snapshot.seconds + summary.seconds,
             run=self._run_folder.known_as,
             trials=Path(start.trials) if self._parts.objective.keeps_files else None,
-            speaker=speaker * specification.evaluation.ranks_per_worker,
+            is_root=self._world.rank == root * specification.evaluation.ranks_per_worker,
         )

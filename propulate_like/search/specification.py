@@ -47,10 +47,22 @@ class SpecificationError(ValueError):
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A search as a YAML file describes it.
 
-    `objective` is file.py:function, relative to the YAML file, or module:function, or a command. `space` is left out
-    where the function is decorated with `objective`, or asks for its parameters by a `trial`. `directions` says of each
-    of several losses whether to minimize or maximize it. `run` is the run's folder, relative to the working directory,
-    as is what `warm_start` names.
+    Attributes:
+        objective: What is searched: file.py:function, relative to the YAML file, or module:function, or a command.
+        budget: When the search ends.
+        space: The parameters by their names, left out where the function is decorated with `objective`, or asks for its
+            parameters by a `trial`.
+        islands: The number of islands, their sizes, or how they are divided and how individuals migrate.
+        propagator: The steps that breed: auto, one step, or a list of steps that is a chain.
+        pruner: The rule by which evaluations are stopped early, or a list of rules.
+        fidelity: The rungs, where evaluations may be more or less thorough.
+        evaluation: How an individual is evaluated.
+        maximize: Whether the one loss is maximized.
+        directions: For each of several losses, whether to minimize or to maximize it.
+        seed: The seed of all random numbers, by default a random one.
+        run: The run's folder, relative to the working directory; by default, one in `runs` with the name of this file.
+        warm_start: The evaluations to begin with: a run's folder, a study of Optuna's, a CSV file, or a list of these,
+            relative to the working directory.
     """
 
     objective: str | Command

@@ -171,12 +171,12 @@ class Run:
                 write_config(self.folder, self.config, self.ident)
 
     def individuals(self) -> Iterator[Individual]:
-        """Yield every evaluated individual, failures included, rank by rank.
+        """Yield every evaluated individual, failures included, rank by rank; their values have the run's directions.
 
         Raises:
             ValueError: A journal cannot be read, or a newer version wrote it.
         """
-        return Recovery(self.folder, self.shape).individuals()
+        return (each.in_directions(self.signs) for each in Recovery(self.folder, self.shape).individuals())
 
     def standing(self) -> Standing:
         """Return the run's progress, from its journals."""

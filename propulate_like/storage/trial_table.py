@@ -20,6 +20,8 @@ from propulate_like.problem.parameters.parameter import number_in
 from propulate_like.problem.space import Genome, Space
 
 _LARGEST_BYTES = 1 << 30
+_LOSSES = (("loss", "loss.{}", True), ("value", "value.{}", False), ("value", "values_{}", False))
+"""The column of one loss, the columns of several, and whether these have the sign that is minimized."""
 _PREFIXES = ("params.", "params_", "")
 _UNEVALUATED = ("bred", "running", "waiting")
 _STATES = {"complete": OK, "pruned": STOPPED, "fail": Status.ERROR, **{str(status): status for status in Status}}
@@ -116,9 +118,9 @@ def read_rows(
 ) -> Iterator[Row]:
     """Yield the evaluated rows of a table.
 
-    Parameters are in columns such as params.x, params_x, or x. Losses are in the column `loss`, with the sign that is
-    minimized, or `value`, as the loss function returned them. Several losses are in loss.0, loss.1 and so on, or
-    values_0, values_1 and so on.
+    Parameters are in columns such as params.x, params_x, or x, or in a mapping, `params`. Losses are in the column
+    `loss`, with the sign that is minimized, or `value`, as the loss function returned them. Several losses are in
+    loss.0, loss.1 and so on, or value.0 or values_0 and so on, or are the lists `losses` or `values`.
 
     Args:
         table: The rows, each as a mapping by column.
@@ -129,6 +131,7 @@ def read_rows(
     Raises:
         ValueError: The table has no such columns, or a row's loss is no number.
     """
+    table = [_flat(row) for row in table]
     columns = _Columns.of(table, space, len(signs))
     columns.check_direction(table, signs)
     for number, row in enumerate(table, 1):
@@ -147,6 +150,17 @@ def read_rows(
             frozenset(blank),
             as_text=as_text,
         )
+
+
+def _flat(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a row whose params or losses are in mappings and lists, as JSON has them, with a column for each."""
+    if not isinstance(params := row.get("params"), dict):
+        return row
+    shown = {name: value for name, value in row.items() if name != "params"}
+    for name, column in (("values", "value"), ("losses", "loss")):
+        if isinstance(numbers := row.get(name), list):
+            shown |= {f"{column}.{place}": number for place, number in enumerate(numbers)}
+    return shown | {f"params.{name}": value for name, value in params.items()}
 
 
 class _Columns(NamedTuple):
@@ -187,7 +201,7 @@ class _Columns(NamedTuple):
             for column in all_of
             if (column.startswith(prefix) if prefix else identifier(column) in space)
         }
-        for first, many, minimized in (("loss", "loss.{}", True), ("value", "values_{}", False)):
+        for first, many, minimized in _LOSSES:
             names = [many.format(number) for number in range(losses)] if losses > 1 else [first]
             if all(name in all_of and name not in params for name in names):
                 more = many.format(losses if losses > 1 else 0)
@@ -205,12 +219,17 @@ class _Columns(NamedTuple):
         Raises:
             ValueError: The directions differ.
         """
-        if self.losses != ["loss"] or "value" in self.params:
+        values = [column.replace("loss", "value", 1) for column in self.losses]
+        if not self.minimized or any(column in self.params for column in values):
             return
+        were = [0.0] * len(values)
         for row in table:
-            loss, value = _number(row.get("loss")), _number(row.get("value"))
-            if loss and value and abs(loss) == abs(value):
-                check_directions("its values were", (loss / value,), signs)
+            for place, columns in enumerate(zip(self.losses, values)):
+                loss, value = (_number(row.get(column)) for column in columns)
+                if loss and value and abs(loss) == abs(value):
+                    were[place] = loss / value
+            if all(were):
+                check_directions("its values were", tuple(were), signs)
                 return
 
     def outcome(self, number: int, row: Mapping[str, Any], signs: Signs, status: Status) -> Outcome:

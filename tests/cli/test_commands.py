@@ -75,7 +75,7 @@ def test_results_come_best_first_in_every_format(project, command):
     rows = json.loads(command("results", "runs/it", "--top", "7", "--format", "json").stdout)
     assert [row["loss"] for row in rows] == sorted(row["loss"] for row in rows)
     assert len(rows) == 7
-    assert rows[0]["metrics.distance"] == abs(rows[0]["params.x"])
+    assert rows[0]["metrics"] == {"distance": abs(rows[0]["params"]["x"])}
     table = list(csv.DictReader(io.StringIO(command("results", "runs/it", "--top", "7", "--format", "csv").stdout)))
     assert [float(row["loss"]) for row in table] == [row["loss"] for row in rows]
     lines = command("results", "runs/it").stdout.splitlines()

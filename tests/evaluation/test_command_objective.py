@@ -47,7 +47,8 @@ def test_placeholders_are_filled_and_inactive_ones_left_out_with_their_option(tm
     }
     words = [path, "--kind={kind}", "--n", "{n}", "--flag", "{flag}", "--all", "{params}", "--to", "{directory}"]
     more = ["--from", "{parent_directory}", "{id}-{seed}"]
-    result = search([*words, *more], 60, space, run=tmp_path / "run", propagator=pl.Evolution())
+    chain = pl.Chain(pl.SelectBest(4), pl.SelectRandom(2), pl.UniformCrossover(), pl.PointMutation(1))
+    result = search([*words, *more], 60, space, run=tmp_path / "run", propagator=chain)  # which always has parents
     trials = tmp_path / "run/trials"
     for individual in result.individuals:
         params = individual.params

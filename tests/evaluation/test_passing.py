@@ -197,7 +197,9 @@ class TestCommand:
         assert [each.loss for each in result.individuals] == [each.params.get("n", 7) for each in result.individuals]
 
     def test_name_that_is_nearly_one_is_refused(self):
-        for word in ("{learning rat}", "{learning rate:.3f}", "{Learning Rate}"):
+        with pytest.raises(ValueError, match="a placeholder has no format: write {learning rate}"):
+            Command(["train", "{learning rate:.3f}"]).check(Space.of(ODD))
+        for word in ("{learning rat}", "{Learning Rate}"):
             with pytest.raises(ValueError, match=r"there is no parameter '.*; did you mean 'learning rate'"):
                 Command(["train", word]).check(Space.of(ODD))
         Command(["train", '{"rate": 1}', "{ }"]).check(Space.of(ODD))

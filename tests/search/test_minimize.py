@@ -140,7 +140,7 @@ def test_result_tells_its_story(tmp_path):
     assert result.idle_share == 0.0
     assert result.seconds >= sum(individual.seconds for individual in result.individuals) > 0
     table = result.to_dataframe()
-    assert list(table.columns[:5]) == ["id", "status", "loss", "params.x", "params.y"]
+    assert list(table.columns[:5]) == ["id", "value", "status", "loss", "params.x"]
     assert len(table) == 300
     assert table["loss"].min() == result.best.loss
 

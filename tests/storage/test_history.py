@@ -112,7 +112,7 @@ def test_blocks_hold_the_lines_of_the_whole_file(block, tmp_path, monkeypatch):
 
 def test_front_of_very_many_is_that_of_all_at_once(monkeypatch):
     generator = Random(2)
-    some = [one(0, serial, float(serial)) for serial in range(500)]
+    some = [one(0, serial, float(serial)).with_genome((serial / 500,)) for serial in range(500)]
     some = [each.with_outcome(losses=(generator.randrange(30), generator.randrange(30))) for each in some]
     expected = [each.id for each in some if not any(dominates(other.losses, each.losses) for other in some)]
     for at_once in (1, 7, 4096):
@@ -198,7 +198,7 @@ def test_evaluation_at_any_time_is_read_and_exported(ended, target, tmp_path, mo
     known = show.status(Run("run"))
     assert (known["evaluations"], known["session_seconds"]) == (2, 0.0)
     assert show.status_text(known)
-    assert len(show.best_rows(Run("run"), 5)) == 2
+    assert len(show.best(Run("run"), 5)) == 2
     for evaluations in (2, 4):
         pl.minimize(lambda x: x, SPACE, evaluations=evaluations, run="run", seed=0, progress=False)
         exported = Export(Run("run"), target)

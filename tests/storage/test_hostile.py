@@ -161,8 +161,9 @@ def all_shown(folder):
         run = Run(folder)
         known = show.status(run)
         texts = [show.status_text(known)]
-        for rows in (show.best_rows(run, 5), show.failed_rows(run, 5)):
-            texts += [show.table(rows), show.as_json(rows), show.as_csv(rows)]
+        for found in (show.best(run, 5), show.failures(run, 5)):
+            rows = show.rows_of(found, run)
+            texts += [show.table(rows), show.as_json(show.nested_rows(found, run)), show.as_csv(rows)]
         json.dumps(known)
         specification = SearchSpecification(objective="trap.py:train", space=run.space, budget=Budget(100))
         snapshot = run.recover(Archipelago(specification, 2).recovering())

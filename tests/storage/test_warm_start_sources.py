@@ -1,5 +1,6 @@
 """What a warm start reads: runs, studies and tables, and what of them fits."""
 
+import json
 import math
 
 import pytest
@@ -10,7 +11,7 @@ import propulate_like as pl
 from propulate_like.cli import show
 from propulate_like.population.individual import ELSEWHERE
 from propulate_like.problem.space import NOTHING
-from propulate_like.search.result import row
+from propulate_like.search.rows import row
 from propulate_like.storage.run import Run
 from propulate_like.storage.trial_table import value_of
 
@@ -53,6 +54,12 @@ def distributions():
     return {name: parameter.distribution() for name, parameter in SPACE.items()}
 
 
+def best_rows(folder):
+    """Return a run's best individuals as `results --format csv` writes them."""
+    run = Run(folder)
+    return show.rows_of(show.best(run, 40), run)
+
+
 def shown(individuals):
     return [(individual.params, pytest.approx(individual.loss), individual.status) for individual in individuals]
 
@@ -71,10 +78,15 @@ class TestSources:
         self.check(str(runs / "min"), runs, pl.Space(dict(reversed([*SPACE.items()]))))
 
     def test_csv_as_results_writes_it(self, runs, tmp_path):
-        rows = show.best_rows(Run(runs / "min"), 40)
+        rows = best_rows(runs / "min")
         rows.sort(key=lambda row: (row["ended"], row["id"]))
         (tmp_path / "results.csv").write_text(show.as_csv(rows))
         self.check(tmp_path / "results.csv", runs)
+
+    def test_rows_as_results_writes_json(self, runs):
+        run = Run(runs / "min")
+        found = sorted(show.best(run, 40), key=lambda one: (one.ended, one.id))
+        self.check(json.loads(show.as_json(show.nested_rows(found, run))), runs)
 
     def test_our_dataframe_and_a_csv_of_it(self, runs, tmp_path):
         pytest.importorskip("pandas")
@@ -138,15 +150,17 @@ class TestMaximizing:
         check(runs / "max")
         check(study)
         check([{**one.params, "value": -one.loss} for one in maximized])
-        rows = sorted(show.best_rows(Run(runs / "max"), 40), key=lambda row: row["ended"])
+        rows = sorted(best_rows(runs / "max"), key=lambda row: row["ended"])
         (tmp_path / "results.csv").write_text(show.as_csv(rows))
         check(tmp_path / "results.csv")
         assert pl.maximize(lambda **params: -loss(**params), SPACE, evaluations=5, warm_start=study).evaluations == 5
 
     def test_another_direction_is_refused(self, optuna, runs, tmp_path):
-        rows = show.best_rows(Run(runs / "max"), 40)
+        rows = best_rows(runs / "max")
         (tmp_path / "results.csv").write_text(show.as_csv(rows))
-        for source in (runs / "max", optuna.create_study(direction="maximize"), tmp_path / "results.csv"):
+        run = Run(runs / "max")
+        written = json.loads(show.as_json(show.nested_rows(show.best(run, 40), run)))
+        for source in (runs / "max", optuna.create_study(direction="maximize"), tmp_path / "results.csv", written):
             with pytest.raises(ValueError, match="maximized, and this search's loss is minimized"):
                 pl.minimize(loss, SPACE, evaluations=5, warm_start=source)
         with pytest.raises(ValueError, match="is minimized, and this search's loss is maximized"):
@@ -321,11 +335,15 @@ class TestSeveralLosses:
             study.enqueue_trial(one.params)
             trial = study.ask({"a": optuna.distributions.IntDistribution(1, 6)})
             trial.suggest_categorical("b", list("pqrstu"))
-            study.tell(trial, result.values(one))
+            study.tell(trial, one.values)
         sources = [tmp_path / "old", tmp_path / "old.csv", study, study.trials]
         table = [{**one.params, "values_0": values[0], "values_1": values[1]} for one in result.individuals
-                 for values in [result.values(one)]]  # fmt: skip
-        for source in [*sources, table]:
+                 for values in [one.values]]  # fmt: skip
+        run = Run(tmp_path / "old")
+        written = json.loads(show.as_json(show.nested_rows(result.individuals, run)))
+        values_alone = [{**one.params, **{f"value.{n}": value for n, value in enumerate(one.values)}}
+                        for one in result.individuals]  # fmt: skip
+        for source in [*sources, table, written, values_alone]:
             known = pl.WarmStart(source).read(GRID, self.DIRECTIONS)
             assert [(one.params, one.loss, one.losses) for one in known] == [
                 (one.params, one.loss, one.losses) for one in result.individuals

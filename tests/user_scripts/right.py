@@ -78,6 +78,10 @@ assert_type(result.evaluations, int)
 if result.best is not None:
     best: Mapping[str, Any] = result.best.params
     assert_type(result.best.loss, float)
+    assert_type(result.best.value, float)
+    assert_type(result.best.values, tuple[float, ...])
+assert_type(result.is_root, bool)
+assert_type([each.value for each in result.trace], list[float])
 
 assert_type(pl.maximize(measured, space, seconds=1.0, target=0.5, propagator=chain), pl.Result)
 pl.minimize(reporting, space, evaluations=10, pruner=pl.AnyPruner(LatePruner(), pl.MedianPruner()))

@@ -174,8 +174,12 @@ class _Number(Parameter):
 class Float(_Number):
     """A float from `low` to `high`, both included.
 
-    With `log=True` the logarithm is uniform over the unit interval; with `step` the values are low, low + step, ...
-    up to high, which must be one of them.
+    Args:
+        low: The lowest value.
+        high: The highest value.
+        log: Whether the logarithm is uniform over the unit interval.
+        step: The distance between values, which are then low, low + step, ... up to high.
+        when: The values of other parameters with which this one is active, such as {optimizer: sgd}.
     """
 
     example = "[0.0, 1.0]"
@@ -246,7 +250,15 @@ class Float(_Number):
 
 
 class Int(_Number):
-    """A whole number from `low` to `high`, both included, on a linear or logarithmic scale, in steps of `step`."""
+    """A whole number from `low` to `high`, both included.
+
+    Args:
+        low: The lowest value.
+        high: The highest value.
+        log: Whether the scale is logarithmic.
+        step: The distance between values.
+        when: The values of other parameters with which this one is active, such as {optimizer: sgd}.
+    """
 
     example = "[1, 8]"
     _usual_step = 1

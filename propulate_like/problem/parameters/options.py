@@ -90,7 +90,12 @@ class _Options(Parameter):
 
 
 class Choice(_Options):
-    """One of several values without an order: strings, numbers, booleans or None."""
+    """One of several values without an order: strings, numbers, booleans or None.
+
+    Args:
+        options: The values.
+        when: The values of other parameters with which this one is active, such as {optimizer: sgd}.
+    """
 
     ordered = False
 
@@ -108,7 +113,12 @@ class Choice(_Options):
 
 
 class Ordinal(_Options):
-    """One of several values whose order matters, such as 16, 32, 64, 128."""
+    """One of several values whose order matters, such as 16, 32, 64, 128.
+
+    Args:
+        levels: The values in their order.
+        when: The values of other parameters with which this one is active, such as {optimizer: sgd}.
+    """
 
     def __init__(self, *levels: Scalar, when: Conditions | None = None) -> None:
         """Choose among these.

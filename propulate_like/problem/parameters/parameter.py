@@ -236,11 +236,13 @@ class Parameter:
     def schema(cls) -> dict[str, Any]:
         """Return the JSON Schema of the kind's form in YAML, with an example in its description."""
         members = declarations.schema(cls, {})["anyOf"][0]["properties"]
+        texts = declarations.described(cls)
+        values = " ".join(f"{name}: {text}" for name, text in texts.items() if name not in cls.settings())
         return {
             "type": "object",
             "description": f"{inspect.getdoc(cls)}\n\nSuch as {{{cls.kind}: {cls.example}}}.",
             "properties": {
-                cls.kind: {"type": "array", "minItems": 1},
+                cls.kind: {"type": "array", "minItems": 1, "description": values},
                 **{name: members[name] for name in cls.settings()},
             },
             "required": [cls.kind],

@@ -28,7 +28,17 @@ class Islands:
     numbers of ranks; never more than there are ranks. After each evaluation, with `migration_probability`, a rank sends
     individuals to the islands that the `topology` names. It chooses them by the selection `emigrants` among those that
     it evaluated or received itself. They leave their island; with `pollination`, copies do. For each copy that arrives,
-    one chosen by the selection `replaced` can be given up. `propagators` has a chain of its own for each island.
+    one chosen by the selection `replaced` can be given up.
+
+    Args:
+        count: The number of islands of as many ranks each.
+        sizes: The sizes of the islands, in proportion to their numbers of ranks, in place of `count`.
+        topology: The islands to which each sends: a topology's name, or a matrix of numbers of individuals.
+        migration_probability: The probability of sending after an evaluation, in [0, 1].
+        pollination: Whether copies are sent, so that the individuals stay.
+        emigrants: The selection that chooses who is sent, such as select_best.
+        replaced: The selection that chooses who is given up for a copy that arrives; by default nobody is.
+        propagators: A propagator for each island.
     """
 
     name = "islands"

@@ -113,7 +113,11 @@ class Hypercube(Topology):
 
 
 class RandomRegular(Topology):
-    """Every island sends to `degree` others, and as many send to it, drawn at random once."""
+    """Every island sends to `degree` others, and as many send to it, drawn at random once.
+
+    Args:
+        degree: The number of others, at least 1.
+    """
 
     def __init__(self, degree: int = 2) -> None:
         """Set the degree.
@@ -131,7 +135,11 @@ class RandomRegular(Topology):
 
 
 class Given(Topology):
-    """As many individuals from island i to island j as row i and column j of a square matrix say."""
+    """As many individuals from island i to island j as row i and column j of a square matrix say.
+
+    Args:
+        rows: The rows of the matrix, of whole numbers of at least 0, and 0 on its diagonal.
+    """
 
     def __init__(self, rows: list[list[int]]) -> None:
         """Set the matrix.
