@@ -18,6 +18,11 @@ UNSURE = "PROPULATE_LIKE_UNSURE"
 """Set by the launcher where ranks of the job before may still run, unknown to it."""
 TOKEN = "PROPULATE_LIKE_TOKEN"  # noqa: S105 (a variable's name)
 """Set by the launcher to what all its jobs bear: a job takes a run's folder over at once from another one of them."""
+TERMINAL = "PROPULATE_LIKE_TERMINAL"
+"""Set by the launcher to the path and width of its terminal, such as /dev/pts/1:80.
+
+Ranks write to it themselves: mpiexec passes whole lines on only, and a bar is none until it has ended.
+"""
 
 _told = {name: os.environ.pop(name, "") for name in (JOB, DIED, UNSURE, TOKEN)}  # not for what a rank itself starts
 watched = bool(_told[JOB])

@@ -11,17 +11,13 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from propulate_like.foundation.console import say
+from propulate_like.parallel import rank_status
 from propulate_like.parallel.coordination.protocol import CoordinationProtocol
 from propulate_like.population.summary import Counts
 from propulate_like.problem.budget import Budget
 from propulate_like.problem.directions import Signs
 from propulate_like.storage.run import ResumeSnapshot
 
-TERMINAL = "PROPULATE_LIKE_TERMINAL"
-"""Set by the launcher to the path and width of its terminal, such as /dev/pts/1:80.
-
-Ranks write to it themselves: mpiexec passes whole lines on only, and a bar is none until it has ended.
-"""
 _BAR_SECONDS = 0.1
 _LINE_SECONDS = 5.0
 _RATE_SECONDS = 10.0  # the time over which the rate is averaged
@@ -123,7 +119,7 @@ class _Bar:
 
 def _terminal() -> tuple[TextIO | None, int | None]:
     """Return the terminal to draw on, this process's own or the launcher's, and its width where that is to be set."""
-    path, _, width = os.environ.get(TERMINAL, "").rpartition(":")
+    path, _, width = os.environ.get(rank_status.TERMINAL, "").rpartition(":")
     if path:
         try:
             return os.fdopen(os.open(path, os.O_WRONLY | os.O_NOCTTY), "w", encoding="utf-8"), int(width)

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -17,17 +17,14 @@ from typing import NamedTuple
 import msgspec
 import psutil
 
-from propulate_like.cli import leftovers
-from propulate_like.cli.hosts import Hosts, exported
-from propulate_like.cli.mpiexec import Mpiexec
-from propulate_like.cli.rank import Order
 from propulate_like.evaluation.process import signal_at_parents_death
-from propulate_like.foundation import start
 from propulate_like.parallel import rank_status
+from propulate_like.parallel.launching import leftovers
+from propulate_like.parallel.launching.hosts import Hosts, exported
+from propulate_like.parallel.launching.mpiexec import Mpiexec
 from propulate_like.parallel.rank_status import State
 from propulate_like.storage.lease import place
 
-_MODULE = "propulate_like.cli.rank"
 _LOOK_SECONDS = 0.1
 """The time between two checks of the job."""
 _ASK_SECONDS, _ANSWER_SECONDS, _MISSES = 5.0, 5.0, 2
@@ -82,7 +79,7 @@ class Job:
     def __init__(
         self,
         mpiexec: Mpiexec,
-        order: Order,
+        words: Sequence[str],
         ranks: int,
         folder: Path,
         environment: Mapping[str, str],
@@ -92,18 +89,18 @@ class Job:
 
         Args:
             mpiexec: The mpiexec.
-            order: What the ranks run.
+            words: The command that each rank runs (see `start.command`).
             ranks: The number of ranks.
             folder: A folder that all hosts share, for files in which the ranks report their state.
             environment: The environment of the ranks.
             placement: The placement of the ranks.
         """
         self._mpiexec, self._ranks, self._folder, self._placement = mpiexec, ranks, folder, placement
+        self._words = list(words)
         environment = {**environment, rank_status.JOB: str(folder)}
         hosts = placement.hosts
         options = hosts.options(mpiexec.make, placement.agent, placement.network, exported(environment))
         command = mpiexec.command(ranks, None if hosts.slots else folder)
-        words = [*start.command(_MODULE), msgspec.json.encode(order).decode()]
         # In a session of its own, mpiexec does not receive Ctrl-C, by which it would kill the ranks: they get SIGUSR1.
         self._process = subprocess.Popen(
             [*command, *options, *words],
@@ -229,9 +226,8 @@ class Job:
         if len(told) == self._ranks or self._placement.hosts.slots:
             return False
         try:
-            words = start.command(_MODULE)
             children = psutil.Process(self._process.pid).children(recursive=True)
-            living = {child.pid for child in children if child.cmdline()[1:4] == words[1:]}
+            living = {child.pid for child in children if child.cmdline()[1:4] == self._words[1:4]}
         except psutil.Error:  # a process ended during the check: the next check will tell
             return False
         lacking = self._seen - living - told
