@@ -8,12 +8,14 @@ from pathlib import Path
 import msgspec
 
 from propulate_like.cli.rank import FAILED, Order
-from propulate_like.foundation.console import say
+from propulate_like.foundation.console import say, tell
 from propulate_like.foundation.early_signals import INTERRUPTED
+from propulate_like.parallel import rank_status
 from propulate_like.parallel.launching.job import Placement
 from propulate_like.parallel.launching.launcher import Program
 from propulate_like.parallel.launching.launcher import launch as launch_ranks
 from propulate_like.search.config import Config
+from propulate_like.search.progress import Progress, Watched
 
 _RANK = "propulate_like.cli.rank"
 
@@ -28,11 +30,22 @@ def launch(order: Order, ranks: int, config: Config, placement: Placement, resta
         placement: The placement of the ranks.
         restarts: The largest number of restarts without any evaluation in between.
     """
+    specification = config.specification
+    summary: list[bytes] = []
     try:
-        outcome = launch_ranks(_program(order, config), ranks, placement, restarts)
+        with Progress(specification.budget, specification.signs, wanted=True) as progress:
+            watched = Watched(progress)
+
+            def look(folder: Path) -> None:
+                watched(folder)
+                summary[:] = filter(None, [rank_status.left(folder, rank_status.SUMMARY)])
+
+            outcome = launch_ranks(_program(order, config), ranks, placement, restarts, look)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
+    for text in summary:
+        tell(text.decode())
     if isinstance(outcome, int):
         return outcome
     again = f"; to try again: {order.command}" if outcome.may_pass else ""

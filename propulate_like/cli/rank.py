@@ -95,7 +95,9 @@ def _run(order: Order) -> _Outcome:
         return _Outcome(_say(first, f"{order.source}: {error}", BAD_INPUT))
     status = FAILED if result.unsaved else early_signals.INTERRUPTED if result.reason == "interrupted" else 0
     if rank == result.speaker:
-        tell(summary(result, order.command))
+        text = summary(result, order.command)
+        if not rank_status.leave(rank_status.SUMMARY, text.encode(errors="backslashreplace")):
+            tell(text)
         rank_status.leave_status(status)
     return _Outcome(status, bool(result.deaths))
 
@@ -104,7 +106,7 @@ def _result(order: Order, *, first: bool) -> Result:
     """Search, and return the result, with the streams that there were before: Python could not flush any object."""
     streams = sys.stdout, sys.stderr
     try:
-        return Search(lambda: _prepare(order, first=first), progress=first).run()
+        return Search(lambda: _prepare(order, first=first), progress=True).run()
     finally:
         sys.stdout, sys.stderr = streams
 

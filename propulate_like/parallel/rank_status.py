@@ -18,11 +18,9 @@ UNSURE = "PROPULATE_LIKE_UNSURE"
 """Set by the launcher where ranks of the job before may still run, unknown to it."""
 TOKEN = "PROPULATE_LIKE_TOKEN"  # noqa: S105 (a variable's name)
 """Set by the launcher to what all its jobs bear: a job takes a run's folder over at once from another one of them."""
-TERMINAL = "PROPULATE_LIKE_TERMINAL"
-"""Set by the launcher to the path and width of its terminal, such as /dev/pts/1:80.
 
-Ranks write to it themselves: mpiexec passes whole lines on only, and a bar is none until it has ended.
-"""
+STANDING, SUMMARY, RESULT = "standing", "summary", "result"
+"""What ranks leave for the launcher beside their states: where the search stands, and what came of it."""
 
 _told = {name: os.environ.pop(name, "") for name in (JOB, DIED, UNSURE, TOKEN)}  # not for what a rank itself starts
 watched = bool(_told[JOB])
@@ -48,7 +46,7 @@ class State(StrEnum):
 
 def write(state: State) -> None:
     """Tell the launcher, where there is one, how far this rank is."""
-    _leave(f"rank-{_rank}", f"{os.getpid()} {state} {place()}")
+    leave(f"rank-{_rank}", f"{os.getpid()} {state} {place()}".encode())
 
 
 def read(folder: Path) -> dict[int, tuple[int, State, str]]:
@@ -62,7 +60,7 @@ def read(folder: Path) -> dict[int, tuple[int, State, str]]:
 
 def leave_status(status: int) -> None:
     """Leave the exit status of the search where the launcher looks for it: what mpiexec exits with says too little."""
-    _leave("exit", str(status))
+    leave("exit", str(status).encode())
 
 
 def status_left(folder: Path) -> int | None:
@@ -71,11 +69,27 @@ def status_left(folder: Path) -> int | None:
     return int(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
-def _leave(name: str, words: str) -> None:
-    if watched:
-        path = Path(_told[JOB]) / name
-        temporary = path.with_suffix(".partial")
-        with suppress(OSError):  # of a full disk, say, which is no reason to end a search
-            temporary.write_text(words, encoding="utf-8")
-            temporary.chmod(0o644)  # whatever umask the loss has set
-            temporary.replace(path)
+def left(folder: Path, name: str) -> bytes | None:
+    """Return what a rank left under a name, or None where none has."""
+    with suppress(OSError):
+        return (folder / name).read_bytes()
+    return None
+
+
+def leave(name: str, words: bytes) -> bool:
+    """Leave words under a name for the launcher, where there is one.
+
+    Returns:
+        Whether they are there.
+    """
+    if not watched:
+        return False
+    path = Path(_told[JOB]) / name
+    temporary = path.with_suffix(".partial")
+    try:
+        temporary.write_bytes(words)
+        temporary.chmod(0o644)  # whatever umask the loss has set
+        temporary.replace(path)
+    except OSError:  # of a full disk, say, which is no reason to end a search
+        return False
+    return True

@@ -85,7 +85,8 @@ def minimize(
             individuals that fit are taken over.
         warm_start: What is known from the beginning, and counts nowhere: a run's folder, a study of Optuna's, a
             table, or several of these (see `WarmStart`).
-        progress: Whether to show a bar or lines on standard error; by default where that is a terminal.
+        progress: Whether to show progress on standard error: a bar on a terminal and in a notebook, lines elsewhere. By
+            default lines begin after ten seconds.
 
     Raises:
         ValueError: The input cannot work.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -37,6 +36,9 @@ from propulate_like.storage.events import Session
 from propulate_like.storage.journal import Journal, TakenOver
 from propulate_like.storage.run import ResumeSnapshot
 
+_LEAVE_SECONDS = 0.5
+"""The time between two files in which the leader leaves for the launcher where the search stands."""
+
 
 class _Start(msgspec.Struct, frozen=True):
     """Rank 0's word to all ranks before the search: where to begin, or why not to."""
@@ -56,7 +58,8 @@ class Search:
 
         Args:
             read: Returns the specification. What it raises, all ranks know of before it is raised here.
-            progress: Whether to show a bar or lines, by default where standard error is a terminal.
+            progress: Whether to show progress. By default there is a bar on a terminal and in a notebook, and lines
+                after ten seconds elsewhere.
 
         Raises:
             ValueError: A child process that imports the objective begins a search, or the parts cannot be made.
@@ -65,7 +68,7 @@ class Search:
         if loading.in_child:
             message = "the objective's file begins a search when it is imported: write `if __name__ == '__main__':`"
             raise ValueError(message)
-        self._show_progress = sys.stderr.isatty() if progress is None else progress
+        self._progress = progress
         self._parts = Assembly(read)
         self._specification = self._parts.specification
         self._world, self._archipelago = self._parts.world, self._parts.archipelago
@@ -122,11 +125,7 @@ class Search:
                 here, limit = objective.in_rank, objective.limit_in_rank
                 team = TeamEvaluator(self._parts.team, evaluator, codec, communicates=here, timeout=limit)
                 stack.enter_context(team)
-            watch = None
-            if self._show_progress and transport.rank == 0:
-                from propulate_like.search.progress import Progress
-
-                watch = stack.enter_context(Progress(snapshot, budget, self._specification.signs))
+            watch = self._watch(snapshot, stack)
             left = budget.seconds_left(snapshot.seconds)
             worker = self._worker(snapshot, transport, objective.whole(team or evaluator), watch)
             stack.enter_context(Interruption(worker, self._specification.evaluation.grace, left))
@@ -135,6 +134,20 @@ class Search:
         if team is not None:
             team.disband(codec.encode(summary), TERMINATION_SECONDS)
         return summary
+
+    def _watch(self, snapshot: ResumeSnapshot, stack: ExitStack) -> Watcher | None:
+        """Return what shows progress where this rank leads the search, and is left with the stack; None for nothing."""
+        if self._progress is False:
+            return None
+        from propulate_like.search import progress
+
+        if rank_status.watched:
+            return stack.enter_context(progress.Watch(snapshot, progress.leave, _LEAVE_SECONDS))
+        if self._world.rank != 0:
+            return None
+        specification = self._specification
+        shown = progress.Progress(specification.budget, specification.signs, wanted=self._progress)
+        return stack.enter_context(progress.Watch(snapshot, stack.enter_context(shown)))
 
     def _follow(self, start: _Start) -> SessionSummary:
         """Evaluate with the leader of this rank's team, and return what that knows in the end."""
@@ -189,7 +202,7 @@ class Search:
             return _Start(nowhere, error=f"the run's folder {folder.known_as} cannot be used: {error}")
 
     def _say(self, news: str) -> None:
-        if self._show_progress and self._world.rank == 0:
+        if self._progress is not False and self._world.rank == 0:
             say(news)
 
     def _trials(self) -> str:

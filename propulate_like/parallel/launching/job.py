@@ -5,14 +5,16 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
+import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple, TextIO
 
 import msgspec
 import psutil
@@ -106,10 +108,17 @@ class Job:
             [*command, *options, *words],
             env=environment,
             stdin=subprocess.DEVNULL,
+            stdout=None if sys.stdout is sys.__stdout__ else subprocess.PIPE,
+            stderr=None if sys.stderr is sys.__stderr__ else subprocess.PIPE,
             start_new_session=True,
             preexec_fn=partial(signal_at_parents_death, signal.SIGTERM),  # noqa: PLW1509 (there is no other thread)
         )
         leftovers.note(folder, self._process.pid)
+        self._forwards = [
+            _forward(pipe, stream)
+            for pipe, stream in ((self._process.stdout, sys.stdout), (self._process.stderr, sys.stderr))
+            if pipe is not None
+        ]
         self._began = self._asked = time.monotonic()
         self._missed: Counter[str] = Counter()
         self._gone: set[int] = set()
@@ -131,10 +140,15 @@ class Job:
         """Whether all ranks have begun, and record signals."""
         return len(rank_status.read(self._folder)) == self._ranks
 
-    def watch(self) -> int | Broken:
-        """Wait for the end of the search, and return its exit status, or the failure of the job."""
+    def watch(self, look: Callable[[Path], None]) -> int | Broken:
+        """Wait for the end of the search, and return its exit status, or the failure of the job.
+
+        Args:
+            look: Is called some times a second, with the folder in which the ranks report.
+        """
         while True:
             ended = self._process.poll()
+            look(self._folder)
             status = rank_status.status_left(self._folder)
             if status is not None and (ended is not None or self._has_waited()):
                 return status
@@ -160,6 +174,8 @@ class Job:
                 self.signal(number)
                 with suppress(subprocess.TimeoutExpired):
                     self._process.wait(_END_SECONDS)
+        for thread in self._forwards:  # a process that a loss has left may hold the other end
+            thread.join(_END_SECONDS)
         clean = self._placement.hosts
         if left or rank_status.status_left(self._folder) is None:
             clean = (clean if clean.slots else Hosts({"localhost": 1})).end(
@@ -268,6 +284,20 @@ class Job:
         if self._leaves_by is None:
             self._leaves_by = time.monotonic() + _LEAVE_SECONDS
         return time.monotonic() >= self._leaves_by
+
+
+def _forward(pipe: IO[bytes], stream: TextIO) -> threading.Thread:
+    """Start a thread that writes what ranks print to a stream that stands for this program's own."""
+
+    def forward() -> None:
+        for line in pipe:
+            with suppress(ValueError, OSError):  # the stream was closed
+                stream.write(line.decode(errors="replace"))
+                stream.flush()
+
+    thread = threading.Thread(target=forward, name="propulate-like output", daemon=True)
+    thread.start()
+    return thread
 
 
 _FATAL = (signal.SIGABRT, signal.SIGBUS, signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM)

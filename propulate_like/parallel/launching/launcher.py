@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import signal
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -51,7 +49,13 @@ class Program(msgspec.Struct, frozen=True):
     grace: float = 0.0
 
 
-def launch(program: Program, ranks: int, placement: Placement, restarts: int = RESTARTS) -> int | Broken:
+def launch(
+    program: Program,
+    ranks: int,
+    placement: Placement,
+    restarts: int = RESTARTS,
+    look: Callable[[Path], None] = lambda _folder: None,
+) -> int | Broken:
     """Search on several ranks under mpiexec.
 
     A job that breaks is started again from the run's folder, on the hosts that answer. In the main thread, SIGINT,
@@ -62,6 +66,7 @@ def launch(program: Program, ranks: int, placement: Placement, restarts: int = R
         ranks: The number of ranks.
         placement: The placement of the ranks.
         restarts: The largest number of restarts without any evaluation in between.
+        look: Is called some times a second, with the folder in which the ranks report (see `rank_status`).
 
     Returns:
         The exit status of the search, or the failure of the last job.
@@ -70,7 +75,7 @@ def launch(program: Program, ranks: int, placement: Placement, restarts: int = R
         KeyboardInterrupt: A signal arrived, and the ranks have left no status.
         LaunchError: There is no mpiexec.
     """
-    launcher = _Launcher(program, ranks, placement)
+    launcher = _Launcher(program, ranks, placement, look)
     with launcher.handling_signals():
         return launcher.run(restarts)
 
@@ -78,14 +83,11 @@ def launch(program: Program, ranks: int, placement: Placement, restarts: int = R
 class _Launcher:
     """The launcher of one search: a sequence of jobs, until one carries the search to its end."""
 
-    def __init__(self, program: Program, ranks: int, placement: Placement) -> None:
-        self._program, self._ranks, self._placement = program, ranks, placement
+    def __init__(self, program: Program, ranks: int, placement: Placement, look: Callable[[Path], None]) -> None:
+        self._program, self._ranks, self._placement, self._look = program, ranks, placement, look
         self._argument = program.argument
         self._mpiexec = Mpiexec()
         self._environment = rank_environment(ranks) | {rank_status.TOKEN: secrets.token_hex(16)}
-        if sys.stderr.isatty():
-            terminal = f"{os.ttyname(sys.stderr.fileno())}:{shutil.get_terminal_size().columns}"
-            self._environment[rank_status.TERMINAL] = terminal
         self._job: Job | None = None
         self._unsure: set[str] = set()
         self._stopping = False
@@ -190,7 +192,7 @@ class _Launcher:
             if self._stopping:  # a signal arrived meanwhile
                 self._job.signal(signal.SIGKILL)
             try:
-                outcome = self._job.watch()
+                outcome = self._job.watch(self._look)
             finally:
                 clean = self._job.end(token)
         if isinstance(outcome, int):
