@@ -14,7 +14,7 @@ import msgspec
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.context import Evaluator
 from propulate_like.foundation.clock import unix_time
-from propulate_like.foundation.console import printable, say
+from propulate_like.foundation.console import inform, printable, say
 from propulate_like.foundation.parts import PartError
 from propulate_like.parallel import rank_status
 from propulate_like.parallel.coordination.protocol import CoordinationProtocol, Watcher
@@ -203,7 +203,7 @@ class Search:
 
     def _say(self, news: str) -> None:
         if self._progress is not False and self._world.rank == 0:
-            say(news)
+            inform(news)
 
     def _trials(self) -> str:
         """Return where evaluations keep their files.

@@ -9,7 +9,7 @@ import sys
 import time
 from typing import Any, Protocol, TextIO
 
-from propulate_like.foundation.console import say
+from propulate_like.foundation.console import inform
 
 _LINE_SECONDS = 5.0
 """The time between two lines."""
@@ -75,7 +75,7 @@ class Lines:
         now = time.monotonic()
         if (last and (self._eager or self._shown >= 0)) or (now >= self._due and reached > self._shown):
             self._due, self._shown = now + _LINE_SECONDS, reached
-            say(line)
+            inform(line)
 
     def stop(self) -> None:
         """Do nothing: each line stands for itself."""
