@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
@@ -21,6 +22,9 @@ TOKEN = "PROPULATE_LIKE_TOKEN"  # noqa: S105 (a variable's name)
 
 STANDING, SUMMARY, RESULT = "standing", "summary", "result"
 """What ranks leave for the launcher beside their states: where the search stands, and what came of it."""
+_STOP = "stop"
+_LOOK_SECONDS = 0.2
+_look_due = 0.0
 
 _told = {name: os.environ.pop(name, "") for name in (JOB, DIED, UNSURE, TOKEN)}  # not for what a rank itself starts
 watched = bool(_told[JOB])
@@ -74,6 +78,20 @@ def left(folder: Path, name: str) -> bytes | None:
     with suppress(OSError):
         return (folder / name).read_bytes()
     return None
+
+
+def is_told_to_stop() -> bool:
+    """Return whether the launcher has left the word to stop, at which this looks some times a second."""
+    global _look_due  # noqa: PLW0603 (of this process, as all that the launcher set)
+    if time.monotonic() < _look_due:
+        return False
+    _look_due = time.monotonic() + _LOOK_SECONDS
+    return watched and (Path(_told[JOB]) / _STOP).exists()
+
+
+def tell_to_stop(folder: Path) -> None:
+    """Leave the word to stop, as the launcher, for the ranks of this job."""
+    (folder / _STOP).touch()
 
 
 def leave(name: str, words: bytes) -> bool:

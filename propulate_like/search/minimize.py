@@ -49,6 +49,7 @@ def minimize(
     run: str | os.PathLike[str] | None = None,
     fork: str | os.PathLike[str] | None = None,
     warm_start: Any = None,
+    callbacks: Any = None,
     progress: bool | None = None,
 ) -> Result:
     """Search for the parameters with the lowest loss, on every rank that this program was started with.
@@ -56,8 +57,8 @@ def minimize(
     The search ends after exactly `evaluations` over all ranks, after `seconds`, or once a loss of at most `target` was
     found, whichever comes first; at least one must be given. Every rank must make the same call, and gets the same
     result. Where ranks differ in it, rank 0 says in what, and every rank exits with status 2; but `seed`, `seconds`,
-    `warm_start` and `progress` may differ: those of rank 0 hold. Ctrl-C ends the search in good order, and gives the
-    result so far.
+    `warm_start`, `callbacks` and `progress` may differ: those of rank 0 hold. Ctrl-C ends the search in good order, and
+    gives the result so far.
 
     Args:
         loss: A function, or a `Command`. It gets its parameters by their names, or all as one mapping where its only
@@ -85,6 +86,8 @@ def minimize(
             individuals that fit are taken over.
         warm_start: What is known from the beginning, and counts nowhere: a run's folder, a study of Optuna's, a
             table, or several of these (see `WarmStart`).
+        callbacks: What is called as evaluations become known, on one rank: one or a list of `Callback`, functions that
+            take (search, individual), and names of trackers such as "mlflow" (docs/callbacks.md).
         progress: Whether to show progress on standard error: a bar on a terminal and in a notebook, lines elsewhere. By
             default lines begin after ten seconds.
 
@@ -111,6 +114,7 @@ def minimize(
             run=run,
             fork=fork,
             warm_start=warm_start,
+            callbacks=callbacks,
         )
 
     return Search(read, progress=progress).run()

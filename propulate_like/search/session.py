@@ -28,6 +28,7 @@ from propulate_like.parallel.transport import Transport
 from propulate_like.population.summary import Summary
 from propulate_like.problem.directions import directions_of
 from propulate_like.search.assembly import Assembly
+from propulate_like.search.observers import Observers
 from propulate_like.search.result import Result, SearchFailed
 from propulate_like.search.signals import Interruption
 from propulate_like.search.specification import SearchSpecification
@@ -36,15 +37,13 @@ from propulate_like.storage.events import Session
 from propulate_like.storage.journal import Journal, TakenOver
 from propulate_like.storage.run import ResumeSnapshot
 
-_LEAVE_SECONDS = 0.5
-"""The time between two files in which the leader leaves for the launcher where the search stands."""
-
 
 class _Start(msgspec.Struct, frozen=True):
     """Rank 0's word to all ranks before the search: where to begin, or why not to."""
 
     snapshot: ResumeSnapshot
     trials: str = ""
+    journals: str = ""
     error: str = ""
     token: str = ""
     seconds: float | None = None
@@ -73,6 +72,9 @@ class Search:
         self._specification = self._parts.specification
         self._world, self._archipelago = self._parts.world, self._parts.archipelago
         self._run_folder = self._parts.run_folder
+        self._observers = Observers(
+            self._specification, self._run_folder, self._parts.shape, self._world.rank, progress=progress
+        )
 
     def run(self) -> Result:
         """Search, as the only one in the run's folder."""
@@ -87,11 +89,17 @@ class Search:
             self._say(f"{count} islands need as many ranks: on {ranks} there are {ranks}")
         start = self._begin_together()
         self._run_folder.token = start.token
-        summary = self._search(start)
+        try:
+            summary = self._search(start)
+        except BaseException:
+            self._observers.finish(None)
+            raise
         if self._parts.team is not None:
             self._world.close(TERMINATION_SECONDS)
         self._run_folder.restore()
         result = self._result(summary, start)
+        unsaved = summary.history if self._run_folder.folder is not None else ()
+        self._observers.finish(result, summary.evaluations.finished, unsaved)
         if not result.succeeded and result.failure is not None:
             raise SearchFailed(result)
         return result
@@ -125,7 +133,7 @@ class Search:
                 here, limit = objective.in_rank, objective.limit_in_rank
                 team = TeamEvaluator(self._parts.team, evaluator, codec, communicates=here, timeout=limit)
                 stack.enter_context(team)
-            watch = self._watch(snapshot, stack)
+            watch = stack.enter_context(self._observers.watching(snapshot))
             left = budget.seconds_left(snapshot.seconds)
             worker = self._worker(snapshot, transport, objective.whole(team or evaluator), watch)
             stack.enter_context(Interruption(worker, self._specification.evaluation.grace, left))
@@ -134,20 +142,6 @@ class Search:
         if team is not None:
             team.disband(codec.encode(summary), TERMINATION_SECONDS)
         return summary
-
-    def _watch(self, snapshot: ResumeSnapshot, stack: ExitStack) -> Watcher | None:
-        """Return what shows progress where this rank leads the search, and is left with the stack; None for nothing."""
-        if self._progress is False:
-            return None
-        from propulate_like.search import progress
-
-        if rank_status.watched:
-            return stack.enter_context(progress.Watch(snapshot, progress.leave, _LEAVE_SECONDS))
-        if self._world.rank != 0:
-            return None
-        specification = self._specification
-        shown = progress.Progress(specification.budget, specification.signs, wanted=self._progress)
-        return stack.enter_context(progress.Watch(snapshot, stack.enter_context(shown)))
 
     def _follow(self, start: _Start) -> SessionSummary:
         """Evaluate with the leader of this rank's team, and return what that knows in the end."""
@@ -174,11 +168,25 @@ class Search:
         if start.error:
             self._world.close(1.0)
             raise ValueError(start.error)
+        if start.journals:
+            self._share_journals(Path(start.journals))
         budget = self._specification.budget
         if budget.seconds != start.seconds:  # those of rank 0 hold for all
             budget = msgspec.structs.replace(budget, seconds=start.seconds)
             self._specification = msgspec.structs.replace(self._specification, budget=budget)
         return start
+
+    def _share_journals(self, folder: Path) -> None:
+        """Keep journals in a folder of rank 0's for callbacks, as there is no run folder.
+
+        Raises:
+            ValueError: A rank does not see it.
+        """
+        if b"" in self._world.gather(b"seen" if folder.is_dir() else b""):
+            self._world.close(1.0)
+            message = "callbacks on several hosts need run=, a folder that all of them see"
+            raise ValueError(message)
+        self._run_folder.journals = folder
 
     def _begin(self) -> _Start:
         """Read or create the run's folder on rank 0, and return what all ranks are to know of it."""
@@ -195,7 +203,13 @@ class Search:
             died = {rank // specification.evaluation.ranks_per_worker for rank in rank_status.died_before}
             begun = folder.begin(self._parts.optimizer.seed, self._archipelago.recovering(), sorted(died), self._say)
             begun.known = known
-            return _Start(begun, self._trials(), token=folder.token, seconds=specification.budget.seconds)
+            return _Start(
+                begun,
+                self._trials(),
+                self._observers.prepare(begun),
+                token=folder.token,
+                seconds=specification.budget.seconds,
+            )
         except ValueError as error:
             return _Start(nowhere, error=str(error))
         except OSError as error:

@@ -26,6 +26,7 @@ from propulate_like.problem.fidelity import Fidelity
 from propulate_like.problem.space import Space
 from propulate_like.propagators import BreedingContext, Propagator
 from propulate_like.propagators.propagator import whole_propagator
+from propulate_like.search.callbacks.callback import callbacks_of
 from propulate_like.search.islands.migration import Islands, IslandsForm
 from propulate_like.storage.warm_start import WarmStart
 
@@ -66,6 +67,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: Annotated[int, msgspec.Meta(ge=0)] | None = None
     run: str | None = None
     warm_start: str | list[Any] | dict[str, Any] | None = None
+    callbacks: str | list[Any] | dict[str, Any] | None = None
 
 
 class Options(TypedDict, total=False):
@@ -81,6 +83,7 @@ class Options(TypedDict, total=False):
     run: str | os.PathLike[str] | None
     fork: str | os.PathLike[str] | None
     warm_start: Any
+    callbacks: Any
 
 
 class SearchSpecification(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +91,8 @@ class SearchSpecification(msgspec.Struct, frozen=True, kw_only=True):
 
     `objective` is the loss function, a command, or the name of a function that is loaded later; until then the `space`
     may be None, as the function may declare it. `signs` are those of the directions. `run` is the run's folder, None
-    to keep all in memory, and `fork` the new folder of a copy of that run in which to search on.
+    to keep all in memory, and `fork` the new folder of a copy of that run in which to search on. `callbacks` are not
+    written to the run's folder.
 
     Raises:
         ValueError: Parts do not fit each other.
@@ -107,6 +111,7 @@ class SearchSpecification(msgspec.Struct, frozen=True, kw_only=True):
     run: Path | None = None
     fork: Path | None = None
     warm_start: WarmStart = msgspec.field(default_factory=WarmStart)
+    callbacks: tuple[Any, ...] = ()
 
     @classmethod
     def read(
@@ -240,12 +245,16 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "fork": user_path,
     "warm_start": WarmStart.of,
     "seed": declarations.seed_of,
+    "callbacks": callbacks_of,
 }
 
 
 def _form(name: str, form: Any) -> Any:
-    """Return an option with the values that its scalars are; what a warm start reads may be large, and says itself."""
-    return form if name == "warm_start" else tree(form)
+    """Return an option with the values that its scalars are.
+
+    What a warm start reads may be large, and says itself; callbacks are objects of users.
+    """
+    return form if name in ("warm_start", "callbacks") else tree(form)
 
 
 def _read(place: str, read: Callable[..., _Part], *forms: Any) -> _Part:

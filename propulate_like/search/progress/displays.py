@@ -88,8 +88,7 @@ class TerminalBar:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-        terminal = os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8")  # a loss may close sys.stderr
-        self._console = Console(file=terminal, force_terminal=True)
+        self._console = Console(file=_terminal(), force_terminal=True)
         self._progress = Progress(
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
@@ -126,6 +125,14 @@ class TerminalBar:
                 proxy.flush()
                 setattr(sys, name, stream)
         self._progress.stop()
+
+
+def _terminal() -> TextIO:
+    """Return a stream of one's own to the terminal that standard error is, as a loss may close that."""
+    try:
+        return os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8")
+    except (OSError, AttributeError):  # it is an editor's window, which has no descriptor
+        return sys.stderr
 
 
 class NotebookBar:
