@@ -20,8 +20,9 @@ UNSURE = "PROPULATE_LIKE_UNSURE"
 TOKEN = "PROPULATE_LIKE_TOKEN"  # noqa: S105 (a variable's name)
 """Set by the launcher to what all its jobs bear: a job takes a run's folder over at once from another one of them."""
 
-STANDING, SUMMARY, RESULT = "standing", "summary", "result"
-"""What ranks leave for the launcher beside their states: where the search stands, and what came of it."""
+STANDING, SUMMARY, RESULT, REFUSAL = "standing", "summary", "result", "refusal"
+"""What ranks leave for the launcher beside their states: where the search stands, what came of it, or why
+nothing did."""
 _STOP = "stop"
 _LOOK_SECONDS = 0.2
 _look_due = 0.0

@@ -28,6 +28,7 @@ class SearchOptions(Options, total=False):
     evaluations: int | None
     seconds: float | None
     target: float | None
+    ranks: int | None
     progress: bool | None
 
 
@@ -50,6 +51,7 @@ def minimize(
     fork: str | os.PathLike[str] | None = None,
     warm_start: Any = None,
     callbacks: Any = None,
+    ranks: int | None = None,
     progress: bool | None = None,
 ) -> Result:
     """Search for the parameters with the lowest loss, on every rank that this program was started with.
@@ -88,6 +90,9 @@ def minimize(
             table, or several of these (see `WarmStart`).
         callbacks: What is called as evaluations become known, on one rank: one or a list of `Callback`, functions that
             take (search, individual), and names of trackers such as "mlflow" (docs/callbacks.md).
+        ranks: The number of ranks that this call starts, and that search in this program's place; it returns their
+            result. For scripts, notebooks and interactive sessions without an MPI launcher. By default the ranks are
+            those that this program was started with, which is one without a launcher.
         progress: Whether to show progress on standard error: a bar on a terminal and in a notebook, lines elsewhere. By
             default lines begin after ten seconds.
 
@@ -96,27 +101,34 @@ def minimize(
         SystemExit: The input differs between ranks, or cannot work on some of them.
         SearchFailed: Every evaluation failed.
         PartError: A part that the user wrote, such as a propagator, failed.
+        RanksFailed: The ranks that this call started ended before the search did.
     """
+    options = {
+        "directions": directions,
+        "islands": islands,
+        "migration": migration,
+        "propagator": propagator,
+        "pruner": pruner,
+        "fidelity": fidelity,
+        "evaluation": evaluation,
+        "seed": seed,
+        "run": run,
+        "fork": fork,
+        "warm_start": warm_start,
+        "callbacks": callbacks,
+    }
 
     def read() -> SearchSpecification:
-        return SearchSpecification.read(
-            loss,
-            space,
-            budget=Budget(evaluations, seconds, target),
-            directions=directions,
-            islands=islands,
-            migration=migration,
-            propagator=propagator,
-            pruner=pruner,
-            fidelity=fidelity,
-            evaluation=evaluation,
-            seed=seed,
-            run=run,
-            fork=fork,
-            warm_start=warm_start,
-            callbacks=callbacks,
-        )
+        return SearchSpecification.read(loss, space, budget=Budget(evaluations, seconds, target), **options)
 
+    if ranks is not None:
+        from propulate_like.search.on_ranks.caller import ranks_to_start, search_on_ranks
+
+        number = ranks_to_start(ranks)
+        if number > 1:
+            budget = Budget(evaluations, seconds, target)
+            call = {"objective": loss, "space": space, "budget": budget, **options}
+            return search_on_ranks(call, number, progress=progress)
     return Search(read, progress=progress).run()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -122,23 +122,27 @@ class Observers:
         if folder is None:
             message = "callbacks need journals"
             raise RuntimeError(message)
-        history = History(folder, self._shape)
         search = WatchedSearch(
             space=specification.known_space,
             signs=specification.signs,
             budget=specification.budget,
             run=self._run_folder.known_as,
             ident=snapshot.run,
-            known=lambda: _known(history),
+            known=known_in(folder, self._shape),
         )
         return CallbackRunner(specification.callbacks, search, folder, self._shape)
 
 
-def _known(history: History) -> Iterator[Individual]:
-    """Yield the individuals of a history in the order in which they ended."""
-    for _ in history.events():  # by which it learns which journals are in order
-        pass
-    yield from history.in_order()
+def known_in(folder: Path, shape: Shape) -> Callable[[], Iterator[Individual]]:
+    """Return what yields the individuals that the journals in a folder hold now, in the order in which they ended."""
+    history = History(folder, shape)
+
+    def known() -> Iterator[Individual]:
+        for _ in history.events():  # by which it learns which journals are in order
+            pass
+        yield from history.in_order()
+
+    return known
 
 
 def _stop_when_told(protocol: CoordinationProtocol) -> None:

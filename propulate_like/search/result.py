@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
+
 from propulate_like.foundation.console import short
 from propulate_like.parallel.coordination.termination import SessionSummary
 from propulate_like.population.individual import Individual
@@ -31,6 +33,24 @@ class Improvement(NamedTuple):
     loss: float
 
 
+class Findings(msgspec.Struct, frozen=True):
+    """What a result is made of, as it travels between processes of one search.
+
+    Attributes:
+        evaluations: The summary of all evaluations of the run.
+        session: The summary of this session.
+        seconds: The time that the run took.
+        trials: The folder of the evaluations' own directories, or "".
+        speaker: The lowest rank that lives.
+    """
+
+    evaluations: Summary
+    session: SessionSummary
+    seconds: float
+    trials: str = ""
+    speaker: int = 0
+
+
 class Result:
     """What a search found, over all ranks and over all the times it was continued.
 
@@ -43,23 +63,14 @@ class Result:
     which is yours to remove, where there is no `run`.
     """
 
-    def __init__(
-        self,
-        evaluations: Summary,
-        session: SessionSummary,
-        *,
-        shape: Shape,
-        signs: Signs,
-        seconds: float,
-        run: Path | None = None,
-        trials: Path | None = None,
-        speaker: int = 0,
-    ) -> None:
+    def __init__(self, findings: Findings, *, shape: Shape, signs: Signs, run: Path | None = None) -> None:
+        evaluations, session = findings.evaluations, findings.session
+        self.findings: Findings = findings
         self.losses: int = len(signs)
         """How many losses an evaluation has."""
         self.failure: Individual | None = evaluations.failure
         self.statuses: dict[Status, int] = evaluations.statuses
-        self.seconds: float = seconds
+        self.seconds: float = findings.seconds
         self.idle_share: float = session.idle_share
         self.tail_share: float = session.tail_share
         self.batches: int = session.batches
@@ -67,9 +78,9 @@ class Result:
         self.reason: str = session.reason
         self.maximize: bool = signs == (-1.0,)
         self.run: Path | None = run
-        self.trials: Path | None = trials
+        self.trials: Path | None = Path(findings.trials) if findings.trials else None
         self.deaths: Sequence[Died] = session.died
-        self.speaker: int = speaker
+        self.speaker: int = findings.speaker
         """The lowest rank that lives: the one to print or to save what came of it."""
         self._best, self._history = evaluations.best, session.history
         self._shape, self._signs = shape, signs

@@ -25,11 +25,12 @@ from propulate_like.parallel.coordination.watchdog import Wedged
 from propulate_like.parallel.rank_status import State
 from propulate_like.parallel.team import Follower, TeamEvaluator
 from propulate_like.parallel.transport import Transport
+from propulate_like.population.codec import Codec
 from propulate_like.population.summary import Summary
 from propulate_like.problem.directions import directions_of
 from propulate_like.search.assembly import Assembly
 from propulate_like.search.observers import Observers
-from propulate_like.search.result import Result, SearchFailed
+from propulate_like.search.result import Findings, Result, SearchFailed
 from propulate_like.search.signals import Interruption
 from propulate_like.search.specification import SearchSpecification
 from propulate_like.search.worker import Worker
@@ -75,6 +76,11 @@ class Search:
         self._observers = Observers(
             self._specification, self._run_folder, self._parts.shape, self._world.rank, progress=progress
         )
+
+    @property
+    def codec(self) -> Codec:
+        """The codec by which individuals travel between processes of this search."""
+        return self._parts.codec
 
     def run(self) -> Result:
         """Search, as the only one in the run's folder."""
@@ -290,13 +296,11 @@ class Search:
         """Put what was found before and in this session together; the same on every rank."""
         snapshot, specification = start.snapshot, self._specification
         speaker = min(set(range(self._archipelago.ranks)) - set(summary.dead))
-        return Result(
+        findings = Findings(
             Summary().include(snapshot.summary).include(summary.evaluations),
             summary,
-            shape=self._parts.shape,
-            signs=specification.signs,
-            seconds=snapshot.seconds + summary.seconds,
-            run=self._run_folder.known_as,
-            trials=Path(start.trials) if self._parts.objective.keeps_files else None,
-            speaker=speaker * specification.evaluation.ranks_per_worker,
+            snapshot.seconds + summary.seconds,
+            start.trials if self._parts.objective.keeps_files else "",
+            speaker * specification.evaluation.ranks_per_worker,
         )
+        return Result(findings, shape=self._parts.shape, signs=specification.signs, run=self._run_folder.known_as)

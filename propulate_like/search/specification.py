@@ -92,7 +92,7 @@ class SearchSpecification(msgspec.Struct, frozen=True, kw_only=True):
     `objective` is the loss function, a command, or the name of a function that is loaded later; until then the `space`
     may be None, as the function may declare it. `signs` are those of the directions. `run` is the run's folder, None
     to keep all in memory, and `fork` the new folder of a copy of that run in which to search on. `callbacks` are not
-    written to the run's folder.
+    written to the run's folder. A `temporary` folder is removed after the search, so it need not hold all parts.
 
     Raises:
         ValueError: Parts do not fit each other.
@@ -112,6 +112,7 @@ class SearchSpecification(msgspec.Struct, frozen=True, kw_only=True):
     fork: Path | None = None
     warm_start: WarmStart = msgspec.field(default_factory=WarmStart)
     callbacks: tuple[Any, ...] = ()
+    temporary: bool = False
 
     @classmethod
     def read(
@@ -122,6 +123,7 @@ class SearchSpecification(msgspec.Struct, frozen=True, kw_only=True):
         budget: Budget,
         directions: Sequence[str] | None = None,
         maximize: bool = False,
+        temporary: bool = False,
         **options: Unpack[Options],
     ) -> SearchSpecification:
         """Read a specification as Python or YAML says it; what is None is left to its default.
@@ -132,6 +134,7 @@ class SearchSpecification(msgspec.Struct, frozen=True, kw_only=True):
             budget: When the search ends.
             directions: "minimize" or "maximize" for each of several losses.
             maximize: Whether the one loss is maximized.
+            temporary: Whether the run's folder is removed after the search.
             **options: How to search and to evaluate.
 
         Raises:
@@ -141,7 +144,7 @@ class SearchSpecification(msgspec.Struct, frozen=True, kw_only=True):
         signs = _read("directions", lambda: signs_of(directions, maximize=maximize))
         if len(signs) > 1:
             _check_one_loss(len(signs), budget, options)
-        parts: dict[str, Any] = {"objective": objective, "budget": budget, "signs": signs}
+        parts: dict[str, Any] = {"objective": objective, "budget": budget, "signs": signs, "temporary": temporary}
         if not isinstance(objective, str | Command) or space is not None:
             parts["space"] = _read("space", space_of, objective, space)
         forms = {name: _form(name, form) for name, form in options.items() if form is not None}
@@ -170,7 +173,7 @@ class SearchSpecification(msgspec.Struct, frozen=True, kw_only=True):
         _read("evaluation", lambda: self.evaluation.check(objective, pruned=self.pruner is not None))
         if isinstance(objective, Command) and space is not None:
             _read("objective", objective.check, space, fidelity)
-        if self.run is not None:
+        if self.run is not None and not self.temporary:
             for place, form in self.declaration().items():
                 _check_writable(place, form)
 
@@ -219,7 +222,7 @@ class SearchSpecification(msgspec.Struct, frozen=True, kw_only=True):
     def declaration(self) -> dict[str, Any]:
         """Return what a run's config.yaml says of the search; what is None is left to its default."""
         objective, propagator = self.objective, self.propagator
-        return {
+        declared = {
             "objective": all_masked(msgspec.to_builtins(objective))
             if isinstance(objective, Command)
             else loading.name_of(objective),
@@ -235,6 +238,7 @@ class SearchSpecification(msgspec.Struct, frozen=True, kw_only=True):
             "seed": self.seed,
             "warm_start": self.warm_start.declaration(),
         }
+        return _writable(declared) if self.temporary else declared
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {
@@ -264,6 +268,15 @@ def _read(place: str, read: Callable[..., _Part], *forms: Any) -> _Part:
     except ValueError as error:
         message = str(error)
         raise SpecificationError(place, message.removeprefix(f"{place}: "), message) from None
+
+
+def _writable(form: Any) -> Any:
+    """Return a form in which what no file can hold is replaced by a text about it."""
+    if isinstance(form, Mapping):
+        return {_writable(key): _writable(value) for key, value in form.items()}
+    if isinstance(form, list | tuple):
+        return [_writable(member) for member in form]
+    return form if isinstance(form, str | int | float | bool | None) else f"{form!r:.80}"
 
 
 def _check_writable(place: str, form: Any) -> None:
