@@ -8,6 +8,8 @@ from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 
+import msgspec
+
 from propulate_like.parallel.transport import launched
 from propulate_like.storage.lease import place
 
@@ -20,10 +22,9 @@ UNSURE = "PROPULATE_LIKE_UNSURE"
 TOKEN = "PROPULATE_LIKE_TOKEN"  # noqa: S105 (a variable's name)
 """Set by the launcher to what all its jobs bear: a job takes a run's folder over at once from another one of them."""
 
-STANDING, SUMMARY, RESULT, REFUSAL = "standing", "summary", "result", "refusal"
-"""What ranks leave for the launcher beside their states: where the search stands, what came of it, or why
-nothing did."""
-_STOP = "stop"
+STANDING, SUMMARY, RESULT = "standing", "summary", "result"
+"""What ranks leave for the launcher beside their states: where the search stands, what came of it."""
+_STOP, _REFUSAL = "stop", "refusal"
 _LOOK_SECONDS = 0.2
 _look_due = 0.0
 
@@ -36,6 +37,18 @@ token = _told[TOKEN] or None
 _rank, _ = launched() or (0, 1)  # now, as a loss may clear the environment
 died_before = [int(rank) for rank in _told[DIED].split(",") if rank.isdigit()]
 """The ranks whose death ended the job before."""
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why a search did not begin, or could not go on.
+
+    Attributes:
+        message: The message of the error.
+        part: Whether a part that the user wrote has failed (`PartError`), rather than that the input cannot work.
+    """
+
+    message: str
+    part: bool = False
 
 
 class State(StrEnum):
@@ -79,6 +92,17 @@ def left(folder: Path, name: str) -> bytes | None:
     with suppress(OSError):
         return (folder / name).read_bytes()
     return None
+
+
+def refuse(message: str, *, part: bool = False) -> None:
+    """Leave why there is no result (see `Refusal`)."""
+    leave(_REFUSAL, msgspec.json.encode(Refusal(message, part)))
+
+
+def refusal_left(folder: Path) -> Refusal | None:
+    """Return why there is no result, if a rank has left that."""
+    words = left(folder, _REFUSAL)
+    return None if words is None else msgspec.json.decode(words, type=Refusal)
 
 
 def is_told_to_stop() -> bool:

@@ -11,6 +11,9 @@ from propulate_like.evaluation.command import Command
 from propulate_like.evaluation.objective import Loss
 from propulate_like.evaluation.pruning import Pruner
 from propulate_like.evaluation.settings import EvaluationSettings
+from propulate_like.foundation.console import inform
+from propulate_like.parallel.coordination.stopping import Reason
+from propulate_like.parallel.transport import launched
 from propulate_like.problem.budget import Budget
 from propulate_like.problem.directions import MAXIMIZE
 from propulate_like.problem.fidelity import Fidelity
@@ -128,8 +131,16 @@ def minimize(
         if number > 1:
             budget = Budget(evaluations, seconds, target)
             call = {"objective": loss, "space": space, "budget": budget, **options}
-            return search_on_ranks(call, number, progress=progress)
-    return Search(read, progress=progress).run()
+            return _told(search_on_ranks(call, number, progress=progress), progress=progress)
+    return _told(Search(read, progress=progress).run(), progress=progress)
+
+
+def _told(result: Result, *, progress: bool | None) -> Result:
+    """Return the result; say, on one rank, where the search was interrupted, and how it goes on."""
+    if result.reason == Reason.INTERRUPTED and progress is not False and result.speaker == (launched() or (0, 1))[0]:
+        again = "" if result.run is None else f"; the same call continues {result.run}"
+        inform(f"interrupted after {result.evaluations} evaluations{again}")
+    return result
 
 
 def maximize(

@@ -119,6 +119,7 @@ class Search:
             if self._world.size > 1:  # the others would wait forever for what failed here, such as a broken pruner
                 if isinstance(error, TakenOver | Wedged | PartError):
                     say(printable(str(error)))
+                    rank_status.refuse(str(error), part=True)
                 else:
                     traceback.print_exc()
                 if not isinstance(error, Wedged):  # which may pass

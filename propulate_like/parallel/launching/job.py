@@ -290,10 +290,11 @@ def _forward(pipe: IO[bytes], stream: TextIO) -> threading.Thread:
     """Start a thread that writes what ranks print to a stream that stands for this program's own."""
 
     def forward() -> None:
-        for line in pipe:
-            with suppress(ValueError, OSError):  # the stream was closed
-                stream.write(line.decode(errors="replace"))
-                stream.flush()
+        with pipe:
+            for line in pipe:
+                with suppress(ValueError, OSError):  # the stream was closed
+                    stream.write(line.decode(errors="replace"))
+                    stream.flush()
 
     thread = threading.Thread(target=forward, name="propulate-like output", daemon=True)
     thread.start()

@@ -11,8 +11,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from propulate_like.evaluation import loading
 
 _CALL = "call"
@@ -45,15 +43,3 @@ def read(folder: Path) -> dict[str, Any]:
     if whole["name"]:
         loading.known_as(options["objective"], whole["name"])
     return options
-
-
-class Refused(msgspec.Struct, frozen=True):
-    """Why a search did not begin, or could not go on.
-
-    Attributes:
-        message: The message of the error.
-        part: Whether a part that the user wrote has failed (`PartError`), rather than that the input cannot work.
-    """
-
-    message: str
-    part: bool = False

@@ -123,7 +123,8 @@ class _Caller:
             raise RuntimeError(message)
         self._run = run
         self._shape = Shape(specification.known_space, specification.rungs, specification.losses)
-        self._left: dict[str, bytes] = {}
+        self._refusal: rank_status.Refusal | None = None
+        self._words: bytes | None = None
 
     def search(self, ranks: int) -> Result:
         """Start the ranks, show what they do, and return the result."""
@@ -159,10 +160,8 @@ class _Caller:
                     show(folder)
                 if runner is not None and runner.search.stopping:
                     rank_status.tell_to_stop(folder)
-                for name in (rank_status.RESULT, rank_status.REFUSAL):
-                    words = rank_status.left(folder, name)
-                    if words is not None:
-                        self._left[name] = words
+                self._refusal = rank_status.refusal_left(folder) or self._refusal
+                self._words = rank_status.left(folder, rank_status.RESULT) or self._words
 
             if runner is not None:
                 runner.start()
@@ -176,16 +175,14 @@ class _Caller:
             PartError: A part that the user wrote failed.
             RanksFailed: They have left none.
         """
-        refusal, words = self._left.get(rank_status.REFUSAL), self._left.get(rank_status.RESULT)
-        if refusal is not None:
-            refused = msgspec.json.decode(refusal, type=call.Refused)
-            raise (PartError if refused.part else ValueError)(refused.message)
-        if words is None:
+        if self._refusal is not None:
+            raise (PartError if self._refusal.part else ValueError)(self._refusal.message)
+        if self._words is None:
             reason = outcome.reason if isinstance(outcome, Broken) else "they have left no result"
             again = "" if self._specification.temporary else f"; the same call goes on from {self._run}"
             message = f"the ranks ended before the search did: {reason}{again}"
             raise RanksFailed(message)
-        findings: Findings = Codec(self._specification.known_space).decode(words, Findings)
+        findings: Findings = Codec(self._specification.known_space).decode(self._words, Findings)
         return Result(findings, shape=self._shape, signs=self._specification.signs, run=self._run)
 
     def _in_memory(self, findings: Findings) -> Result:

@@ -6,8 +6,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
-
 from propulate_like.foundation import early_signals
 from propulate_like.foundation.parts import PartError
 from propulate_like.parallel import rank_status
@@ -53,7 +51,7 @@ def _search(folder: Path) -> RankOutcome:
 def _refuse(*, first: bool, message: str, part: bool = False) -> RankOutcome:
     """Leave why there is no result, where this is the `first` rank."""
     if first:
-        rank_status.leave(rank_status.REFUSAL, msgspec.json.encode(call.Refused(message, part)))
+        rank_status.refuse(message, part=part)
         rank_status.leave_status(_REFUSED)
     return RankOutcome(_REFUSED)
 
