@@ -16,7 +16,7 @@ from types import FrameType
 import msgspec
 
 from propulate_like.foundation import start
-from propulate_like.foundation.console import say
+from propulate_like.foundation.console import inform, say
 from propulate_like.foundation.early_signals import SIGNALS
 from propulate_like.parallel import rank_status
 from propulate_like.parallel.launching import leftovers
@@ -90,7 +90,7 @@ class _Launcher:
         self._environment = rank_environment(ranks) | {rank_status.TOKEN: secrets.token_hex(16)}
         self._job: Job | None = None
         self._unsure: set[str] = set()
-        self._stopping = False
+        self._stopping = self._interrupted = False
 
     @contextmanager
     def handling_signals(self) -> Iterator[None]:
@@ -149,10 +149,18 @@ class _Launcher:
                 self._job.signal(signal.SIGKILL)
             return
         if number == signal.SIGINT:
-            grace = self._program.grace
-            said = f"\nending: evaluations under way have {grace:g} s to finish; Ctrl-C again breaks them off\n"
-            os.write(2, said.encode())
+            self._interrupted = True
         self._job.signal(signal.SIGUSR1)
+
+    def _watch(self, folder: Path) -> None:
+        """Look at what the ranks report, and say once that an interrupt has arrived."""
+        if self._interrupted:
+            self._interrupted = False
+            if os.isatty(2):  # where ^C stands in the line
+                os.write(2, b"\n")
+            grace = self._program.grace
+            inform(f"ending: evaluations under way have {grace:g} s to finish; Ctrl-C again breaks them off")
+        self._look(folder)
 
     def _try(self) -> int | Broken:
         """Run one job on the hosts that answer, unless the launcher was told to stop.
@@ -192,7 +200,7 @@ class _Launcher:
             if self._stopping:  # a signal arrived meanwhile
                 self._job.signal(signal.SIGKILL)
             try:
-                outcome = self._job.watch(self._look)
+                outcome = self._job.watch(self._watch)
             finally:
                 clean = self._job.end(token)
         if isinstance(outcome, int):
