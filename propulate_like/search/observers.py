@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -63,6 +61,8 @@ class Observers:
             return ""
         journals = ""
         if self._run_folder.folder is None:
+            import tempfile
+
             journals = tempfile.mkdtemp(prefix="propulate-like-journals-")
             self._run_folder.journals = Path(journals)
         self._runner = self._make_runner(snapshot)
@@ -100,6 +100,8 @@ class Observers:
         if self._callbacks is not None and self._callbacks.finish(result, expected, unsaved):
             journals = self._run_folder.journals
             if journals is not None:
+                import shutil
+
                 shutil.rmtree(journals, ignore_errors=True)
 
     def _progress_watch(self, snapshot: ResumeSnapshot, stack: ExitStack) -> list[Watcher]:
