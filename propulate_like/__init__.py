@@ -73,6 +73,7 @@ from propulate_like.propagators import (
     Variation,
     Warmup,
 )
+from propulate_like.search.callbacks import Callback, WatchedSearch
 from propulate_like.search.islands.migration import Islands
 from propulate_like.search.islands.topologies import Full, Hypercube, RandomRegular, Ring, Star, Topology, Torus
 from propulate_like.search.minimize import maximize, minimize
@@ -91,6 +92,7 @@ __all__ = [
     "AnyPruner",
     "Auto",
     "BreedingContext",
+    "Callback",
     "CenteredInitialization",
     "Chain",
     "Choice",
@@ -162,6 +164,7 @@ __all__ = [
     "Variation",
     "WarmStart",
     "Warmup",
+    "WatchedSearch",
     "maximize",
     "minimize",
     "objective",

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import settings
 from rank_pool import RankPool
 
-from propulate_like.cli.mpiexec import Mpiexec, rank_environment
+from propulate_like.parallel.launching.mpiexec import Mpiexec, rank_environment
 from propulate_like.population.individual import Candidate, Individual
 from propulate_like.population.outcome import Outcome
 

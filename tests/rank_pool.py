@@ -23,9 +23,9 @@ import tempfile
 import traceback
 from pathlib import Path
 
-from propulate_like.cli.mpiexec import Mpiexec, rank_environment
 from propulate_like.foundation.early_signals import SIGNALS
 from propulate_like.parallel import transport
+from propulate_like.parallel.launching.mpiexec import Mpiexec, rank_environment
 
 SIZE = 4
 TEMPORARY = tempfile.gettempdir()  # not that of a test: a socket's path must be short

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from propulate_like.cli.mpiexec import Mpiexec, rank_environment
+from propulate_like.parallel.launching.mpiexec import Mpiexec, rank_environment
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 """The environment variables by which numerical libraries take one core."""

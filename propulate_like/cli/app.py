@@ -17,14 +17,15 @@ from propulate_like.cli import simulate as forecasts
 from propulate_like.cli.command_group import CommandGroup
 from propulate_like.cli.dry_run import dry_run
 from propulate_like.cli.forecast import draw
-from propulate_like.cli.hosts import Hosts
-from propulate_like.cli.job import Placement
-from propulate_like.cli.launch import RESTARTS, launch
-from propulate_like.cli.mpiexec import LaunchError
+from propulate_like.cli.launch import launch
 from propulate_like.foundation.console import pasteable, public
 from propulate_like.foundation.files import refuse_link
 from propulate_like.foundation.parts import PartError
 from propulate_like.foundation.user_paths import user_path
+from propulate_like.parallel.launching.hosts import Hosts
+from propulate_like.parallel.launching.job import Placement
+from propulate_like.parallel.launching.launcher import RESTARTS
+from propulate_like.parallel.launching.mpiexec import LaunchError
 from propulate_like.parallel.transport import launched
 from propulate_like.parallel.transport.simulated import Network
 from propulate_like.search.config import Config, ConfigError

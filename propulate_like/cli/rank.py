@@ -6,12 +6,10 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
@@ -21,10 +19,10 @@ from propulate_like.foundation.console import pasteable, printable, public, shor
 from propulate_like.foundation.parts import PartError
 from propulate_like.foundation.values import short_text
 from propulate_like.parallel import rank_status
-from propulate_like.parallel.rank_status import State
 from propulate_like.parallel.transport import announce, launched
 from propulate_like.search.agreement import RanksDiffer
 from propulate_like.search.config import Config, ConfigError, text_of
+from propulate_like.search.on_ranks.process import RankOutcome, run_rank
 from propulate_like.search.result import Result, SearchFailed, last_line
 from propulate_like.search.session import Search
 from propulate_like.search.specification import SearchSpecification
@@ -56,13 +54,6 @@ class Order(msgspec.Struct, frozen=True):
     fork: str | None = None
 
 
-class _Outcome(NamedTuple):
-    """The exit status of the search, and whether ranks died during it."""
-
-    status: int
-    deaths: bool = False
-
-
 def run(order: Order) -> int:
     """Search, and return the exit status.
 
@@ -72,7 +63,7 @@ def run(order: Order) -> int:
     return _run(order).status
 
 
-def _run(order: Order) -> _Outcome:
+def _run(order: Order) -> RankOutcome:
     """Search, and print and leave the result or the error."""
     rank, _ = launched() or (0, 1)
     first = rank == 0
@@ -83,29 +74,31 @@ def _run(order: Order) -> _Outcome:
     except SearchFailed as failure:
         result = failure.result
         status = _say(result.is_root, f"{failure}"[:_LONGEST], FAILED)
-        return _Outcome(status, bool(result.deaths))
+        return RankOutcome(status, bool(result.deaths))
     except (TakenOver, PartError) as error:  # on one rank; several end at once
-        return _Outcome(_say(True, str(error), FAILED))
+        return RankOutcome(_say(True, str(error), FAILED))
     except RanksDiffer:  # rank 0 has said in what
-        return _Outcome(_leave(first, BAD_INPUT))
+        return RankOutcome(_leave(first, BAD_INPUT))
     except ConfigError as error:
-        return _Outcome(_say(first, str(error), BAD_INPUT))
+        return RankOutcome(_say(first, str(error), BAD_INPUT))
     except ValueError as error:
         if not is_ours(error):
             raise
-        return _Outcome(_say(first, f"{order.source}: {error}", BAD_INPUT))
+        return RankOutcome(_say(first, f"{order.source}: {error}", BAD_INPUT))
     status = FAILED if result.unsaved else early_signals.INTERRUPTED if result.reason == "interrupted" else 0
     if result.is_root:
-        tell(summary(result, order.command))
+        text = summary(result, order.command)
+        if not rank_status.leave(rank_status.SUMMARY, text.encode(errors="backslashreplace")):
+            tell(text)
         rank_status.leave_status(status)
-    return _Outcome(status, bool(result.deaths))
+    return RankOutcome(status, bool(result.deaths))
 
 
 def _result(order: Order, *, first: bool) -> Result:
     """Search, and return the result, with the streams that there were before: Python could not flush any object."""
     streams = sys.stdout, sys.stderr
     try:
-        return Search(lambda: _prepare(order, first=first), progress=first).run()
+        return Search(lambda: _prepare(order, first=first), progress=True).run()
     finally:
         sys.stdout, sys.stderr = streams
 
@@ -272,18 +265,7 @@ def is_ours(error: BaseException) -> bool:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the order in the arguments on this rank, and leave the exit status where the launcher expects it."""
-    rank_status.write(State.STARTING)
-    try:
-        status, deaths = _run(msgspec.json.decode(arguments[0], type=Order))
-    except BaseException:
-        rank_status.write(State.FAILED)
-        raise
-    rank_status.write(State.DONE)
-    if deaths:  # MPI can no longer be finalized
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
-    return 0 if rank_status.watched else status
+    return run_rank(lambda: _run(msgspec.json.decode(arguments[0], type=Order)))
 
 
 if __name__ == "__main__":

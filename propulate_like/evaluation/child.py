@@ -39,7 +39,8 @@ class Load(msgspec.Struct, tag=True, frozen=True):
     """The rank's first message: the loss to load.
 
     Attributes:
-        reference: The loss's reference.
+        reference: The loss's reference, or "" where it is pickled.
+        pickled: The loss itself, as cloudpickle writes it, or b"".
         space: The space's declaration, as JSON.
         signs: 1 for each loss that is minimized, -1 for each that is maximized.
         fidelity: The fidelity's name, or "".
@@ -50,6 +51,7 @@ class Load(msgspec.Struct, tag=True, frozen=True):
     """
 
     reference: str
+    pickled: bytes
     space: str
     signs: Signs
     fidelity: str
@@ -163,7 +165,7 @@ def _load(order: Load, space: Space) -> Call | Outcome:
     sys.path[:], sys.argv[:] = order.path, order.arguments
     loading.in_child = True
     try:
-        loss = loading.load(order.reference, Path())
+        loss = loading.unpickled(order.pickled) if order.pickled else loading.load(order.reference, Path())
         return Call(loss, space, signs=order.signs, fidelity=order.fidelity)
     except (Exception, SystemExit):  # noqa: BLE001 (importing may raise anything)
         return Outcome.failure(

@@ -149,6 +149,41 @@ def reference_of(loss: Any) -> str:
     return f"{Path(script).resolve()}:{name}"
 
 
+# docs/decisions.md, "Losses without a file are pickled by value"
+def pickled(thing: Any, name: str) -> bytes:
+    """Return a thing of a user's as bytes, from which `unpickled` makes it in another process of this program.
+
+    What no other process can import goes along whole.
+
+    Args:
+        thing: The thing.
+        name: What it is called in messages.
+
+    Raises:
+        ValueError: It cannot be pickled.
+    """
+    import cloudpickle
+
+    try:
+        return bytes(cloudpickle.dumps(thing))
+    except Exception as error:  # noqa: BLE001 (what a user's object raises)
+        message = f"{name} cannot be sent to another process: {type(error).__name__}: {error}"
+        raise ValueError(message) from None
+
+
+def unpickled(content: bytes) -> Any:
+    """Return what another process of this program has pickled."""
+    import pickle
+
+    with forks.ending():
+        return pickle.loads(content)  # noqa: S301 (of this program's own process)
+
+
+def known_as(loss: Any, name: str) -> None:
+    """Note the name that a loss has in another process, as `name_of` tells it."""
+    _loaded.append((name, loss))
+
+
 def name_of(loss: Any) -> str:
     """Return the name of a loss in a run's config: its file or module, and its name there.
 

@@ -191,11 +191,13 @@ class Objective:
         self.fidelity = "" if fidelity is None else fidelity.name
         self._loss = loss
         self._call: Call | None = None
+        self._reference, self._pickled = "", b""
         if isinstance(loss, Command):
             return
         if not isinstance(loss, str):
             self._call = Call(loss, space, signs=signs, fidelity=self.fidelity)
-            self._reference = loading.reference_of(loss) if settings.isolated else ""
+            if settings.isolated:
+                self._reference, self._pickled = _sendable(loss)
         elif settings.isolated:
             self._reference = loss
         else:
@@ -254,6 +256,7 @@ class Objective:
 
         load = Load(
             self._reference,
+            self._pickled,
             json.dumps(self.space.declaration()),
             self.signs,
             self.fidelity,
@@ -274,6 +277,18 @@ class Objective:
         if settings.metric is not None:
             evaluator = MetricEvaluator(evaluator, settings.metric, self.signs[0])
         return evaluator
+
+
+def _sendable(loss: Loss) -> tuple[str, bytes]:
+    """Return the reference by which a child imports a loss, or the loss itself as bytes where it cannot.
+
+    Raises:
+        ValueError: It can be imported by no child, and not be pickled.
+    """
+    try:
+        return loading.reference_of(loss), b""
+    except ValueError:
+        return "", loading.pickled(loss, getattr(loss, "__qualname__", type(loss).__name__))
 
 
 def settings_of(form: EvaluationSettings | Mapping[str, Any] | None) -> EvaluationSettings:

@@ -15,9 +15,26 @@ _LONGEST = 200  # characters
 
 
 def say(line: str) -> None:
-    """Print a line on standard error; ignore failures, as standard error may be a full disk or a closed pipe."""
+    """Print a line about trouble on standard error, or log it as a warning where the program has set up logging.
+
+    Failures are ignored, as standard error may be a full disk or a closed pipe.
+    """
+    _say(line, "warning")
+
+
+def inform(line: str) -> None:
+    """Print a line of news on standard error, or log it as information where the program has set up logging."""
+    _say(line, "info")
+
+
+def _say(line: str, level: str) -> None:
+    """Print a line, or log it by the logger `propulate_like` where that, or one above it, has a handler."""
+    logging = sys.modules.get("logging")  # which nobody has set up who has not imported it
     with contextlib.suppress(Exception):  # a loss may have put anything in place of sys.stderr
-        print(public(line), file=sys.stderr, flush=True)
+        if logging is not None and logging.getLogger("propulate_like").hasHandlers():
+            getattr(logging.getLogger("propulate_like"), level)("%s", public(line))
+        else:
+            print(public(line), file=sys.stderr, flush=True)
 
 
 def public(text: str) -> str:

@@ -21,7 +21,7 @@ INTERRUPTED = 130
 """The exit status of an interrupted command."""
 told: list[int] = []
 """The signals that a rank received before its search handled them."""
-_RANK = "propulate_like.cli.rank"
+_RANKS = {"propulate_like.cli.rank", "propulate_like.search.on_ranks.rank"}
 
 
 def install() -> None:
@@ -29,7 +29,7 @@ def install() -> None:
     if "--multiprocessing-fork" in sys.orig_argv:  # a loss's process, which has imported its parent's main module
         return
     module = sys.orig_argv[sys.orig_argv.index("-m") + 1] if sys.argv[:1] == ["-m"] else ""
-    if _RANK in (module, *sys.argv[:1]):
+    if not _RANKS.isdisjoint((module, *sys.argv[:1])):
         record()
     elif module == "propulate_like" or _command() == "propulate-like":
         for number in SIGNALS:

@@ -22,7 +22,7 @@ def gave_wrong(part: object, what: str) -> PartError:
     return PartError(f"{named(part)} {what}")
 
 
-def raised(part: object, error: Exception) -> PartError:
+def raised(part: object, error: BaseException) -> PartError:
     """Return the error of a part that raised an exception: where, as far as that is in the part's own module."""
     place, trace = "", error.__traceback__
     while trace is not None:

@@ -11,6 +11,8 @@ from propulate_like.evaluation.command import Command
 from propulate_like.evaluation.objective import Loss
 from propulate_like.evaluation.pruning import Pruner
 from propulate_like.evaluation.settings import EvaluationSettings
+from propulate_like.foundation.console import inform
+from propulate_like.parallel.coordination.stopping import Reason
 from propulate_like.problem.budget import Budget
 from propulate_like.problem.directions import MAXIMIZE
 from propulate_like.problem.fidelity import Fidelity
@@ -28,6 +30,7 @@ class SearchOptions(Options, total=False):
     evaluations: float | None
     seconds: float | str | None
     target: float | None
+    ranks: int | None
     progress: bool | None
 
 
@@ -49,6 +52,8 @@ def minimize(
     run: str | os.PathLike[str] | None = None,
     fork: str | os.PathLike[str] | None = None,
     warm_start: Any = None,
+    callbacks: Any = None,
+    ranks: int | None = None,
     progress: bool | None = None,
 ) -> Result:
     """Search for the parameters with the lowest loss, on every rank that this program was started with.
@@ -56,8 +61,8 @@ def minimize(
     The search ends after exactly `evaluations` over all ranks, after `seconds`, or once a loss of at most `target` was
     found, whichever comes first; at least one must be given. Every rank must make the same call, and gets the same
     result. Where ranks differ in it, rank 0 says in what, and every rank exits with status 2; but `seed`, `seconds`,
-    `warm_start` and `progress` may differ: those of rank 0 hold. Ctrl-C ends the search in good order, and gives the
-    result so far.
+    `warm_start`, `callbacks` and `progress` may differ: those of rank 0 hold. Ctrl-C ends the search in good order, and
+    gives the result so far.
 
     Args:
         loss: A function, or a `Command`. It gets its parameters by their names, or all as one mapping where its only
@@ -86,34 +91,56 @@ def minimize(
             individuals that fit are taken over.
         warm_start: What is known from the beginning, and counts nowhere: a run's folder, a study of Optuna's, a
             table, or several of these (see `WarmStart`).
-        progress: Whether to show a bar or lines on standard error; by default where that is a terminal.
+        callbacks: What is called as evaluations become known, on one rank: one or a list of `Callback`, functions that
+            take (search, individual), and names of trackers such as "mlflow" (docs/callbacks.md).
+        ranks: The number of ranks that this call starts, and that search in this program's place; it returns their
+            result. For scripts, notebooks and interactive sessions without an MPI launcher. By default the ranks are
+            those that this program was started with, which is one without a launcher.
+        progress: Whether to show progress on standard error: a bar on a terminal and in a notebook, lines elsewhere. By
+            default lines begin after ten seconds.
 
     Raises:
         ValueError: The input cannot work.
         SystemExit: The input differs between ranks, or cannot work on some of them.
         SearchFailed: Every evaluation failed.
         PartError: A part that the user wrote, such as a propagator, failed.
+        RanksFailed: The ranks that this call started ended before the search did.
     """
+    options = {
+        "directions": directions,
+        "islands": islands,
+        "migration": migration,
+        "propagator": propagator,
+        "pruner": pruner,
+        "fidelity": fidelity,
+        "evaluation": evaluation,
+        "seed": seed,
+        "run": run,
+        "fork": fork,
+        "warm_start": warm_start,
+        "callbacks": callbacks,
+    }
 
     def read() -> SearchSpecification:
-        return SearchSpecification.read(
-            loss,
-            space,
-            budget=Budget.of(evaluations, seconds, target),
-            directions=directions,
-            islands=islands,
-            migration=migration,
-            propagator=propagator,
-            pruner=pruner,
-            fidelity=fidelity,
-            evaluation=evaluation,
-            seed=seed,
-            run=run,
-            fork=fork,
-            warm_start=warm_start,
-        )
+        return SearchSpecification.read(loss, space, budget=Budget.of(evaluations, seconds, target), **options)
 
-    return Search(read, progress=progress).run()
+    if ranks is not None:
+        from propulate_like.search.on_ranks.caller import ranks_to_start, search_on_ranks
+
+        number = ranks_to_start(ranks)
+        if number > 1:
+            budget = Budget.of(evaluations, seconds, target)
+            call = {"objective": loss, "space": space, "budget": budget, **options}
+            return _told(search_on_ranks(call, number, progress=progress), progress=progress)
+    return _told(Search(read, progress=progress).run(), progress=progress)
+
+
+def _told(result: Result, *, progress: bool | None) -> Result:
+    """Return the result; say, on one rank, where the search was interrupted, and how it goes on."""
+    if result.reason == Reason.INTERRUPTED and progress is not False and result.is_root:
+        again = "" if result.run is None else f"; the same call continues {result.run}"
+        inform(f"interrupted after {result.evaluations} evaluations{again}")
+    return result
 
 
 def maximize(

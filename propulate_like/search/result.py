@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from propulate_like.foundation.console import short
 from propulate_like.parallel.coordination.termination import SessionSummary
 from propulate_like.population.individual import Individual
@@ -40,6 +42,22 @@ class Improvement(NamedTuple):
     loss: float
 
 
+class Findings(msgspec.Struct, frozen=True):
+    """What a result is made of, as it travels between processes of one search.
+
+    Attributes:
+        evaluations: The summary of all evaluations of the run.
+        session: The summary of this session.
+        seconds: The time that the run took.
+        trials: The folder of the evaluations' own directories, or "".
+    """
+
+    evaluations: Summary
+    session: SessionSummary
+    seconds: float
+    trials: str = ""
+
+
 class Result:
     """What a search found, over all ranks and over all the times it was continued: the same on every rank.
 
@@ -56,24 +74,17 @@ class Result:
     """
 
     def __init__(
-        self,
-        evaluations: Summary,
-        session: SessionSummary,
-        *,
-        shape: Shape,
-        signs: Signs,
-        seconds: float,
-        run: Path | None = None,
-        trials: Path | None = None,
-        is_root: bool = True,
+        self, findings: Findings, *, shape: Shape, signs: Signs, run: Path | None = None, is_root: bool = True
     ) -> None:
+        evaluations, session = findings.evaluations, findings.session
+        self.findings: Findings = findings
         self.losses: int = len(signs)
         """How many losses an evaluation has."""
         self.failure: Individual | None = evaluations.failure and evaluations.failure.in_directions(signs)
         self.statuses: dict[Status, int] = evaluations.statuses
         self.added: int = session.evaluations.finished
         """How many evaluations this session added to those that the run had before."""
-        self.seconds: float = seconds
+        self.seconds: float = findings.seconds
         self.idle_share: float = session.idle_share
         self.tail_share: float = session.tail_share
         self.batches: int = session.batches
@@ -81,7 +92,7 @@ class Result:
         self.reason: str = session.reason
         self.maximize: bool = signs == (-1.0,)
         self.run: Path | None = run
-        self.trials: Path | None = trials
+        self.trials: Path | None = Path(findings.trials) if findings.trials else None
         self.deaths: Sequence[Died] = session.died
         self.is_root: bool = is_root
         """Whether this rank is the one to print or to save what came of it: the lowest that lives."""

@@ -14,6 +14,7 @@ from propulate_like.problem.budget import Budget
 from propulate_like.problem.fidelity import Fidelity
 from propulate_like.problem.parameters import KINDS
 from propulate_like.propagators import PROPAGATORS, Propagator
+from propulate_like.search.callbacks import CALLBACKS
 from propulate_like.search.config_places import IGNORED
 from propulate_like.search.islands.migration import Islands
 from propulate_like.search.islands.topologies import TOPOLOGIES, Topology
@@ -37,6 +38,10 @@ def schema() -> dict[str, Any]:
         "anyOf": [{"type": "null"}, declarations.schema(Fidelity, {})["anyOf"][0]],
         "default": None,
     }
+    callback = {"anyOf": CALLBACKS.schema()}
+    properties["callbacks"] = {
+        "anyOf": [{"type": "null"}, callback, {"type": "array", "items": callback}], "default": None
+    }  # fmt: skip
     definitions["topology"] = {"anyOf": [{"type": "array"}, *TOPOLOGIES.schema()]}
     islands = declarations.schema(Islands, {Propagator: step, Topology: {"$ref": "#/$defs/topology"}})
     properties["islands"] = {

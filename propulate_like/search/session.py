@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -15,7 +14,7 @@ import msgspec
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.context import Evaluator
 from propulate_like.foundation.clock import unix_time
-from propulate_like.foundation.console import printable, say
+from propulate_like.foundation.console import inform, printable, say
 from propulate_like.foundation.parts import PartError
 from propulate_like.parallel import rank_status
 from propulate_like.parallel.coordination.protocol import CoordinationProtocol, Watcher
@@ -26,10 +25,12 @@ from propulate_like.parallel.coordination.watchdog import Wedged
 from propulate_like.parallel.rank_status import State
 from propulate_like.parallel.team import Follower, TeamEvaluator
 from propulate_like.parallel.transport import Transport
+from propulate_like.population.codec import Codec
 from propulate_like.population.summary import Summary
 from propulate_like.problem.directions import directions_of
 from propulate_like.search.assembly import Assembly
-from propulate_like.search.result import Result, SearchFailed
+from propulate_like.search.observers import Observers
+from propulate_like.search.result import Findings, Result, SearchFailed
 from propulate_like.search.signals import Interruption
 from propulate_like.search.specification import SearchSpecification
 from propulate_like.search.worker import Worker
@@ -43,6 +44,7 @@ class _Start(msgspec.Struct, frozen=True):
 
     snapshot: ResumeSnapshot
     trials: str = ""
+    journals: str = ""
     error: str = ""
     token: str = ""
     seconds: float | None = None
@@ -56,7 +58,8 @@ class Search:
 
         Args:
             read: Returns the specification. What it raises, all ranks know of before it is raised here.
-            progress: Whether to show a bar or lines, by default where standard error is a terminal.
+            progress: Whether to show progress. By default there is a bar on a terminal and in a notebook, and lines
+                after ten seconds elsewhere.
 
         Raises:
             ValueError: A child process that imports the objective begins a search, or the parts cannot be made.
@@ -65,11 +68,19 @@ class Search:
         if loading.in_child:
             message = "the objective's file begins a search when it is imported: write `if __name__ == '__main__':`"
             raise ValueError(message)
-        self._show_progress = sys.stderr.isatty() if progress is None else progress
+        self._progress = progress
         self._parts = Assembly(read)
         self._specification = self._parts.specification
         self._world, self._archipelago = self._parts.world, self._parts.archipelago
         self._run_folder = self._parts.run_folder
+        self._observers = Observers(
+            self._specification, self._run_folder, self._parts.shape, self._world.rank, progress=progress
+        )
+
+    @property
+    def codec(self) -> Codec:
+        """The codec by which individuals travel between processes of this search."""
+        return self._parts.codec
 
     def run(self) -> Result:
         """Search, as the only one in the run's folder."""
@@ -84,11 +95,17 @@ class Search:
             self._say(f"{count} islands need as many ranks: on {ranks} there are {ranks}")
         start = self._begin_together()
         self._run_folder.token = start.token
-        summary = self._search(start)
+        try:
+            summary = self._search(start)
+        except BaseException:
+            self._observers.finish(None)
+            raise
         if self._parts.team is not None:
             self._world.close(TERMINATION_SECONDS)
         self._run_folder.restore()
         result = self._result(summary, start)
+        unsaved = summary.history if self._run_folder.folder is not None else ()
+        self._observers.finish(result, summary.evaluations.finished, unsaved)
         if not result.succeeded and result.failure is not None:
             raise SearchFailed(result)
         return result
@@ -102,6 +119,7 @@ class Search:
             if self._world.size > 1:  # the others would wait forever for what failed here, such as a broken pruner
                 if isinstance(error, TakenOver | Wedged | PartError):
                     say(printable(str(error)))
+                    rank_status.refuse(str(error), part=True)
                 else:
                     traceback.print_exc()
                 if not isinstance(error, Wedged):  # which may pass
@@ -122,11 +140,7 @@ class Search:
                 here, limit = objective.in_rank, objective.limit_in_rank
                 team = TeamEvaluator(self._parts.team, evaluator, codec, communicates=here, timeout=limit)
                 stack.enter_context(team)
-            watch = None
-            if self._show_progress and transport.rank == 0:
-                from propulate_like.search.progress import Progress
-
-                watch = stack.enter_context(Progress(snapshot, budget, self._specification.signs))
+            watch = stack.enter_context(self._observers.watching(snapshot))
             left = budget.seconds_left(snapshot.seconds)
             worker = self._worker(snapshot, transport, objective.whole(team or evaluator), watch)
             stack.enter_context(Interruption(worker, self._specification.evaluation.grace, left))
@@ -161,11 +175,25 @@ class Search:
         if start.error:
             self._world.close(1.0)
             raise ValueError(start.error)
+        if start.journals:
+            self._share_journals(Path(start.journals))
         budget = self._specification.budget
         if budget.seconds != start.seconds:  # those of rank 0 hold for all
             budget = msgspec.structs.replace(budget, seconds=start.seconds)
             self._specification = msgspec.structs.replace(self._specification, budget=budget)
         return start
+
+    def _share_journals(self, folder: Path) -> None:
+        """Keep journals in a folder of rank 0's for callbacks, as there is no run folder.
+
+        Raises:
+            ValueError: A rank does not see it.
+        """
+        if b"" in self._world.gather(b"seen" if folder.is_dir() else b""):
+            self._world.close(1.0)
+            message = "callbacks on several hosts need run=, a folder that all of them see"
+            raise ValueError(message)
+        self._run_folder.journals = folder
 
     def _begin(self) -> _Start:
         """Read or create the run's folder on rank 0, and return what all ranks are to know of it."""
@@ -182,15 +210,21 @@ class Search:
             died = {rank // specification.evaluation.ranks_per_worker for rank in rank_status.died_before}
             begun = folder.begin(self._parts.optimizer.seed, self._archipelago.recovering(), sorted(died), self._say)
             begun.known = known
-            return _Start(begun, self._trials(), token=folder.token, seconds=specification.budget.seconds)
+            return _Start(
+                begun,
+                self._trials(),
+                self._observers.prepare(begun),
+                token=folder.token,
+                seconds=specification.budget.seconds,
+            )
         except ValueError as error:
             return _Start(nowhere, error=str(error))
         except OSError as error:
             return _Start(nowhere, error=f"the run's folder {folder.known_as} cannot be used: {error}")
 
     def _say(self, news: str) -> None:
-        if self._show_progress and self._world.rank == 0:
-            say(news)
+        if self._progress is not False and self._world.rank == 0:
+            inform(news)
 
     def _trials(self) -> str:
         """Return where evaluations keep their files.
@@ -274,13 +308,16 @@ class Search:
         """Put what was found before and in this session together; but for `is_root`, the same on every rank."""
         snapshot, specification = start.snapshot, self._specification
         root = min(set(range(self._archipelago.ranks)) - set(summary.dead))
-        return Result(
+        findings = Findings(
             Summary().include(snapshot.summary).include(summary.evaluations),
             msgspec.structs.replace(summary, reason=self._reason(summary, snapshot)),
+            snapshot.seconds + summary.seconds,
+            start.trials if self._parts.objective.keeps_files else "",
+        )
+        return Result(
+            findings,
             shape=self._parts.shape,
             signs=specification.signs,
-            seconds=snapshot.seconds + summary.seconds,
             run=self._run_folder.known_as,
-            trials=Path(start.trials) if self._parts.objective.keeps_files else None,
             is_root=self._world.rank == root * specification.evaluation.ranks_per_worker,
         )

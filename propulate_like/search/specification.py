@@ -26,6 +26,7 @@ from propulate_like.problem.fidelity import Fidelity
 from propulate_like.problem.space import Space
 from propulate_like.propagators import BreedingContext, Propagator
 from propulate_like.propagators.propagator import whole_propagator
+from propulate_like.search.callbacks.callback import callbacks_of
 from propulate_like.search.islands.migration import Islands, IslandsForm
 from propulate_like.storage.warm_start import WarmStart
 
@@ -63,6 +64,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         run: The run's folder, relative to the working directory; by default, one in `runs` with the name of this file.
         warm_start: The evaluations to begin with: a run's folder, a study of Optuna's, a CSV file, or a list of these,
             relative to the working directory.
+        callbacks: What is told of each evaluation as it becomes known, such as a tracker, or a list of these.
     """
 
     objective: str | Command
@@ -78,6 +80,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: Annotated[int, msgspec.Meta(ge=0)] | None = None
     run: str | None = None
     warm_start: str | list[Any] | dict[str, Any] | None = None
+    callbacks: str | list[Any] | dict[str, Any] | None = None
 
 
 class Options(TypedDict, total=False):
@@ -93,6 +96,7 @@ class Options(TypedDict, total=False):
     run: str | os.PathLike[str] | None
     fork: str | os.PathLike[str] | None
     warm_start: Any
+    callbacks: Any
 
 
 class SearchSpecification(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +104,8 @@ class SearchSpecification(msgspec.Struct, frozen=True, kw_only=True):
 
     `objective` is the loss function, a command, or the name of a function that is loaded later; until then the `space`
     may be None, as the function may declare it. `signs` are those of the directions. `run` is the run's folder, None
-    to keep all in memory, and `fork` the new folder of a copy of that run in which to search on.
+    to keep all in memory, and `fork` the new folder of a copy of that run in which to search on. `callbacks` are not
+    written to the run's folder. A `temporary` folder is removed after the search, so it need not hold all parts.
 
     Raises:
         ValueError: Parts do not fit each other.
@@ -119,6 +124,8 @@ class SearchSpecification(msgspec.Struct, frozen=True, kw_only=True):
     run: Path | None = None
     fork: Path | None = None
     warm_start: WarmStart = msgspec.field(default_factory=WarmStart)
+    callbacks: tuple[Any, ...] = ()
+    temporary: bool = False
 
     @classmethod
     def read(
@@ -129,6 +136,7 @@ class SearchSpecification(msgspec.Struct, frozen=True, kw_only=True):
         budget: Budget,
         directions: Sequence[str] | None = None,
         maximize: bool = False,
+        temporary: bool = False,
         **options: Unpack[Options],
     ) -> SearchSpecification:
         """Read a specification as Python or YAML says it; what is None is left to its default.
@@ -139,6 +147,7 @@ class SearchSpecification(msgspec.Struct, frozen=True, kw_only=True):
             budget: When the search ends.
             directions: "minimize" or "maximize" for each of several losses.
             maximize: Whether the one loss is maximized.
+            temporary: Whether the run's folder is removed after the search.
             **options: How to search and to evaluate.
 
         Raises:
@@ -151,7 +160,7 @@ class SearchSpecification(msgspec.Struct, frozen=True, kw_only=True):
         signs = _read("directions", lambda: signs_of(directions, maximize=maximize))
         if len(signs) > 1:
             _check_one_loss(len(signs), budget, options)
-        parts: dict[str, Any] = {"objective": objective, "budget": budget, "signs": signs}
+        parts: dict[str, Any] = {"objective": objective, "budget": budget, "signs": signs, "temporary": temporary}
         if not isinstance(objective, str | Command) or space is not None:
             parts["space"] = _read("space", space_of, objective, space)
         forms = {name: _form(name, form) for name, form in options.items() if form is not None}
@@ -180,7 +189,7 @@ class SearchSpecification(msgspec.Struct, frozen=True, kw_only=True):
         _read("evaluation", lambda: self.evaluation.check(objective, pruned=self.pruner is not None))
         if isinstance(objective, Command) and space is not None:
             _read("objective", objective.check, space, fidelity)
-        if self.run is not None:
+        if self.run is not None and not self.temporary:
             for place, form in self.declaration().items():
                 _check_writable(place, form)
 
@@ -229,7 +238,7 @@ class SearchSpecification(msgspec.Struct, frozen=True, kw_only=True):
     def declaration(self) -> dict[str, Any]:
         """Return what a run's config.yaml says of the search; what is None is left to its default."""
         objective, propagator = self.objective, self.propagator
-        return {
+        declared = {
             "objective": all_masked(msgspec.to_builtins(objective))
             if isinstance(objective, Command)
             else loading.name_of(objective),
@@ -245,6 +254,7 @@ class SearchSpecification(msgspec.Struct, frozen=True, kw_only=True):
             "seed": self.seed,
             "warm_start": self.warm_start.declaration(),
         }
+        return _writable(declared) if self.temporary else declared
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {
@@ -255,12 +265,16 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "fork": user_path,
     "warm_start": WarmStart.of,
     "seed": declarations.seed_of,
+    "callbacks": callbacks_of,
 }
 
 
 def _form(name: str, form: Any) -> Any:
-    """Return an option with the values that its scalars are; what a warm start reads may be large, and says itself."""
-    return form if name == "warm_start" else tree(form)
+    """Return an option with the values that its scalars are.
+
+    What a warm start reads may be large, and says itself; callbacks are objects of users.
+    """
+    return form if name in ("warm_start", "callbacks") else tree(form)
 
 
 def _read(place: str, read: Callable[..., _Part], *forms: Any) -> _Part:
@@ -270,6 +284,15 @@ def _read(place: str, read: Callable[..., _Part], *forms: Any) -> _Part:
     except ValueError as error:
         message = str(error)
         raise SpecificationError(place, message.removeprefix(f"{place}: "), message) from None
+
+
+def _writable(form: Any) -> Any:
+    """Return a form in which what no file can hold is replaced by a text about it."""
+    if isinstance(form, Mapping):
+        return {_writable(key): _writable(value) for key, value in form.items()}
+    if isinstance(form, list | tuple):
+        return [_writable(member) for member in form]
+    return form if isinstance(form, str | int | float | bool | None) else f"{form!r:.80}"
 
 
 def _check_writable(place: str, form: Any) -> None:

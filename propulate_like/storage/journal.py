@@ -43,31 +43,36 @@ class Journal:
     in memory and are retried every `append_log.RETRY_SECONDS`.
     """
 
-    def __init__(self, path: Path | None, ours: Callable[[], bool] = lambda: True, shape: Shape | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        ours: Callable[[], bool] = lambda: True,
+        shape: Shape | None = None,
+        *,
+        lasts: bool = True,
+    ) -> None:
         """Open the file for appending. A torn last line is ended, so that readers skip it.
 
         Args:
             path: The file, or None to keep outcomes in memory.
             ours: Returns whether this run still owns its folder; where not, nothing is appended.
             shape: The shape of the run's individuals, by which lines that are still in memory are read.
+            lasts: Whether the file outlives the search. Where not, outcomes are kept in memory too.
         """
         self._history: list[Individual] = []
         self._path = path
         self._waiting: list[Event] = []
         self._flushed = time.monotonic()
         self._log = None if path is None else Log(path)
+        self.lasts = path is not None and lasts
+        """Whether the journal stays on disk."""
         self._ours, self._looked = ours, time.monotonic()
         self._shape = shape
 
     @property
-    def lasts(self) -> bool:
-        """Whether the journal is on disk."""
-        return self._log is not None
-
-    @property
     def history(self) -> list[Individual]:
-        """The evaluated individuals that are in no file: all without a file, otherwise those not yet written."""
-        if self._log is None:
+        """The evaluated individuals that are in no lasting file: all without one, otherwise those not yet written."""
+        if self._log is None or not self.lasts:
             return self._history
         self.flush()
         self._log.retry()
@@ -93,8 +98,9 @@ class Journal:
         Raises:
             TakenOver: Another run has taken over the folder.
         """
-        if self._log is None:
+        if not self.lasts:
             self._history.append(individual)
+        if self._log is None:
             return
         self._waiting.append(Evaluated(individual))
         seconds = individual.outcome.seconds

@@ -52,6 +52,7 @@ class RunFolder:
 
     Attributes:
         folder: The folder's absolute path, or None.
+        journals: Where journals are kept for the time of the search only, as there is no folder; None for nowhere.
         token: The token of the lease, or "" before `begin`.
     """
 
@@ -76,6 +77,7 @@ class RunFolder:
             unsure: Whether ranks of the launcher's last job may still run.
         """
         self.folder, self.token = None if place is None else place.path, ""
+        self.journals: Path | None = None
         self._place = place
         self._job, self._unsure = job, unsure
         self._original, self._config, self._shape = original, config, shape
@@ -122,7 +124,8 @@ class RunFolder:
         """Return a rank's journal, which appends only while this run holds the folder."""
         folder, token = self.folder, self.token
         if folder is None:
-            return Journal(None)
+            path = None if self.journals is None else journal_path(self.journals, rank)
+            return Journal(path, shape=self._shape, lasts=False)
         return Journal(journal_path(folder, rank), lambda: owns(folder, token), self._shape)
 
     def inherit(self, rank: int) -> DeadRankState:

@@ -197,7 +197,7 @@ class TestCommand:
         assert [each.loss for each in result.individuals] == [each.params.get("n", 7) for each in result.individuals]
 
     def test_name_that_is_nearly_one_is_refused(self):
-        with pytest.raises(ValueError, match="a placeholder has no format: write {learning rate}"):
+        with pytest.raises(ValueError, match=r"a placeholder has no format: write \{learning rate\}"):
             Command(["train", "{learning rate:.3f}"]).check(Space.of(ODD))
         for word in ("{learning rat}", "{Learning Rate}"):
             with pytest.raises(ValueError, match=r"there is no parameter '.*; did you mean 'learning rate'"):

@@ -7,7 +7,7 @@ import psutil
 import pytest
 from propulate_like_bench.faults.victims import configuration, evaluated, ranks_of, start
 
-from propulate_like.cli.mpiexec import Mpiexec
+from propulate_like.parallel.launching.mpiexec import Mpiexec
 from propulate_like.storage.events import Died, Evaluated, Started
 from propulate_like.storage.journal import read
 

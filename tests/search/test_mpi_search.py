@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from propulate_like.cli.mpiexec import Mpiexec, rank_environment
+from propulate_like.parallel.launching.mpiexec import Mpiexec, rank_environment
 from propulate_like.storage.events import Evaluated
 from propulate_like.storage.journal import read
 

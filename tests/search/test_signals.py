@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from propulate_like.cli.mpiexec import Mpiexec, rank_environment
+from propulate_like.parallel.launching.mpiexec import Mpiexec, rank_environment
 from propulate_like.search.signals import grace_after
 from propulate_like.storage.events import Evaluated, Session, Started
 from propulate_like.storage.journal import read

@@ -1,4 +1,4 @@
-"""A distribution adds a propagator, a pruner, a topology and a command, each in a file of its own, and none of ours."""
+"""A distribution adds a propagator, a pruner, a callback, a topology and a command, a file each, and none of ours."""
 
 import json
 import re
@@ -30,6 +30,7 @@ space: {x: {float: [0, 1]}, y: {float: [-1, 1]}}
 budget: {evaluations: 40}
 propagator: [select_best: 4, select_random: 1, sometimes: [0.5, opposite: 0.9], gaussian_mutation]
 pruner: {step_limit: 3}
+callbacks: [{count_file: counted}]
 islands: {count: 2, topology: line, migration_probability: 1}
 seed: 0
 """
@@ -114,6 +115,7 @@ def test_arguments_of_parts_are_checked_as_those_of_others(folder, installed):
         "propagator={opposite: {shore: 0.5}}": "opposite: unknown key 'shore'; did you mean 'share'?",
         "propagator={opposite: 2}": "opposite: share=2 must be in [0, 1]",
         "pruner=step_limit": "step_limit: missing a required argument: 'limit'",
+        "callbacks={count_file: {pth: x}}": "count_file: unknown key 'pth'; did you mean 'path'?",
         "propagator={sometimes: [0.5, {opposite: {}}]}": "takes 1, but is given the whole population",
     }
     said = refusals(folder, installed, expected)
@@ -124,9 +126,15 @@ def test_schema_has_the_parts(folder, installed):
     printed = propulate(folder, installed, "schema")
     assert printed.stderr == ""
     definitions = json.loads(printed.stdout)["$defs"]
-    for kind, name in (("step", "opposite"), ("rule", "step_limit"), ("topology", "line")):
-        assert any(name in form.get("enum", ()) for form in definitions[kind]["anyOf"])
-        assert any(name in form.get("properties", {}) for form in definitions[kind]["anyOf"])
+    callback = definitions["Settings"]["properties"]["callbacks"]["anyOf"][1]
+    for form, name in (
+        (definitions["step"], "opposite"),
+        (definitions["rule"], "step_limit"),
+        (callback, "count_file"),
+        (definitions["topology"], "line"),
+    ):
+        assert any(name in each.get("enum", ()) for each in form["anyOf"])
+        assert any(name in each.get("properties", {}) for each in form["anyOf"])
     jsonschema.Draft202012Validator(json.loads(printed.stdout)).validate(strict_yaml.load(CONFIG.encode()))
 
 
@@ -143,6 +151,7 @@ def test_parts_search_on_every_rank_and_with_children(folder, installed, ranks, 
     assert {len(individual.curve) for individual in known} == {3}
     assert any("opposite" in individual.origin for individual in known)
     assert {individual.id.rank for individual in known} == set(range(ranks))
+    assert (folder / "counted").read_text() == "40"
     if ranks == 2:
         first, last = (file.read_text() for file in sorted((folder / "run/journal").glob("rank-*")))
         assert '"moved"' in first

@@ -14,8 +14,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from propulate_like.cli.mpiexec import rank_environment
 from propulate_like.foundation.declarations import nearest
+from propulate_like.parallel.launching.mpiexec import rank_environment
 from propulate_like.problem.space import Space
 from propulate_like_bench.comparison import measures
 from propulate_like_bench.comparison.measures import Cell, Missing

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from propulate_like.cli.mpiexec import rank_environment
+from propulate_like.parallel.launching.mpiexec import rank_environment
 from propulate_like_bench.launching import command
 
 HERE = Path(__file__).parent

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from propulate_like.cli.mpiexec import rank_environment
+from propulate_like.parallel.launching.mpiexec import rank_environment
 from propulate_like_bench.quality.coordinates import coordinates, params
 from propulate_like_bench.quality.workers import Contestant, Proposal, Setting
 

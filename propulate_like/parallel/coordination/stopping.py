@@ -31,9 +31,10 @@ class Reason(StrEnum):
     TARGET = "target"
     INTERRUPTED = "interrupted"
     FAILING = "failing"
+    CALLBACK = "callback"
 
 
-_ANNOUNCED = (Reason.EVALUATIONS, Reason.TARGET, Reason.FAILING)
+_ANNOUNCED = (Reason.EVALUATIONS, Reason.TARGET, Reason.FAILING, Reason.CALLBACK)
 """The reasons that are sent to all ranks, and again after a death.
 
 SECONDS is not, which each rank sees by itself. Nor is INTERRUPTED: it goes from neighbour to neighbour.

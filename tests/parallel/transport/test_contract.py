@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from propulate_like.cli.mpiexec import Mpiexec
+from propulate_like.parallel.launching.mpiexec import Mpiexec
 from propulate_like.parallel.transport import LocalTransport, launched
 from propulate_like.parallel.transport.simulated import Network, SimulatedTransport
 

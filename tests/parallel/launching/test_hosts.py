@@ -13,8 +13,8 @@ import pytest
 from namespaces import AGENT, HOSTS, NETWORK
 from propulate_like_bench.faults.victims import configuration, evaluated
 
-from propulate_like.cli.hosts import Hosts, exported, is_here
-from propulate_like.cli.mpiexec import Mpiexec, rank_environment
+from propulate_like.parallel.launching.hosts import Hosts, exported, is_here
+from propulate_like.parallel.launching.mpiexec import Mpiexec, rank_environment
 from propulate_like.storage.events import Died, Evaluated
 from propulate_like.storage.journal import read
 
@@ -30,7 +30,8 @@ def three_hosts(tmp_path):
         pytest.skip(reason)
 
     def first(code):
-        code = f"import json; from propulate_like.cli.hosts import Hosts; hosts = Hosts.of({THREE!r}); {code}"
+        module = "propulate_like.parallel.launching.hosts"
+        code = f"import json; from {module} import Hosts; hosts = Hosts.of({THREE!r}); {code}"
         command = namespaces.on("h1", sys.executable, "-c", code)
         ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
         assert ended.returncode == 0, ended.stderr

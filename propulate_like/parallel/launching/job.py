@@ -5,29 +5,28 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
+import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple, TextIO
 
 import msgspec
 import psutil
 
-from propulate_like.cli import leftovers
-from propulate_like.cli.hosts import Hosts, exported
-from propulate_like.cli.mpiexec import Mpiexec
-from propulate_like.cli.rank import Order
 from propulate_like.evaluation.process import signal_at_parents_death
-from propulate_like.foundation import start
 from propulate_like.parallel import rank_status
+from propulate_like.parallel.launching import leftovers
+from propulate_like.parallel.launching.hosts import Hosts, exported
+from propulate_like.parallel.launching.mpiexec import Mpiexec
 from propulate_like.parallel.rank_status import State
 from propulate_like.storage.lease import place
 
-_MODULE = "propulate_like.cli.rank"
 _LOOK_SECONDS = 0.1
 """The time between two checks of the job."""
 _ASK_SECONDS, _ANSWER_SECONDS, _MISSES = 5.0, 5.0, 2
@@ -82,7 +81,7 @@ class Job:
     def __init__(
         self,
         mpiexec: Mpiexec,
-        order: Order,
+        words: Sequence[str],
         ranks: int,
         folder: Path,
         environment: Mapping[str, str],
@@ -92,27 +91,34 @@ class Job:
 
         Args:
             mpiexec: The mpiexec.
-            order: What the ranks run.
+            words: The command that each rank runs (see `start.command`).
             ranks: The number of ranks.
             folder: A folder that all hosts share, for files in which the ranks report their state.
             environment: The environment of the ranks.
             placement: The placement of the ranks.
         """
         self._mpiexec, self._ranks, self._folder, self._placement = mpiexec, ranks, folder, placement
+        self._words = list(words)
         environment = {**environment, rank_status.JOB: str(folder)}
         hosts = placement.hosts
         options = hosts.options(mpiexec.make, placement.agent, placement.network, exported(environment))
         command = mpiexec.command(ranks, None if hosts.slots else folder)
-        words = [*start.command(_MODULE), msgspec.json.encode(order).decode()]
         # In a session of its own, mpiexec does not receive Ctrl-C, by which it would kill the ranks: they get SIGUSR1.
         self._process = subprocess.Popen(
             [*command, *options, *words],
             env=environment,
             stdin=subprocess.DEVNULL,
+            stdout=None if sys.stdout is sys.__stdout__ else subprocess.PIPE,
+            stderr=None if sys.stderr is sys.__stderr__ else subprocess.PIPE,
             start_new_session=True,
             preexec_fn=partial(signal_at_parents_death, signal.SIGTERM),  # noqa: PLW1509 (there is no other thread)
         )
         leftovers.note(folder, self._process.pid)
+        self._forwards = [
+            _forward(pipe, stream)
+            for pipe, stream in ((self._process.stdout, sys.stdout), (self._process.stderr, sys.stderr))
+            if pipe is not None
+        ]
         self._began = self._asked = time.monotonic()
         self._missed: Counter[str] = Counter()
         self._gone: set[int] = set()
@@ -134,10 +140,15 @@ class Job:
         """Whether all ranks have begun, and record signals."""
         return len(rank_status.read(self._folder)) == self._ranks
 
-    def watch(self) -> int | Broken:
-        """Wait for the end of the search, and return its exit status, or the failure of the job."""
+    def watch(self, look: Callable[[Path], None]) -> int | Broken:
+        """Wait for the end of the search, and return its exit status, or the failure of the job.
+
+        Args:
+            look: Is called some times a second, with the folder in which the ranks report.
+        """
         while True:
             ended = self._process.poll()
+            look(self._folder)
             status = rank_status.status_left(self._folder)
             if status is not None and (ended is not None or self._has_waited()):
                 return status
@@ -163,6 +174,8 @@ class Job:
                 self.signal(number)
                 with suppress(subprocess.TimeoutExpired):
                     self._process.wait(_END_SECONDS)
+        for thread in self._forwards:  # a process that a loss has left may hold the other end
+            thread.join(_END_SECONDS)
         clean = self._placement.hosts
         if left or rank_status.status_left(self._folder) is None:
             clean = (clean if clean.slots else Hosts({"localhost": 1})).end(
@@ -229,9 +242,8 @@ class Job:
         if len(told) == self._ranks or self._placement.hosts.slots:
             return False
         try:
-            words = start.command(_MODULE)
             children = psutil.Process(self._process.pid).children(recursive=True)
-            living = {child.pid for child in children if child.cmdline()[1:4] == words[1:]}
+            living = {child.pid for child in children if child.cmdline()[1:4] == self._words[1:4]}
         except psutil.Error:  # a process ended during the check: the next check will tell
             return False
         lacking = self._seen - living - told
@@ -272,6 +284,21 @@ class Job:
         if self._leaves_by is None:
             self._leaves_by = time.monotonic() + _LEAVE_SECONDS
         return time.monotonic() >= self._leaves_by
+
+
+def _forward(pipe: IO[bytes], stream: TextIO) -> threading.Thread:
+    """Start a thread that writes what ranks print to a stream that stands for this program's own."""
+
+    def forward() -> None:
+        with pipe:
+            for line in pipe:
+                with suppress(ValueError, OSError):  # the stream was closed
+                    stream.write(line.decode(errors="replace"))
+                    stream.flush()
+
+    thread = threading.Thread(target=forward, name="propulate-like output", daemon=True)
+    thread.start()
+    return thread
 
 
 _FATAL = (signal.SIGABRT, signal.SIGBUS, signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM)

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from propulate_like.cli import leftovers
+from propulate_like.parallel.launching import leftovers
 
 CONFIG = """\
 objective: loss.py:loss

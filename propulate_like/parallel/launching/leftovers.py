@@ -17,8 +17,8 @@ from pathlib import Path
 
 import msgspec
 
-from propulate_like.cli.hosts import SHARED_MEMORY
 from propulate_like.parallel import rank_status
+from propulate_like.parallel.launching.hosts import SHARED_MEMORY
 from propulate_like.storage.lease import begun, place
 
 PREFIX = ".propulate-like-"

@@ -1,0 +1,57 @@
+"""A search as callbacks see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from propulate_like.population.individual import Individual
+from propulate_like.problem.budget import Budget
+from propulate_like.problem.directions import Signs, directions_of
+from propulate_like.problem.space import Space
+
+
+class WatchedSearch:
+    """A search as callbacks see it.
+
+    Attributes:
+        run: The run's folder, or None where there is none.
+        ident: The run's identity, which stays when the run continues; "" where there is no folder.
+        space: The space, which is empty where the loss asks for its parameters.
+        directions: "minimize" or "maximize" for each loss.
+        budget: When the search ends.
+        evaluations: The number of evaluations that are known to have ended, those of earlier sessions included.
+        best: The best individual that is known, or None; of several losses, the newest that none before dominates.
+        stopping: Whether a callback has stopped the search.
+    """
+
+    def __init__(
+        self,
+        *,
+        space: Space,
+        signs: Signs,
+        budget: Budget,
+        run: Path | None = None,
+        ident: str = "",
+        evaluations: int = 0,
+        best: Individual | None = None,
+        known: Callable[[], Iterable[Individual]] = tuple,
+    ) -> None:
+        self.run: Path | None = run
+        self.ident: str = ident
+        self.space: Space = space
+        self.directions: list[str] = directions_of(signs)
+        self.budget: Budget = budget
+        self.evaluations: int = evaluations
+        self.best: Individual | None = best
+        self.stopping: bool = False
+        self._signs, self._known = signs, known
+
+    def known(self) -> Iterator[Individual]:
+        """Yield each individual that was evaluated before this session, in the order in which they ended."""
+        for individual in self._known():
+            yield individual.in_directions(self._signs)
+
+    def stop(self) -> None:
+        """Stop the search: no further evaluation begins, and those under way are finished."""
+        self.stopping = True

@@ -1,0 +1,1 @@
+"""A search of one Python program on several ranks, which it starts itself."""
