@@ -74,7 +74,7 @@ def test_params_round_trip_through_journal_messages_and_child(point):
         task = codec.decode(codec.encode(Task(individual.candidate, 0, "")), Task)
         for found in (event.individual, received, task.candidate):
             assert typed(found.params) == typed(params)
-    load = Load("a.py:f", json.dumps(space.declaration()), (1.0,), "", [], [], {}, 0)
+    load = Load("a.py:f", b"", json.dumps(space.declaration()), (1.0,), "", [], [], {}, 0)
     declaration = codec.decode(codec.encode(load), Load).space
     assert Space.from_declaration(json.loads(declaration)) == space
 

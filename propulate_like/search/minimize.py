@@ -12,7 +12,9 @@ from propulate_like.evaluation.objective import Loss
 from propulate_like.evaluation.pruning import Pruner
 from propulate_like.evaluation.settings import EvaluationSettings
 from propulate_like.foundation.console import inform
+from propulate_like.foundation.declarations import whole
 from propulate_like.parallel.coordination.stopping import Reason
+from propulate_like.parallel.transport import launched
 from propulate_like.problem.budget import Budget
 from propulate_like.problem.directions import MAXIMIZE
 from propulate_like.problem.fidelity import Fidelity
@@ -22,6 +24,9 @@ from propulate_like.search.islands.migration import IslandsForm
 from propulate_like.search.result import Result
 from propulate_like.search.session import Search
 from propulate_like.search.specification import Options, SearchSpecification
+
+_MOST_RANKS = 10_000
+"""The largest number of ranks that a call starts."""
 
 
 class SearchOptions(Options, total=False):
@@ -122,17 +127,33 @@ def minimize(
     }
 
     def read() -> SearchSpecification:
+        _check_ranks(ranks)
         return SearchSpecification.read(loss, space, budget=Budget.of(evaluations, seconds, target), **options)
 
-    if ranks is not None:
+    if ranks is not None and launched() is None:
         from propulate_like.search.on_ranks.caller import ranks_to_start, search_on_ranks
 
+        _check_ranks(ranks)
         number = ranks_to_start(ranks)
         if number > 1:
             budget = Budget.of(evaluations, seconds, target)
             call = {"objective": loss, "space": space, "budget": budget, **options}
             return _told(search_on_ranks(call, number, progress=progress), progress=progress)
     return _told(Search(read, progress=progress).run(), progress=progress)
+
+
+def _check_ranks(ranks: Any) -> None:
+    """Check the number of ranks that a call is to start, in this process.
+
+    Raises:
+        ValueError: It is no number of ranks, or an MPI launcher has started them already.
+    """
+    if ranks is None:
+        return
+    number, there = whole("ranks", ranks, 1, _MOST_RANKS), launched()
+    if there is not None:
+        message = f"ranks={number}: an MPI launcher has started {there[1]} ranks already, so leave it out"
+        raise ValueError(message)
 
 
 def _told(result: Result, *, progress: bool | None) -> Result:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -143,9 +144,10 @@ def test_a_pruner_stops_a_loss_in_its_child(tmp_path: Path) -> None:
             assert individual.loss == individual.params["x"]
 
 
-def test_a_lambda_cannot_be_isolated() -> None:
-    with pytest.raises(ValueError, match="isolate"):
-        pl.minimize(lambda x: x, SPACE, evaluations=1, evaluation={"isolate": True})
+def test_what_no_other_process_can_hold_cannot_be_isolated() -> None:
+    lock = threading.Lock()
+    with pytest.raises(ValueError, match="cannot be sent to another process: TypeError"):
+        pl.minimize(lambda x: x + lock.locked(), SPACE, evaluations=1, evaluation={"isolate": True})
 
 
 def test_a_script_without_its_guard_is_told_of_it(script: Any, python: Any) -> None:

@@ -131,7 +131,7 @@ def test_the_loss_of_a_folder_that_python_runs_is_isolated(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("way", ["-", "-c", "a zip file"])
-def test_where_no_child_can_import_the_loss_one_line_says_why(way: str, tmp_path: Path) -> None:
+def test_a_loss_that_no_child_can_import_reaches_it_all_the_same(way: str, tmp_path: Path) -> None:
     if way == "a zip file":
         import zipfile
 
@@ -140,8 +140,7 @@ def test_where_no_child_can_import_the_loss_one_line_says_why(way: str, tmp_path
         ended = search(tmp_path, "program.zip")
     else:
         ended = search(tmp_path, "-c", SEARCH) if way == "-c" else search(tmp_path, "-", stdin=SEARCH)
-    why = "loss() is defined in no file that a child process can import: put it into a module of its own"
-    assert ended.stderr.splitlines()[-1] == f"ValueError: {why}"
+    assert ended.stdout == "ends 3 True\n", ended.stderr
 
 
 def test_the_child_runs_the_package_that_the_rank_runs(tmp_path: Path) -> None:
@@ -164,7 +163,7 @@ def evaluator(reference: str, folder: Path, limits: Limits) -> IsolatedEvaluator
     """Return an evaluator of a loss in the folder."""
     space = pl.Space.from_limits({"x": (0.0, 1.0)})
     path = [str(folder), *sys.path]
-    load = Load(reference, space.written, (1.0,), "", path, [], {}, os.getpid())
+    load = Load(reference, b"", space.written, (1.0,), "", path, [], {}, os.getpid())
     return IsolatedEvaluator(load, Tasks(0, str(folder)), limits, "rank-00000")
 
 

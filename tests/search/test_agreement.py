@@ -195,6 +195,8 @@ ARGUMENTS = {
     "run": ("run='elsewhere'", "run"),
     "fork": ("fork='copy'", "fork"),
     "warm_start": ("warm_start=[{'x': 0.1, 'loss': 0.1}]", None),
+    "callbacks": ("callbacks=lambda search, individual: None", None),
+    "ranks": ("ranks=4", "cannot begin the search, and other ranks can: ranks=4: an MPI launcher has started 3 ranks"),
     "progress": ("progress=True", None),
 }
 # Each key of `evaluation`.
@@ -312,6 +314,7 @@ KEYS = {
     "seed": "seed=4",
     "run": "run=elsewhere",
     "warm_start": "warm_start=old.csv",
+    "callbacks": "callbacks=[mine]",
 }
 # What all three are started with, where the file of the loss gives one of them another one.
 LOSSES = {

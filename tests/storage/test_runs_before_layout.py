@@ -202,7 +202,8 @@ def test_studies_that_runs_are_exported_to_are_the_same(copy, commands, tmp_path
 def test_every_yaml_file_is_valid_and_check_says_the_same(commands, tmp_path):
     pytest.importorskip("optuna")  # one of them names a sampler and a pruner of Optuna's
     shutil.copytree(RUNS, tmp_path, symlinks=True, dirs_exist_ok=True)
-    (tmp_path / "old.csv").touch()  # what one of them starts from, with the run beside it
+    for name in ("old.csv", "study.log", "old.db"):  # what two of them start from, with the run beside it
+        (tmp_path / name).touch()
     (tmp_path / "runs/old").mkdir(parents=True)
     said = commands(*(["check", path.relative_to(RUNS)] for path in sorted(RUNS.glob("*/*.yaml"))))
     assert said == (RUNS / "checks.txt").read_text(encoding="utf-8").splitlines(keepends=True)

@@ -14,14 +14,12 @@ import msgspec
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.settings import Objective
 from propulate_like.foundation.console import say
-from propulate_like.foundation.declarations import whole
 from propulate_like.foundation.parts import PartError
 from propulate_like.parallel import rank_status
 from propulate_like.parallel.launching import leftovers
 from propulate_like.parallel.launching.job import Broken, Placement
 from propulate_like.parallel.launching.launcher import RESTARTS, Program, launch
 from propulate_like.parallel.launching.mpiexec import LaunchError, Mpiexec
-from propulate_like.parallel.transport import launched
 from propulate_like.population.codec import Codec
 from propulate_like.search.callbacks import CallbackRunner, WatchedSearch
 from propulate_like.search.observers import known_in
@@ -34,25 +32,14 @@ from propulate_like.storage.recovery import Recovery
 from propulate_like.storage.run import Run
 
 _MODULE = "propulate_like.search.on_ranks.rank"
-_MOST_RANKS = 10_000
 
 
 class RanksFailed(RuntimeError):  # noqa: N818 (it says what happened)
     """The ranks ended before the search did. What is in the run's folder stays, and the same call goes on from it."""
 
 
-def ranks_to_start(given: Any) -> int:
-    """Return the number of ranks to start; 1 for a search in this process.
-
-    Raises:
-        ValueError: It is no such number, or an MPI launcher has started this process.
-    """
-    if given is None:
-        return 1
-    ranks = whole("ranks", given, 1, _MOST_RANKS)
-    if launched() is not None:
-        message = f"ranks={ranks}: an MPI launcher has started {launched()[1]} ranks already, so leave it out"  # type: ignore[index]
-        raise ValueError(message)
+def ranks_to_start(ranks: int) -> int:
+    """Return the number of ranks to start: where several cannot be started, say so, and return 1."""
     if ranks > 1:
         try:
             Mpiexec()
