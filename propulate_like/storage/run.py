@@ -74,11 +74,13 @@ class Standing(NamedTuple):
         evaluations: The number of evaluations that ended.
         unfinished: The number that started and did not end.
         best: The lowest loss on the highest rung reached, or None.
+        seconds: The time that the run has taken.
     """
 
     evaluations: int
     unfinished: int
     best: float | None
+    seconds: float
 
 
 class Run:
@@ -184,7 +186,8 @@ class Run:
         for _ in recovery.individuals():
             pass
         best = recovery.summary.best
-        return Standing(recovery.summary.finished, len(recovery.unfinished()), None if best is None else best.loss)
+        loss = None if best is None else best.loss
+        return Standing(recovery.summary.finished, len(recovery.unfinished()), loss, recovery.seconds)
 
     def recover(self, populations: Sequence[Population], died: Sequence[int] = ()) -> ResumeSnapshot:
         """Read the state from which the run continues.
