@@ -321,7 +321,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
     path = folder / CONFIG
     if not path.is_file():
-        what = "does not exist"
+        what = "is a file" if folder.is_file() else "does not exist"
         if folder.is_dir():
             what = "has no config.yaml" + (", only journals: put that file back" if journals(folder) else "")
         message = f"{folder} is no run's folder: it {what}"

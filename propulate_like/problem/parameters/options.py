@@ -28,8 +28,8 @@ class _Options(Parameter):
         if len(options) == 1 and _is_list(options[0]):
             name = type(self).__name__
             message = (
-                f"{values.brief(options[0])} must be a string, number, true, false or null: to choose from a list, write "
-                f'{name}("a", "b") or {name}(*options), in YAML {{{self.kind}: [a, b]}}'
+                f"{values.brief(options[0])} must be a string, number, true, false or null: to choose from a list, "
+                f'write {name}("a", "b") or {name}(*options), in YAML {{{self.kind}: [a, b]}}'
             )
             raise ValueError(message)
         options = tuple(map(values.plain, options))
