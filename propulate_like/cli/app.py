@@ -19,6 +19,7 @@ from propulate_like.cli.dry_run import dry_run
 from propulate_like.cli.forecast import draw
 from propulate_like.cli.launch import launch
 from propulate_like.cli.opened import opened
+from propulate_like.foundation import early_signals
 from propulate_like.foundation.console import pasteable, public
 from propulate_like.foundation.files import refuse_link
 from propulate_like.foundation.parts import PartError
@@ -221,18 +222,26 @@ def simulate(
     if page is not None:
         refuse_link(page)
         page.open("ab").close()  # rather than find out after a long simulation that it cannot be written
-    found = []
-    for number in forecasts.numbers(ranks):
-        found.append(forecasts.forecast(read, number, assumptions))
-        print(f"simulated {number} ranks", file=sys.stderr, flush=True)
-    maximize = read.specification.maximize
+    numbers, maximize = forecasts.numbers(ranks), read.specification.maximize
+    if losses == "objective" and isinstance(read.objective, str):
+        print(public(forecasts.calls(read, len(numbers))), file=sys.stderr, flush=True)
+    found: list[forecasts.Forecast] = []
+    for each in forecasts.until_interrupted(read, numbers, assumptions):
+        found.append(each)
+        if form is Format.TABLE:
+            typer.echo(forecasts.line(each.row(maximize=maximize), headed=len(found) == 1))
+        else:
+            print(f"simulated {each.ranks} ranks", file=sys.stderr, flush=True)
     rows = [each.row(maximize=maximize) for each in found]
-    typer.echo(_WRITERS[form](rows), nl=form is not Format.CSV)
-    if page is not None:
+    if form is not Format.TABLE:
+        typer.echo(_WRITERS[form](rows), nl=form is not Format.CSV)
+    if page is not None and found:
         sign = -1.0 if maximize else 1.0
         series = [(f"{each.ranks} ranks", [(when, sign * loss) for when, loss in each.trace]) for each in found]
         draw(series, rows, page)
         typer.echo(public(f"plot: {page}"))
+    if len(found) < len(numbers):
+        raise typer.Exit(early_signals.INTERRUPTED)
 
 
 @app.command("slurm")

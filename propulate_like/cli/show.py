@@ -215,7 +215,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     for name in names:
         drawn.add_column(Text(last_line(name.removeprefix("params.").removeprefix("metrics."))))
     for each in rows:
-        drawn.add_row(*[Text(_written(name, each.get(name))) for name in names])
+        drawn.add_row(*[Text(written(name, each.get(name))) for name in names])
     console = Console(file=io.StringIO(), width=max(80, 14 * len(names)))
     console.print(drawn)
     output: Any = console.file
@@ -249,7 +249,7 @@ def names_of(rows: list[dict[str, Any]]) -> list[str]:
     return merged(dict.fromkeys(map(tuple, rows)))
 
 
-def _written(column: str, value: Any) -> str:
+def written(column: str, value: Any) -> str:
     """Return a value as a table shows it; of a parameter, so that 1, 1.0 and "1" do not look alike."""
     if value is None:
         return ""

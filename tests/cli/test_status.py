@@ -118,7 +118,7 @@ def test_precedence_is_by_loss_then_by_end_then_by_id():
         return make_individual(Id(0, rank, 0), (0.5,), space, loss=loss, status=Status.OK, ended=ended)
 
     ordered = [one(3, 9.0, 0.5), one(2, 1.0), one(0, 2.0), one(1, 2.0)]
-    assert sorted(ordered[::-1], key=lambda each: each.precedence) == ordered
+    assert sorted([ordered[place] for place in (2, 0, 3, 1)], key=lambda each: each.precedence) == ordered
 
 
 @pytest.mark.parametrize(
