@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
@@ -10,6 +11,7 @@ _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
 _OURS = {
     "direction": "call pl.maximize for the highest value, pl.minimize for the lowest",
+    "directions": "call pl.minimize, whose directions say of each of several losses which way is better",
     "maximize": "call pl.maximize",
     "n_trials": "write evaluations=",
     "trials": "write evaluations=",
@@ -25,10 +27,11 @@ _OURS = {
 
 def names_other_words(search: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
     """Let a function say what its word is for a keyword that it does not have and other libraries do."""
+    words = _OURS.keys() - inspect.signature(search).parameters.keys()
 
     @wraps(search)
     def checked(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
-        for name in _OURS.keys() & kwargs.keys():
+        for name in words & kwargs.keys():
             message = f"{search.__name__}() has no {name}=: {_OURS[name]}"
             raise TypeError(message)
         return search(*args, **kwargs)

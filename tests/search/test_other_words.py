@@ -30,6 +30,17 @@ def test_keyword_of_another_library_is_answered_by_ours(search, given, words):
     assert "\n" not in str(refused.value)
 
 
+def test_directions_belong_to_minimize():
+    with pytest.raises(TypeError, match=r"maximize\(\) has no directions=: call pl\.minimize, whose directions"):
+        pl.maximize(loss, SPACE, evaluations=3, directions=["minimize", "maximize"])
+
+
+def test_place_of_an_error_has_one_form_in_python():
+    for given in ({"timeout": 5}, {"timeout": "soon"}, {"memory": "8 GiB"}, {"metric": "energy"}):
+        with pytest.raises(ValueError, match=rf"^evaluation\.{next(iter(given))}: "):
+            pl.minimize(loss, SPACE, evaluations=3, evaluation=given)
+
+
 def test_help_shows_the_keywords_of_a_search_itself():
     assert list(inspect.signature(pl.minimize).parameters)[:3] == ["loss", "space", "directions"]
     assert "directions" not in inspect.signature(pl.maximize).parameters
