@@ -223,8 +223,6 @@ def simulate(
         refuse_link(page)
         page.open("ab").close()  # rather than find out after a long simulation that it cannot be written
     numbers, maximize = forecasts.numbers(ranks), read.specification.maximize
-    if losses == "objective" and isinstance(read.objective, str):
-        print(public(forecasts.calls(read, len(numbers))), file=sys.stderr, flush=True)
     found: list[forecasts.Forecast] = []
     for each in forecasts.until_interrupted(read, numbers, assumptions):
         found.append(each)

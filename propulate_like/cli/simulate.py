@@ -96,13 +96,16 @@ class Forecast(msgspec.Struct, frozen=True):
         }
 
 
-def forecast(config: Config, ranks: int, assumptions: Assumptions) -> Forecast:
+def forecast(
+    config: Config, ranks: int, assumptions: Assumptions, begins: Callable[[], None] = lambda: None
+) -> Forecast:
     """Simulate a configuration's run.
 
     Args:
         config: The configuration.
         ranks: The number of ranks.
         assumptions: The assumptions.
+        begins: Called where all is known to be valid, and the simulation begins.
 
     Raises:
         ValueError: The configuration cannot be simulated, or an assumption is not valid.
@@ -129,6 +132,7 @@ def forecast(config: Config, ranks: int, assumptions: Assumptions) -> Forecast:
         network=assumptions.network,
         journal=journal,
     )
+    begins()
     summary = simulation.run()
     if summary is None:
         message = "a simulation without an end came to one"
@@ -159,14 +163,21 @@ def line(row: Mapping[str, Any], *, headed: bool) -> str:
 def until_interrupted(config: Config, numbers: Sequence[int], assumptions: Assumptions) -> Iterator[Forecast]:
     """Yield the simulation on each number of ranks as it ends; none any more once a signal has interrupted one.
 
+    Before the first one, say that the objective is called, where it is.
+
     Raises:
         ValueError: As for `forecast`.
     """
+
+    def say_calls() -> None:
+        if assumptions.losses == "objective":
+            say(calls(config, len(numbers)))
+
     for number in early_signals.SIGNALS:
         signal.signal(number, signal.default_int_handler)
     for place, ranks in enumerate(numbers):
         try:
-            found = forecast(config, ranks, assumptions)
+            found = forecast(config, ranks, assumptions, say_calls if place == 0 else lambda: None)
         except KeyboardInterrupt:
             say(f"interrupted: nothing is known of {', '.join(map(str, numbers[place:]))} ranks")
             return
