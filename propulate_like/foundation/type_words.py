@@ -19,7 +19,7 @@ def in_words(text: str) -> str:
     """Return msgspec's message about a value, such as "Expected `int | null`, got `str`", in plain words."""
     text = re.sub(r", got `[^`]*`", "", text)
     text = re.sub(r"`([^`]*)`", lambda found: _types(found[1]), text)
-    text = re.sub(r" of length >= (\d+)", r" of \1 characters or more", text)
+    text = text.replace(" of length >= 1", ", not an empty one")
     text = re.sub(r" (>=|>|<=|<) (-?[\d.]+?)(?:\.0)?(?![\d.])", lambda found: f" {_BOUNDS[found[1]]} {found[2]}", text)
     return text[:1].lower() + text[1:]
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, cast
 import msgspec
 
 from propulate_like.foundation.files import folder_inside, read_small
+from propulate_like.foundation.type_words import in_words
 from propulate_like.population.individual import Id, Individual
 from propulate_like.population.population import Population
 from propulate_like.population.summary import Summary
@@ -360,5 +361,6 @@ def _check(config: Any) -> None:
         try:
             msgspec.convert(config["budget"], Budget)
         except msgspec.ValidationError as error:
-            message = f"budget: {error}"
+            text, _, key = str(error).partition(" - at `$.")
+            message = f"{'.'.join(filter(None, ('budget', key.rstrip('`'))))}: {in_words(text)}"
             raise ValueError(message) from None
