@@ -16,7 +16,7 @@ _OURS = {
     "n_trials": "write evaluations=",
     "trials": "write evaluations=",
     "timeout": "write seconds=, or evaluation={'isolate': True, 'timeout': ...} for each evaluation",
-    "n_jobs": "start as many ranks, as in mpiexec -n 4 python train.py",
+    "n_jobs": "write ranks=, or start as many ranks, as in mpiexec -n 4 python train.py",
     "sampler": "write propagator=, as in propagator=pl.OptunaPropagator(sampler)",
     "storage": "write run=, a folder",
     "study_name": "write run=, a folder",
