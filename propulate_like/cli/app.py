@@ -18,6 +18,8 @@ from propulate_like.cli.command_group import CommandGroup
 from propulate_like.cli.dry_run import dry_run
 from propulate_like.cli.forecast import draw
 from propulate_like.cli.launch import launch
+from propulate_like.cli.opened import opened
+from propulate_like.foundation import early_signals
 from propulate_like.foundation.console import pasteable, public
 from propulate_like.foundation.files import refuse_link
 from propulate_like.foundation.parts import PartError
@@ -30,7 +32,7 @@ from propulate_like.parallel.transport import launched
 from propulate_like.parallel.transport.simulated import Network
 from propulate_like.search.config import Config, ConfigError
 from propulate_like.search.schema import schema_text
-from propulate_like.storage.run import Run, check_folder
+from propulate_like.storage.run import check_folder
 
 app = typer.Typer(
     cls=CommandGroup,
@@ -148,7 +150,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show how far a run is, live or ended."""
-    known = show.status(Run(user_path(folder)))
+    known = show.status(opened(folder))
     typer.echo(json.dumps(known, indent=2) if as_json else show.status_text(known))
 
 
@@ -162,7 +164,7 @@ def results(
     ] = False,
 ) -> None:
     """Show the best individuals of a run, or the latest failures."""
-    run = Run(user_path(folder))
+    run = opened(folder)
     found = (show.failures if failed else show.best)(run, top)
     if failed and not found and form is Format.TABLE:
         typer.echo("no evaluation has failed")
@@ -186,7 +188,7 @@ def export(
     ] = False,
 ) -> None:
     """Hand a run to other tools: every individual, as a study of Optuna's or as a table."""
-    typer.echo(public(exporting.export(Run(user_path(folder)), form, target, study, live=live)))
+    typer.echo(public(exporting.export(opened(folder), form, target, study, live=live)))
 
 
 @app.command()
@@ -220,18 +222,24 @@ def simulate(
     if page is not None:
         refuse_link(page)
         page.open("ab").close()  # rather than find out after a long simulation that it cannot be written
-    found = []
-    for number in forecasts.numbers(ranks):
-        found.append(forecasts.forecast(read, number, assumptions))
-        print(f"simulated {number} ranks", file=sys.stderr, flush=True)
-    maximize = read.specification.maximize
+    numbers, maximize = forecasts.numbers(ranks), read.specification.maximize
+    found: list[forecasts.Forecast] = []
+    for each in forecasts.until_interrupted(read, numbers, assumptions):
+        found.append(each)
+        if form is Format.TABLE:
+            typer.echo(forecasts.line(each.row(maximize=maximize), headed=len(found) == 1))
+        else:
+            print(f"simulated {each.ranks} ranks", file=sys.stderr, flush=True)
     rows = [each.row(maximize=maximize) for each in found]
-    typer.echo(_WRITERS[form](rows), nl=form is not Format.CSV)
-    if page is not None:
+    if form is not Format.TABLE:
+        typer.echo(_WRITERS[form](rows), nl=form is not Format.CSV)
+    if page is not None and found:
         sign = -1.0 if maximize else 1.0
         series = [(f"{each.ranks} ranks", [(when, sign * loss) for when, loss in each.trace]) for each in found]
         draw(series, rows, page)
         typer.echo(public(f"plot: {page}"))
+    if len(found) < len(numbers):
+        raise typer.Exit(early_signals.INTERRUPTED)
 
 
 @app.command("slurm")

@@ -12,8 +12,8 @@ from propulate_like.foundation.entry_points import EntryPoints
 
 _DECLARED = EntryPoints("command", "propulate_like.commands")
 _KNOWN = {
-    "bench": "the command 'bench' is a distribution of its own: pip install -e benchmarks in a clone, or "
-    "pip install propulate-like-bench"
+    "bench": "the command 'bench' is a distribution of its own, which no package index has: "
+    "pip install -e benchmarks in a clone"
 }
 """Commands of distributions that may not be installed, each with a message that says how to install it."""
 _ANYTHING = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import msgspec
 
+from propulate_like.problem.budget import Budget
 from propulate_like.search.config import Config
 from propulate_like.storage.lease import refusal
-from propulate_like.storage.run import Run, check_folder
+from propulate_like.storage.run import Run, Standing, check_folder
 
 
 def dry_run(config: Config) -> str:
@@ -53,7 +54,7 @@ def _continuing(config: Config, folder: Path) -> str:
     merged, changes = Run.merged(folder, msgspec.structs.replace(config.specification, space=space).declaration())
     budget = merged["budget"]
     standing = run.standing()
-    if standing.evaluations >= budget.get("evaluations", float("inf")):
+    if _used_up(Budget(**budget), standing, maximize=run.maximize):
         begin = f"evaluate nothing more: the budget of the run in {folder} is used up"
     else:
         begin = f"continue the run in {folder}"
@@ -63,6 +64,12 @@ def _continuing(config: Config, folder: Path) -> str:
     if standing.best is not None and len(run.signs) == 1:
         words.append(f"best {-standing.best if run.maximize else standing.best:.6g}")
     return f"{begin}: {', '.join(words)}"
+
+
+def _used_up(budget: Budget, standing: Standing, *, maximize: bool) -> bool:
+    """Return whether a run's budget leaves nothing to do."""
+    reached = standing.best is not None and standing.best <= budget.lowest_loss(maximize=maximize)
+    return reached or budget.evaluations_left(standing.evaluations) == 0 or budget.seconds_left(standing.seconds) <= 0
 
 
 def _budget(budget: dict[str, float]) -> str:

@@ -179,7 +179,8 @@ def summary(result: Result, command: str) -> str:
         lines.append(f"first failure: {result.failure.id}: {last_line(result.failure.cause)}")
     if result.run is not None:
         lines.append(f"run folder: {result.run}")
-        lines.append(f"see more:   {pasteable(['propulate-like', 'results', result.run])}")
+        if result.evaluations:
+            lines.append(f"see more:   {pasteable(['propulate-like', 'results', result.run])}")
     if result.unsaved:
         lines.append(f"not saved:  {result.unsaved} evaluations, which the disk did not take")
     if not result.added:

@@ -20,12 +20,13 @@ class RunState:
     """What all ranks of a run have done, and which of them belong to its newest session."""
 
     def __init__(self) -> None:
-        self.summary = Summary()
+        self._summaries: dict[int, Summary] = {}  # of each rank, whose evaluations ended in the journal's order
         self.earnings = Earnings()
         self.sessions: dict[int, Session] = {}
         """The newest session of each rank."""
         self.closed: dict[int, Closed] = {}
         """How each rank's newest session ended, where it did."""
+        self._begun: Counter[int] = Counter()  # the sessions of each rank
         self.running: dict[int, Started] = {}
         """The evaluation that each rank started and has not ended."""
         self.latest = -math.inf
@@ -54,6 +55,7 @@ class RunState:
         match event:
             case Session():
                 self.sessions[rank] = event
+                self._begun[rank] += 1
                 self.closed.pop(rank, None)
             case Started():
                 self.running[rank] = event
@@ -68,6 +70,14 @@ class RunState:
                 self._add_evaluated(rank, event.individual)
 
     @property
+    def summary(self) -> Summary:
+        """The summary of all evaluations."""
+        whole = Summary()
+        for summary in self._summaries.values():
+            whole.include(summary)
+        return whole
+
+    @property
     def arrived(self) -> Counter[int]:
         """The number of individuals that were sent to each island."""
         return Counter(event.island for event in self._moved)
@@ -76,6 +86,17 @@ class RunState:
     def newest(self) -> float:
         """The start of the newest session, in Unix time."""
         return max((session.began for session in self.sessions.values()), default=0.0)
+
+    @property
+    def session_count(self) -> int:
+        """How often the run was started or continued: as often as the rank that took part most often."""
+        return max(self._begun.values(), default=0)
+
+    @property
+    def ended_by(self) -> str | None:
+        """Why the newest session ended, as its lowest rank has it; None where some of its ranks have not ended."""
+        current = self.current
+        return self.closed[min(current)].reason if current and current.keys() <= self.closed.keys() else None
 
     @property
     def current(self) -> dict[int, Session]:
@@ -100,7 +121,7 @@ class RunState:
 
     def _add_evaluated(self, rank: int, individual: Individual) -> None:
         """Count an evaluated individual of a rank."""
-        self.summary.add(individual)
+        self._summaries.setdefault(rank, Summary()).add(individual)
         self.earnings.add(rank, individual)
         island = individual.id.island
         self.done_by[island] += 1

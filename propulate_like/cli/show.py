@@ -9,6 +9,7 @@ import json
 import math
 import os
 import time
+from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
@@ -17,6 +18,7 @@ from propulate_like.cli.run_state import LIVE_SECONDS, RunState
 from propulate_like.foundation.console import printable, short
 from propulate_like.foundation.undisturbed import undisturbed
 from propulate_like.foundation.values import short_text, typed_text
+from propulate_like.parallel.coordination.stopping import Reason
 from propulate_like.population.individual import Individual
 from propulate_like.population.pareto import front
 from propulate_like.search.progress import duration
@@ -35,13 +37,14 @@ def status(run: Run) -> dict[str, Any]:
     state = RunState.of(run)
     summary, current = state.summary, state.current
     done, failure, total = summary.finished, summary.failure, run.budget.get("evaluations")
-    ended = bool(current) and all(rank in state.closed for rank in current)
     seconds = max((max(state.latest, state.newest) - session.began for session in current.values()), default=0.0)
     idle = sum(state.closed[rank].idle for rank in current if rank in state.closed)
     latest, running = max(state.latest, state.newest), len(state.running)
     return {
         "run": str(run.folder),
-        "state": _state(done, total, ended=ended, latest=latest, running=running),
+        "state": _state(run.budget, done, state.ended_by, latest=latest, running=running),
+        "ended_by": state.ended_by,
+        "sessions": state.session_count,
         "evaluations": done,
         "of": total,
         "statuses": {str(status): count for status, count in sorted(summary.statuses.items())},
@@ -55,31 +58,31 @@ def status(run: Run) -> dict[str, Any]:
         "session_seconds": seconds,
         "rate": _rate(run, state.newest, state.latest),
         "bred_by": _bred_by(run, state.earnings),
-        "idle_share": idle / (seconds * len(current)) if ended and seconds > 0 else None,
+        "idle_share": idle / (seconds * len(current)) if state.ended_by and seconds > 0 else None,
         "islands": _islands(run, state),
     }
 
 
 def _bred_by(run: Run, earnings: Earnings) -> dict[str, Any]:
-    """Return what each propagator has contributed."""
+    """Return what each propagator has contributed; of several losses, to the first."""
     return {
         origin: {
             "evaluations": earning.evaluations,
             "improvements": earning.improvements,
-            "best": None if math.isinf(earning.best) else -earning.best if run.maximize else earning.best,
+            "best": None if math.isinf(earning.best) else run.signs[0] * earning.best,
         }
         for origin, earning in earnings.table().items()
     }
 
 
 def _islands(run: Run, state: RunState) -> dict[str, Any]:
-    """Return the state of each island."""
+    """Return the state of each island, with the best value of the first loss there."""
     bests, arrived = state.bests, state.arrived
     return {
         str(island): {
             "ranks": sum(session.island == island for session in state.current.values()),
             "evaluations": state.done_by[island],
-            "best": -bests[island] if run.maximize and island in bests else bests.get(island),
+            "best": run.signs[0] * bests[island] if island in bests else None,
             "arrived": arrived[island],
         }
         for island in sorted({session.island for session in state.current.values()} | set(state.done_by))
@@ -108,26 +111,30 @@ def status_text(known: dict[str, Any]) -> str:
         lines[-1] = f"front        {known['front']} individuals"
     lines += [f"  {short(name)} = {short(typed_text(value))}" for name, value in (known["best_params"] or {}).items()]
     ranks = f"{known['ranks']} in {known['teams']} teams" if known["teams"] else known["ranks"]
-    lines.append(f"ranks        {ranks}, {known['rate']:.4g} evaluations/s, {duration(known['session_seconds'])}")
+    session = f", in the last of {known['sessions']} sessions" if known["sessions"] > 1 else ""
+    rate, seconds = known["rate"], duration(known["session_seconds"])
+    lines.append(f"ranks        {ranks}, {rate:.4g} evaluations/s, {seconds}{session}")
     lines += [f"{'':<13}{short(death)}" for death in known["died"]]
     for rank, devices in known["devices"].items():
         lines.append(f"{f'rank {rank}':<13}{short(', '.join(devices))}")
+    lowest = "best" if known["front"] is None else "first loss at best"
     if len(known["islands"]) > 1:
         for island, facts in islice(known["islands"].items(), _ISLANDS):
             best = "none yet" if facts["best"] is None else f"{facts['best']:.6g}"
             lines.append(
                 f"{f'island {island}':<13}{facts['ranks']} of the ranks, {facts['evaluations']} evaluations, "
-                f"best {best}, {facts['arrived']} sent to it"
+                f"{lowest} {best}, {facts['arrived']} sent to it"
             )
         if len(known["islands"]) > _ISLANDS:
             lines.append(f"{'':<13}and {len(known['islands']) - _ISLANDS} islands more")
+    lowest_so_far = "best so far" if known["front"] is None else "first loss best so far"
     shown = {short(origin): earned for origin, earned in islice(known["bred_by"].items(), _ORIGINS)}
     width = max(map(len, shown), default=0)
     for origin, earned in shown.items():
         best = "none" if earned["best"] is None else f"{earned['best']:.6g}"
         lines.append(
-            f"{'bred by':<13}{origin:<{width}}  {_times(earned['evaluations'], 'evaluation')}, best "
-            f"so far {_times(earned['improvements'], 'time')}, at best {best}"
+            f"{'bred by':<13}{origin:<{width}}  {_times(earned['evaluations'], 'evaluation')}, {lowest_so_far} "
+            f"{_times(earned['improvements'], 'time')}, at best {best}"
         )
     if len(known["bred_by"]) > _ORIGINS:
         lines.append(f"{'':<13}and {_times(len(known['bred_by']) - _ORIGINS, 'origin')} more")
@@ -137,7 +144,7 @@ def status_text(known: dict[str, Any]) -> str:
     if known["failure"]:
         lines.append(f"a failure    {known['failure']['id']}: {last_line(known['failure']['cause'])}")
     if known["idle_share"] is not None:
-        lines.append(f"idle         {100 * known['idle_share']:.2f} %")
+        lines.append(f"idle         {100 * known['idle_share']:.2f} %{session}")
     return "\n".join(map(printable, lines))
 
 
@@ -146,7 +153,7 @@ def best(run: Run, top: int) -> list[Individual]:
     succeeded = (individual for individual in run.individuals() if individual.has_loss)
     if len(run.signs) > 1:
         return front(succeeded)[:top]
-    return heapq.nsmallest(top, succeeded, key=lambda individual: (individual.order, individual.id))
+    return heapq.nsmallest(top, succeeded, key=lambda individual: individual.precedence)
 
 
 def failures(run: Run, top: int) -> list[Individual]:
@@ -208,7 +215,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     for name in names:
         drawn.add_column(Text(last_line(name.removeprefix("params.").removeprefix("metrics."))))
     for each in rows:
-        drawn.add_row(*[Text(_written(name, each.get(name))) for name in names])
+        drawn.add_row(*[Text(written(name, each.get(name))) for name in names])
     console = Console(file=io.StringIO(), width=max(80, 14 * len(names)))
     console.print(drawn)
     output: Any = console.file
@@ -242,7 +249,7 @@ def names_of(rows: list[dict[str, Any]]) -> list[str]:
     return merged(dict.fromkeys(map(tuple, rows)))
 
 
-def _written(column: str, value: Any) -> str:
+def written(column: str, value: Any) -> str:
     """Return a value as a table shows it; of a parameter, so that 1, 1.0 and "1" do not look alike."""
     if value is None:
         return ""
@@ -270,20 +277,30 @@ def cell(column: str, value: Any) -> Any:
     return typed_text(value) if column.startswith("params.") else printable(value, kept="\n\t")
 
 
-def _state(done: int, total: int | None, *, ended: bool, latest: float, running: int) -> str:
+_ENDS: dict[str, str] = {
+    Reason.EVALUATIONS: "complete",
+    Reason.TARGET: "complete: the target was reached",
+    Reason.SECONDS: "ended by seconds: --set budget.seconds=MORE goes on",
+    Reason.INTERRUPTED: "interrupted: the same command continues it",
+    Reason.FAILING: "ended, as every evaluation failed",
+}
+"""A run's state by the reason for the end of its newest session."""
+
+
+def _state(budget: Mapping[str, Any], done: int, ended_by: str | None, *, latest: float, running: int) -> str:
     """Return a run's state in words.
 
     Args:
+        budget: The run's budget.
         done: The number of evaluations.
-        total: The budget of evaluations, or None.
-        ended: Whether all ranks ended in good order.
+        ended_by: Why the newest session ended, or None where not all its ranks ended in good order.
         latest: The time of the latest event, in Unix time.
         running: The number of evaluations in progress.
     """
-    if total is not None and done >= total:
+    if done >= budget.get("evaluations", math.inf):
         return "complete"
-    if ended:
-        return "ended before its budget was used up" if total is not None else "ended"
+    if ended_by is not None:
+        return _ENDS.get(ended_by, "ended")
     if time.time() - latest < LIVE_SECONDS or running:
         return "running, or cut off a moment ago"
     return "cut off: the same command continues it"

@@ -5,19 +5,22 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import msgspec
 
+from propulate_like.cli import show
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.calling import Call
 from propulate_like.evaluation.command import Command
 from propulate_like.evaluation.context import Tasks, never_stop
 from propulate_like.evaluation.inline import InlineEvaluator
-from propulate_like.foundation import declarations
+from propulate_like.foundation import declarations, early_signals
+from propulate_like.foundation.console import say
 from propulate_like.foundation.durations import seconds_in
 from propulate_like.foundation.user_paths import user_path
 from propulate_like.parallel.coordination.termination import SessionSummary
@@ -32,6 +35,7 @@ from propulate_like.storage.run import Run
 Seconds = Callable[[Individual, Random], float]
 Evaluate = Callable[[Individual], Individual]
 _LONGEST = 1e9  # the longest evaluation in seconds
+_LARGE, _WIDEST = {"seconds", "kB/rank"}, 10  # columns of numbers such as 1.2346e+06, which are that wide
 _FORMS = "60 or 10m, lognormal:60,1 (mean and sigma) or the folder of a run"
 
 
@@ -92,13 +96,16 @@ class Forecast(msgspec.Struct, frozen=True):
         }
 
 
-def forecast(config: Config, ranks: int, assumptions: Assumptions) -> Forecast:
+def forecast(
+    config: Config, ranks: int, assumptions: Assumptions, begins: Callable[[], None] = lambda: None
+) -> Forecast:
     """Simulate a configuration's run.
 
     Args:
         config: The configuration.
         ranks: The number of ranks.
         assumptions: The assumptions.
+        begins: Called where all is known to be valid, and the simulation begins.
 
     Raises:
         ValueError: The configuration cannot be simulated, or an assumption is not valid.
@@ -125,11 +132,56 @@ def forecast(config: Config, ranks: int, assumptions: Assumptions) -> Forecast:
         network=assumptions.network,
         journal=journal,
     )
+    begins()
     summary = simulation.run()
     if summary is None:
         message = "a simulation without an end came to one"
         raise RuntimeError(message)
     return Forecast(ranks, len(simulation.archipelago.layout), summary, _improvements(traces))
+
+
+def calls(config: Config, count: int) -> str:
+    """Return a line that says how often the objective is called, for people whose objective is expensive.
+
+    Args:
+        config: The configuration.
+        count: The number of simulations.
+    """
+    evaluations = config.specification.budget.evaluations
+    often = "once for each evaluation" if evaluations is None else f"up to {evaluations} times"
+    each = " for each number of ranks" if count > 1 else ""
+    return f"{config.objective} is called {often}{each}; with --losses random, nothing is called"
+
+
+def line(row: Mapping[str, Any], *, headed: bool) -> str:
+    """Return a row of a table that is printed row by row, below the names of its columns where it is `headed`."""
+    widths = [max(len(name), _WIDEST if name in _LARGE else 0) for name in row]
+    lines = [list(row)] * headed + [[show.written(name, value) for name, value in row.items()]]
+    return "\n".join("  ".join(map(str.ljust, words, widths)).rstrip() for words in lines)
+
+
+def until_interrupted(config: Config, numbers: Sequence[int], assumptions: Assumptions) -> Iterator[Forecast]:
+    """Yield the simulation on each number of ranks as it ends; none any more once a signal has interrupted one.
+
+    Before the first one, say that the objective is called, where it is.
+
+    Raises:
+        ValueError: As for `forecast`.
+    """
+
+    def say_calls() -> None:
+        if assumptions.losses == "objective":
+            say(calls(config, len(numbers)))
+
+    for number in early_signals.SIGNALS:
+        signal.signal(number, signal.default_int_handler)
+    for place, ranks in enumerate(numbers):
+        try:
+            found = forecast(config, ranks, assumptions, say_calls if place == 0 else lambda: None)
+        except KeyboardInterrupt:
+            say(f"interrupted: nothing is known of {', '.join(map(str, numbers[place:]))} ranks")
+            return
+        yield found
 
 
 def network(latency: float, bandwidth: float) -> Network:
@@ -255,6 +307,11 @@ def _nearest(run: Run, specification: SearchSpecification) -> Evaluate:
     """
     import numpy as np
 
+    if run.space.asked_for:
+        message = (
+            f"{run.folder} has individuals of different parameters, as its objective asks a trial: --losses random"
+        )
+        raise ValueError(message)
     known = [individual for individual in run.individuals() if individual.has_loss]
     if run.space.declaration() != specification.known_space.declaration() or not known:
         message = f"{run.folder} holds {'another space' if known else 'no evaluation that succeeded'}"

@@ -13,7 +13,7 @@ from typing import Any
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.asynchronous import result_of, steps_of, synchronous
 from propulate_like.evaluation.context import Evaluation, NoNumber, Report, Task
-from propulate_like.evaluation.objective import CONTEXT, Loss, Way, takes, way_of
+from propulate_like.evaluation.objective import CONTEXT, Loss, Way, check_fidelity, takes, way_of
 from propulate_like.evaluation.trial import Trial, is_pruned
 from propulate_like.foundation import forks
 from propulate_like.population.outcome import Outcome, Status
@@ -59,7 +59,9 @@ class Call:
         self._as_mapping = way is Way.MAPPING and not self.asks
         self.signs = signs
         self.plain = not takes(loss, CONTEXT) or CONTEXT in space.arguments
-        self._fidelity = fidelity if fidelity and (self._as_mapping or takes(loss, fidelity)) else ""
+        check_fidelity(loss, space, fidelity, as_mapping=self._as_mapping)
+        told = self._as_mapping or takes(loss, fidelity, any_name=True)
+        self._fidelity = fidelity if fidelity and told else ""
         self._context = not self.plain
         self._failures = 0
         self._in_child = loading.in_child

@@ -74,6 +74,9 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for word in self.words:
             for found in _BRACES.finditer(word):
                 self._check_placeholder(found, space, known)
+        if fidelity and not any(f"{{{fidelity}}}" in word for word in self.words):
+            message = f"command: it is not told the fidelity: add {{{fidelity}}} to it"
+            raise ValueError(message)
         if isinstance(self.command, str):
             for name, place in unsafe_places(self.command, _placeholders(self.command, known)):
                 message = (

@@ -64,6 +64,18 @@ def check(reference: str, folder: Path) -> Declared | None:
     return declared(tree, name)
 
 
+def likely_function(path: Path) -> str:
+    """Return the name of the function in a file that is most likely an objective, or "loss" where it has none."""
+    try:
+        tree = ast.parse(read_small(path, _LARGEST))
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OSError):
+        return "loss"
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    public = [node for node in functions if not node.name.startswith("_") and node.name != "main"]
+    decorated = [node for node in public if any("objective" in ast.unparse(one) for one in node.decorator_list)]
+    return next((node.name for node in [*decorated, *public]), "loss")
+
+
 def load(reference: str, folder: Path) -> Any:
     """Import the file or module, and return the function.
 

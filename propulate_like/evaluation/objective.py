@@ -109,11 +109,11 @@ def check_fit(declared: Declared, space: Space | None, fidelity: str = "") -> No
     loss.__name__ = declared.name
     loss.__signature__ = declared.signature  # type: ignore[attr-defined]  # as inspect documents it
     if space is None and declared.space is not None:
-        way_of(loss, Space(dict.fromkeys(declared.space, Int(0, 1))), fidelity)
+        known = Space(dict.fromkeys(declared.space, Int(0, 1)))
     else:
         known = space_of(loss, space)
-        if not known.asked_for:
-            way_of(loss, known, fidelity)
+    as_mapping = not known.asked_for and way_of(loss, known, fidelity) is Way.MAPPING
+    check_fidelity(loss, known, fidelity, as_mapping=as_mapping)
 
 
 def way_of(loss: Loss, space: Space, fidelity: str = "", *, whole: bool = True) -> Way:
@@ -253,6 +253,24 @@ def _annotation(parameter: inspect.Parameter) -> str:
     return annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "") or str(annotation)
 
 
+def check_fidelity(loss: Loss, space: Space, fidelity: str, *, as_mapping: bool) -> None:
+    """Check that a loss can learn the value of the fidelity.
+
+    Args:
+        loss: The function.
+        space: The search's space.
+        fidelity: The fidelity's name, or "".
+        as_mapping: Whether the loss takes its params as one mapping, of which the fidelity is one.
+
+    Raises:
+        ValueError: It has no parameter that would tell it.
+    """
+    context = takes(loss, CONTEXT) and CONTEXT not in space.arguments
+    if fidelity and not (as_mapping or context or takes(loss, fidelity, any_name=True)):
+        message = f"{_name(loss)} has no parameter {fidelity!r}, by which it would be told the fidelity"
+        raise ValueError(message)
+
+
 def _is_mapping(parameter: inspect.Parameter, space: Space) -> bool:
     """Return whether a parameter, which is none of the space, is meant to take all params."""
     if _annotation(parameter) in _SCALARS:
@@ -293,13 +311,16 @@ def takes_trial(loss: Loss) -> bool:
     return len(needed) == 1 and (needed[0].name == "trial" or "Trial" in str(needed[0].annotation))
 
 
-def takes(loss: Loss, name: str) -> bool:
-    """Return whether the loss has a parameter of this name."""
+def takes(loss: Loss, name: str, *, any_name: bool = False) -> bool:
+    """Return whether the loss has a parameter of this name, or, with `any_name`, takes keyword arguments of any."""
     try:
-        parameter = inspect.signature(loss).parameters.get(name)
+        parameters = inspect.signature(loss).parameters
     except (TypeError, ValueError):
         return False
-    return parameter is not None and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    parameter = parameters.get(name)
+    if parameter is not None and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+        return True
+    return any_name and any(each.kind is each.VAR_KEYWORD for each in parameters.values())
 
 
 def _name(loss: Loss) -> str:

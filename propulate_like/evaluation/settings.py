@@ -27,6 +27,7 @@ from propulate_like.foundation import declarations
 from propulate_like.foundation.declarations import nearest
 from propulate_like.foundation.durations import FORMS
 from propulate_like.foundation.struct_forms import Seconds, read_struct
+from propulate_like.foundation.type_words import in_words
 from propulate_like.foundation.values import tree
 from propulate_like.population.outcome import Status
 from propulate_like.problem.directions import Signs
@@ -330,4 +331,4 @@ def refusal(key: str, value: object, text: str) -> str:
     """
     if key in _WORDS:
         return f"{value!r:.60} is not valid: expected {_WORDS[key]}"
-    return f"{value!r:.60} is not valid: {text[:1].lower()}{text[1:].replace('`', '')}"
+    return f"{value!r:.60} is not valid: {in_words(text)}"

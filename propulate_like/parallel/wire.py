@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from array import array
 from collections.abc import Iterable
+from typing import Protocol
 
 import msgspec
 
@@ -70,6 +71,18 @@ def unpack_retired(content: bytes) -> tuple[Id, Key, int]:
     """Return who left: its identity, its key in the population and its moves."""
     island, rank, serial, moves, rung, loss = _retired.unpack(content)
     return Id(island, rank, serial), (-rung, loss, -serial, rank, island), moves
+
+
+class IndividualRecords(Protocol):
+    """Individuals as binary records."""
+
+    def pack(self, individual: Individual) -> bytes:
+        """Return the record of an evaluated individual that has a loss."""
+        ...
+
+    def unpack(self, records: bytes) -> Iterable[tuple[Individual, bytes]]:
+        """Return the individuals of records that lie one behind the other, each with its record."""
+        ...
 
 
 _HEADER = 13  # the fields of a record before the genome

@@ -175,6 +175,11 @@ class Individual(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         """What individuals are compared by: the higher rung first, as its losses are more certain, then the loss."""
         return -self.candidate.rung, self.outcome.loss
 
+    @property
+    def precedence(self) -> tuple[tuple[int, float], float, Id]:
+        """The order of the best first: of several with the same loss, the one that ended first is the best."""
+        return self.order, self.outcome.ended, self.candidate.id
+
     def beats(self, best: Individual | None) -> bool:
         """Return whether this is better than the `best` of those before, as it is where there are none."""
         if best is None:

@@ -22,7 +22,10 @@ class Summary(msgspec.Struct, kw_only=True):
     failure: Individual | None = None
 
     def add(self, individual: Individual) -> None:
-        """Count an individual that was evaluated; of failures, the first one that is added is kept."""
+        """Count an individual that was evaluated, after those that ended before it.
+
+        Of failures, and of those with the lowest loss, the first one that is added is kept.
+        """
         outcome = individual.outcome
         status = outcome.status
         if status is OK:
@@ -42,7 +45,7 @@ class Summary(msgspec.Struct, kw_only=True):
             self.others[status] = self.others.get(status, 0) + count
         bests = [found for found in (self.best, other.best) if found is not None]
         failures = [found for found in (self.failure, other.failure) if found is not None]
-        self.best = min(bests, key=lambda found: (found.order, found.ended, found.id), default=None)
+        self.best = min(bests, key=lambda found: found.precedence, default=None)
         self.failure = min(failures, key=lambda found: (found.ended, found.id), default=None)
         return self
 

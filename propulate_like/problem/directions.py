@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from propulate_like.foundation.declarations import nearest
-from propulate_like.foundation.values import tree
+from propulate_like.foundation.values import brief, tree
 
 Signs = tuple[float, ...]
 """1 for each value of an evaluation that is minimized, -1 for each that is maximized; losses are values times these."""
@@ -20,7 +20,11 @@ def signs_of(directions: Sequence[str] | None, *, maximize: bool = False) -> Sig
         return (-1.0 if maximize else 1.0,)
     directions = tree(directions)
     if isinstance(directions, str) or not isinstance(directions, Sequence) or not directions:
-        message = f'directions={directions!r} must be a list such as ["minimize", "maximize"]'
+        message = f'directions={brief(directions)} must be a list such as ["minimize", "maximize"]'
+        if directions == MAXIMIZE:
+            message += "; of one loss, call pl.maximize"
+        elif directions == MINIMIZE:
+            message += "; one loss is minimized without it"
         raise ValueError(message)
     for direction in directions:
         if direction not in _SIGNS:

@@ -256,6 +256,9 @@ def text_of(source: str) -> bytes | None:
     path = user_path(source)
     if loading.is_reference(source) and not path.exists():
         return None
+    if path.suffix == ".py" and path.is_file():
+        message = f"{path} is Python: name its function, such as {path}:{loading.likely_function(path)}"
+        raise ConfigError(message)
     try:
         with path.open("rb") as file:
             return file.read(strict_yaml.LARGEST_BYTES + 1)

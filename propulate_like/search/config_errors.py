@@ -9,11 +9,9 @@ from typing import Any
 
 import msgspec
 
-from propulate_like.evaluation.command import Command
-from propulate_like.evaluation.settings import EvaluationSettings, refusal
-from propulate_like.foundation.declarations import nearest
+from propulate_like.evaluation.settings import refusal
 from propulate_like.foundation.struct_forms import understood
-from propulate_like.problem.budget import Budget
+from propulate_like.search import misplaced_keys
 from propulate_like.search.config_places import keys_of
 from propulate_like.search.specification import Settings
 
@@ -41,7 +39,13 @@ class ConfigErrors:
         self.data: Any = None
 
     def add(self, place: str, message: str, key: str = "") -> None:
-        """Note what is wrong at a place such as budget.evaluations, or at a key in it; "" for the file as a whole."""
+        """Note what is wrong at a place such as budget.evaluations, or at a key in it; "" for the file as a whole.
+
+        A key of the file that the message names first belongs to the place: timeout in evaluation: evaluation.timeout.
+        """
+        while place and (named := re.match(r"(\w+): ", message)) and named[1] in self._keys(place):
+            place, message = f"{place}.{named[1]}", message[named.end() :]
+            key = "" if key == named[1] else key
         self._places.add(place)
         self._lines.setdefault(
             f"{self.source}: {place}: {message}" if place else f"{self.source}: {message}", self._at(f"{place}.{key}")
@@ -65,6 +69,13 @@ class ConfigErrors:
         """
         if self._lines:
             raise ConfigError("\n".join(sorted(self._lines, key=self._lines.__getitem__)))
+
+    def _keys(self, place: str) -> list[Any]:
+        """Return the keys of the mapping at a place in the file; none where there is no mapping."""
+        inside = self.data
+        for part in keys_of(self.data, place.split(".")):
+            inside = inside.get(part) if isinstance(inside, dict) else None
+        return list(inside) if isinstance(inside, dict) else []
 
     def _at(self, place: str) -> tuple[int, ...]:
         """Return where a place is in the file, as the numbers of its keys."""
@@ -109,7 +120,8 @@ def _leave_out(data: dict[str, Any], place: str, text: str) -> None:
     if unknown:
         del inside[unknown[1]]
         for name in ("command",) if place == "objective" else ("objective", "budget") if not place else ():
-            if name not in inside and difflib.get_close_matches(unknown[1], [name]):  # which was meant
+            meant = difflib.get_close_matches(unknown[1], [name]) or misplaced_keys.place_of(unknown[1], place) == name
+            if name not in inside and meant:
                 inside[name] = copy.copy(STAND_INS[name])
     elif missing:
         inside[missing[1]] = copy.copy(STAND_INS[missing[1]])
@@ -129,9 +141,8 @@ def _explained(text: str, place: str, data: dict[str, Any]) -> str:
     unknown = re.search(r"unknown field `(.*)`", text)
     missing = re.search(r"missing required field `(.*)`", text)
     if unknown:
-        kinds = {"budget": Budget, "evaluation": EvaluationSettings, "objective": Command}
-        kind = kinds.get(place, Settings)
-        return f"unknown key {unknown[1]!r}{nearest(unknown[1], kind.__struct_fields__)}"
+        inside = data[place] if place else data
+        return misplaced_keys.explained(unknown[1], inside[unknown[1]], place)
     if missing:
         return f"the key {missing[1]!r} is missing: add `{missing[1]}: {_EXAMPLES.get(missing[1], '...')}`"
     value: Any = data

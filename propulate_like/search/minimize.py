@@ -21,6 +21,7 @@ from propulate_like.problem.fidelity import Fidelity
 from propulate_like.problem.space import Space
 from propulate_like.propagators import Propagator
 from propulate_like.search.islands.migration import IslandsForm
+from propulate_like.search.other_words import names_other_words
 from propulate_like.search.result import Result
 from propulate_like.search.session import Search
 from propulate_like.search.specification import Options, SearchSpecification
@@ -39,6 +40,7 @@ class SearchOptions(Options, total=False):
     progress: bool | None
 
 
+@names_other_words
 def minimize(
     loss: Loss | Command | str,
     space: Space | Mapping[str, Any] | None = None,
@@ -164,6 +166,7 @@ def _told(result: Result, *, progress: bool | None) -> Result:
     return result
 
 
+@names_other_words
 def maximize(
     loss: Loss | Command | str, space: Space | Mapping[str, Any] | None = None, **options: Unpack[SearchOptions]
 ) -> Result:

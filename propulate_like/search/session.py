@@ -6,7 +6,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import msgspec
@@ -26,6 +26,7 @@ from propulate_like.parallel.rank_status import State
 from propulate_like.parallel.team import Follower, TeamEvaluator
 from propulate_like.parallel.transport import Transport
 from propulate_like.population.codec import Codec
+from propulate_like.population.outcome import Status
 from propulate_like.population.summary import Summary
 from propulate_like.problem.directions import directions_of
 from propulate_like.search.assembly import Assembly
@@ -76,6 +77,7 @@ class Search:
         self._observers = Observers(
             self._specification, self._run_folder, self._parts.shape, self._world.rank, progress=progress
         )
+        self._temporary = ""
 
     @property
     def codec(self) -> Codec:
@@ -87,6 +89,9 @@ class Search:
         try:
             return self._run()
         finally:
+            if self._temporary:
+                with suppress(OSError):  # evaluations keep files there
+                    Path(self._temporary).rmdir()
             self._run_folder.release()
 
     def _run(self) -> Result:
@@ -146,6 +151,8 @@ class Search:
             stack.enter_context(Interruption(worker, self._specification.evaluation.grace, left))
             rank_status.write(State.SEARCHING)
             summary = worker.run()
+        if worker.prunes_in_vain and Status.STOPPED not in summary.evaluations.statuses:
+            self._say("the pruner stopped nothing, as the loss neither reports nor yields intermediate losses")
         if team is not None:
             team.disband(codec.encode(summary), TERMINATION_SECONDS)
         return summary
@@ -229,7 +236,7 @@ class Search:
     def _trials(self) -> str:
         """Return where evaluations keep their files.
 
-        In the run's folder, or in a temporary one that is left in place.
+        In the run's folder, or in a temporary one that is left in place unless it stays empty.
         """
         folder = self._run_folder.folder
         if folder is not None:
@@ -238,7 +245,8 @@ class Search:
             return ""
         import tempfile
 
-        return tempfile.mkdtemp(prefix="propulate-like-")
+        self._temporary = tempfile.mkdtemp(prefix="propulate-like-")
+        return self._temporary
 
     def _journal(self, snapshot: ResumeSnapshot, transport: Transport) -> Journal:
         """Open this rank's journal, and note the session and, on rank 0, the deaths that ended the one before."""

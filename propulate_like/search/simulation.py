@@ -15,10 +15,9 @@ from propulate_like.parallel.coordination.stopping import StoppingConditions
 from propulate_like.parallel.coordination.termination import SessionSummary
 from propulate_like.parallel.coordination.tickets import Tickets
 from propulate_like.parallel.transport.simulated import BEAT_SECONDS, Network, SimulatedTransport
-from propulate_like.parallel.wire import Records
+from propulate_like.parallel.wire import IndividualRecords
 from propulate_like.population.codec import Codec
 from propulate_like.population.individual import Individual
-from propulate_like.problem.space import Space
 from propulate_like.search.islands.archipelago import Archipelago
 from propulate_like.search.specification import SearchSpecification
 from propulate_like.search.worker import Worker
@@ -72,7 +71,7 @@ class Simulation:
         """How many moments were simulated so far, on all ranks."""
         self._running: _Rank | None = None
         ends = SimulatedTransport.connected(ranks, network or Network(), lambda: self.now, self._notify)
-        records = _SharedRecords(specification.known_space, self.archipelago.traits, specification.losses)
+        records = _SharedRecords(self.archipelago.records)
         self.ranks = [self._rank(specification, end, journal(end.rank), records, dead_state) for end in ends]
 
     def _rank(
@@ -80,7 +79,7 @@ class Simulation:
         specification: SearchSpecification,
         end: SimulatedTransport,
         journal: Journal,
-        records: Records,
+        records: IndividualRecords,
         dead_state: Callable[[int], DeadRankState],
     ) -> _Rank:
         """Return a rank that has not begun yet."""
@@ -241,19 +240,22 @@ class _Rank:
         self.summary: SessionSummary | None = None
 
 
-class _SharedRecords(Records):
+class _SharedRecords:
     """Reads each record once for all ranks."""
 
-    def __init__(self, space: Space, traits: int, losses: int) -> None:
-        super().__init__(space, traits, losses)
+    def __init__(self, records: IndividualRecords) -> None:
+        self._records = records
         self._read: dict[bytes, list[tuple[Individual, bytes]]] = {}
+
+    def pack(self, individual: Individual) -> bytes:
+        return self._records.pack(individual)
 
     def unpack(self, records: bytes) -> Iterable[tuple[Individual, bytes]]:
         found = self._read.get(records)
         if found is None:
             if len(self._read) > _REMEMBERED:
                 self._read.clear()
-            found = self._read[records] = list(super().unpack(records))
+            found = self._read[records] = list(self._records.unpack(records))
         return found
 
 

@@ -186,7 +186,10 @@ class SearchSpecification(msgspec.Struct, frozen=True, kw_only=True):
         if space is not None and fidelity in (*space, *space.arguments):
             message = f"the fidelity {fidelity!r} has the name of a parameter"
             raise SpecificationError("fidelity", f"{fidelity!r} is the name of a parameter", message)
-        _read("evaluation", lambda: self.evaluation.check(objective, pruned=self.pruner is not None))
+        try:
+            self.evaluation.check(objective, pruned=self.pruner is not None)
+        except ValueError as error:  # which begins with a key
+            raise SpecificationError("evaluation", str(error), f"evaluation.{error}") from None
         if isinstance(objective, Command) and space is not None:
             _read("objective", objective.check, space, fidelity)
         if self.run is not None and not self.temporary:

@@ -83,6 +83,12 @@ class Worker:
         """Whether an evaluation is running."""
         return self.running is not None
 
+    @property
+    def prunes_in_vain(self) -> bool:
+        """Whether there is a pruner, but no evaluation on this rank has reported what it could judge by."""
+        curves = self.curve_sharing
+        return curves.pruner_state is not None and not curves.reported and self.protocol.rank_report.summary.ok > 0
+
     def run(self) -> SessionSummary:
         """Search to the end, and return the summary of all ranks; where the search fails, what has ended is written."""
         with self._pulse:

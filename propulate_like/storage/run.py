@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, cast
 import msgspec
 
 from propulate_like.foundation.files import folder_inside, read_small
+from propulate_like.foundation.type_words import in_words
 from propulate_like.population.individual import Id, Individual
 from propulate_like.population.population import Population
 from propulate_like.population.summary import Summary
@@ -74,11 +75,13 @@ class Standing(NamedTuple):
         evaluations: The number of evaluations that ended.
         unfinished: The number that started and did not end.
         best: The lowest loss on the highest rung reached, or None.
+        seconds: The time that the run has taken.
     """
 
     evaluations: int
     unfinished: int
     best: float | None
+    seconds: float
 
 
 class Run:
@@ -184,7 +187,8 @@ class Run:
         for _ in recovery.individuals():
             pass
         best = recovery.summary.best
-        return Standing(recovery.summary.finished, len(recovery.unfinished()), None if best is None else best.loss)
+        loss = None if best is None else best.loss
+        return Standing(recovery.summary.finished, len(recovery.unfinished()), loss, recovery.seconds)
 
     def recover(self, populations: Sequence[Population], died: Sequence[int] = ()) -> ResumeSnapshot:
         """Read the state from which the run continues.
@@ -318,7 +322,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
     path = folder / CONFIG
     if not path.is_file():
-        what = "does not exist"
+        what = "is a file" if folder.is_file() else "does not exist"
         if folder.is_dir():
             what = "has no config.yaml" + (", only journals: put that file back" if journals(folder) else "")
         message = f"{folder} is no run's folder: it {what}"
@@ -357,5 +361,6 @@ def _check(config: Any) -> None:
         try:
             msgspec.convert(config["budget"], Budget)
         except msgspec.ValidationError as error:
-            message = f"budget: {error}"
+            text, _, key = str(error).partition(" - at `$.")
+            message = f"{'.'.join(filter(None, ('budget', key.rstrip('`'))))}: {in_words(text)}"
             raise ValueError(message) from None

@@ -23,7 +23,7 @@ def test_bench_says_in_one_line_what_to_install_where_they_are_not(command):
     ended = command("bench", "overhead", "--quick", check=False)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == (
-        "the command 'bench' is a distribution of its own: pip install -e benchmarks in a clone, or "
-        "pip install propulate-like-bench\n"
+        "the command 'bench' is a distribution of its own, which no package index has: "
+        "pip install -e benchmarks in a clone\n"
     )
     assert "bench" not in command("--help").stdout

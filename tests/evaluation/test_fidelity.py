@@ -242,3 +242,59 @@ def test_run_that_goes_on_with_other_ranks_promotes_everyone_of_every_island_onc
     assert set(promoted.values()) == {1}
     assert {pl.Id(0, 0, 0), pl.Id(1, 4, 0)} <= set(promoted) or len(archipelago.layout) == 1
     assert len(promoted) >= 10
+
+
+def _by_name(x: float, epochs: int) -> float:  # noqa: ARG001
+    return epochs
+
+
+def _by_keywords(**params: Any) -> float:
+    return params["epochs"]
+
+
+def _by_mapping(params: dict[str, Any]) -> float:
+    return params["epochs"]
+
+
+def _by_context(x: float, evaluation: pl.Evaluation) -> float:  # noqa: ARG001
+    return evaluation.fidelity or 0.0
+
+
+@pytest.mark.parametrize("loss", [_by_name, _by_keywords, _by_mapping, _by_context])
+def test_a_loss_is_told_the_fidelity_in_each_way_in_which_it_can_be(loss: Any) -> None:
+    result = pl.minimize(loss, SPACE, evaluations=20, fidelity={"name": "epochs", "rungs": [2, 4]}, seed=0)
+    assert {individual.loss for individual in result.individuals} == {2.0, 4.0}
+
+
+def _untold(x: float) -> float:
+    return x
+
+
+def _untold_trial(trial: pl.Trial) -> float:
+    return trial.suggest_float("x", 0, 1)
+
+
+@pytest.mark.parametrize(("loss", "space"), [(_untold, SPACE), (_untold_trial, None)])
+@pytest.mark.parametrize("isolate", [False, True])
+def test_a_loss_that_cannot_be_told_the_fidelity_is_refused(loss: Any, space: Any, isolate: bool) -> None:
+    message = rf"{loss.__name__}\(\) has no parameter 'epochs', by which it would be told the fidelity"
+    with pytest.raises(ValueError, match=message):
+        pl.minimize(loss, space, evaluations=5, fidelity=pl.Fidelity("epochs", RUNGS), evaluation={"isolate": isolate})
+
+
+def test_a_command_that_is_not_told_the_fidelity_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"command: it is not told the fidelity: add \{epochs\} to it"):
+        pl.minimize(pl.Command(["echo", "{x}"]), SPACE, evaluations=5, fidelity=pl.Fidelity("epochs", RUNGS))
+
+
+@pytest.mark.parametrize("words", [("check",), ("run",), ("run", "--check")])
+def test_a_file_whose_loss_cannot_be_told_the_fidelity_is_refused(words: Any, command: Any, tmp_path: Path) -> None:
+    (tmp_path / "loss.py").write_text("def loss(x):\n    return x\n")
+    (tmp_path / "c.yaml").write_text(
+        "objective: loss.py:loss\nspace: {x: {float: [0, 1]}}\nbudget: {evaluations: 9}\n"
+        "fidelity: {name: epochs, rungs: [1, 3]}\n"
+    )
+    ended = command(*words, "c.yaml", check=False)
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert "c.yaml: objective: loss() has no parameter 'epochs'" in ended.stderr
+    assert not (tmp_path / "runs").exists()

@@ -109,8 +109,8 @@ def test_placeholder_elsewhere_is_refused_and_told_what_to_write(text, place):
 def test_check_refuses_what_run_would(tmp_path):
     path = tmp_path / "x.yaml"
     for command, space, message in (
-        ("'echo \"{a}\"', shell: true", "[x]", "objective: command: {a} is inside double quotes"),
-        ('["echo", "{a}\\0"]', "[x]", "objective: command: ['echo', '{a}\\x00'] has a NUL character"),
+        ("'echo \"{a}\"', shell: true", "[x]", "objective.command: {a} is inside double quotes"),
+        ('["echo", "{a}\\0"]', "[x]", "objective.command: ['echo', '{a}\\x00'] has a NUL character"),
         (
             '["echo", "{a}"], folder: "a\\0b"',
             "[x]",

@@ -244,3 +244,29 @@ def test_progress_is_shown_in_an_editors_window_too(monkeypatch):
     monkeypatch.setattr(sys, "stderr", window)
     pl.minimize(lambda x: x, {"x": (0.0, 1.0)}, evaluations=5)
     assert "5/5" in window.getvalue()
+
+
+@pytest.mark.parametrize("reports", [True, False])
+def test_pruner_of_a_loss_that_reports_nothing_is_said_to_have_stopped_nothing(reports, capsys):
+    def loss(x, y, evaluation):
+        if reports:
+            evaluation.report(x, 1)
+        return x + y
+
+    pl.minimize(loss, SPACE, evaluations=5, pruner="median", progress=True)
+    assert ("the pruner stopped nothing, as the loss neither reports" in capsys.readouterr().err) is not reports
+
+
+def test_temporary_folder_in_which_no_evaluation_left_a_file_is_removed(tmp_path):
+    def loss(x, y, evaluation):
+        if evaluation.id.serial == keeps:
+            (evaluation.directory / "notes").touch()
+        return x + y
+
+    keeps = -1
+    pl.minimize(loss, SPACE, evaluations=5)
+    assert [*tmp_path.iterdir()] == []
+    keeps = 2
+    result = pl.minimize(loss, SPACE, evaluations=5)
+    assert [*tmp_path.iterdir()] == [result.trials]
+    assert [path.name for path in result.trials.rglob("notes")] == ["notes"]

@@ -8,6 +8,9 @@ from propulate_like_bench.scaling import costs
 from propulate_like_bench.scaling.schedules import Schedule, conservation, exactness
 
 import propulate_like as pl
+from propulate_like.evaluation.calling import Call
+from propulate_like.evaluation.context import Tasks, never_stop
+from propulate_like.evaluation.inline import InlineEvaluator
 from propulate_like.parallel.coordination.stopping import Reason
 from propulate_like.parallel.transport.simulated import Network
 from propulate_like.population.outcome import Outcome
@@ -215,3 +218,20 @@ def test_copy_of_one_that_lives_here_already_replaces_nobody():
     moved = [event for book in schedule.books for event in book.moved]
     arrivals = {(event.id, event.island) for event in moved if event.copied}
     assert 0 < sum(event.replaced for event in moved) <= len(arrivals)
+
+
+@pytest.mark.parametrize("migration_probability", [0.0, 0.5])
+def test_losses_that_ask_a_trial_are_simulated_on_several_ranks_and_islands(migration_probability):
+    """Their individuals have spaces of their own, which travel with them."""
+
+    def ask(trial):
+        loss = trial.suggest_float("x", 0, 1)
+        return loss + (trial.suggest_int("y", 1, 9) if trial.suggest_categorical("more", [True, False]) else 0)
+
+    islands = {"count": 2, "migration_probability": migration_probability}
+    specification = SearchSpecification.read(ask, budget=Budget(60), islands=islands, seed=0)
+    evaluator = InlineEvaluator(Call(ask, specification.known_space), Tasks(0, ""))
+    evaluate = lambda individual: evaluator(individual, never_stop)  # noqa: E731
+    summary = Simulation(specification, 4, evaluate, lambda _, generator: generator.random()).run()
+    assert summary.evaluations.statuses == {pl.Status.OK: 60}
+    assert "x" in summary.evaluations.best.params

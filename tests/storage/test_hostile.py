@@ -41,7 +41,7 @@ HANGING = 120.0
 TRAP = """\
 import pathlib
 pathlib.Path({marker!r}).write_text("run")
-def train(x, c, n=1):
+def train(x, c, n=1, epochs=1):
     return x
 """
 CONFIG = """\

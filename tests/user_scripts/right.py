@@ -27,9 +27,9 @@ def measured(params: Mapping[str, Any]) -> dict[str, Any]:
     return {"loss": float(params["x"]), "accuracy": 0.5}
 
 
-def asking(trial: pl.Trial) -> float:
+def asking(trial: pl.Trial, epochs: int = 1) -> float:
     """A loss that asks for its parameters."""
-    return trial.suggest_float("x", 0.0, 1.0) + trial.suggest_int("n", 1, 3)
+    return trial.suggest_float("x", 0.0, 1.0) + trial.suggest_int("n", 1, 3) / epochs
 
 
 class Mirror(pl.Variation):

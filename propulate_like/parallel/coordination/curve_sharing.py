@@ -21,6 +21,8 @@ class CurveSharing:
         self.pruner_state = pruner_state
         self.curve: list[Point] | None = None
         """What the running evaluation has reported, what is not finite too; None where it has reported nothing."""
+        self.reported = False
+        """Whether any evaluation on this rank has reported an intermediate loss."""
         self._broadcaster = broadcaster
 
     @property
@@ -39,7 +41,7 @@ class CurveSharing:
         Returns:
             Whether the evaluation is to stop.
         """
-        pruner_state = self.pruner_state
+        pruner_state, self.reported = self.pruner_state, True
         if self.curve is None or step <= self.curve[-1].step:  # it began, or was started again
             self.curve = []
         self.curve.append(Point(step, loss))

@@ -55,9 +55,8 @@ class RankReport:
             died: The deaths that this rank knows of.
             inherited_best: The best individual of dead ranks that this rank reports for them, instead of a worse one.
         """
-        best = self.summary.best
-        if inherited_best is not None and inherited_best.beats(best):
-            best = inherited_best
+        bests = [found for found in (self.summary.best, inherited_best) if found is not None]
+        best = min(bests, key=lambda found: found.precedence, default=None)
         return FinalReport(
             reason=reason,
             evaluations=msgspec.structs.replace(self.summary, best=best),

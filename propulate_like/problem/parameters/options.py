@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,13 @@ class _Options(Parameter):
         super().__init__(when)
         if not options:
             message = f"{type(self).__name__}() needs at least one value"
+            raise ValueError(message)
+        if len(options) == 1 and _is_list(options[0]):
+            name = type(self).__name__
+            message = (
+                f"{values.brief(options[0])} must be a string, number, true, false or null: to choose from a list, "
+                f'write {name}("a", "b") or {name}(*options), in YAML {{{self.kind}: [a, b]}}'
+            )
             raise ValueError(message)
         options = tuple(map(values.plain, options))
         self._index: dict[tuple[type, Any], int] = {}
@@ -127,6 +134,11 @@ class Ordinal(_Options):
             ValueError: There is no level, one twice, or one that cannot be written to disk.
         """
         super().__init__(levels, when)
+
+
+def _is_list(option: Any) -> bool:
+    """Return whether what is given as an option is a collection of options."""
+    return isinstance(values.plain(option), Iterable) and not isinstance(option, str | bytes | Mapping)
 
 
 def _check(option: Any) -> None:

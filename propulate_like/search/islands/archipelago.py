@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from propulate_like.parallel.transport import Transport
-from propulate_like.parallel.wire import AskedRecords, Records
+from propulate_like.parallel.wire import AskedRecords, IndividualRecords, Records
 from propulate_like.population.individual import Individual
 from propulate_like.population.migrating import MigratingPopulation
 from propulate_like.population.population import Population, Requirements
@@ -60,15 +60,19 @@ class Archipelago:
         optimizer: Optimizer,
         transport: Transport,
         journal: Journal,
-        records: Records | AskedRecords | None = None,
+        records: IndividualRecords | None = None,
     ) -> Island:
         """Return a rank's part in the life of its island."""
         migrator = None
         if isinstance(optimizer.population, MigratingPopulation):
             migrator = Migrator(self.islands, self.layout, optimizer.rank, optimizer.population, optimizer.seed)
         members = self.layout[optimizer.island]
-        records = records or (Records(self._space, self.traits, self._losses) if self._space else AskedRecords())
-        return Island(optimizer, transport, journal, members, records, migrator)
+        return Island(optimizer, transport, journal, members, records or self.records, migrator)
+
+    @property
+    def records(self) -> IndividualRecords:
+        """New binary records, as ranks of this search send each other."""
+        return Records(self._space, self.traits, self._losses) if self._space else AskedRecords()
 
     def recovering(self) -> list[Population]:
         """Return a population for each island that takes in what a run's journals hold of it."""

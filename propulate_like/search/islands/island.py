@@ -9,7 +9,7 @@ from propulate_like.parallel import wire
 from propulate_like.parallel.coordination.broadcast import Broadcaster
 from propulate_like.parallel.coordination.dispatch import Handler
 from propulate_like.parallel.transport import Transport
-from propulate_like.parallel.wire import AskedRecords, Records
+from propulate_like.parallel.wire import IndividualRecords
 from propulate_like.population.individual import Individual
 from propulate_like.population.migrating import REPLACED
 from propulate_like.search.islands.migration import Migrator
@@ -36,7 +36,7 @@ class Island:
         transport: Transport,
         journal: Journal,
         members: Sequence[int],
-        records: Records | AskedRecords,
+        records: IndividualRecords,
         migrator: Migrator | None = None,
     ) -> None:
         self.broadcaster = Broadcaster(transport, members, optimizer.population.holds)
