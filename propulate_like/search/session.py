@@ -129,7 +129,8 @@ class Search:
                 watch = stack.enter_context(Progress(snapshot, budget, self._specification.signs))
             left = budget.seconds_left(snapshot.seconds)
             worker = self._worker(snapshot, transport, objective.whole(team or evaluator), watch)
-            stack.enter_context(Interruption(worker, self._specification.evaluation.grace, left))
+            interruption = Interruption(worker, self._specification.evaluation.grace, left)
+            worker.overheard = stack.enter_context(interruption).overheard
             rank_status.write(State.SEARCHING)
             summary = worker.run()
         if team is not None:
