@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-_PLAIN, _SINGLE, _DOUBLE, _BACKTICKS, _BRACES, _ARITHMETIC, _COMMENT, _DOCUMENT, _ESCAPES = (
+_PLAIN, _SINGLE, _DOUBLE, _BACKTICKS, _BRACES, _ARITHMETIC, _COMMENT, _DOCUMENT, _ESCAPES, _PARENTHESES, _BRACKETS = (
     "",
     "quotes",
     "double quotes",
@@ -15,21 +15,29 @@ _PLAIN, _SINGLE, _DOUBLE, _BACKTICKS, _BRACES, _ARITHMETIC, _COMMENT, _DOCUMENT,
     "a comment",
     "a here-document",
     "or after $'...', of which shells do not see the same end",
+    "or after ((, of which shells do not see the same end",
+    "or after $[, of which shells do not see the same end",
 )
+_TEST, _SUBSCRIPT = "[[ ... ]]", "a subscript"
 _WORD = r"""(?:'[^']*'|"[^"]*"|\\.|[^\s;&|<>()'"\\])+"""
-_TOKEN = re.compile(rf"\\.|\$\(\(|\$\(|\$\{{|\$'|<<<|<<-?[ \t]*{_WORD}|.", re.DOTALL)
+_TOKEN = re.compile(rf"\\.|\$\(\(|\$\(|\$\[|\(\(|\$\{{|\$'|<<<|<<-?[ \t]*{_WORD}|.", re.DOTALL)
 _CHARACTER = re.compile(r".", re.DOTALL)
-_EXPANSIONS = {"$((": (_ARITHMETIC, _ARITHMETIC), "$(": (_PLAIN,), "${": (_BRACES,), "`": (_BACKTICKS,)}
+_EXPANSIONS = {
+    **{"$((": (_ARITHMETIC, _ARITHMETIC), "$[": (_BRACKETS,), "$(": (_PLAIN,)},
+    **{"${": (_BRACES,), "`": (_BACKTICKS,)},
+}
 _QUOTES = {'"': (_DOUBLE,), "'": (_SINGLE,), "$'": (_ESCAPES,)}
 _OPENS = {
-    _PLAIN: _EXPANSIONS | _QUOTES | {"(": (_PLAIN,)},
+    _PLAIN: _EXPANSIONS | _QUOTES | {"(": (_PLAIN,), "((": (_PARENTHESES,)},
     _DOUBLE: _EXPANSIONS,
     _BACKTICKS: _EXPANSIONS | _QUOTES,
     _BRACES: _EXPANSIONS | _QUOTES,
-    _ARITHMETIC: _EXPANSIONS | {"(": (_ARITHMETIC,)},
+    _ARITHMETIC: _EXPANSIONS | {"(": (_ARITHMETIC,), "((": (_ARITHMETIC, _ARITHMETIC)},
     _SINGLE: {},
     _COMMENT: {},
     _ESCAPES: {},
+    _PARENTHESES: {},
+    _BRACKETS: {},
 }
 _CLOSES = {
     _PLAIN: ")",
@@ -40,7 +48,13 @@ _CLOSES = {
     _SINGLE: "'",
     _COMMENT: "\n",
     _ESCAPES: "",
+    _PARENTHESES: "",
+    _BRACKETS: "",
 }
+_WHOLE_TEST = re.compile(r"(?<![^\s;&|(!])\[\[\s[^'\"\\]*?\s\]\]")
+_OPEN_TEST = re.compile(r"(?<![^\s;&|(!])\[\[\s")
+_OPEN_SUBSCRIPT = re.compile(r"(?<![^\s;&|(`])\w+\[")
+_ASSIGNED = re.compile(r"\]\+?=")  # which ends a subscript, however far away
 
 
 def unsafe_places(text: str, placeholders: Sequence[re.Match[str]]) -> Iterator[tuple[str, str]]:
@@ -65,6 +79,10 @@ def unsafe_places(text: str, placeholders: Sequence[re.Match[str]]) -> Iterator[
             yield found[1], "a word with a \\ before it"
         elif places[found.start()]:
             yield found[1], places[found.start()]
+        elif _OPEN_TEST.search(_WHOLE_TEST.sub("", before)):
+            yield found[1], _TEST
+        elif _OPEN_SUBSCRIPT.search(before) and _ASSIGNED.search(text, found.end()):
+            yield found[1], _SUBSCRIPT
 
 
 def _places(text: str) -> list[str]:
