@@ -1,4 +1,4 @@
-"""Signals that the search does not hear: those for which a loss, or a library that it calls, has a handler of its own."""
+"""Signals that the search would not hear: a loss, or a library that it calls, may have a handler of its own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PAUSE, _LONGEST_PAUSE = 0.02, 1.0  # seconds between two times that the main th
 
 
 class Ear:
-    """Hears which signals reach this process, whoever handles them, by the descriptor to which Python writes each.
+    """Hears which signals reach this process, with whatever handlers, by the descriptor to which Python writes each.
 
     Does nothing where the program uses that descriptor itself. A process that the loss forks does not write to it.
     """

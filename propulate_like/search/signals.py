@@ -27,7 +27,7 @@ _LONGEST_SECONDS = 1e6  # that a queue takes
 _DUE = signal.SIGRTMAX - 1
 """The signal by which the alarm interrupts the main thread."""
 _ENDING = {signal.SIGINT, signal.SIGTERM}
-"""The signals that mean the search, whoever handles them: a loss may send itself SIGUSR1."""
+"""The signals that mean the search even where the loss handles them; it may send itself SIGUSR1."""
 
 
 class Interruptible(Protocol):
@@ -111,7 +111,7 @@ class Interruption:
         raise KeyboardInterrupt
 
     def overheard(self) -> bool:
-        """Return whether a signal has gone to a handler of the loss's, in the place of this one, since the last call."""
+        """Return whether a signal has gone to a handler of the loss's, and not to this one, since the last call."""
         self._listen()
         told, self._loss_was_told = self._loss_was_told, False
         return told
