@@ -23,8 +23,11 @@ _WORD = r"""(?:'[^']*'|"[^"]*"|\\.|[^\s;&|<>()'"\\])+"""
 _TOKEN = re.compile(rf"\\.|\$\(\(|\$\(|\$\[|\(\(|\$\{{|\$'|<<<|<<-?[ \t]*{_WORD}|.", re.DOTALL)
 _CHARACTER = re.compile(r".", re.DOTALL)
 _EXPANSIONS = {
-    **{"$((": (_ARITHMETIC, _ARITHMETIC), "$[": (_BRACKETS,), "$(": (_PLAIN,)},
-    **{"${": (_BRACES,), "`": (_BACKTICKS,)},
+    "$((": (_ARITHMETIC, _ARITHMETIC),
+    "$[": (_BRACKETS,),
+    "$(": (_PLAIN,),
+    "${": (_BRACES,),
+    "`": (_BACKTICKS,),
 }
 _QUOTES = {'"': (_DOUBLE,), "'": (_SINGLE,), "$'": (_ESCAPES,)}
 _OPENS = {
@@ -126,9 +129,17 @@ def _take(piece: str, stack: list[str], *, begins_word: bool) -> None:
 def _length(document: str, text: str) -> int:
     """Return the length of a here-document at the beginning of a text, with the line that ends it."""
     end = re.sub(r"[\\'\"]", "", document.lstrip("<-").strip())
-    length = 0
+    joins = not re.search(r"[\\'\"]", document)  # a line that ends with a backslash and the next one
+    length, joined = 0, ""
     for line in text.split("\n"):  # splitlines knows more line ends than shells do
         length += len(line) + 1
-        if (line.lstrip("\t") if document.startswith("<<-") else line) == end:
-            break
-    return min(length, len(text))
+        words = line.lstrip("\t") if document.startswith("<<-") and not joined else line
+        if joins and (len(words) - len(words.rstrip("\\"))) % 2:
+            joined += words[:-1]
+        elif joined + words == end:
+            return (
+                len(text) if joined else min(length, len(text))
+            )  # shells differ in whether a line that is joined ends it
+        else:
+            joined = ""
+    return len(text)
