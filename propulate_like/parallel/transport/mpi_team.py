@@ -26,7 +26,18 @@ _BEGUN = {
 """The calls that return a request, which is watched."""
 _LOCAL = {
     *("Abort", "Ack_failed", "Call_errhandler", "Compare", "Create_errhandler", "Create_keyval", "Delete_attr"),
-    *("Free_keyval", "Set_attr", "Set_errhandler", "Set_info", "Set_name", "f2py", "fromhandle", "fromint", "py2f", "toint"),
+    *(
+        "Free_keyval",
+        "Set_attr",
+        "Set_errhandler",
+        "Set_info",
+        "Set_name",
+        "f2py",
+        "fromhandle",
+        "fromint",
+        "py2f",
+        "toint",
+    ),
 }
 """The calls that wait for nobody, with those that begin with `Get_` and `Is_`."""
 _INSTEAD = {
