@@ -1,5 +1,6 @@
 """Values keep their types on all ways in and out: 1, 1.0, True and "1" are different to a loss, and stay so."""
 
+import csv
 import json
 import math
 
@@ -162,6 +163,14 @@ def float_of(x):
     return float(x)
 
 
+def test_condition_takes_an_array_or_a_range_as_the_values_in_it():
+    np = pytest.importorskip("numpy")
+    for needed in (np.array([1, 3]), range(1, 4, 2), {1, 3}, (np.int64(1), 3)):
+        space = Space({"a": Choice(1, 2, 3, True), "b": Float(0, 1, when={"a": needed})})
+        active = ["b" in space.decode((space["a"].encode(value), 0.5)) for value in (1, 2, 3, True)]
+        assert active == [True, False, True, False]
+
+
 def test_yaml_has_the_types_that_it_shows():
     form = strict_yaml.load(b"{choice: [1, 1.0, true, yes, 1e3, '1', 1_000, null, .inf]}")
     (space,) = Space.from_declaration({"x": form}).parameters
@@ -199,6 +208,42 @@ def test_text_of_a_foreign_table_that_may_be_several_options_is_left_out():
     assert typed(values) == typed([1, 1.0, True, "1"])
     with pytest.raises(ValueError, match=r"x: '1\.00' may be 1 or 1\.0"):
         last.genome(space)
+
+
+FOREIGN = {
+    "as Python has it": ([1, "1", 1.0, True, "True"], [1, "1", 1.0, True, "True"]),
+    "as a CSV file has it": (["1", '"1"', "1.0", "True", '"True"'], [1, "1", 1.0, True, "True"]),
+    "of two texts": (["1", "sqrt"], [None, "sqrt"]),
+    "of texts that nothing tells apart": (["True", "1", "sqrt"], [None, None, "sqrt"]),
+    "of floats": ([1.0, 1.0], [None, None]),
+}
+
+
+@pytest.mark.parametrize("table", FOREIGN)
+def test_cells_of_a_frame_that_may_be_several_options_are_left_out(table):
+    pd = pytest.importorskip("pandas")
+    cells, expected = FOREIGN[table]
+    space = Space({"x": Choice(*CONFUSED.options, "True")})
+    frame = pd.DataFrame({"x": pd.Series(cells, dtype=float if table == "of floats" else object), "loss": 1.0})
+    if [value for value in expected if value is not None]:
+        known = pl.WarmStart(frame).read(space)
+        assert typed([one.params["x"] for one in known]) == typed([value for value in expected if value is not None])
+    else:
+        with pytest.raises(ValueError, match=r"x: 1\.0 may be 1\.0 or 1"):
+            pl.WarmStart(frame).read(space)
+
+
+@pytest.mark.parametrize("way", ["pandas", "csv"])
+def test_export_is_read_by_others_with_the_types_that_it_has(way, tmp_path, command):
+    space = {"x": Choice("sqrt", 1, 1.0, True, "1", "True", "NA", "null", None), "y": Float(0, 1)}
+    result = pl.minimize(lambda x, y: y, space, evaluations=60, seed=1, progress=False, run=tmp_path / "run")
+    command("export", tmp_path / "run", "--to", "csv", tmp_path / "table.csv")
+    if way == "pandas":
+        table = pytest.importorskip("pandas").read_csv(tmp_path / "table.csv")
+    else:
+        table = list(csv.DictReader((tmp_path / "table.csv").read_text(encoding="utf-8").splitlines()))
+    known = pl.WarmStart(table).read(Space.of(space))
+    assert typed([one.params["x"] for one in known]) == typed([one.params["x"] for one in result.individuals])
 
 
 def test_frame_of_a_result_keeps_types():

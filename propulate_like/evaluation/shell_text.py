@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-_PLAIN, _SINGLE, _DOUBLE, _BACKTICKS, _BRACES, _ARITHMETIC, _COMMENT, _DOCUMENT, _ESCAPES = (
+_PLAIN, _SINGLE, _DOUBLE, _BACKTICKS, _BRACES, _ARITHMETIC, _COMMENT, _DOCUMENT, _ESCAPES, _PARENTHESES, _BRACKETS = (
     "",
     "quotes",
     "double quotes",
@@ -15,21 +15,32 @@ _PLAIN, _SINGLE, _DOUBLE, _BACKTICKS, _BRACES, _ARITHMETIC, _COMMENT, _DOCUMENT,
     "a comment",
     "a here-document",
     "or after $'...', of which shells do not see the same end",
+    "or after ((, of which shells do not see the same end",
+    "or after $[, of which shells do not see the same end",
 )
+_TEST, _SUBSCRIPT = "[[ ... ]]", "a subscript"
 _WORD = r"""(?:'[^']*'|"[^"]*"|\\.|[^\s;&|<>()'"\\])+"""
-_TOKEN = re.compile(rf"\\.|\$\(\(|\$\(|\$\{{|\$'|<<<|<<-?[ \t]*{_WORD}|.", re.DOTALL)
+_TOKEN = re.compile(rf"\\.|\$\(\(|\$\(|\$\[|\(\(|\$\{{|\$'|<<<|<<-?[ \t]*{_WORD}|.", re.DOTALL)
 _CHARACTER = re.compile(r".", re.DOTALL)
-_EXPANSIONS = {"$((": (_ARITHMETIC, _ARITHMETIC), "$(": (_PLAIN,), "${": (_BRACES,), "`": (_BACKTICKS,)}
+_EXPANSIONS = {
+    "$((": (_ARITHMETIC, _ARITHMETIC),
+    "$[": (_BRACKETS,),
+    "$(": (_PLAIN,),
+    "${": (_BRACES,),
+    "`": (_BACKTICKS,),
+}
 _QUOTES = {'"': (_DOUBLE,), "'": (_SINGLE,), "$'": (_ESCAPES,)}
 _OPENS = {
-    _PLAIN: _EXPANSIONS | _QUOTES | {"(": (_PLAIN,)},
+    _PLAIN: _EXPANSIONS | _QUOTES | {"(": (_PLAIN,), "((": (_PARENTHESES,)},
     _DOUBLE: _EXPANSIONS,
     _BACKTICKS: _EXPANSIONS | _QUOTES,
     _BRACES: _EXPANSIONS | _QUOTES,
-    _ARITHMETIC: _EXPANSIONS | {"(": (_ARITHMETIC,)},
+    _ARITHMETIC: _EXPANSIONS | {"(": (_ARITHMETIC,), "((": (_ARITHMETIC, _ARITHMETIC)},
     _SINGLE: {},
     _COMMENT: {},
     _ESCAPES: {},
+    _PARENTHESES: {},
+    _BRACKETS: {},
 }
 _CLOSES = {
     _PLAIN: ")",
@@ -40,7 +51,13 @@ _CLOSES = {
     _SINGLE: "'",
     _COMMENT: "\n",
     _ESCAPES: "",
+    _PARENTHESES: "",
+    _BRACKETS: "",
 }
+_WHOLE_TEST = re.compile(r"(?<![^\s;&|(!])\[\[\s[^'\"\\]*?\s\]\]")
+_OPEN_TEST = re.compile(r"(?<![^\s;&|(!])\[\[\s")
+_OPEN_SUBSCRIPT = re.compile(r"(?<![^\s;&|(`])\w+\[")
+_ASSIGNED = re.compile(r"\]\+?=")  # which ends a subscript, however far away
 
 
 def unsafe_places(text: str, placeholders: Sequence[re.Match[str]]) -> Iterator[tuple[str, str]]:
@@ -65,6 +82,10 @@ def unsafe_places(text: str, placeholders: Sequence[re.Match[str]]) -> Iterator[
             yield found[1], "a word with a \\ before it"
         elif places[found.start()]:
             yield found[1], places[found.start()]
+        elif _OPEN_TEST.search(_WHOLE_TEST.sub("", before)):
+            yield found[1], _TEST
+        elif _OPEN_SUBSCRIPT.search(before) and _ASSIGNED.search(text, found.end()):
+            yield found[1], _SUBSCRIPT
 
 
 def _places(text: str) -> list[str]:
@@ -108,9 +129,17 @@ def _take(piece: str, stack: list[str], *, begins_word: bool) -> None:
 def _length(document: str, text: str) -> int:
     """Return the length of a here-document at the beginning of a text, with the line that ends it."""
     end = re.sub(r"[\\'\"]", "", document.lstrip("<-").strip())
-    length = 0
+    joins = not re.search(r"[\\'\"]", document)  # a line that ends with a backslash and the next one
+    length, joined = 0, ""
     for line in text.split("\n"):  # splitlines knows more line ends than shells do
         length += len(line) + 1
-        if (line.lstrip("\t") if document.startswith("<<-") else line) == end:
-            break
-    return min(length, len(text))
+        words = line.lstrip("\t") if document.startswith("<<-") and not joined else line
+        if joins and (len(words) - len(words.rstrip("\\"))) % 2:
+            joined += words[:-1]
+        elif joined + words == end:
+            return (
+                len(text) if joined else min(length, len(text))
+            )  # shells differ in whether a line that is joined ends it
+        else:
+            joined = ""
+    return len(text)

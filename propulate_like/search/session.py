@@ -148,7 +148,8 @@ class Search:
             watch = stack.enter_context(self._observers.watching(snapshot))
             left = budget.seconds_left(snapshot.seconds)
             worker = self._worker(snapshot, transport, objective.whole(team or evaluator), watch)
-            stack.enter_context(Interruption(worker, self._specification.evaluation.grace, left))
+            interruption = Interruption(worker, self._specification.evaluation.grace, left)
+            worker.overheard = stack.enter_context(interruption).overheard
             rank_status.write(State.SEARCHING)
             summary = worker.run()
         if worker.prunes_in_vain and Status.STOPPED not in summary.evaluations.statuses:

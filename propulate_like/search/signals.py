@@ -15,6 +15,7 @@ from typing import NoReturn, Protocol, Self
 from propulate_like.evaluation.context import Evaluator
 from propulate_like.foundation import early_signals
 from propulate_like.parallel.coordination.stopping import Reason
+from propulate_like.search.overheard import Ear
 
 _OPEN_MPI_SECONDS = 0.2
 """The grace after a SIGTERM by Open MPI's mpiexec, which kills 0.5 s after it, whatever it is told."""
@@ -25,6 +26,8 @@ _LONGEST_SECONDS = 1e6  # that a queue takes
 # docs/decisions.md, "The process's timer is the loss's"
 _DUE = signal.SIGRTMAX - 1
 """The signal by which the alarm interrupts the main thread."""
+_ENDING = {signal.SIGINT, signal.SIGTERM}
+"""The signals that mean the search even where the loss handles them; it may send itself SIGUSR1."""
 
 
 class Interruptible(Protocol):
@@ -47,6 +50,9 @@ class Interruption:
     second signal breaks it off at once. The same grace begins when the search has gone on for `seconds`. A signal that
     came before counts as if it came now. Does nothing outside the main thread.
 
+    A signal for which the loss, or a library that it calls, has set a handler of its own ends the search as well. What
+    the loss then returns may be half of its work: that evaluation is unfinished (see `overheard`).
+
     A search that a loss begins is ended by what ends the loss, and hands that on by KeyboardInterrupt.
     """
 
@@ -55,8 +61,11 @@ class Interruption:
         self._grace, self._seconds = grace, seconds
         self._previous: dict[int, object] = {}
         self._told: list[int] = []
+        self._answered: set[int] = set()
+        self._loss_was_told = False
         self._outer: Interruption | None = None
         self._alarm = _Alarm()
+        self._ear = Ear(_DUE)
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
@@ -67,6 +76,7 @@ class Interruption:
             self._alarm.set(self._seconds + self._grace)
             for number in early_signals.SIGNALS:
                 self._previous[number] = signal.signal(number, self._requested)
+            self._ear.start()
             if early_signals.told:
                 self._requested(early_signals.told[0], None)
         return self
@@ -75,6 +85,7 @@ class Interruption:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._previous:
+            self._ear.stop()
             self._alarm.stop()
             signal.signal(_DUE, signal.SIG_IGN)  # which discards one that the loss has blocked
         for number, handler in self._previous.items():
@@ -99,15 +110,35 @@ class Interruption:
         self._worker.evaluator.interrupt(None)
         raise KeyboardInterrupt
 
+    def overheard(self) -> bool:
+        """Return whether a signal has gone to a handler of the loss's, and not to this one, since the last call."""
+        self._listen()
+        told, self._loss_was_told = self._loss_was_told, False
+        return told
+
+    def _listen(self) -> None:
+        """Hear the signals that another handler has taken."""
+        heard = self._ear.heard()
+        self._take(heard & _ENDING)
+
+    def _take(self, numbers: set[int]) -> None:
+        """Take signals, of which those that are this one's own have run their handler, at the latest by this call."""
+        for number in numbers - self._answered:
+            self._loss_was_told = True
+            self._requested(number, None)
+        self._answered.clear()
+
     def _requested(self, number: int, frame: FrameType | None) -> None:
+        self._answered.add(number)
         grace = 0.0 if self._told else grace_after(number, self._grace)
         self._told.append(number)
         self._worker.reason = self._worker.reason or Reason.INTERRUPTED
         self._alarm.set(min(grace, self._alarm.left))
 
     def _grace_over(self, number: int, frame: FrameType | None) -> None:
+        self._listen()
         if not self.over:
-            return  # a signal that was sent twice
+            return  # a signal that was sent twice, or one that was overheard
         if self._alarm.left > 0:
             self._told.append(number)
         self._worker.reason = self._worker.reason or Reason.SECONDS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from typing import cast
 
@@ -26,6 +26,7 @@ from propulate_like.storage.journal import Journal, TakenOver
 # docs/decisions.md, "Flushed within 10 ms and synced from 1 s"
 LONG_SECONDS = 0.01
 """After an evaluation that took this long, the next one's start is written to the journal before it begins."""
+_SHORT = 0.001  # seconds, in which nobody presses Ctrl-C
 # docs/decisions.md, "Deaths are in the leader's journal"
 POISONOUS = 2
 """An individual is not evaluated any more once this number of ranks have died while they did."""
@@ -64,6 +65,8 @@ class Worker:
         self._pulse = Pulse(self.exchange, lambda: protocol.rank_report.summary.finished)
         self._report = self.report  # bound once, not for each evaluation
         self._long = True
+        self.overheard: Callable[[], bool] = bool
+        """Returns whether a signal that ends the search has gone to the loss itself (see `Interruption`)."""
         self._begun: Individual | None = None
         self._recorded: Id | None = None
         protocol.register(island.handlers, island.remove_dead)
@@ -188,9 +191,13 @@ class Worker:
         lock = self._pulse.lock
         lock.release()
         try:
-            return self.evaluator(individual, self._report)
+            evaluated = self.evaluator(individual, self._report)
+            if evaluated.outcome.seconds > _SHORT and self.overheard():
+                return None
         except KeyboardInterrupt:
             return None
+        else:
+            return evaluated
         finally:
             self.running = None
             lock.acquire()

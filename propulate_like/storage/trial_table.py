@@ -18,6 +18,7 @@ from propulate_like.problem.directions import Signs, directions_of
 from propulate_like.problem.parameters import Parameter
 from propulate_like.problem.parameters.parameter import number_in
 from propulate_like.problem.space import Genome, Space
+from propulate_like.storage.columns import AS_THEY_ARE, Column
 
 _LARGEST_BYTES = 1 << 30
 _LOSSES = (("loss", "loss.{}", True), ("value", "value.{}", False), ("value", "values_{}", False))
@@ -39,7 +40,7 @@ class Row(NamedTuple):
         ended: Its end in Unix time, or 0 where it is not known.
         blank: The parameters whose cell is empty: each is None or does not exist there.
         distributions: Optuna's distributions, where they are known.
-        as_text: Whether all params are texts, as in a CSV file.
+        columns: What the cells of each column are, where the row is of a table.
     """
 
     params: Mapping[str, Any]
@@ -48,7 +49,7 @@ class Row(NamedTuple):
     ended: float = 0.0
     blank: frozenset[str] = frozenset()
     distributions: Mapping[str, Any] | None = None
-    as_text: bool = False
+    columns: Mapping[str, Column] = {}
 
     def genome(self, space: Space) -> Genome:
         """Return the genome of these params.
@@ -60,7 +61,7 @@ class Row(NamedTuple):
         if not space.asked_for:
             params = {identifier(name): value for name, value in params.items()}
         for name in params.keys() & space.keys():
-            params[name] = value_of(name, space[name], params[name], as_text=self.as_text)
+            params[name] = value_of(name, space[name], params[name], self.columns.get(name, AS_THEY_ARE))
         if self.blank:
             genes = [known.encode(params[name]) if name in params else 0.5 for name, known in space.items()]
             active = space.decode(genes)
@@ -68,19 +69,23 @@ class Row(NamedTuple):
         return space.encode(params)
 
 
-def value_of(name: str, parameter: Parameter, given: Any, *, as_text: bool = False) -> Any:
+def value_of(name: str, parameter: Parameter, given: Any, column: Column = AS_THEY_ARE) -> Any:
     """Return the parameter's value that was found in another form, such as a text or a number of another type.
 
     Args:
         name: The parameter's name, for messages.
         parameter: The parameter.
         given: What was found.
-        as_text: Whether every value is a text there, so that a text may stand for a number.
+        column: What the cells of its column are.
 
     Raises:
         ValueError: It stands for no value of the parameter.
     """
-    if not as_text and parameter.contains(given):
+    if isinstance(given, str | float) and given in column.several:
+        one, other = column.several[given]
+        message = f"{name}: {given!r} may be {one!r} or {other!r}"
+        raise ValueError(message)
+    if not column.as_text and parameter.contains(given):
         return given
     try:
         meant = parameter.meant(given)
@@ -114,7 +119,7 @@ def read_csv(path: Path) -> list[dict[str, Any]]:
 
 
 def read_rows(
-    table: Sequence[Mapping[str, Any]], space: Space, signs: Signs, *, as_text: bool = False
+    table: Sequence[Mapping[str, Any]], space: Space, signs: Signs, *, as_text: bool = False, frame: bool = False
 ) -> Iterator[Row]:
     """Yield the evaluated rows of a table.
 
@@ -127,6 +132,7 @@ def read_rows(
         space: The search's space.
         signs: 1 for each loss that the search minimizes, -1 for each that it maximizes.
         as_text: Whether all cells are texts, as in a CSV file.
+        frame: Whether it is a DataFrame.
 
     Raises:
         ValueError: The table has no such columns, or a row's loss is no number.
@@ -134,6 +140,7 @@ def read_rows(
     table = [_flat(row) for row in table]
     columns = _Columns.of(table, space, len(signs))
     columns.check_direction(table, signs)
+    cells = columns.cells(table, space, as_text=as_text, frame=frame)
     for number, row in enumerate(table, 1):
         about = {column: cell for column, cell in row.items() if column not in columns.params}
         state = _state(about)
@@ -148,7 +155,7 @@ def read_rows(
             time_of(about.get("seconds")) or time_of(duration),
             time_of(about.get("ended")),
             frozenset(blank),
-            as_text=as_text,
+            columns=cells,
         )
 
 
@@ -212,6 +219,20 @@ class _Columns(NamedTuple):
         needed = " or ".join(["'loss'", "'value'"] if losses == 1 else ["'loss.0'", "'values_0'"])
         message = f"it has no column {needed}{' and the following' * (losses > 1)}; there are {shown}"
         raise ValueError(message)
+
+    def cells(
+        self, table: Sequence[Mapping[str, Any]], space: Space, *, as_text: bool, frame: bool
+    ) -> dict[str, Column]:
+        """Return what the cells of each parameter's column are."""
+        if as_text:
+            return dict.fromkeys(self.params.values(), Column(as_text=True))
+        texts = not frame and all(isinstance(row.get(loss), str | None) for row in table for loss in self.losses)
+        found = {}
+        for column, name in self.params.items():
+            if name in space:
+                cells = [cell for row in table if (cell := _cell(row.get(column))) is not None]
+                found[name] = Column.of(space[name], cells, texts=texts, frame=frame)
+        return found
 
     def check_direction(self, table: Sequence[Mapping[str, Any]], signs: Signs) -> None:
         """Compare the table's direction, which its values beside losses show, with the search's.

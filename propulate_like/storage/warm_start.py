@@ -241,15 +241,15 @@ class _File:
 class _Table:
     """A table in memory."""
 
-    def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        self._rows = [_flat_row(row) for row in rows]
+    def __init__(self, rows: Sequence[Mapping[str, Any]], *, frame: bool = False) -> None:
+        self._rows, self._frame = [_flat_row(row) for row in rows], frame
         self.name = self.declaration = f"a table of {len(rows)} rows"
 
     def find(self) -> None:
         """Do nothing, as it is at hand."""
 
     def entries(self, aim: Aim) -> Iterable[Row]:
-        return _table(self._rows, aim)
+        return _table(self._rows, aim, frame=self._frame)
 
 
 def _flat_row(row: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -276,7 +276,7 @@ def _source(form: Any) -> Source:
         if source is not None:
             return source
     if hasattr(form, "columns") and hasattr(form, "to_dict"):
-        return _Table(form.to_dict("records"))
+        return _Table(form.to_dict("records"), frame=True)
     if isinstance(form, Mapping):
         return _built(form)
     if isinstance(form, list | tuple) and _is_table(form):
@@ -332,7 +332,7 @@ def _individuals(run: Run, aim: Aim) -> Iterable[Individual]:
             yield Individual(candidate, individual.outcome)
 
 
-def _table(rows: Sequence[Mapping[str, Any]], aim: Aim, *, as_text: bool = False) -> Iterable[Row]:
+def _table(rows: Sequence[Mapping[str, Any]], aim: Aim, *, as_text: bool = False, frame: bool = False) -> Iterable[Row]:
     """Return the evaluated rows of a table.
 
     Raises:
@@ -342,7 +342,7 @@ def _table(rows: Sequence[Mapping[str, Any]], aim: Aim, *, as_text: bool = False
     if not aim.space:
         message = "a table does not tell what its columns mean: the search needs a space"
         raise ValueError(message)
-    return read_rows(rows, aim.space, aim.signs, as_text=as_text)
+    return read_rows(rows, aim.space, aim.signs, as_text=as_text, frame=frame)
 
 
 def without_fidelity(aim: Aim) -> None:

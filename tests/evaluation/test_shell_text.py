@@ -28,10 +28,12 @@ HOSTILE = [
     "`echo \\`touch stolen\\``",
     "}$(touch stolen)",
     "))$(touch stolen)",
+    "x[$(touch stolen)]",
 ]
 FRAGMENTS = [
     "{a}", "{a}", "{a} ", " {a}", '"', "'", "`", "\\", "$", "$(", ")", "$((", "))", "${x:-", "}", "#", " # ", "\n",
     "<<EOF\n", "<<-'EOF'\n", "\nEOF\n", "echo ", "; ", " | ", "x=", "(", "<<<", " && ", "$'", '$"', "\\'", "cat ", "1",
+    "((", "$[", "]", "; [[ ", " -eq 1", " ]]", "\nx[", "]=",
 ]  # fmt: skip
 
 
@@ -57,6 +59,9 @@ def check(text, space=SPACE):
         "cat <<-'END X'\n\t`\n\tEND X\necho {a}",
         "echo $((1 << 2)) {a}",
         "(cd x; echo {a})",
+        "[[ -f x ]] && echo {a}",
+        "ls x[{a}] x[ab] x={a}",
+        "[ {a} = 1 ] && echo [[{a}]]",
         "case {a} in x) echo {a};; esac",
         "echo `date` ${x:-'}'} {a}",
         "printf '%s' {a} > \"$PROPULATE_LIKE_DIRECTORY/word\"",
@@ -89,9 +94,22 @@ def test_placeholder_where_the_shell_reads_words_is_taken(text):
         ("cat <<-EOF\n\t{a}\n\tEOF\n", "a here-document"),
         ("cat <<{a}\n", "a here-document"),
         ("cat <<EOF\nx\x0cEOF\n{a}\nEOF\n", "a here-document"),
+        ("cat <<EOF\nx\\\nEOF\n{a}\nEOF", "a here-document"),
+        ("cat <<EOF\nE\\\nOF\n{a}\nEOF", "a here-document"),
+        ("cat <<EOF\nx\\\\\nEOF\necho `{a}`", "backticks"),
         ("echo \\{a}", "a word with a \\ before it"),
         ("echo \\\\\\{a}", "a word with a \\ before it"),
         ("echo $'{a}'", "or after $'...', of which shells do not see the same end"),
+        ("(( {a} > 1 ))", "or after ((, of which shells do not see the same end"),
+        ("for ((i={a}; i < 3; i++)); do echo $i; done", "or after ((, of which shells do not see the same end"),
+        ("((echo 1)); echo {a}", "or after ((, of which shells do not see the same end"),
+        ("echo $[{a}]", "or after $[, of which shells do not see the same end"),
+        ('echo "$[1]" {a}', "or after $[, of which shells do not see the same end"),
+        ("[[ {a} -eq 1 ]] && echo 1", "[[ ... ]]"),
+        ("if ! [[ -n ' ]]' && {a} -eq 1 ]]; then echo 1; fi", "[[ ... ]]"),
+        ("x[{a}]=1; echo 1", "a subscript"),
+        ("echo 1; x[0{a}]+=1", "a subscript"),
+        ("x[y[0]\n{a}]=1", "a subscript"),
         ("echo $'x' {a}", "or after $'...', of which shells do not see the same end"),
     ],
 )

@@ -243,6 +243,32 @@ def test_requests_of_the_communicator_are_watched(script: Any, pooled: Any, repo
                 pass
             sent.wait()
             return tested[1] == other
+        def probed(comm, other):
+            sent = comm.isend(comm.rank, other)
+            while not (comm.iprobe(source=other) and comm.Iprobe(other)):
+                pass
+            got = comm.recv(source=other)
+            sent.wait()
+            return got == other
+        def matched(comm, other):
+            sent = comm.isend(comm.rank, other)
+            while (message := comm.improbe(other)) is None:
+                pass
+            sent.wait()
+            return message.recv() == other
+        def matched_array(comm, other):
+            sent, got = comm.Isend(array("d", [comm.rank]), other), array("d", [-1.0])
+            while (message := comm.Improbe(other)) is None:
+                pass
+            message.Recv(got)
+            sent.Wait()
+            return got[0] == other
+        def has_status(comm, other):
+            got, (receive, send) = begun(comm, other)
+            while not (receive.Get_status() and send.get_status()):
+                pass
+            receive.Wait(), send.Wait()
+            return got[0] == other
         def summed(comm, other):
             total = array("d", [0.0])
             comm.Iallreduce(array("d", [1.0]), total).Wait()
@@ -268,6 +294,8 @@ def test_requests_of_the_communicator_are_watched(script: Any, pooled: Any, repo
             "all": lambda comm, other: one(comm, other, lambda requests: requests[0].Waitall(requests)),
             "tested": lambda comm, other: one(comm, other, tested),
             "any": lambda comm, other: one(comm, other, by_any),
+            "probed": probed, "has_status": has_status,
+            "matched": matched, "matched_array": matched_array,
             "summed": summed, "barrier": barrier, "lower": lower, "lower_tested": lower_tested,
         }
         if hasattr(MPI.Intracomm, "Allreduce_init") and MPI.VERSION >= 4:

@@ -161,3 +161,12 @@ def test_optuna_draws_every_value_of_a_grid_that_it_could_not_have(optuna):
     assert values <= {grid.decode(grid.gene(level)) for level in range(50)}
     assert max(values) == 1.0
     assert grid.distribution(exact=True)._contains(1.0)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "count"), [(-7434377342901864.0, -7434377342851544.0, 629), (1e15, 1e15 + 9, 7)]
+)
+def test_range_far_from_zero_is_divided_as_one_at_zero(low, high, count):
+    grid = Float(low, high, step=(high - low) / count)
+    assert grid.levels == count + 1
+    assert (grid.decode(0.0), grid.decode(1.0)) == (low, high)

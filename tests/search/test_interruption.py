@@ -462,3 +462,114 @@ def test_all_commands_show_what_caught_its_interrupt_as_unfinished(ranks, comman
     ended = [str(event.id) for _, event in read(tmp_path / "run") if isinstance(event, Evaluated)]
     assert len(ended) == len(set(ended)) == 4
     assert begun <= set(ended)
+
+
+OWN_HANDLER = """
+    import os, signal, threading, time, propulate_like as pl
+
+    continued, ended = False, []
+
+    def handler(kind):
+        return signal.default_int_handler if kind == "python's" else lambda number, frame: ended.append(number)
+
+    def loss(x):
+        if continued:
+            return x
+        before = signal.signal(number, handler(kind))
+        threading.Timer(0.1, os.kill, (os.getpid(), number)).start()
+        try:
+            while not ended:
+                time.sleep(0.001)
+        except KeyboardInterrupt:
+            pass
+        if kind != "never put back":
+            signal.signal(number, before)
+        return x / 2
+
+    def search():
+        return pl.minimize(
+            loss, {"x": (0.0, 1.0)}, evaluations=3, seed=1, run="run", evaluation={"grace": 30}, progress=False
+        )
+"""
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("kind", "number"),
+    [("python's", 2), ("a library's", 2), ("never put back", 2), ("a library's", 15)],
+)
+def test_signal_that_goes_to_a_handler_of_the_loss_leaves_its_evaluation_unfinished(
+    kind, number, script, python, reports
+):
+    path = script(
+        OWN_HANDLER
+        + f"""
+    kind, number = {kind!r}, {number}
+    first = search()
+    continued = True
+    second = search()
+    report(first.reason, first.evaluations, second.reason, second.evaluations)
+    report(*(one.loss == one.params["x"] for one in second.individuals))
+    """
+    )
+    python(path)
+    assert reports() == [["interrupted", "0", "evaluations", "3"], ["True"] * 3]
+
+
+@pytest.mark.process
+def test_handler_that_never_ends_the_loss_is_broken_off_by_a_second_signal(script, python, reports):
+    path = script("""
+        import os, signal, threading, time, propulate_like as pl
+        def loss(x):
+            signal.signal(signal.SIGINT, lambda number, frame: None)
+            for seconds in (0.1, 0.4):
+                threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT)).start()
+            time.sleep(1000)
+        result = pl.minimize(loss, {"x": (0.0, 1.0)}, evaluations=3, evaluation={"grace": 500}, progress=False)
+        report(result.reason, result.evaluations)
+    """)
+    python(path)
+    assert reports() == [["interrupted", "0"]]
+
+
+@pytest.mark.process
+def test_signal_of_a_process_that_the_loss_forks_is_not_the_search_s(script, python, reports):
+    path = script("""
+        import os, signal, time, propulate_like as pl
+        def loss(x):
+            pid = os.fork()
+            if not pid:
+                try:
+                    os.kill(os.getpid(), signal.SIGINT)
+                    time.sleep(10)
+                finally:
+                    os._exit(0)
+            os.waitpid(pid, 0)
+            time.sleep(0.05)
+            return x
+        result = pl.minimize(loss, {"x": (0.0, 1.0)}, evaluations=4, progress=False)
+        report(result.reason, result.evaluations)
+    """)
+    python(path)
+    assert reports() == [["evaluations", "4"]]
+
+
+@pytest.mark.process
+def test_program_s_own_descriptor_for_signals_is_left_to_it(script, python, reports):
+    path = script("""
+        import os, signal, propulate_like as pl
+        read, write = os.pipe()
+        os.set_blocking(write, False)
+        signal.set_wakeup_fd(write)
+        pl.minimize(lambda x: x, {"x": (0.0, 1.0)}, evaluations=4, progress=False)
+        report(signal.set_wakeup_fd(-1) == write)
+        def sets(x):
+            signal.set_wakeup_fd(write)
+            return x
+        pl.minimize(sets, {"x": (0.0, 1.0)}, evaluations=4, progress=False)
+        report(signal.set_wakeup_fd(-1) == write)
+        pl.minimize(lambda x: x, {"x": (0.0, 1.0)}, evaluations=4, progress=False)
+        report(signal.set_wakeup_fd(-1) == -1)
+    """)
+    python(path)
+    assert reports() == [["True"], ["True"], ["True"]]

@@ -26,8 +26,18 @@ _BEGUN = {
 """The calls that return a request, which is watched."""
 _LOCAL = {
     *("Abort", "Ack_failed", "Call_errhandler", "Compare", "Create_errhandler", "Create_keyval", "Delete_attr"),
-    *("Free_keyval", "Improbe", "Iprobe", "Set_attr", "Set_errhandler", "Set_info", "Set_name", "improbe", "iprobe"),
-    *("f2py", "fromhandle", "fromint", "py2f", "toint"),
+    *(
+        "Free_keyval",
+        "Set_attr",
+        "Set_errhandler",
+        "Set_info",
+        "Set_name",
+        "f2py",
+        "fromhandle",
+        "fromint",
+        "py2f",
+        "toint",
+    ),
 }
 """The calls that wait for nobody, with those that begin with `Get_` and `Is_`."""
 _INSTEAD = {
@@ -43,6 +53,25 @@ _LOOKS_BEFORE_PAUSING = 2000
 _never_freed: list[Any] = []  # requests that were given up, with their buffers
 
 
+class _Watch:
+    """The look at the team by a loss that asks again and again by itself, which raises Abandoned."""
+
+    def __init__(self, abandoned: Callable[[], bool]) -> None:
+        self._abandoned, self._due = abandoned, 0.0
+
+    def look(self) -> Literal[False]:
+        """Look at the team, where the last time was a while ago."""
+        now = time.perf_counter()
+        if now >= self._due:
+            self.give_up_where_abandoned()
+            self._due = now + _MORE_SECONDS
+        return False
+
+    def give_up_where_abandoned(self) -> None:
+        if self._abandoned():
+            raise Abandoned
+
+
 class TeamRequest:
     """A request of the team's communicator: waiting for it, and testing it, raises Abandoned as a blocking call does.
 
@@ -53,7 +82,7 @@ class TeamRequest:
     def __init__(self, communicator: TeamCommunicator, request: Any, buffers: Any) -> None:
         """Watch `request`, an MPI.Request or MPI.Prequest, whose messages are in `buffers`."""
         self._communicator, self._request, self._buffers = communicator, request, buffers
-        self._due = 0.0
+        self._watch = communicator.watch
 
     def __bool__(self) -> bool:
         return bool(self._request)
@@ -71,11 +100,16 @@ class TeamRequest:
         return self._until(lambda: (tested := self._request.test(status))[0] and tested)[1]
 
     def Test(self, status: MPI.Status | None = None) -> bool:  # noqa: N802
-        return bool(self._request.Test(status)) or self._look()
+        return bool(self._request.Test(status)) or self._watch.look()
 
     def test(self, status: MPI.Status | None = None) -> tuple[bool, Any]:
         done, message = self._request.test(status)
-        return (True, message) if done else (self._look(), None)
+        return (True, message) if done else (self._watch.look(), None)
+
+    def Get_status(self, status: MPI.Status | None = None) -> bool:  # noqa: N802
+        return bool(self._request.Get_status(status)) or self._watch.look()
+
+    get_status = Get_status
 
     def Start(self) -> None:  # noqa: N802
         self._request.Start()
@@ -126,20 +160,8 @@ class TeamRequest:
             if looks > _LOOKS_BEFORE_PAUSING:
                 pause()
             if looks % 100 == 0:
-                self._give_up_where_abandoned()
+                self._watch.give_up_where_abandoned()
         return found
-
-    def _look(self) -> Literal[False]:
-        """Look at the team, where the last time was a while ago."""
-        now = time.perf_counter()
-        if now >= self._due:
-            self._give_up_where_abandoned()
-            self._due = now + _MORE_SECONDS
-        return False
-
-    def _give_up_where_abandoned(self) -> None:
-        if self._communicator.abandoned():
-            raise Abandoned
 
 
 # mpi4py's "Cannot convert ... to mpi4py.MPI.Request" then says what to do
@@ -154,12 +176,13 @@ class TeamCommunicator(MPI.Intracomm):
     """
 
     abandoned: Callable[[], bool]
+    watch: _Watch
 
     @classmethod
     def over(cls, communicator: MPI.Comm, abandoned: Callable[[], bool]) -> Self:
         """Duplicate `communicator`, which all its ranks must do."""
         made = cls(communicator.Dup())
-        made.abandoned = abandoned
+        made.abandoned, made.watch = abandoned, _Watch(abandoned)
         return made
 
     def _look(self, probe: Callable[[], Any]) -> Any:
@@ -197,7 +220,7 @@ class TeamCommunicator(MPI.Intracomm):
         status: MPI.Status | None = None,
     ) -> Any:
         found = MPI.Status() if status is None else status
-        message = self._look(lambda: self.Improbe(source, tag, found))
+        message = self._look(lambda: MPI.Intracomm.Improbe(self, source, tag, found))
         content = bytearray(found.Get_count(MPI.BYTE))
         TeamRequest(self, message.Irecv([content, MPI.BYTE]), content).Wait()
         return MPI.pickle.loads(content)
@@ -235,10 +258,25 @@ class TeamCommunicator(MPI.Intracomm):
     def Probe(  # noqa: N802
         self, source: int = MPI.ANY_SOURCE, tag: int = MPI.ANY_TAG, status: MPI.Status | None = None
     ) -> Literal[True]:
-        self._look(lambda: self.Iprobe(source, tag, status))
+        self._look(lambda: MPI.Intracomm.Iprobe(self, source, tag, status))
         return True
 
-    probe = Probe
+    def Iprobe(  # noqa: N802
+        self, source: int = MPI.ANY_SOURCE, tag: int = MPI.ANY_TAG, status: MPI.Status | None = None
+    ) -> bool:
+        return super().Iprobe(source, tag, status) or self.watch.look()
+
+    def Improbe(  # noqa: N802
+        self, source: int = MPI.ANY_SOURCE, tag: int = MPI.ANY_TAG, status: MPI.Status | None = None
+    ) -> MPI.Message | None:
+        return super().Improbe(source, tag, status) or (self.watch.look() or None)
+
+    def improbe(
+        self, source: int = MPI.ANY_SOURCE, tag: int = MPI.ANY_TAG, status: MPI.Status | None = None
+    ) -> MPI.Message | None:
+        return super().improbe(source, tag, status) or (self.watch.look() or None)
+
+    probe, iprobe = Probe, Iprobe
 
     def barrier(self) -> None:
         self.Ibarrier().Wait()

@@ -80,8 +80,9 @@ def _exact_steps(low: float, high: float, step: float) -> Fraction:
 
 def _is_near(low: float, high: float, step: float, steps: int) -> bool:
     missed = abs(Fraction(low) + steps * Fraction(step) - Fraction(high))
-    rounding = _ULPS * Fraction(math.ulp(max(abs(low), abs(high), high - low))) + steps * Fraction(math.ulp(step))
-    return missed <= rounding and 4 * rounding < step
+    of_step = _ULPS * Fraction(math.ulp(high - low)) + steps * Fraction(math.ulp(step))  # as (high - low) / n rounds it
+    of_bounds = of_step + _ULPS * Fraction(math.ulp(max(abs(low), abs(high))))
+    return any(missed <= rounding and 4 * rounding < step for rounding in (of_step, of_bounds))
 
 
 def _written(number: float) -> Fraction:

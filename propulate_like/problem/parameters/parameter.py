@@ -320,7 +320,8 @@ def _several(needed: Any) -> Iterable[Any]:
     """Return the values that a condition names, in an order that is the same on every rank."""
     if isinstance(needed, set | frozenset):
         return declarations.ordered(needed)
-    return needed if isinstance(needed, list | tuple) else (needed,)
+    needed = values.tree(needed)
+    return needed if isinstance(needed, list | tuple | range) else (needed,)
 
 
 def declared_group(form: Any) -> Mapping[Any, Any] | None:
