@@ -20,6 +20,7 @@ _SCALARS = {str, int, float, bool, type(None)}
 _NO_NUMBERS = set("bcmMSUV")  # kinds of NumPy's types: bool, complex, spans and points of time, texts, records
 _WORDS = {"True", "False", "None"}
 _EMPTY = {"na", "n/a", "#n/a", "#na", "<na>", "nan", "-nan", "null", "none"}  # to what reads CSV files, such as pandas
+_NESTED: dict[str, type[tuple[Any, ...]] | type[list[Any]]] = {"tuple": tuple, "list": list}
 SHORT = reprlib.Repr()
 """Writes values, even endless ones, in short."""
 SHORT.maxlevel, SHORT.maxlist, SHORT.maxtuple, SHORT.maxdict = 3, 8, 8, 8
@@ -63,9 +64,37 @@ def tree(form: Any) -> Any:
     return plain(form)
 
 
+def nested(given: Any) -> Any:
+    """Return an option with the values that its scalars are: a scalar, or a new list or tuple of options.
+
+    A mapping of "tuple" or "list" alone is the form in which `written` and `marked` give these.
+    """
+    if type(given) in (list, tuple):
+        return type(given)(map(nested, given))
+    if type(given) is dict and len(given) == 1:
+        ((name, members),) = given.items()
+        if name in _NESTED and isinstance(members, list | tuple):
+            return _NESTED[name](map(nested, members))
+    return plain(given)
+
+
+def written(option: Any) -> Any:
+    """Return an option as YAML and JSON can hold it: a tuple as a mapping, as they have lists alone."""
+    if type(option) is tuple:
+        return {"tuple": list(map(written, option))}
+    return list(map(written, option)) if type(option) is list else option
+
+
+def marked(option: Any) -> Any:
+    """Return an option as `written` does, but a list as a mapping too, which is not taken for a list of options."""
+    form = written(option)
+    return {"list": form} if type(form) is list else form
+
+
 def key(value: Any) -> tuple[type, Any]:
-    """Return what is equal for the same values only, as the key of a mapping."""
-    return type(value), value
+    """Return what is equal for the same values only, as the key of a mapping; for lists and tuples too."""
+    kind = type(value)
+    return (kind, tuple(map(key, value))) if kind is tuple or kind is list else (kind, value)
 
 
 def identifier(name: Any) -> Any:
@@ -124,6 +153,8 @@ def _misleads(text: str) -> bool:
         or text[:1] in ("", '"')
         or not text.isprintable()
     ):
+        return True
+    if text[0] + text[-1] in ("()", "[]"):  # as lists and tuples are shown
         return True
     for kind in (int, float):
         with contextlib.suppress(ValueError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 
+from propulate_like.foundation.values import key
 from propulate_like.population.individual import Individual
 from propulate_like.population.outcome import OK, Status
 from propulate_like.problem.parameters import Parameter, Scalar
@@ -70,7 +71,7 @@ class LearnedSpace:
         self._new |= asked.count == 2  # noqa: PLR2004 (its names may belong to the space from now on)
         for index, name, decode in asked.parents:
             value = decode(genome[index])
-            fact = (name, (type(value), value), whole)
+            fact = (name, key(value), whole)
             if fact not in asked.seen:
                 asked.seen.add(fact)
                 self._facts.setdefault(name, _Facts()).add(fact[1], space.names, index, whole=whole)
@@ -183,7 +184,7 @@ class _ParentValues:
 
     def __init__(self, parameter: Parameter, facts: _Facts, names: set[str]) -> None:
         values = [parameter.decode(parameter.gene(level)) for level in range(parameter.levels or 0)]
-        self._values: dict[_Value, Scalar] = {(type(value), value): value for value in values}
+        self._values: dict[_Value, Scalar] = {key(value): value for value in values}
         self._common = facts.common
         self._always = Counter(name for common in facts.common.values() for name in common & names)
         self._present: dict[str, set[_Value]] = {}

@@ -362,10 +362,12 @@ def _named(paths: Mapping[Keys, Any]) -> dict[str, Any]:
 
 def _keys(parent: Parameter, needed: tuple[Any, ...]) -> _Needed:
     """Return the keys of the values that a parent must have one of, as it decodes them: of 1.0 for 1 in a Float."""
-    keys = tuple(values.key(parent.decode(parent.encode(value))) for value in needed)
+    found = [parent.decode(parent.encode(value)) for value in needed]
+    keys = tuple((type(value), value) for value in found)  # as `Space.decode` has them
     try:
+        hash(tuple(getattr(parent, "options", ())))
         return frozenset(keys)
-    except TypeError:  # of a kind whose values have no hash
+    except TypeError:  # of lists, or of a kind whose values have no hash
         return keys
 
 

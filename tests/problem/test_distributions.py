@@ -33,8 +33,8 @@ def test_every_value_is_one_of_its_distribution(gene):
 
 @pytest.mark.filterwarnings("ignore:Choices for a categorical")
 def test_what_cannot_be_written_to_disk_is_refused_with_its_name():
-    with pytest.raises(ValueError, match=r"^kind: \(1, 2\) must be a string, number"):
-        pl.Space.from_optuna({"kind": CategoricalDistribution(((1, 2), "a"))})
+    with pytest.raises(ValueError, match=r"^kind: \{1, 2\} must be a string, number"):
+        pl.Space.from_optuna({"kind": CategoricalDistribution(({1, 2}, "a"))})
 
 
 def test_a_loss_gets_the_parameters_of_such_a_space_as_of_any_other(tmp_path):

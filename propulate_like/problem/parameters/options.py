@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import contextlib
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from propulate_like.foundation import values
-from propulate_like.problem.parameters.parameter import Conditions, Parameter, Scalar, number_in
+from propulate_like.problem.parameters.parameter import Conditions, Parameter, number_in
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -20,7 +22,7 @@ _LONGEST = 10_000  # characters of a text, bits of a whole number
 class _Options(Parameter):
     """What Choice and Ordinal share: a list of values, each with an equal share of the unit interval."""
 
-    def __init__(self, options: tuple[Scalar, ...], when: Conditions | None) -> None:
+    def __init__(self, options: tuple[Any, ...], when: Conditions | None) -> None:
         super().__init__(when)
         if not options:
             message = f"{type(self).__name__}() needs at least one value"
@@ -32,29 +34,41 @@ class _Options(Parameter):
                 f'write {name}("a", "b") or {name}(*options), in YAML {{{self.kind}: [a, b]}}'
             )
             raise ValueError(message)
-        options = tuple(map(values.plain, options))
+        options = tuple(map(values.nested, options))
         self._index: dict[tuple[type, Any], int] = {}
         for index, option in enumerate(options):
             _check(option)
-            if self._index.setdefault(values.key(option), index) < index:
+            is_known = isinstance(option, list | tuple) and option in options[:index]  # as (1,) and (True,) are equal
+            if self._index.setdefault(values.key(option), index) < index or is_known:
                 message = f"{option!r} is given twice"
                 raise ValueError(message)
-        self.options: tuple[Scalar, ...] = options
+        for index, option in enumerate(options):
+            if type(option) is tuple:  # which a database of Optuna's has as a list
+                self._index.setdefault(values.key(_listed(option)), index)
+        self.options: tuple[Any, ...] = options
         count = len(options)
         self.levels: int | None = count
         self.decode: Callable[[float], Any] = lambda gene: options[min(int(gene * count), count - 1)]
+        if any(isinstance(option, list | tuple) for option in options):
+            self.decode = lambda gene: values.nested(options[min(int(gene * count), count - 1)])  # a new list each time
 
     def encode(self, value: Any) -> float:
         if not self.contains(value):
             message = f"{value!r} is not a value of {self!r}"
             raise ValueError(message)
-        return (self._index[values.key(value)] + 0.5) / len(self.options)
+        return (self._index[values.key(values.nested(value))] + 0.5) / len(self.options)
 
     def contains(self, value: Any) -> bool:
-        return isinstance(value, str | int | float | bool | None) and values.key(value) in self._index
+        if isinstance(value, list | tuple):
+            value = values.nested(value)
+        try:
+            return values.key(value) in self._index
+        except TypeError:  # of what has no hash
+            return False
 
     def declaration(self) -> dict[str, Any]:
-        return {self.kind: list(self.options), **self._conditions()}
+        write = values.marked if len(self.options) == 1 else values.written
+        return {self.kind: list(map(write, self.options)), **self._conditions()}
 
     @property
     def decides(self) -> bool:
@@ -74,7 +88,7 @@ class _Options(Parameter):
         return meant[0] if meant else given
 
     @cached_property
-    def _texts(self) -> dict[str, Scalar]:
+    def _texts(self) -> dict[str, Any]:
         """The options by their texts in tables."""
         return {values.typed_text(option): option for option in self.options}
 
@@ -82,22 +96,25 @@ class _Options(Parameter):
         if not isinstance(other, _Options):
             return self
         options = self.options + tuple(option for option in other.options if not self.contains(option))
-        return (Ordinal if self.ordered and other.ordered else Choice)(*options)
+        return (Ordinal if self.ordered and other.ordered else Choice)(*map(values.marked, options))
 
     def distribution(self, *, exact: bool = False) -> BaseDistribution:
         from optuna.distributions import CategoricalDistribution
 
-        if exact and len(set(self.options)) < len(self.options):
+        options = self.options
+        if exact and any(option in options[:index] for index, option in enumerate(options)):
             message = f"Optuna cannot tell all options of {self!r} apart, as some are equal in Python"
             raise ValueError(message)
-        return CategoricalDistribution(self.options)
+        with _silent():
+            return CategoricalDistribution(options)
 
     def suggested(self, trial: Trial, name: str) -> float:
-        return self.encode(trial.suggest_categorical(name, self.options))
+        with _silent():
+            return self.encode(trial.suggest_categorical(name, self.options))
 
 
 class Choice(_Options):
-    """One of several values without an order: strings, numbers, booleans or None.
+    """One of several values without an order: strings, numbers, booleans, None, or tuples and lists of these.
 
     Args:
         options: The values.
@@ -106,7 +123,7 @@ class Choice(_Options):
 
     ordered = False
 
-    def __init__(self, *options: Scalar, when: Conditions | None = None) -> None:
+    def __init__(self, *options: Any, when: Conditions | None = None) -> None:
         """Choose among these.
 
         Raises:
@@ -116,7 +133,7 @@ class Choice(_Options):
 
     @classmethod
     def of_distribution(cls, form: Mapping[str, Any]) -> Parameter | None:
-        return cls(*form["choices"]) if "choices" in form else None
+        return cls(*map(values.marked, form["choices"])) if "choices" in form else None
 
 
 class Ordinal(_Options):
@@ -127,7 +144,7 @@ class Ordinal(_Options):
         when: The values of other parameters with which this one is active, such as {optimizer: sgd}.
     """
 
-    def __init__(self, *levels: Scalar, when: Conditions | None = None) -> None:
+    def __init__(self, *levels: Any, when: Conditions | None = None) -> None:
         """Choose among these.
 
         Raises:
@@ -141,15 +158,36 @@ def _is_list(option: Any) -> bool:
     return isinstance(values.plain(option), Iterable) and not isinstance(option, str | bytes | Mapping)
 
 
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Drop Optuna's warning that not every storage of its own holds tuples and lists."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Choices for a categorical distribution should be")
+        yield
+
+
+def _listed(option: Any) -> Any:
+    """Return an option with lists in place of tuples."""
+    return list(map(_listed, option)) if type(option) in (list, tuple) else option
+
+
 def _check(option: Any) -> None:
     """Check that every file, message and table can hold an option.
 
     Raises:
         ValueError: One cannot.
     """
+    if type(option) in (list, tuple):
+        for member in option:
+            _check(member)
+        if len(str(option)) > _LONGEST:
+            message = f"an option of {len(option):,} members is longer than {_LONGEST:,} characters: give a name here"
+            raise ValueError(message)
+        return
     if not isinstance(option, str | int | float | bool | None) or option != option:  # noqa: PLR0124 (NaN)
         message = (
-            f"{option!r} must be a string, number, true, false or null, so that a run can be written to disk: "
+            f"{option!r} must be a string, number, true, false or null, or a list or tuple of these, so that a run can "
+            "be written to disk: "
             "give a name here, and look up what it stands for inside the loss"
         )
         raise ValueError(message)
@@ -161,7 +199,7 @@ def _check(option: Any) -> None:
         raise ValueError(message)
 
 
-def _means(given: Any, option: Scalar) -> bool:
+def _means(given: Any, option: Any) -> bool:
     """Return whether what was found stands for an option."""
     if isinstance(given, str):
         if isinstance(option, bool):

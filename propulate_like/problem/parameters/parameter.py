@@ -81,7 +81,7 @@ class Parameter:
             message = f"when={when!r} must map parameter names to the values they need, such as {{'optimizer': 'sgd'}}"
             raise ValueError(message)
         self.when: dict[str, tuple[Any, ...]] = {
-            values.plain(name): tuple(map(values.plain, _several(needed))) for name, needed in (when or {}).items()
+            values.plain(name): tuple(map(values.nested, _several(needed))) for name, needed in (when or {}).items()
         }
         for name, needed in self.when.items():
             if not needed:
@@ -284,7 +284,7 @@ class Parameter:
         """Return the parameter with the same values as one of Optuna's distributions, on the same scale.
 
         Raises:
-            ValueError: It is a choice among values other than strings, numbers, booleans and None, or no distribution.
+            ValueError: It is a choice among values that no run's folder can hold, or no distribution.
         """
         form: Mapping[str, Any] = getattr(distribution, "_asdict", dict)()
         for kind in KINDS.values():
@@ -296,7 +296,7 @@ class Parameter:
 
     def _conditions(self) -> dict[str, Any]:
         """Return the conditions as they would stand in YAML, for `declaration`."""
-        conditions = {name: needed[0] if len(needed) == 1 else list(needed) for name, needed in self.when.items()}
+        conditions = {name: _alone(list(map(values.written, needed))) for name, needed in self.when.items()}
         return {"when": conditions} if conditions else {}
 
     @cached_property
@@ -345,6 +345,11 @@ def _is_form_like(member: Any) -> bool:
     if not isinstance(member, Mapping):
         return False
     return any(key in KINDS for key in member) or any(isinstance(each, Mapping) for each in member.values())
+
+
+def _alone(needed: list[Any]) -> Any:
+    """Return the one value that a condition names, or the list of several, or of one that is a list itself."""
+    return needed[0] if len(needed) == 1 and not isinstance(needed[0], list | dict) else needed
 
 
 def number_in(given: Any) -> float | None:
