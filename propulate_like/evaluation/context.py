@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 STEPS = 2**62
 """The bound of a report's step."""
+RESTARTED = -1
+"""The step of a report that the evaluation was started again: what it reported before does not count."""
 Report = Callable[[int, float], bool]
 """A function of a step and the intermediate loss there, which is minimized; it returns whether to stop."""
 
@@ -248,21 +250,31 @@ class Evaluation:
             ValueError: The step is not after the last one.
             RuntimeError: This process was forked by the loss.
         """
+        step = max(self._step + 1, 1) if step is None else step
+        step = plain(step)
+        if type(step) is int and step <= self._step:
+            message = f"step={brief(step)} must be a whole number above {self._step}, the last step reported"
+            raise ValueError(message)
+        return self.report_at(step, value)
+
+    def report_at(self, step: int, value: float | Mapping[str, Any]) -> bool:
+        """Report an intermediate loss at a step for which there is none yet, which may lie below the last one.
+
+        Raises:
+            NoNumber, ValueError, RuntimeError: As `report`.
+        """
         if forks.current.pid != self._pid:
             message = "a process that the loss forked cannot report: only the loss itself can"
             raise RuntimeError(message)
-        step = max(self._step + 1, 1) if step is None else step
-        step = plain(step)
-        if type(step) is not int or not self._step < step < STEPS:
-            last = f"above {self._step}, the last step reported" if self._step >= 0 else "of at least 0, below 2**62"
-            message = f"step={brief(step)} must be a whole number {last}"
+        if type(step) is not int or not 0 <= step < STEPS:
+            message = f"step={brief(step)} must be a whole number of at least 0, below 2**62"
             raise ValueError(message)
         try:
             loss = real(value["loss"] if isinstance(value, Mapping) else value)
         except Exception:  # noqa: BLE001 (a mapping of the user's may raise anything)
             message = f"the intermediate loss {brief(value)} is no number"
             raise NoNumber(message) from None
-        self._step, self.reported = step, value
+        self._step, self.reported = max(step, self._step), value
         self._stop = self._report(step, self._signs[0] * loss) or self._stop
         return self._stop
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from propulate_like.evaluation.context import Evaluator, Report, TeamContext, WrappingEvaluator
+import math
+
+from propulate_like.evaluation.context import RESTARTED, Evaluator, Report, TeamContext, WrappingEvaluator
 from propulate_like.evaluation.energy import added
 from propulate_like.population.individual import Individual
 from propulate_like.population.outcome import Status
@@ -27,6 +29,7 @@ class RetryingEvaluator(WrappingEvaluator):
         """Return the individual with the last attempt's outcome, and the total seconds and joules of all attempts."""
         evaluated = self._evaluator(individual, report, team)
         while evaluated.status in self._statuses and evaluated.attempts <= self._retries:
+            report(RESTARTED, math.nan)
             again = self._evaluator(individual, report, team)
             evaluated = again.with_outcome(
                 seconds=evaluated.seconds + again.seconds,

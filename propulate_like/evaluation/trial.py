@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import json
 import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -14,13 +16,19 @@ import msgspec
 from propulate_like.evaluation.context import Evaluation, NoNumber, Task
 from propulate_like.foundation import declarations, values
 from propulate_like.population.outcome import Asked, Outcome, Status, storable
-from propulate_like.problem.parameters import Choice, Float, Int, Parameter, Scalar
+from propulate_like.problem.parameters import Choice, Float, Int, Parameter
 from propulate_like.problem.parameters.grids import highest_on_grid
 from propulate_like.problem.space import NOTHING, Space
 
 _Key = tuple[str, type[Parameter], tuple[Any, ...], tuple[type, ...], tuple[str, ...]]
 """A parameter that was asked for: its name, kind, arguments, their types (as 1 and True are equal), and keywords."""
 _SCALE = ("step", "log")
+
+
+class _Written(str):
+    """An option that is a list or tuple, as JSON."""
+
+    __slots__ = ()
 
 
 class Trial:
@@ -49,7 +57,7 @@ class Trial:
         self._evaluation, self._stream = evaluation, f"{task.seed}/{candidate.continues or candidate.id}"
         self._known = {name: (bred, gene) for (name, bred), gene in zip(candidate.space.items(), candidate.genome)}
         self._asked: dict[str, tuple[_Key, float]] = {}
-        self._reported = -1
+        self._reported: set[int] = set()
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
@@ -99,14 +107,16 @@ class Trial:
         high = high - (high - low) % step if step > 0 else high
         return int(self._suggest(name, Int, low, high, step, log, keywords=_SCALE))
 
-    def suggest_categorical(self, name: str, choices: Sequence[Scalar]) -> Any:
-        """Return one of several choices: strings, numbers, booleans or None. Those of a set are put in order.
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """Return one of several choices: strings, numbers, booleans, None, or tuples and lists of these.
+
+        Those of a set are put in order.
 
         Raises:
             ValueError: The choices are not valid, or the name was asked for with others.
         """
         given = declarations.ordered(choices) if isinstance(choices, set | frozenset) else choices
-        return self._suggest(name, Choice, *map(values.plain, given))
+        return self._suggest(name, Choice, *map(_hashable, given))
 
     def suggest_uniform(self, name: str, low: float, high: float) -> float:
         """Return a float, as `suggest_float`: Optuna's former name."""
@@ -126,7 +136,7 @@ class Trial:
         return {name: parameter.distribution() for name, parameter in self._space.items()}
 
     def report(self, value: float, step: int) -> None:
-        """Report an intermediate value; it is ignored where its step is not above the last one.
+        """Report an intermediate value, at steps of any order; it is ignored where its step has a value already.
 
         Raises:
             NotImplementedError: There are several losses.
@@ -138,9 +148,9 @@ class Trial:
         if int(step) < 0:
             message = f"step={step!r} must be a whole number of at least 0"
             raise ValueError(message)
-        if int(step) > self._reported:
-            self._reported = int(step)
-            self._evaluation.report(value, self._reported)
+        if int(step) not in self._reported:
+            self._evaluation.report_at(int(step), value)
+            self._reported.add(int(step))
 
     def should_prune(self) -> bool:
         """Return whether the search's pruner stops this evaluation."""
@@ -253,6 +263,7 @@ def _made(key: _Key) -> Parameter:
     """
     make: Callable[..., Parameter]
     _, make, arguments, _, keywords = key
+    arguments = tuple(json.loads(given) if type(given) is _Written else given for given in arguments)
     positional = len(arguments) - len(keywords)
     return make(*arguments[:positional], **dict(zip(keywords, arguments[positional:])))
 
@@ -264,6 +275,15 @@ _known_parameter = lru_cache(maxsize=4096)(_made)
 def _space(keys: tuple[_Key, ...]) -> Space:
     """Return the space of some parameters."""
     return Space({key[0]: _parameter(key) for key in keys}, asked_for=True) if keys else NOTHING
+
+
+def _hashable(option: Any) -> Any:
+    """Return an option with the values that its scalars are; a list or tuple as text, from which `_made` reads it."""
+    option = values.nested(option)
+    if type(option) in (list, tuple):
+        with contextlib.suppress(TypeError, ValueError, RecursionError):  # of what `Choice` refuses
+            return _Written(json.dumps(values.written(option)))
+    return option
 
 
 def _number(name: str, word: str, given: Any) -> float:

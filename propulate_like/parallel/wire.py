@@ -44,8 +44,11 @@ tickets = struct.Struct("<Q")
 """Tickets that the sender hands over."""
 
 curve = struct.Struct("<IIQBQdB")
-"""An id, its rung, a step and the intermediate loss there, and one of RUNNING, COMPLETED and CUT (or failed)."""
-RUNNING, COMPLETED, CUT = range(3)
+"""An id, its rung, a step and the intermediate loss there, and one of RUNNING, COMPLETED, CUT (or failed), RESTARTED.
+
+Of an evaluation that is COMPLETED it is the loss itself.
+"""
+RUNNING, COMPLETED, CUT, RESTARTED = range(4)
 
 _retired = struct.Struct("<IIQIBd")
 

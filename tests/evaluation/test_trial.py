@@ -250,6 +250,7 @@ def asked(ask):
         (lambda trial: trial.suggest_discrete_uniform("x", 0, 1, 0.5), {0.0, 0.5, 1.0}),
         (lambda trial: trial.suggest_categorical("x", (1, True, None, "1")), {1, None, "1"}),
         (lambda trial: trial.suggest_categorical("x", np.arange(3)), {0, 1, 2}),
+        (lambda trial: trial.suggest_categorical("x", [(64,), (np.int64(64), "a")]), {(64,), (64, "a")}),
         (lambda trial: trial.suggest_loguniform("x", 2.0, 2.0), {2.0}),
         (lambda trial: trial.suggest_uniform("x", 2, 2), {2.0}),
         (lambda trial: trial.suggest_float("x", np.float32(2), np.int64(2)), {2.0}),
@@ -271,7 +272,9 @@ def test_values_are_those_of_the_range_asked_for(ask, values):
         (lambda trial: trial.suggest_int("x", 1, 9, log=True, step=2), "x: step=2 and log=True exclude"),
         (lambda trial: trial.suggest_int("x", 1, 9, step=0), "x: step=0 must be above 0"),
         (lambda trial: trial.suggest_categorical("x", []), "x: Choice.. needs at least one value"),
-        (lambda trial: trial.suggest_categorical("x", [[1]]), r"x: \[1\] must be a string, number"),
+        (lambda trial: trial.suggest_categorical("x", [{1}]), r"x: \{1\} must be a string, number"),
+        (lambda trial: trial.suggest_categorical("x", [("a", {1})]), r"x: \{1\} must be a string, number"),
+        (lambda trial: trial.suggest_categorical("x", [(1,), (True,)]), r"x: \(True,\) is given twice"),
     ],
 )
 def test_what_cannot_be_asked_for_is_refused_by_name(ask, message):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from math import inf
+from math import inf, nan
 from operator import attrgetter
 from typing import NamedTuple, overload
 
@@ -22,25 +22,31 @@ _STEP = attrgetter("step")
 
 
 class Curve(Sequence[Point]):
-    """The intermediate losses of one evaluation by step, and whether it has ended."""
+    """The intermediate losses of one evaluation, in the order of their steps, and whether it has ended."""
 
     def __init__(self) -> None:
         self.points: list[Point] = []
         self.ended = False
         self.completed = False
         """Whether it ran to its own end: it is not running, stopped or failed."""
+        self.loss = nan
+        """The loss of an evaluation that completed."""
         self._lowest: list[float] = []
 
     def add(self, point: Point) -> None:
-        """Append a point. A step that is not after the last one means that the evaluation was started again."""
-        if point in self.points[-1:]:
-            return  # the same message arrived on two paths
-        if self.points and point.step <= self.points[-1].step:
-            self.points.clear()
-            self._lowest.clear()
-        lowest = self._lowest
-        lowest.append(min(lowest[-1], point.loss) if lowest else point.loss)
-        self.points.append(point)
+        """Add a point, at the step's place; nothing where the step has one, as a message may arrive on two paths."""
+        points, lowest = self.points, self._lowest
+        if not points or point.step > points[-1].step:
+            lowest.append(min(lowest[-1], point.loss) if lowest else point.loss)
+            points.append(point)
+            return
+        index = bisect_left(points, point.step, key=_STEP)
+        if points[index].step == point.step:
+            return
+        points.insert(index, point)
+        del lowest[index:]
+        for each in points[index:]:
+            lowest.append(min(lowest[-1], each.loss) if lowest else each.loss)
 
     @property
     def lowest(self) -> float:
@@ -80,16 +86,21 @@ class Curves(Mapping[Id, Curve]):
             curve = self._curves[ident] = Curve()
         curve.add(Point(step, loss))
 
-    def end(self, ident: Id, *, completed: bool) -> None:
+    def restart(self, ident: Id) -> None:
+        """Forget what an evaluation reported, as it was started again."""
+        self._curves.pop(ident, None)
+
+    def end(self, ident: Id, *, completed: bool, loss: float = nan) -> None:
         """Record that an evaluation ended, where it is known.
 
         Args:
             ident: The individual's identity.
             completed: Whether it ran to its own end, and was not stopped and did not fail.
+            loss: Its loss, where it completed.
         """
         curve = self._curves.get(ident)
         if curve is not None:
-            curve.ended, curve.completed = True, completed
+            curve.ended, curve.completed, curve.loss = True, completed, loss
 
     def __getitem__(self, ident: Id) -> Curve:
         return self._curves[ident]

@@ -41,7 +41,11 @@ class Pruner:
             cls.stops = _checked(cls.stops)  # type: ignore[assignment,method-assign]
 
     def stops(self, ident: Id, curves: Curves) -> bool:
-        """Return whether to stop the evaluation `ident`, by its newest loss, the last of `curves[ident]`."""
+        """Return whether to stop the evaluation `ident`, by its newest loss.
+
+        That is the last of `curves[ident]`, whose points are in the order of their steps, unless a loss reports steps
+        in another order.
+        """
         raise NotImplementedError
 
     def __repr__(self) -> str:
@@ -80,7 +84,7 @@ class PrunerState:
         for step, loss in individual.curve:
             if isfinite(loss):
                 curves.report(individual.id, step, loss)
-        curves.end(individual.id, completed=individual.status is OK)
+        curves.end(individual.id, completed=individual.status is OK, loss=individual.loss)
 
     def stops(self, ident: Id, rung: int) -> bool:
         """Ask the rung's rule about the evaluation's newest intermediate loss."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from propulate_like.evaluation.pruning.curves import Curve, Curves
+from propulate_like.evaluation.pruning.curves import Curve, Curves, Point
 from propulate_like.evaluation.pruning.pruner import Pruner
 from propulate_like.foundation.undisturbed import undisturbed
 from propulate_like.integrations.optuna.studies import made, quiet_study
@@ -47,44 +48,52 @@ class OptunaPruner(Pruner):
     def stops(self, ident: Id, curves: Curves) -> bool:
         for other, curve in curves.items():
             mirror = self._mirrors.get(other)
-            if mirror is not None and mirror.reported > len(curve):  # the evaluation was started again
-                mirror.end(completed=False)
+            if mirror is not None and mirror.curve is not curve:  # the evaluation was started again
+                mirror.end()
                 mirror = None
             if mirror is None:
-                mirror = self._mirrors[other] = _Mirror(self._study)
+                mirror = self._mirrors[other] = _Mirror(self._study, curve)
             if mirror.reported < len(curve) or mirror.ended != curve.ended:
-                mirror.follow(curve, judged=self._judges_all and other != ident)
+                mirror.follow(judged=self._judges_all and other != ident)
         if len(self._mirrors) > len(curves):
             for forgotten in self._mirrors.keys() - curves.keys():
-                self._mirrors.pop(forgotten).end(completed=False)
+                self._mirrors.pop(forgotten).end()
         return bool(self._mirrors[ident].trial.should_prune())
 
 
 class _Mirror:
     """The trial of a curve, and how much of the curve was reported to it."""
 
-    def __init__(self, study: optuna.Study) -> None:
-        self.study, self.trial = study, study.ask()
-        self.reported, self.last, self.ended = 0, 0.0, False
+    def __init__(self, study: optuna.Study, curve: Curve) -> None:
+        self.study, self.trial, self.curve = study, study.ask(), curve
+        self.reported, self.ended = 0, False
+        self._steps: set[int] = set()
 
-    def follow(self, curve: Curve, *, judged: bool) -> None:
-        """Report the new points.
+    def follow(self, *, judged: bool) -> None:
+        """Report the new points, and the end.
 
         Args:
-            curve: The curve.
             judged: Whether the pruner is asked at each point, as halving pruners record a trial's rungs only then.
         """
+        curve = self.curve
         if not self.ended:
-            for step, loss in curve[self.reported :]:
+            for step, loss in self._new():
                 self.trial.report(loss, step)
-                self.last = loss
+                self._steps.add(step)
                 if judged:
                     self.trial.should_prune()
         self.reported = len(curve)
         if curve.ended:
             self.end(completed=curve.completed)
 
-    def end(self, *, completed: bool) -> None:
+    def _new(self) -> Sequence[Point]:
+        """Return the points that were not reported, which are the last ones unless steps are in another order."""
+        new = self.curve[self.reported :]
+        if len(self._steps.intersection(step for step, _ in new)) == 0:
+            return new
+        return [point for point in self.curve if point.step not in self._steps]
+
+    def end(self, *, completed: bool = False) -> None:
         """Finish the trial, where it is not finished: as complete or as pruned."""
         from optuna.trial import TrialState
 
@@ -92,6 +101,7 @@ class _Mirror:
             return
         self.ended = True
         if completed:
-            self.study.tell(self.trial, self.last, state=TrialState.COMPLETE)
+            loss = self.curve.loss if math.isfinite(self.curve.loss) else self.curve[-1].loss
+            self.study.tell(self.trial, loss, state=TrialState.COMPLETE)
         else:
             self.study.tell(self.trial, state=TrialState.PRUNED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from propulate_like.evaluation.pruning.curves import Point
+from propulate_like.evaluation.context import RESTARTED
 from propulate_like.evaluation.pruning.pruner import PrunerState
 from propulate_like.parallel import wire
 from propulate_like.parallel.coordination.broadcast import Broadcaster
@@ -19,8 +19,8 @@ class CurveSharing:
 
     def __init__(self, pruner_state: PrunerState | None, broadcaster: Broadcaster) -> None:
         self.pruner_state = pruner_state
-        self.curve: list[Point] | None = None
-        """What the running evaluation has reported, what is not finite too; None where it has reported nothing."""
+        self.curve: dict[int, float] | None = None
+        """What the running evaluation has reported by step, what is not finite too; None where that is nothing."""
         self.reported = False
         """Whether any evaluation on this rank has reported an intermediate loss."""
         self._broadcaster = broadcaster
@@ -35,16 +35,23 @@ class CurveSharing:
 
         Args:
             individual: The individual that is being evaluated.
-            step: The step, above the one before.
+            step: The step; one that has a loss is ignored. Or `RESTARTED`.
             loss: The intermediate loss there.
 
         Returns:
             Whether the evaluation is to stop.
         """
-        pruner_state, self.reported = self.pruner_state, True
-        if self.curve is None or step <= self.curve[-1].step:  # it began, or was started again
-            self.curve = []
-        self.curve.append(Point(step, loss))
+        pruner_state = self.pruner_state
+        if step == RESTARTED:
+            self.curve = None
+            return False
+        self.reported = True
+        if self.curve is None:
+            self.curve = {}
+            self._begin(individual)
+        if step in self.curve:
+            return False
+        self.curve[step] = loss
         if pruner_state is None or not math.isfinite(loss):
             return False
         pruner_state.curves[individual.rung].report(individual.id, step, loss)
@@ -57,10 +64,16 @@ class CurveSharing:
         if curve is None:
             return individual
         if self.pruner_state is not None:
-            completed = individual.status is OK
-            self.pruner_state.curves[individual.rung].end(individual.id, completed=completed)
-            self._publish(individual, *curve[-1], wire.COMPLETED if completed else wire.CUT)
-        return individual.with_outcome(curve=tuple(curve))
+            completed, loss = individual.status is OK, individual.loss
+            self.pruner_state.curves[individual.rung].end(individual.id, completed=completed, loss=loss)
+            self._publish(individual, 0, loss, wire.COMPLETED if completed else wire.CUT)
+        return individual.with_outcome(curve=tuple(sorted(curve.items())))
+
+    def _begin(self, individual: Individual) -> None:
+        """Have all ranks forget the curve of an earlier attempt at this evaluation, where there was one."""
+        if self.pruner_state is not None and individual.id in self.pruner_state.curves[individual.rung]:
+            self.pruner_state.curves[individual.rung].restart(individual.id)
+            self._publish(individual, 0, 0.0, wire.RESTARTED)
 
     def _receive(self, _peer: int, content: bytes, origin: int | None) -> None:
         """Add a point of another rank's curve, and forward it where it has an `origin`."""
@@ -69,8 +82,10 @@ class CurveSharing:
             ident, curves = Id(island, rank, serial), self.pruner_state.curves[rung]
             if state == wire.RUNNING:
                 curves.report(ident, step, loss)
+            elif state == wire.RESTARTED:
+                curves.restart(ident)
             else:
-                curves.end(ident, completed=state == wire.COMPLETED)
+                curves.end(ident, completed=state == wire.COMPLETED, loss=loss)
         if origin is not None:
             self._broadcaster.forward(origin, wire.CURVE, content)
 
