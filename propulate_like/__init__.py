@@ -28,6 +28,7 @@ from propulate_like.evaluation.settings import EvaluationSettings
 from propulate_like.evaluation.trial import Trial
 from propulate_like.foundation.parts import PartError
 from propulate_like.integrations.optuna import sources as sources
+from propulate_like.integrations.optuna.callback import OptunaCallback
 from propulate_like.integrations.optuna.propagator import OptunaPropagator
 from propulate_like.integrations.optuna.pruner import OptunaPruner
 from propulate_like.population.individual import Id, Individual
@@ -120,6 +121,7 @@ __all__ = [
     "MixedGaussianProcess",
     "MultiParentCrossover",
     "Optimizer",
+    "OptunaCallback",
     "OptunaPropagator",
     "OptunaPruner",
     "Ordinal",

@@ -13,8 +13,9 @@ from typing import Any
 from propulate_like.evaluation import loading
 from propulate_like.evaluation.asynchronous import result_of, steps_of, synchronous
 from propulate_like.evaluation.context import Evaluation, NoNumber, Report, Task
-from propulate_like.evaluation.objective import CONTEXT, Loss, Way, check_fidelity, takes, way_of
+from propulate_like.evaluation.objective import CONTEXT, Loss, Way, check_fidelity, check_trial, takes, way_of
 from propulate_like.evaluation.trial import Trial, is_pruned
+from propulate_like.evaluation.trial_study import Attributes
 from propulate_like.foundation import forks
 from propulate_like.population.outcome import Outcome, Status
 from propulate_like.problem.directions import Signs
@@ -47,10 +48,13 @@ class Call:
             fidelity: The fidelity's name, or ""; its value is passed where the function has a parameter of this name.
 
         Raises:
-            ValueError: The function cannot be called with the params of the space.
+            ValueError: The function cannot be called with the params of the space, or asks of a trial what that has
+                not.
         """
         self.loss = synchronous(loss)
         self.asks = space.asked_for
+        if self.asks:
+            check_trial(loss)
         way = Way.MAPPING if self.asks else way_of(loss, space, fidelity)
         self.by_name = way is Way.NAMES
         self.shaped: Callable[[dict[str, Any]], Any] | None = space.nested if space.is_nested else None
@@ -64,6 +68,7 @@ class Call:
         self._fidelity = fidelity if fidelity and told else ""
         self._context = not self.plain
         self._failures = 0
+        self._shared = Attributes()  # the user attributes of a trial's study
         self._in_child = loading.in_child
         self._process, self._pid = forks.current, forks.current.pid
         self.plain = self.plain and not self._fidelity
@@ -84,7 +89,7 @@ class Call:
         context: dict[str, Any] = {CONTEXT: evaluation} if self._context else {}
         told = {self._fidelity: task.fidelity} if self._fidelity else {}
         if self.asks:
-            outcome = self._call_with_trial(Trial(task, evaluation), evaluation, context | told)
+            outcome = self._call_with_trial(Trial(task, evaluation, self._shared), evaluation, context | told)
         else:
             outcome = self._call_with_params(params, evaluation, told, context)
         if evaluation.size > 1:

@@ -112,6 +112,8 @@ class Task(msgspec.Struct, frozen=True):
         fidelity: The fidelity's value, or None.
         environment: The variables that are set for this evaluation.
         number: The number of evaluations before it: exact for this rank, an estimate for all ranks.
+        ranks: The number of ranks.
+        best: The best individual that this rank knew before, where the loss asks a trial for its parameters.
     """
 
     candidate: Candidate
@@ -121,6 +123,8 @@ class Task(msgspec.Struct, frozen=True):
     fidelity: float | int | None = None
     environment: dict[str, str] = {}
     number: int = 0
+    ranks: int = 1
+    best: Individual | None = None
 
     @property
     def member(self) -> int:
@@ -152,6 +156,7 @@ class Tasks(msgspec.Struct, frozen=True):
         devices: The names of the rank's GPUs.
         rungs: The fidelity's value at each rung; empty without a fidelity.
         ranks: The number of ranks.
+        best: Returns the best individual that this rank knows; None where losses do not ask for it.
     """
 
     seed: int
@@ -159,13 +164,18 @@ class Tasks(msgspec.Struct, frozen=True):
     devices: tuple[str, ...] = ()
     rungs: tuple[float | int, ...] = ()
     ranks: int = 1
+    best: Callable[[], Individual | None] | None = None
 
     def of(self, individual: Individual, environment: dict[str, str] | None = None) -> Task:
         """Return the task of evaluating an individual, with these variables for its environment."""
         candidate = individual.candidate
         fidelity = self.rungs[candidate.rung] if self.rungs else None
         number = candidate.id.serial * self.ranks + candidate.id.rank
-        return Task(candidate, self.seed, self.trials, self.devices, fidelity, environment or {}, number)
+        best = self.best and self.best()
+        if best is not None and best.curve:
+            best = best.with_outcome(curve=())
+        ranks = self.ranks
+        return Task(candidate, self.seed, self.trials, self.devices, fidelity, environment or {}, number, ranks, best)
 
 
 class Parent(msgspec.Struct, frozen=True):
@@ -185,6 +195,7 @@ class Evaluation:
         rank: This member's number in its team; 0 where it is alone.
         size: The number of the team's members; 1 where it is alone.
         reported: What the loss reported last, as it gave it, or None.
+        signs: 1 for each loss that is minimized, -1 for each that is maximized.
     """
 
     def __init__(self, task: Task, report: Report, signs: Signs = (1.0,), comm: Any = None) -> None:
@@ -195,7 +206,7 @@ class Evaluation:
         self.size: int = int(task.environment.get("WORLD_SIZE", "1"))
         self.reported: float | Mapping[str, Any] | None = None
         self._task, self._report, self._comm = task, report, comm
-        self._signs = signs
+        self.signs: Signs = signs
         self._step = -1
         self._stop = False
         self._pid = forks.current.pid
@@ -275,7 +286,7 @@ class Evaluation:
             message = f"the intermediate loss {brief(value)} is no number"
             raise NoNumber(message) from None
         self._step, self.reported = max(step, self._step), value
-        self._stop = self._report(step, self._signs[0] * loss) or self._stop
+        self._stop = self._report(step, self.signs[0] * loss) or self._stop
         return self._stop
 
     @property
@@ -286,7 +297,7 @@ class Evaluation:
     @property
     def losses(self) -> int:
         """The number of losses that the function returns."""
-        return len(self._signs)
+        return len(self.signs)
 
     def stopped(self) -> Outcome:
         """Return the outcome of an evaluation that its loss ends early: the value that was reported last."""
@@ -300,16 +311,16 @@ class Evaluation:
     def value_of(self, outcome: Outcome) -> float | list[float]:
         """Return the losses as the function returned them, with their own signs."""
         if outcome.losses:
-            return list(values_of(outcome.losses, self._signs))
-        return self._signs[0] * outcome.loss
+            return list(values_of(outcome.losses, self.signs))
+        return self.signs[0] * outcome.loss
 
     def outcome(self, value: object, said: str = "the loss returned") -> Outcome:
         """Return the outcome of what the loss returned, or reported last; `said` begins the cause of a failure."""
-        outcome = Outcome.of(value, said).expecting(len(self._signs))
+        outcome = Outcome.of(value, said).expecting(len(self.signs))
         if outcome.status is not OK:
             return outcome
-        losses = values_of(outcome.losses, self._signs)
-        loss = self._signs[0] * outcome.loss
+        losses = values_of(outcome.losses, self.signs)
+        loss = self.signs[0] * outcome.loss
         return msgspec.structs.replace(outcome, loss=loss, losses=losses, status=STOPPED if self._stop else OK)
 
 

@@ -9,6 +9,8 @@ from typing import TypeGuard
 
 import msgspec
 
+from propulate_like.evaluation.trial_uses import lack_in
+
 _LONGEST_CHAIN = 10
 _SAME_SIGNATURE = {f"{module}{name}" for module in ("", "functools.") for name in ("cache", "lru_cache")}
 
@@ -20,11 +22,13 @@ class Declared(msgspec.Struct, frozen=True):
         name: Its name.
         signature: Its signature, with annotations as texts.
         space: The outermost names of the parameters that it is decorated with, or None where it is not decorated.
+        lack: What it asks of a trial that is not there, or "".
     """
 
     name: str
     signature: Signature
     space: tuple[str, ...] | None
+    lack: str = ""
 
 
 def declared(tree: ast.Module, name: str) -> Declared | None:
@@ -55,7 +59,9 @@ def _declared(tree: ast.Module, name: str, shown: str, left: int) -> Declared | 
         space = _space(decorator)
         if space is None or len(last.decorator_list) > 1:
             return None
-    return Declared(shown, _signature(last.args), space)
+    first = next(iter([*last.args.posonlyargs, *last.args.args]), None)
+    lack = "" if first is None else lack_in(last, first.arg)
+    return Declared(shown, _signature(last.args), space, lack)
 
 
 def _last(tree: ast.Module, name: str) -> ast.AST | None:

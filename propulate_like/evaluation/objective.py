@@ -8,11 +8,12 @@ import inspect
 import keyword
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any, NoReturn, TypeVar, is_typeddict
 
 from propulate_like.evaluation.declared import Declared
+from propulate_like.evaluation.trial_uses import lack
 from propulate_like.foundation.declarations import nearest
 from propulate_like.foundation.values import brief
 from propulate_like.problem.parameters import Int, Parameter
@@ -112,6 +113,9 @@ def check_fit(declared: Declared, space: Space | None, fidelity: str = "") -> No
         known = Space(dict.fromkeys(declared.space, Int(0, 1)))
     else:
         known = space_of(loss, space)
+    if known.asked_for and declared.lack:
+        message = f"{_name(loss)} {declared.lack}"
+        raise ValueError(message)
     as_mapping = not known.asked_for and way_of(loss, known, fidelity) is Way.MAPPING
     check_fidelity(loss, known, fidelity, as_mapping=as_mapping)
 
@@ -306,9 +310,28 @@ def takes_trial(loss: Loss) -> bool:
         parameters = inspect.signature(loss).parameters.values()
     except (TypeError, ValueError):
         return False
+    return trial_name(parameters) is not None
+
+
+def trial_name(parameters: Iterable[inspect.Parameter]) -> str | None:
+    """Return the name of the one among a loss's parameters that receives a trial; None where none does."""
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     needed = [p for p in positional if p.default is p.empty and p.name != CONTEXT]
-    return len(needed) == 1 and (needed[0].name == "trial" or "Trial" in str(needed[0].annotation))
+    takes_it = len(needed) == 1 and (needed[0].name == "trial" or "Trial" in str(needed[0].annotation))
+    return needed[0].name if takes_it else None
+
+
+def check_trial(loss: Loss) -> None:
+    """Check that a loss asks no more of its trial than there is, as far as its own code says.
+
+    Raises:
+        ValueError: It does.
+    """
+    name = trial_name(inspect.signature(loss).parameters.values()) if takes_trial(loss) else None
+    problem = lack(loss, name) if name else ""
+    if problem:
+        message = f"{_name(loss)} {problem}"
+        raise ValueError(message)
 
 
 def takes(loss: Loss, name: str, *, any_name: bool = False) -> bool:

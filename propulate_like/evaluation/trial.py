@@ -5,15 +5,24 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
+import sys
 import time
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from random import Random
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
 from propulate_like.evaluation.context import Evaluation, NoNumber, Task
+from propulate_like.evaluation.trial_study import (
+    ATTRIBUTES,
+    STUDY_ATTRIBUTES,
+    Attributes,
+    TrialStorage,
+    TrialStudy,
+    refuse,
+)
 from propulate_like.foundation import declarations, values
 from propulate_like.population.outcome import Asked, Outcome, Status, storable
 from propulate_like.problem.parameters import Choice, Float, Int, Parameter
@@ -47,13 +56,22 @@ class Trial:
         constraints: The constraints' values.
     """
 
-    def __init__(self, task: Task, evaluation: Evaluation) -> None:
+    def __init__(self, task: Task, evaluation: Evaluation, shared: Attributes | None = None) -> None:
+        """Begin an evaluation.
+
+        Args:
+            task: The evaluation's task.
+            evaluation: Its context.
+            shared: The study's user attributes that earlier evaluations of this process have set.
+        """
+        _accept_as_optunas()
         self.number: int = task.number
         self.datetime_start: dt.datetime = dt.datetime.fromtimestamp(time.time())  # noqa: DTZ006 (naive, as Optuna's is)
         self.params: dict[str, Any] = {}
-        self.user_attrs: dict[str, Any] = {}
+        self.user_attrs: Attributes = Attributes()
         self.constraints: dict[str, float] = {}
         candidate = task.candidate
+        self._task, self._shared, self._system_attrs = task, shared, Attributes()
         self._evaluation, self._stream = evaluation, f"{task.seed}/{candidate.continues or candidate.id}"
         self._known = {name: (bred, gene) for (name, bred), gene in zip(candidate.space.items(), candidate.genome)}
         self._asked: dict[str, tuple[_Key, float]] = {}
@@ -158,7 +176,36 @@ class Trial:
 
     def set_user_attr(self, key: str, value: Any) -> None:
         """Set an attribute that JSON can hold; it becomes a metric of the individual."""
-        self.user_attrs[str(storable(key))] = storable(value)
+        self.user_attrs.put(key, value)
+
+    @property
+    def system_attrs(self) -> dict[str, Any]:
+        """The attributes that integrations have set; the individual keeps them as its metric `system_attrs`."""
+        return dict(self._system_attrs)
+
+    def set_system_attr(self, key: str, value: Any) -> None:
+        """Set an attribute as an integration does."""
+        self._system_attrs.put(key, value)
+
+    @property
+    def relative_params(self) -> dict[str, Any]:
+        """The values that were bred for this evaluation, before it asks for any."""
+        return self._task.candidate.params
+
+    @cached_property
+    def study(self) -> TrialStudy:
+        """The search, as far as it can be seen from here, in the form of Optuna's study."""
+        shared = Attributes() if self._shared is None else self._shared
+        return TrialStudy(self, self._task, self._evaluation, shared)
+
+    @property
+    def storage(self) -> TrialStorage:
+        """The attributes of this evaluation, in the form of Optuna's storage."""
+        return self.study._storage  # noqa: SLF001 (it is known under this name)
+
+    @property
+    def _trial_id(self) -> int:
+        return self.number
 
     def set_constraint(self, key: str, value: float) -> None:
         """Set a constraint's value. It is satisfied where the value is at most 0; a violated one is a failure.
@@ -180,13 +227,27 @@ class Trial:
 
     def completed(self, outcome: Outcome) -> Outcome:
         """Return the outcome with the parameters asked for, the user's attributes and the constraints."""
-        metrics = {**self.user_attrs, **{f"constraint.{key}": value for key, value in self.constraints.items()}}
+        metrics = {
+            **self.user_attrs,
+            **self._attributes(),
+            **{f"constraint.{key}": value for key, value in self.constraints.items()},
+        }
         asked = Asked(self._space.written, tuple(gene for _, gene in self._asked.values()))
         violated = [f"{key} = {value:g}" for key, value in self.constraints.items() if not value <= 0.0]
         if violated and outcome.status in {Status.OK, Status.STOPPED}:
             metrics["value"] = self._evaluation.value_of(outcome)
             outcome = Outcome.failure(Status.INVALID, f"infeasible: {', '.join(violated)}, where at most 0 is feasible")
-        return msgspec.structs.replace(outcome, asked=asked, metrics={**metrics, **outcome.metrics})
+        stops = "study" in self.__dict__ and self.study.stopping
+        return msgspec.structs.replace(outcome, asked=asked, metrics={**metrics, **outcome.metrics}, stops_search=stops)
+
+    def _attributes(self) -> dict[str, Any]:
+        """Return the metrics that hold what integrations have set, and what was set for the study."""
+        given = self.study.given if "study" in self.__dict__ else Attributes()
+        each = {ATTRIBUTES: self._system_attrs, STUDY_ATTRIBUTES: given}
+        return {name: dict(attributes) for name, attributes in each.items() if attributes}
+
+    def __getattr__(self, name: str) -> NoReturn:
+        refuse("trial", name, type(self))
 
     @property
     def _space(self) -> Space:
@@ -206,6 +267,8 @@ class Trial:
             ValueError: The parameter or its name is not valid, or the name was asked for as another parameter. The
                 message begins with the name.
         """
+        if not self.params:
+            _accept_as_optunas()  # which the loss may just have loaded
         if type(name) is not str:
             name = values.text_name(name)
         key: _Key = (name, kind, arguments, tuple(map(type, arguments)), keywords)
@@ -235,6 +298,13 @@ class Trial:
             if parameter.contains(value):
                 return parameter.encode(value)
         return Random(f"{self._stream}/{name}").random()
+
+
+def _accept_as_optunas() -> None:
+    """Have Optuna's functions, where Optuna is loaded, take a `Trial` as one of their own."""
+    kind = getattr(sys.modules.get("optuna.trial"), "Trial", None)
+    if kind is not None:
+        kind.register(Trial)
 
 
 def is_pruned(error: BaseException) -> bool:

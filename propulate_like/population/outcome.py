@@ -57,7 +57,8 @@ class Outcome(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     `loss` is NaN unless `status` is OK or STOPPED; of several losses, `losses` has all, and `loss` is the first.
     `seconds` is how long the evaluation took, `ended` when it was over (Unix time), `metrics` what the loss returned
     beside the loss, and `cause` why the evaluation failed. `curve` holds its intermediate losses as (step, loss), and
-    `attempts` how often it was tried. `asked` is what the loss asked for by name, until the individual has it.
+    `attempts` how often it was tried. `asked` is what the loss asked for by name, until the individual has it, and
+    `stops_search` whether it asked to stop the search.
     """
 
     status: Status = Status.BRED
@@ -70,6 +71,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     curve: tuple[tuple[int, float], ...] = ()
     attempts: int = 1
     asked: Asked | None = None
+    stops_search: bool = False
 
     @property
     def has_loss(self) -> bool:

@@ -70,7 +70,8 @@ class Assembly:
         """Return what evaluates on this rank, alone or in its team, with the folder `trials` for its files."""
         specification = self.specification
         rungs = () if specification.fidelity is None else specification.fidelity.rungs
-        tasks = Tasks(seed, trials, self.equipment.devices, rungs, self.archipelago.ranks)
+        best = (lambda: self.optimizer.best) if self.space.asked_for else None
+        tasks = Tasks(seed, trials, self.equipment.devices, rungs, self.archipelago.ranks, best)
         meter = self.equipment.meter(says=self.world.rank == 0) if specification.evaluation.energy else None
         return self.objective.evaluator(tasks, self.world.rank, meter)
 

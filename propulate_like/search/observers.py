@@ -128,6 +128,7 @@ class Observers:
             space=specification.known_space,
             signs=specification.signs,
             budget=specification.budget,
+            rungs=specification.rungs,
             run=self._run_folder.known_as,
             ident=snapshot.run,
             known=known_in(folder, self._shape),

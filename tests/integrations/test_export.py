@@ -36,7 +36,7 @@ def written(trial):
 def test_trials_are_those_that_optuna_would_have_stored(target):
     result = search("mixed")
     assert export("mixed", target) == 60
-    trials = Trials(Run("mixed"))
+    trials = Trials(Run("mixed").signs, Run("mixed").shape.rungs)
     reference = optuna.create_study(direction="maximize", storage=storage(target.replace("study", "reference")))
     for individual in result.individuals:
         told = trials.trial(individual)
@@ -55,7 +55,7 @@ def test_trials_are_those_that_optuna_would_have_stored(target):
 
 def test_storages_that_are_not_known_are_left_to_optuna():
     search("mixed", 20)
-    trials = list(map(Trials(Run("mixed")).trial, Run("mixed").individuals()))
+    trials = list(map(Trials((1.0,), 1).trial, Run("mixed").individuals()))
     kept = optuna.storages.InMemoryStorage()
     study = Study(kept, kept.create_new_study([optuna.study.StudyDirection.MAXIMIZE], "mixed"))
     study.add(trials)

@@ -4,6 +4,7 @@ Optuna in this package:
     propagator: A sampler as a propagator.
     pruner: A pruner as a rule of this package.
     studies: Samplers and pruners by name, and private studies for them.
+    callback: Callbacks of Optuna's as callbacks of a search.
     seeding: Seeds for samplers.
     sources: Studies and trials as sources of a warm start.
     trials: Reading a study's trials.

@@ -54,7 +54,7 @@ class Export:
         """
         self.target, self.name = target, name or run.folder.resolve().name
         self.added = 0
-        self._run, self._trials = run, Trials(run)
+        self._run, self._trials = run, Trials(run.signs, run.shape.rungs)
         self._follower: Follower | None = None
         self._ended = False
         self._sessions: set[Session] = set()

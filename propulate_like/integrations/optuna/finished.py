@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from propulate_like.evaluation.trial_study import ATTRIBUTES as SYSTEM_ATTRIBUTES
 from propulate_like.population.individual import Individual
 from propulate_like.population.outcome import Status
 from propulate_like.population.pareto import losses_of
-from propulate_like.problem.directions import directions_of, values_of
+from propulate_like.problem.directions import Signs, directions_of, values_of
 from propulate_like.problem.space import Space
-from propulate_like.storage.run import Run
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -24,7 +24,7 @@ PREFIX = "propulate_like:"
 
 
 class Trials:
-    """The conversion of a run's individuals to trials.
+    """The conversion of a search's individuals to trials.
 
     A trial is COMPLETE where its individual was evaluated to the end, PRUNED where it was stopped or is on a rung below
     the highest, and FAIL where it failed. Values have the sign with which the loss function returned them.
@@ -33,10 +33,9 @@ class Trials:
         directions: The direction of each loss.
     """
 
-    def __init__(self, run: Run) -> None:
-        self.directions = directions_of(run.signs)
-        self._signs = run.signs
-        self._rungs = run.shape.rungs
+    def __init__(self, signs: Signs, rungs: int) -> None:
+        self.directions = directions_of(signs)
+        self._signs, self._rungs = signs, rungs
         self._space: Space | None = None
         self._distributions: Mapping[str, BaseDistribution] = {}
 
@@ -64,7 +63,7 @@ class Trials:
             params=params,
             distributions={name: distributions[name] for name in params},
             user_attrs=self._attributes(individual),
-            system_attrs={},
+            system_attrs=_system_attributes(individual.metrics),
             intermediate_values={step: self._signs[0] * loss for step, loss in individual.curve},
         )
 
@@ -91,7 +90,16 @@ class Trials:
             lineage["attempts"] = individual.attempts
         if individual.failed:
             lineage |= {"status": str(individual.status), "cause": individual.cause}
-        return {**individual.metrics, **{PREFIX + name: value for name, value in lineage.items()}}
+        metrics = individual.metrics
+        if _system_attributes(metrics):
+            metrics = {name: value for name, value in metrics.items() if name != SYSTEM_ATTRIBUTES}
+        return {**metrics, **{PREFIX + name: value for name, value in lineage.items()}}
+
+
+def _system_attributes(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes that integrations of Optuna's have set, as a trial keeps them among its metrics."""
+    attributes = metrics.get(SYSTEM_ATTRIBUTES)
+    return dict(attributes) if isinstance(attributes, Mapping) else {}
 
 
 def _moment(seconds: float) -> datetime:

@@ -118,12 +118,14 @@ class Stopping:
             self.stop(Reason.SECONDS)
 
     def check_outcome(self, individual: Individual) -> None:
-        """Stop where an evaluation on this rank has reached the target, or was one failure too many."""
+        """Stop where an evaluation on this rank has reached the target, was one failure too many, or asked for it."""
         outcome = individual.outcome
         if outcome.loss <= self._conditions.target:  # which NaN is not
             self.stop(Reason.TARGET)
         elif outcome.status is not OK and outcome.failed:
             self.check_counts()
+        if outcome.stops_search:
+            self.stop(Reason.CALLBACK)
 
     def check_counts(self) -> None:
         """As the leader, stop a search that is complete, or in which nothing has succeeded for too long."""

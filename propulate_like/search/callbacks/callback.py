@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 CALLBACKS: Registry[Callback] = Registry(
     "callback", "propulate_like.callbacks", example="a name such as mlflow, or {mlflow: {experiment: digits}}"
 )
+READERS: list[Callable[[Any], Callback | None]] = []
+"""Functions that return the callback for an object of another library's, or None for any other object."""
 METHODS = ("on_start", "on_evaluated", "on_best", "on_end")
 """The methods of a callback, of which it needs one."""
 
@@ -98,6 +100,10 @@ def _callback(form: Any) -> Any:
         raise ValueError(message)
     if any(callable(getattr(form, method, None)) for method in METHODS):
         return form
+    for read in READERS:
+        callback = read(form)
+        if callback is not None:
+            return callback
     if callable(form):
         return _Function(form)
     own = next((name for name in dir(form) if name.startswith("on_")), "on_")

@@ -19,6 +19,7 @@ class WatchedSearch:
         ident: The run's identity, which stays when the run continues; "" where there is no folder.
         space: The space, which is empty where the loss asks for its parameters.
         directions: "minimize" or "maximize" for each loss.
+        rungs: The number of rungs of the fidelity; 1 without one.
         budget: When the search ends.
         evaluations: The number of evaluations that are known to have ended, those of earlier sessions included.
         best: The best individual that is known, or None; of several losses, the newest that none before dominates.
@@ -31,6 +32,7 @@ class WatchedSearch:
         space: Space,
         signs: Signs,
         budget: Budget,
+        rungs: int = 1,
         run: Path | None = None,
         ident: str = "",
         evaluations: int = 0,
@@ -41,6 +43,7 @@ class WatchedSearch:
         self.ident: str = ident
         self.space: Space = space
         self.directions: list[str] = directions_of(signs)
+        self.rungs: int = rungs
         self.budget: Budget = budget
         self.evaluations: int = evaluations
         self.best: Individual | None = best
