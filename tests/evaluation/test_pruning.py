@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 import random
 import re
 from collections.abc import Callable, Sequence
@@ -231,6 +232,43 @@ def test_an_optuna_pruner_judges_as_it_does_in_optuna(name: str, arguments: dict
         study.tell(trial, None if verdict else loss, state=TrialState.PRUNED if verdict else TrialState.COMPLETE)
         known.end(ident, completed=not verdict)
     assert (stopped > 0) is (name != "NopPruner")
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.parametrize("name", ["WilcoxonPruner", "MedianPruner"])
+def test_an_optuna_pruner_judges_as_it_does_in_optuna_where_steps_come_in_any_order(name: str) -> None:
+    """Wilcoxon's way: each step is an instance of a problem, and an evaluation's value is the mean of what it saw."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(study_name="propulate-like", pruner=getattr(optuna.pruners, name)())
+    pruner, known, draw = OptunaPruner(name), Curves(), random.Random(3)
+    hardness, stopped = [draw.random() for _ in range(30)], 0
+    for number in range(40):
+        trial, ident, skill, seen = study.ask(), Id(0, 0, number), draw.random(), []
+        for step in draw.sample(range(30), 30):
+            seen.append(hardness[step] + skill + draw.gauss(0, 0.1))
+            trial.report(seen[-1], step)
+            known.report(ident, step, seen[-1])
+            verdict = trial.should_prune()
+            assert pruner.stops(ident, known) is bool(verdict)
+            if verdict:
+                stopped += 1
+                break
+        mean = sum(seen) / len(seen)
+        study.tell(trial, None if verdict else mean, state=TrialState.PRUNED if verdict else TrialState.COMPLETE)
+        known.end(ident, completed=not verdict, loss=mean)
+    assert stopped > 5
+
+
+def test_a_curve_is_in_the_order_of_its_steps() -> None:
+    known, ident = Curves(), Id(0, 0, 0)
+    for step, loss in [(5, 3.0), (9, 1.0), (2, 2.0), (5, 0.0), (7, 4.0)]:
+        known.report(ident, step, loss)
+    assert list(known[ident]) == [(2, 2.0), (5, 3.0), (7, 4.0), (9, 1.0)]
+    assert [known[ident].lowest_until(step) for step in (1, 2, 8, 9)] == [math.inf, 2.0, 2.0, 1.0]
+    assert known[ident].lowest == 1.0
+    known.restart(ident)
+    known.report(ident, 2, 7.0)
+    assert list(known[ident]) == [(2, 7.0)]
 
 
 def test_curves_forget_the_oldest() -> None:

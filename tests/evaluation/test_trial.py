@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -145,6 +146,31 @@ def test_what_a_loss_prunes_is_stopped_with_its_last_value():
         assert each.status == (pl.Status.STOPPED if x > 0.5 else pl.Status.OK)
         assert each.loss == x
         assert each.curve == tuple((step, x + step) for step in range(1 if x > 0.5 else 3))
+
+
+@pytest.mark.parametrize("pruner", [None, "median", {"optuna": "WilcoxonPruner"}, {"optuna": "HyperbandPruner"}])
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning", "ignore:WilcoxonPruner finds steps")
+def test_steps_are_reported_in_any_order_and_a_retry_reports_anew(pruner, tmp_path):
+    attempts = Counter()
+
+    def objective(trial):
+        x = trial.suggest_float("x", 0, 1)
+        attempts[trial.number] += 1
+        if trial.number % 3 == 0 and attempts[trial.number] == 1:
+            for step in (7, 3):
+                trial.report(9.0, step)
+            raise RuntimeError
+        for step in (5, 1, 5, 4):
+            trial.report(x + step, step)
+        return x
+
+    evaluation = {"retries": 1, "retry_on": ["error"]}
+    result = search(objective, pruner=pruner, evaluation=evaluation, run=tmp_path / "run")
+    assert result.statuses[pl.Status.OK] + result.statuses.get(pl.Status.STOPPED, 0) == 60
+    for each in [*result.individuals, *Run(tmp_path / "run").individuals()]:
+        assert each.curve == tuple((step, each.params["x"] + step) for step in (1, 4, 5))
+    again = search(objective, pruner=pruner, evaluation=evaluation, run=tmp_path / "run", evaluations=70)
+    assert again.evaluations == 70
 
 
 def test_a_pruner_stops_trials_and_one_pruned_before_any_report_is_a_failure():

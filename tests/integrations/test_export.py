@@ -55,7 +55,7 @@ def test_trials_are_those_that_optuna_would_have_stored(target):
 
 def test_storages_that_are_not_known_are_left_to_optuna():
     search("mixed", 20)
-    trials = list(map(Trials((1.0,), 1).trial, Run("mixed").individuals()))
+    trials = list(map(Trials(Run("mixed").signs, 1).trial, Run("mixed").individuals()))
     kept = optuna.storages.InMemoryStorage()
     study = Study(kept, kept.create_new_study([optuna.study.StudyDirection.MAXIMIZE], "mixed"))
     study.add(trials)
