@@ -58,7 +58,8 @@ class OptunaCallback(Callback):
 
         with muted("optuna.storages._in_memory"):
             name = NAME if search.run is None else search.run.resolve().name
-            self._study = optuna.create_study(study_name=name, directions=search.directions)
+            directions = [optuna.study.StudyDirection[direction.upper()] for direction in search.directions]
+            self._study = optuna.create_study(study_name=name, directions=directions)
         self._study.stop = search.stop  # type: ignore[method-assign]  # Optuna's own needs `optimize` around it
         self._trials = Trials(signs_of(search.directions), search.rungs)
         for individual in search.known():
