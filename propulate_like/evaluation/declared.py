@@ -59,8 +59,8 @@ def _declared(tree: ast.Module, name: str, shown: str, left: int) -> Declared | 
         space = _space(decorator)
         if space is None or len(last.decorator_list) > 1:
             return None
-    first = next(iter([*last.args.posonlyargs, *last.args.args]), None)
-    lack = "" if first is None else lack_in(last, first.arg)
+    positional = [each.arg for each in (*last.args.posonlyargs, *last.args.args) if each.arg != "evaluation"]
+    lack = lack_in(last, positional[0]) if positional else ""
     return Declared(shown, _signature(last.args), space, lack)
 
 

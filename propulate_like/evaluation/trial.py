@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
 from random import Random
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
@@ -246,8 +246,10 @@ class Trial:
         each = {ATTRIBUTES: self._system_attrs, STUDY_ATTRIBUTES: given}
         return {name: dict(attributes) for name, attributes in each.items() if attributes}
 
-    def __getattr__(self, name: str) -> NoReturn:
-        refuse("trial", name, type(self))
+    if not TYPE_CHECKING:  # which is to find misspelled names itself
+
+        def __getattr__(self, name: str) -> NoReturn:
+            refuse("trial", name, type(self))
 
     @property
     def _space(self) -> Space:

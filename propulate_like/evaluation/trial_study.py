@@ -83,8 +83,9 @@ class Attributes(dict[str, Any]):
     """Attributes by their names, as JSON can hold them."""
 
     def put(self, key: str, value: Any) -> None:
-        """Set one; arrays become lists."""
-        self[str(storable(key))] = storable(values.tree(value))
+        """Set one; an array becomes a list."""
+        plain = value if isinstance(value, list | tuple | dict) else values.tree(value)
+        self[str(storable(key))] = storable(plain)
 
 
 class TrialStudy:
@@ -198,8 +199,10 @@ class TrialStudy:
         """Stop the search on all ranks once this evaluation has ended; those under way are finished."""
         self.stopping = True
 
-    def __getattr__(self, name: str) -> NoReturn:
-        refuse("trial.study", name, type(self))
+    if not TYPE_CHECKING:  # which is to find misspelled names itself
+
+        def __getattr__(self, name: str) -> NoReturn:
+            refuse("trial.study", name, type(self))
 
     def _best(self, name: str) -> Individual:
         self._check_single(name)
@@ -271,8 +274,10 @@ class TrialStorage:
         """Return the direction of each loss."""
         return self._study.directions
 
-    def __getattr__(self, name: str) -> NoReturn:
-        refuse("trial.storage", name, type(self))
+    if not TYPE_CHECKING:  # as above
+
+        def __getattr__(self, name: str) -> NoReturn:
+            refuse("trial.storage", name, type(self))
 
     def _own(self, trial_id: int) -> Trial:
         """Return the trial.
