@@ -35,6 +35,7 @@ class Call:
         by_name: Whether it takes its params as keyword arguments; otherwise as one argument.
         shaped: Makes of flat params what it takes, nested ones or one value; None where it takes them as they are.
         signs: 1 for each loss that is minimized, -1 for each that is maximized.
+        doubt: A message about what some evaluations may ask of their trial and not find, or "".
         plain: Whether it takes neither the evaluation's context nor the fidelity.
     """
 
@@ -53,8 +54,7 @@ class Call:
         """
         self.loss = synchronous(loss)
         self.asks = space.asked_for
-        if self.asks:
-            check_trial(loss)
+        self.doubt = check_trial(loss) if self.asks else ""
         way = Way.MAPPING if self.asks else way_of(loss, space, fidelity)
         self.by_name = way is Way.NAMES
         self.shaped: Callable[[dict[str, Any]], Any] | None = space.nested if space.is_nested else None

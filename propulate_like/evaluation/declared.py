@@ -9,7 +9,7 @@ from typing import TypeGuard
 
 import msgspec
 
-from propulate_like.evaluation.trial_uses import lack_in
+from propulate_like.evaluation.trial_uses import Lack, lack_in
 
 _LONGEST_CHAIN = 10
 _SAME_SIGNATURE = {f"{module}{name}" for module in ("", "functools.") for name in ("cache", "lru_cache")}
@@ -22,13 +22,13 @@ class Declared(msgspec.Struct, frozen=True):
         name: Its name.
         signature: Its signature, with annotations as texts.
         space: The outermost names of the parameters that it is decorated with, or None where it is not decorated.
-        lack: What it asks of a trial that is not there, or "".
+        lack: What it asks of a trial that is not there.
     """
 
     name: str
     signature: Signature
     space: tuple[str, ...] | None
-    lack: str = ""
+    lack: Lack = Lack()
 
 
 def declared(tree: ast.Module, name: str) -> Declared | None:
@@ -60,7 +60,7 @@ def _declared(tree: ast.Module, name: str, shown: str, left: int) -> Declared | 
         if space is None or len(last.decorator_list) > 1:
             return None
     positional = [each.arg for each in (*last.args.posonlyargs, *last.args.args) if each.arg != "evaluation"]
-    lack = lack_in(last, positional[0]) if positional else ""
+    lack = lack_in(last, positional[0]) if positional else Lack()
     return Declared(shown, _signature(last.args), space, lack)
 
 

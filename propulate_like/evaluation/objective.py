@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any, NoReturn, TypeVar, is_typeddict
 
 from propulate_like.evaluation.declared import Declared
-from propulate_like.evaluation.trial_uses import lack
+from propulate_like.evaluation.trial_uses import Lack, lack
 from propulate_like.foundation.declarations import nearest
 from propulate_like.foundation.values import brief
 from propulate_like.problem.parameters import Int, Parameter
@@ -113,8 +113,8 @@ def check_fit(declared: Declared, space: Space | None, fidelity: str = "") -> No
         known = Space(dict.fromkeys(declared.space, Int(0, 1)))
     else:
         known = space_of(loss, space)
-    if known.asked_for and declared.lack:
-        message = f"{_name(loss)} {declared.lack}"
+    if known.asked_for and declared.lack.certain:
+        message = f"{_name(loss)} {declared.lack.certain}"
         raise ValueError(message)
     as_mapping = not known.asked_for and way_of(loss, known, fidelity) is Way.MAPPING
     check_fidelity(loss, known, fidelity, as_mapping=as_mapping)
@@ -321,17 +321,21 @@ def trial_name(parameters: Iterable[inspect.Parameter]) -> str | None:
     return needed[0].name if takes_it else None
 
 
-def check_trial(loss: Loss) -> None:
+def check_trial(loss: Loss) -> str:
     """Check that a loss asks no more of its trial than there is, as far as its own code says.
 
+    Returns:
+        A message about what some of its evaluations may ask for and not find, or "".
+
     Raises:
-        ValueError: It does.
+        ValueError: Every evaluation does.
     """
     name = trial_name(inspect.signature(loss).parameters.values()) if takes_trial(loss) else None
-    problem = lack(loss, name) if name else ""
-    if problem:
-        message = f"{_name(loss)} {problem}"
+    found = lack(loss, name) if name else Lack()
+    if found.certain:
+        message = f"{_name(loss)} {found.certain}"
         raise ValueError(message)
+    return f"{_name(loss)} {found.possible}" if found.possible else ""
 
 
 def takes(loss: Loss, name: str, *, any_name: bool = False) -> bool:

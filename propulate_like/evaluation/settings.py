@@ -215,6 +215,11 @@ class Objective:
         return ""
 
     @property
+    def doubt(self) -> str:
+        """A message about what the loss may ask of its trial and not find, or ""."""
+        return "" if self._call is None else self._call.doubt
+
+    @property
     def in_rank(self) -> bool:
         """Whether the loss is called in the rank itself."""
         return self._call is not None and not self.settings.isolated

@@ -218,6 +218,8 @@ class Search:
             died = {rank // specification.evaluation.ranks_per_worker for rank in rank_status.died_before}
             begun = folder.begin(self._parts.optimizer.seed, self._archipelago.recovering(), sorted(died), self._say)
             begun.known = known
+            if self._parts.objective.doubt:
+                self._say(self._parts.objective.doubt)
             return _Start(
                 begun,
                 self._trials(),

@@ -221,6 +221,17 @@ def test_check_refuses_it_without_importing_the_file(tmp_path, command):
     assert ended.returncode == 2
 
 
+@pytest.mark.parametrize("progress", [None, True])
+def test_what_only_some_evaluations_may_come_to_is_said_and_not_refused(capsys, progress):
+    def objective(trial):
+        for number in trial.system_attrs.get("retry_history", []):
+            trial.set_user_attr("before", trial.study.trials[number].value)
+        return trial.suggest_float("x", 0, 1)
+
+    assert search(objective, evaluations=3, progress=progress).statuses == {pl.Status.OK: 3}
+    assert "objective() uses trial.study.trials in line" in capsys.readouterr().err
+
+
 def guards(trial):
     try:
         best = trial.study.best_trials
