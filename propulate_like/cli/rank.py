@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from propulate_like.evaluation import loading
+from propulate_like.evaluation.trial_study import ATTRIBUTES, STUDY_ATTRIBUTES
 from propulate_like.foundation import early_signals
 from propulate_like.foundation.console import pasteable, printable, public, short, tell
 from propulate_like.foundation.parts import PartError
@@ -211,10 +212,11 @@ def _best(result: Result) -> list[str]:
     best = result.best
     if best is None:
         return []
-    metrics = [(f"[{name[:_WIDTH]}]", value) for name, value in islice(best.metrics.items(), _METRICS)]
+    known = {name: value for name, value in best.metrics.items() if name not in (ATTRIBUTES, STUDY_ATTRIBUTES)}
+    metrics = [(f"[{name[:_WIDTH]}]", value) for name, value in islice(known.items(), _METRICS)]
     pairs = [*best.params.items(), *metrics]
     width = max((len(name) for name, _ in pairs), default=0)
-    more = [f"  and {len(best.metrics) - _METRICS} metrics more"] if len(best.metrics) > _METRICS else []
+    more = [f"  and {len(known) - _METRICS} metrics more"] if len(known) > _METRICS else []
     return [f"best {result.value:.6g}", *(f"  {name:<{width}}  {_written(value)}" for name, value in pairs), *more]
 
 
