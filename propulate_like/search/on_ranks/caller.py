@@ -191,6 +191,7 @@ class _Caller:
             space=specification.known_space,
             signs=specification.signs,
             budget=specification.budget,
+            rungs=specification.rungs,
             run=None if specification.temporary else self._run,
             ident=Run(self._run).ident if Run.exists(self._run) else "",
             known=known_in(self._run, self._shape),
