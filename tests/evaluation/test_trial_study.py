@@ -41,7 +41,7 @@ def test_the_study_tells_the_best_of_the_evaluations_before(tmp_path, isolate):
     options = {"evaluations": 30, "seed": 0, "progress": False, "run": tmp_path / "run"}
     result = pl.maximize(f"{tmp_path / 'best_losses.py'}:objective", **options, evaluation={"isolate": isolate})
     assert result.statuses == {pl.Status.OK: 30}, result.failure.cause
-    values = [result.values(each)[0] for each in result.individuals]
+    values = [each.value for each in result.individuals]
     for number, each in enumerate(result.individuals[1:], 1):
         best = max(values[:number])
         assert each.metrics["best"] == [values.index(best), best, best, values.index(best)]
@@ -150,7 +150,7 @@ def test_system_attributes_are_kept_and_exported_as_such(tmp_path, command, monk
             (artifact,) = get_all_artifact_meta(each, storage=storage)
             assert (artifact.filename, (tmp_path / artifact.artifact_id).read_text()) == ("plot.txt", "a plot")
     row = json.loads(command("results", "run", "--top", "1", "--format", "json").stdout)[0]
-    assert row["metrics.system_attrs"] == result.best.metrics["system_attrs"]
+    assert row["metrics"]["system_attrs"] == result.best.metrics["system_attrs"]
 
 
 def test_values_bred_for_an_evaluation_are_its_relative_params():

@@ -82,7 +82,7 @@ def test_they_survive_exports_and_warm_starts_of_these(tmp_path, command, monkey
     as_lists = [json.dumps(each.params["hidden"]) for each in result.individuals]
     assert [json.dumps(each.params["hidden"]) for each in study.trials] == as_lists
     row = json.loads(command("results", "run", "--top", "1", "--format", "json").stdout)[0]
-    assert row["params.hidden"] == [64, 64]
+    assert row["params"]["hidden"] == [64, 64]
     space = {"hidden": Choice(*OPTIONS)}
     for known in (study, "table.csv"):
         source = pl.WarmStart(known)
