@@ -17,7 +17,7 @@ from propulate_like.foundation.files import folder_inside
 from propulate_like.foundation.undisturbed import undisturbed
 from propulate_like.foundation.values import brief, plain, real
 from propulate_like.population.individual import ELSEWHERE, Candidate, Id, Individual
-from propulate_like.population.outcome import OK, STOPPED, Outcome
+from propulate_like.population.outcome import STOPPED, Outcome
 from propulate_like.problem.directions import Signs, values_of
 
 if TYPE_CHECKING:
@@ -236,8 +236,8 @@ class Evaluation:
         """Report an intermediate loss.
 
         Args:
-            value: The loss, in the form in which the function would return it: a number, or a mapping of a "loss" and
-                metrics. It becomes the result where the evaluation is stopped here.
+            value: The loss, in the form in which the function would return it: a number, or a mapping of a "loss",
+                perhaps "constraints", and metrics. It becomes the result where the evaluation is stopped here.
             step: The step, at least 0 and above the last one; by default the next one, from 1 on.
 
         Returns:
@@ -285,20 +285,14 @@ class Evaluation:
         """Return the outcome of the value that was reported last."""
         return self.outcome(self.reported, "the value that the loss reported last is")
 
-    def value_of(self, outcome: Outcome) -> float | list[float]:
-        """Return the losses as the function returned them, with their own signs."""
-        if outcome.losses:
-            return list(values_of(outcome.losses, self._signs))
-        return self._signs[0] * outcome.loss
-
     def outcome(self, value: object, said: str = "the loss returned") -> Outcome:
         """Return the outcome of what the loss returned, or reported last; `said` begins the cause of a failure."""
         outcome = Outcome.of(value, said).expecting(len(self._signs))
-        if outcome.status is not OK:
+        if not outcome.has_loss:
             return outcome
         losses = values_of(outcome.losses, self._signs)
-        loss = self._signs[0] * outcome.loss
-        return msgspec.structs.replace(outcome, loss=loss, losses=losses, status=STOPPED if self._stop else OK)
+        loss, status = self._signs[0] * outcome.loss, STOPPED if self._stop else outcome.status
+        return msgspec.structs.replace(outcome, loss=loss, losses=losses, status=status)
 
 
 def make_directory(task: Task) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -13,6 +14,7 @@ import msgspec
 
 from propulate_like.evaluation.context import Evaluation, NoNumber, Task
 from propulate_like.foundation import declarations, values
+from propulate_like.population.constraints import Constraints
 from propulate_like.population.outcome import Asked, Outcome, Status, storable
 from propulate_like.problem.parameters import Choice, Float, Int, Parameter, Scalar
 from propulate_like.problem.parameters.grids import highest_on_grid
@@ -151,16 +153,19 @@ class Trial:
         self.user_attrs[str(storable(key))] = storable(value)
 
     def set_constraint(self, key: str, value: float) -> None:
-        """Set a constraint's value. It is satisfied where the value is at most 0; a violated one is a failure.
+        """Set a constraint's value: it is satisfied where the value is at most 0. All evaluations must set as many.
 
         Raises:
             NoNumber: The value is no real number; an evaluation that this ends is invalid.
         """
         try:
-            self.constraints[str(storable(key))] = values.real(value)
+            number = values.real(value)
         except ValueError:
+            number = math.nan
+        if math.isnan(number):
             message = f"constraint {key!r:.40}: {values.brief(value)} is no number"
-            raise NoNumber(message) from None
+            raise NoNumber(message)
+        self.constraints[str(storable(key))] = number
 
     def pruned(self) -> Outcome:
         """Return the outcome of an evaluation that its loss pruned: the value that was reported last."""
@@ -170,13 +175,12 @@ class Trial:
 
     def completed(self, outcome: Outcome) -> Outcome:
         """Return the outcome with the parameters asked for, the user's attributes and the constraints."""
-        metrics = {**self.user_attrs, **{f"constraint.{key}": value for key, value in self.constraints.items()}}
+        constraints = Constraints.of(self.constraints)
         asked = Asked(self._space.written, tuple(gene for _, gene in self._asked.values()))
-        violated = [f"{key} = {value:g}" for key, value in self.constraints.items() if not value <= 0.0]
-        if violated and outcome.status in {Status.OK, Status.STOPPED}:
-            metrics["value"] = self._evaluation.value_of(outcome)
-            outcome = Outcome.failure(Status.INVALID, f"infeasible: {', '.join(violated)}, where at most 0 is feasible")
-        return msgspec.structs.replace(outcome, asked=asked, metrics={**metrics, **outcome.metrics})
+        if constraints.values:
+            outcome = outcome.constrained((*constraints.values, *outcome.constraints))
+        metrics = {**self.user_attrs, **constraints.metrics, **outcome.metrics}
+        return msgspec.structs.replace(outcome, asked=asked, metrics=metrics)
 
     @property
     def _space(self) -> Space:

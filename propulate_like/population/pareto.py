@@ -1,4 +1,4 @@
-"""Pareto dominance: what is better where there are several losses."""
+"""Pareto dominance: what is better where there are several losses, and perhaps constraints."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ def losses_of(individual: Individual) -> Losses:
 def dominates(one: Losses, other: Losses) -> bool:
     """Return whether one is in no loss worse than the other, and in one better."""
     return one != other and all(mine <= its for mine, its in zip(one, other))
+
+
+def feasible_front(individuals: Iterable[Individual]) -> list[Individual]:
+    """Return those feasible ones that no other feasible one dominates, ordered by their losses."""
+    return front(individual for individual in individuals if individual.feasible)
 
 
 def front(individuals: Iterable[Individual]) -> list[Individual]:

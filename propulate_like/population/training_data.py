@@ -19,8 +19,9 @@ class TrainingData:
     """Evaluated individuals as rows, in the order in which they arrived; of those, the newest `size`.
 
     `genomes` has a row a point and a column a parameter, in canonical form (see `Space.canonical`); `losses` is NaN
-    where an evaluation failed, and 1e300 at most. `total` counts all there ever were, so that a model can tell what is
-    new to it.
+    where an evaluation failed, and 1e300 at most. `constraints` has a column for each constraint, none where there are
+    none; they are NaN where they are not known, and at most 1e300 too. `total` counts all there ever were, so that a
+    model can tell what is new to it.
     """
 
     def __init__(self, size: int, before: int = 0) -> None:
@@ -30,6 +31,7 @@ class TrainingData:
         self._known: dict[Id, None] = {}
         self._genomes: Array = np.empty((0, 0))
         self._losses: Array = np.empty(0)
+        self._constraints: Array = np.empty((0, 0))
         self._count = 0
 
     @classmethod
@@ -54,6 +56,11 @@ class TrainingData:
         """Their losses, a view that is not to be changed and not to be kept."""
         return self._losses[max(self._count - self.size, 0) : self._count]
 
+    @property
+    def constraints(self) -> Array:
+        """Their constraints, a view that is not to be changed and not to be kept."""
+        return self._constraints[max(self._count - self.size, 0) : self._count]
+
     def __len__(self) -> int:
         return min(self._count, self.size)
 
@@ -66,9 +73,15 @@ class TrainingData:
             del self._known[next(iter(self._known))]
         if self._count == len(self._losses):
             self._make_room(len(individual.genome))
-        candidate = individual.candidate
+        candidate, outcome = individual.candidate, individual.outcome
         self._genomes[self._count] = candidate.space.canonical(candidate.genome)
-        self._losses[self._count] = min(max(individual.outcome.loss, -_HUGE), _HUGE)
+        self._losses[self._count] = min(max(outcome.loss, -_HUGE), _HUGE)
+        constraints = outcome.constraints
+        if len(constraints) > self._constraints.shape[1]:
+            self._widen(len(constraints))
+        if self._constraints.shape[1]:
+            self._constraints[self._count] = np.nan
+            self._constraints[self._count, : len(constraints)] = np.clip(constraints, -_HUGE, _HUGE)
         self._count += 1
         self.total += 1
         return True
@@ -78,6 +91,12 @@ class TrainingData:
         kept = len(self)
         rows = max(2 * kept, _FEWEST)
         genomes, losses = np.empty((rows, dimension)), np.empty(rows)
+        constraints = np.empty((rows, self._constraints.shape[1]))
         if kept:
-            genomes[:kept], losses[:kept] = self.genomes, self.losses
-        self._genomes, self._losses, self._count = genomes, losses, kept
+            genomes[:kept], losses[:kept], constraints[:kept] = self.genomes, self.losses, self.constraints
+        self._genomes, self._losses, self._constraints, self._count = genomes, losses, constraints, kept
+
+    def _widen(self, count: int) -> None:
+        """Add columns for constraints, which are not known of the rows before."""
+        missing = np.full((len(self._losses), count - self._constraints.shape[1]), np.nan)
+        self._constraints = np.hstack([self._constraints, missing])

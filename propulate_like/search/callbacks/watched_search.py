@@ -43,7 +43,7 @@ class WatchedSearch:
         self.directions: list[str] = directions_of(signs)
         self.budget: Budget = budget
         self.evaluations: int = evaluations
-        self.best: Individual | None = best
+        self.best: Individual | None = best if best is not None and best.feasible else None
         self.stopping: bool = False
         self._signs, self._known = signs, known
 
