@@ -11,6 +11,7 @@ from propulate_like.foundation import values
 METRIC = "constraint."
 """The prefix of the metrics that keep constraints by their names."""
 _MOST = 1000  # constraints of an evaluation
+_INFEASIBLE, _HUGE = 1e200, 1e300  # the lowest and the highest merit of what is infeasible
 
 
 class Constraints(NamedTuple):
@@ -55,6 +56,11 @@ class Constraints(NamedTuple):
 def violation_of(constraints: Iterable[float]) -> float:
     """Return the degree to which constraints are violated: the sum of those above 0."""
     return sum(value for value in constraints if value > 0.0)
+
+
+def merit_of(loss: float, violation: float) -> float:
+    """Return the loss without a violation, and otherwise a number above all losses, which grows with the violation."""
+    return min(_INFEASIBLE * (1.0 + violation), _HUGE) if violation > 0.0 else loss
 
 
 def _numbers(given: Iterable[object], names: tuple[str, ...] = ()) -> tuple[float, ...]:

@@ -13,7 +13,7 @@ import msgspec
 
 from propulate_like.foundation import values
 from propulate_like.foundation.values import real
-from propulate_like.population.constraints import Constraints, violation_of
+from propulate_like.population.constraints import Constraints, merit_of, violation_of
 from propulate_like.problem.space import Genome, Space
 
 _DEEPEST = 8  # levels of lists and mappings in a metric; what lies deeper is written as text
@@ -90,6 +90,11 @@ class Outcome(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     def violation(self) -> float:
         """The degree to which it violates constraints: 0 where it violates none."""
         return violation_of(self.constraints) if self.constraints else 0.0
+
+    @property
+    def merit(self) -> float:
+        """The loss where it violates no constraint; otherwise a number above all losses, by the violation."""
+        return merit_of(self.loss, self.violation) if self.constraints else self.loss
 
     @property
     def feasible(self) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
+from propulate_like.population.constraints import merit_of
 from propulate_like.population.individual import Id, Individual
 
 Array = npt.NDArray[np.float64]
@@ -60,6 +61,18 @@ class TrainingData:
     def constraints(self) -> Array:
         """Their constraints, a view that is not to be changed and not to be kept."""
         return self._constraints[max(self._count - self.size, 0) : self._count]
+
+    @property
+    def merits(self) -> Array:
+        """What they are compared by: their losses, and higher numbers where constraints are violated."""
+        if not self._constraints.shape[1]:
+            return self.losses
+        constraints, losses = self.constraints, self.losses
+        violation = np.sum(np.where(constraints > 0.0, constraints, 0.0), axis=1)
+        merits: Array = losses.copy()
+        for row in np.flatnonzero(violation > 0.0).tolist():
+            merits[row] = merit_of(float(losses[row]), float(violation[row]))
+        return merits
 
     def __len__(self) -> int:
         return min(self._count, self.size)

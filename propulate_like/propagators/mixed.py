@@ -61,6 +61,7 @@ class MixedGaussianProcess(Propagator):
         import numpy as np
 
         from propulate_like.population.training_data import TrainingData
+        from propulate_like.propagators.models.feasibility import Known
         from propulate_like.propagators.models.threads import steadily
 
         points = TrainingData.of(individuals)
@@ -69,7 +70,7 @@ class MixedGaussianProcess(Propagator):
         if self._search is None:
             self._search = self._begin(breeding)
         with steadily():
-            self._search.fit(points.genomes, points.losses, points.total)
+            self._search.fit(Known.of(points), points.total)
             genome = self._search.propose(partial(_fresh, breeding.partition))
         return [breeding.child(tuple(genome.tolist()), origin=self.name)]
 

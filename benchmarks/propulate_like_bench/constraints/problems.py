@@ -135,7 +135,7 @@ def welded_beam() -> Problem:
 
 
 def network() -> Problem:
-    """Return the validation error of a network on 1797 digits of 8 x 8 pixels, with at most 2,000 weights."""
+    """Return the validation error of a network on 1797 digits of 8 x 8 pixels, with at most 1,000 weights."""
     space: dict[str, Parameter] = {
         "layers": Int(1, 3),
         "width": Int(4, 128, log=True),
@@ -143,12 +143,12 @@ def network() -> Problem:
         "activation": Choice("relu", "tanh", "logistic"),
         "learning_rate": Float(1e-4, 1e-1, log=True),
         "alpha": Float(1e-6, 1.0, log=True),
-        "batch_size": Int(16, 256, log=True),
+        "batch_size": Int(32, 256, log=True),
     }
     return Problem(Space(space), _trained)
 
 
-_LARGEST = 2000  # weights
+_LARGEST = 1000  # weights
 
 
 def _trained(params: Params) -> Values:
@@ -184,7 +184,7 @@ def _digits() -> Sequence[Any]:
     from sklearn.model_selection import train_test_split
 
     images, digits = load_digits(return_X_y=True)
-    x, v, y, w = train_test_split(images / 16.0, digits, test_size=0.5, random_state=0, stratify=digits)
+    x, v, y, w = train_test_split(images / 16.0, digits, test_size=0.6, random_state=0, stratify=digits)
     return x, y, v, w
 
 
