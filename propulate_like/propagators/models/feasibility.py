@@ -40,7 +40,7 @@ class Known(NamedTuple):
         losses = data.losses
         if not data.constraints.shape[1]:
             return cls(data.genomes, losses, data.constraints, losses)
-        constraints = _scaled(data.constraints)
+        constraints = scaled(data.constraints)
         return cls(data.genomes, losses, constraints, _merits(losses, violations(constraints)))
 
     def rows(self, which: npt.NDArray[Any]) -> Known:
@@ -54,7 +54,7 @@ def violations(constraints: Array) -> Array:
     return total
 
 
-def _scaled(constraints: Array) -> Array:
+def scaled(constraints: Array) -> Array:
     """Return constraints (n, m), each divided by the median of its absolute values."""
     sizes = np.abs(constraints)
     with np.errstate(all="ignore"):

@@ -95,7 +95,7 @@ class MixedSearch:
         """Return the best candidate (d,) that is fresh, or the best of all where none is."""
         encoding, generator = self._encoding, self._generator
         genomes, levels = encoding.canonical(np.concatenate(list(self._candidates())))
-        kept = self._fresh(genomes, levels, fresh)
+        kept = fresh_rows(encoding, genomes, levels, self._known, fresh)
         if kept.any():
             genomes, levels = genomes[kept], levels[kept]
         coordinates = encoding.coordinates(genomes, levels)
@@ -117,28 +117,38 @@ class MixedSearch:
         lengths = np.maximum.reduceat(self._model.lengths, np.flatnonzero(np.diff(encoding.groups, prepend=-1)))
         yield candidates.around(encoding, best[0], self._region.half(lengths, generator), _LOCAL, generator)
 
-    def _fresh(self, genomes: Array, levels: Levels, fresh: Fresh) -> npt.NDArray[np.bool_]:
-        """Return which rows may be proposed, shape (n,).
-
-        Of rows with a code, one of each fresh code may; of rows without one, those that are not known.
-        """
-        uncountable = ~self._encoding.countable(levels)
-        unknown = [row.tobytes() not in self._known for row in genomes[uncountable]]
-        if uncountable.all():
-            return np.array(unknown)
-        codes = self._encoding.codes(levels)
-        first = np.zeros(len(codes), dtype=bool)
-        first[np.unique(codes, return_index=True)[1]] = True
-        kept = first & fresh(levels, codes)
-        kept[uncountable] = unknown
-        return kept
-
     def _kept(self, order: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
         """Return the rows to which the process is fitted, from all rows in the order of their losses."""
         if len(order) <= self._rows:
             return order
         best, others = np.split(order, [2 * self._rows // 3])
         return np.concatenate([best, np.sort(others)[len(best) - self._rows :]])
+
+
+def fresh_rows(
+    encoding: Encoding, genomes: Array, levels: Levels, known: set[bytes], fresh: Fresh
+) -> npt.NDArray[np.bool_]:
+    """Return which rows may be proposed, shape (n,).
+
+    Of rows with a code, one of each fresh code may; of rows without one, those that are not known.
+
+    Args:
+        encoding: The encoding of the space.
+        genomes: The rows in canonical form, shape (n, d).
+        levels: Their levels, shape (n, d).
+        known: The known rows, as bytes.
+        fresh: Tells which codes are fresh.
+    """
+    uncountable = ~encoding.countable(levels)
+    unknown = [row.tobytes() not in known for row in genomes[uncountable]]
+    if uncountable.all():
+        return np.array(unknown)
+    codes = encoding.codes(levels)
+    first = np.zeros(len(codes), dtype=bool)
+    first[np.unique(codes, return_index=True)[1]] = True
+    kept = first & fresh(levels, codes)
+    kept[uncountable] = unknown
+    return kept
 
 
 def _targets(losses: Array) -> Array:
