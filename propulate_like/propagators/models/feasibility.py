@@ -15,7 +15,7 @@ from propulate_like.propagators.models.gaussian_process import GaussianProcess, 
 _WORST = 2.0  # range of feasible losses by which the least violation is worse than these
 _CAUTION = 0.5  # standard deviations
 _NOISY_ABOVE = 0.4  # quantile of the distances from the border above which constraints have extra noise
-_DESCENT = 20  # steps of a descent
+_STEPS, _DESCENT = 10, 15  # of a fit, and of a descent
 
 
 class Known(NamedTuple):
@@ -96,7 +96,7 @@ class ConstraintProcesses:
             self._offsets.append(offset)
             self._spreads.append(spread)
             if fit:
-                process.fit(points[known], targets, center, extra_noise=noise)
+                process.fit(points[known], targets, center, _STEPS, noise)
             else:
                 process.condition(points[known], targets, center, noise)
 
@@ -122,20 +122,18 @@ class ConstraintProcesses:
             high: The box's upper corner, shape (d,).
             optimism: The weight of the standard deviation in the bound mean - optimism * sd.
         """
-        slopes: list[Array] = []
+        processes = self._all
+        latest: tuple[bytes, Array, Array] = b"", np.empty(0), np.empty(0)
 
-        def margins(point: Array) -> Array:
-            slopes.clear()
-            found = []
-            for process, offset, spread, caution in self._all:
-                value, slope = process.bound(point, -caution)
-                found.append(-(offset + spread * value))
-                slopes.append(-spread * slope)
-            return np.array(found)
-
-        def margin_slopes(point: Array) -> Array:
-            margins(point)
-            return np.array(slopes)
+        def margins(point: Array) -> tuple[bytes, Array, Array]:
+            """Return the margins (m,) and their slopes (m, d) at a point, which are asked for one after the other."""
+            nonlocal latest
+            if latest[0] != point.tobytes():
+                found = [process.bound(point, -caution) for process, _, _, caution in processes]
+                values = [-(offset + spread * value) for (_, offset, spread, _), (value, _) in zip(processes, found)]
+                slopes = [-spread * slope for (_, _, spread, _), (_, slope) in zip(processes, found)]
+                latest = point.tobytes(), np.array(values), np.array(slopes)
+            return latest
 
         found = minimize(
             loss.bound,
@@ -144,7 +142,9 @@ class ConstraintProcesses:
             jac=True,
             method="SLSQP",
             bounds=Bounds(low, high),
-            constraints=[{"type": "ineq", "fun": margins, "jac": margin_slopes}],
+            constraints=[
+                {"type": "ineq", "fun": lambda point: margins(point)[1], "jac": lambda point: margins(point)[2]}
+            ],
             options={"maxiter": _DESCENT},
         )
         return np.clip(found.x, low, high) if np.all(np.isfinite(found.x)) else point
