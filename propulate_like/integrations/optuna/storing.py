@@ -198,7 +198,7 @@ class Log(Study):
             "distributions": {name: forms(each) for name, each in trial.distributions.items()},
             "params": {name: internal(each, params[name]) for name, each in trial.distributions.items()},
             "user_attrs": trial.user_attrs,
-            "system_attrs": {},
+            "system_attrs": trial.system_attrs,
             "intermediate_values": trial.intermediate_values,
         }
 
@@ -262,12 +262,18 @@ class Tables(Study):
         return list(connection.scalars(added))
 
 
-_FILLED = ("trial_values", "trial_params", "trial_user_attributes", "trial_intermediate_values")
+_FILLED = (
+    "trial_values",
+    "trial_params",
+    "trial_user_attributes",
+    "trial_system_attributes",
+    "trial_intermediate_values",
+)
 
 
 def _rows(trials: Sequence[FrozenTrial], ids: Sequence[int]) -> dict[str, list[dict[str, Any]]]:
     """Return the rows of each table other than that of the trials."""
-    values, params, attributes, intermediates = ([] for _ in _FILLED)
+    values, params, attributes, system, intermediates = ([] for _ in _FILLED)
     forms = _Forms()
     for trial, ident in zip(trials, ids):
         for objective, value in enumerate(trial.values or ()):
@@ -278,14 +284,15 @@ def _rows(trials: Sequence[FrozenTrial], ids: Sequence[int]) -> dict[str, list[d
             params.append(
                 {"trial_id": ident, "param_name": name, "param_value": value, "distribution_json": forms(distribution)}
             )
-        for key, attribute in trial.user_attrs.items():
-            attributes.append({"trial_id": ident, "key": key, "value_json": json.dumps(attribute)})
+        for rows, known in ((attributes, trial.user_attrs), (system, trial.system_attrs)):
+            for key, attribute in known.items():
+                rows.append({"trial_id": ident, "key": key, "value_json": json.dumps(attribute)})
         for step, value in trial.intermediate_values.items():
             finite = math.isfinite(value)
             kind = "FINITE" if finite else _NOT_FINITE[str(value)]
             stored = {"intermediate_value": value if finite else None, "intermediate_value_type": kind}
             intermediates.append({"trial_id": ident, "step": step, **stored})
-    return dict(zip(_FILLED, (values, params, attributes, intermediates)))
+    return dict(zip(_FILLED, (values, params, attributes, system, intermediates)))
 
 
 class _Forms:

@@ -23,7 +23,8 @@ _FEW = 3  # best points whose neighbours are all candidates
 _DRAWN, _MUTANTS, _LOCAL = 200, 200, 200  # candidates
 _NARROW, _WIDE = 0.02, 1.0  # half-sides of the boxes around the best point, in length scales
 _ROUNDS = (0.3, 0.1, 0.03)  # half-sides of the boxes around the best candidate, as shares of these
-_WEIGHTS = 8  # of the losses, of which a proposal uses those with the largest gain
+_WEIGHTS = 4  # sets of weights of the losses, of which a proposal uses that with the largest gain
+_EVEN = 0.5  # parameter of their Dirichlet distribution: below 1, single losses are more frequent
 _SUM = 0.05  # weight of the sum in the scalarization
 
 
@@ -98,7 +99,7 @@ class FrontSearch:
     def propose(self, fresh: Fresh) -> Array:
         """Return the best candidate (d,) that is fresh, or the best of all where none is."""
         encoding, generator = self._encoding, self._generator
-        weights = generator.dirichlet(np.ones(len(self._models)), _WEIGHTS)
+        weights = generator.dirichlet(np.full(len(self._models), _EVEN), _WEIGHTS)
         optimism = self._boldness * abs(generator.standard_normal())
         self._feasibility.draw(generator)
         feasible = self._targets[self._violation == 0.0] if (self._violation == 0.0).any() else self._targets
