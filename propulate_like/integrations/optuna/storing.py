@@ -273,7 +273,8 @@ _FILLED = (
 
 def _rows(trials: Sequence[FrozenTrial], ids: Sequence[int]) -> dict[str, list[dict[str, Any]]]:
     """Return the rows of each table other than that of the trials."""
-    values, params, attributes, system, intermediates = ([] for _ in _FILLED)
+    tables: dict[str, list[dict[str, Any]]] = {name: [] for name in _FILLED}
+    values, params, attributes, system, intermediates = tables.values()
     forms = _Forms()
     for trial, ident in zip(trials, ids):
         for objective, value in enumerate(trial.values or ()):
@@ -292,7 +293,7 @@ def _rows(trials: Sequence[FrozenTrial], ids: Sequence[int]) -> dict[str, list[d
             kind = "FINITE" if finite else _NOT_FINITE[str(value)]
             stored = {"intermediate_value": value if finite else None, "intermediate_value_type": kind}
             intermediates.append({"trial_id": ident, "step": step, **stored})
-    return dict(zip(_FILLED, (values, params, attributes, system, intermediates)))
+    return tables
 
 
 class _Forms:
