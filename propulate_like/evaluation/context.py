@@ -17,7 +17,7 @@ from propulate_like.foundation.files import folder_inside
 from propulate_like.foundation.undisturbed import undisturbed
 from propulate_like.foundation.values import brief, plain, real
 from propulate_like.population.individual import ELSEWHERE, Candidate, Id, Individual
-from propulate_like.population.outcome import STOPPED, Outcome
+from propulate_like.population.outcome import OK, STOPPED, Outcome
 from propulate_like.problem.directions import Signs, values_of
 
 if TYPE_CHECKING:
@@ -288,7 +288,7 @@ class Evaluation:
     def outcome(self, value: object, said: str = "the loss returned") -> Outcome:
         """Return the outcome of what the loss returned, or reported last; `said` begins the cause of a failure."""
         outcome = Outcome.of(value, said).expecting(len(self._signs))
-        if not outcome.has_loss:
+        if outcome.status is not OK and not outcome.has_loss:
             return outcome
         losses = values_of(outcome.losses, self._signs)
         loss, status = self._signs[0] * outcome.loss, STOPPED if self._stop else outcome.status

@@ -55,7 +55,8 @@ class CoordinateSearch(Propagator):
             self._trials = self._searches(breeding.space, breeding.generator)
             genome = next(self._trials)
         elif last is not None and last.has_loss and (last.id, last.genome) == self._asked:
-            genome = self._trials.send(last.outcome.merit)
+            outcome = last.outcome
+            genome = self._trials.send(outcome.merit if outcome.constraints else outcome.loss)
         else:
             genome = self._trials.send(math.inf)
         self._asked = breeding.id, genome

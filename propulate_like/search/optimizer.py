@@ -105,6 +105,8 @@ class Optimizer:
         self._ladder = None if fidelity is None else Ladder(fidelity, promotes, len(place.members))
         self.leading: Individual | None = None
         """The first in the order of individuals: where none is feasible, the one with the least violation."""
+        self.constrained: bool = False
+        """Whether evaluations have constraints, as far as is known."""
         self._constraints: int | None = None  # of an evaluation, once one is known
         self._pending: set[int] = set()  # serial numbers
         self._asked = time.perf_counter()
@@ -259,6 +261,7 @@ class Optimizer:
         """Learn how many constraints evaluations have; those of former versions had them as metrics only."""
         if outcome.constraints or not any(name.startswith(METRIC) for name in outcome.metrics):
             self._constraints = len(outcome.constraints)
+            self.constrained = self._constraints > 0
 
     def as_evaluated(self) -> Sequence[Individual]:
         """Return those that the population keeps in the spaces that they asked for, but for some from very long ago."""
