@@ -6,7 +6,7 @@ import math
 import pytest
 
 import propulate_like as pl
-from propulate_like.cli.show import best_rows, status, status_text
+from propulate_like.cli.show import best, rows_of, status, status_text
 from propulate_like.storage.run import Run
 
 SPACE = {"x": pl.Float(0, 1), "y": pl.Float(0, 1)}
@@ -56,7 +56,7 @@ def test_where_nothing_is_feasible_the_least_violating_one_is_at_hand(search, tm
     known = status(Run(tmp_path / "run"))
     assert (known["best"], known["least_violation"]) == (None, result.least_violating.violation)
     assert "nothing is feasible; the violation is 1" in status_text(known)
-    shown = best_rows(Run(tmp_path / "run"), 2)
+    shown = rows_of(best(Run(tmp_path / "run"), 2), Run(tmp_path / "run"))
     assert shown[0]["violation"] == shown[0]["constraints.0"] == result.least_violating.violation
 
 
@@ -226,4 +226,17 @@ def test_the_command_line_tells_that_nothing_is_feasible(command, tmp_path):
     assert "25 evaluations (25 infeasible)" in ended.stdout
     assert "nothing feasible yet, violation 1" in ended.stderr
     rows = json.loads(command("results", "found", "--format", "json").stdout)
-    assert rows[0]["violation"] == 1.0 + rows[0]["params.x"]
+    assert rows[0]["violation"] == 1.0 + rows[0]["params"]["x"]
+
+
+def test_callbacks_are_told_of_the_best_that_is_feasible(search):
+    told = []
+
+    class Best:
+        def on_best(self, _search, individual):
+            told.append(individual)
+
+    result = search(bounded, callbacks=[Best()])
+    assert told
+    assert all(each.feasible for each in told)
+    assert told[-1].loss == result.best.loss
