@@ -197,7 +197,7 @@ class Individual(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         return outcome.violation if outcome.constraints else 0.0, -self.candidate.rung, outcome.loss
 
     @property
-    def precedence(self) -> tuple[tuple[int, float], float, Id]:
+    def precedence(self) -> tuple[Order, float, Id]:
         """The order of the best first: of several with the same loss, the one that ended first is the best."""
         return self.order, self.outcome.ended, self.candidate.id
 
