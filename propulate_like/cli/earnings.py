@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from propulate_like.population.individual import Individual
+from propulate_like.population.individual import Individual, Order
+from propulate_like.population.population import LAST
 
 
 class Earning(NamedTuple):
@@ -14,7 +15,7 @@ class Earning(NamedTuple):
     Attributes:
         evaluations: The number of individuals that it bred.
         improvements: The number of those that were the best of all when their evaluation ended.
-        best: The lowest loss of its individuals, or infinity.
+        best: The lowest loss of its feasible individuals, or infinity.
     """
 
     evaluations: int
@@ -28,8 +29,8 @@ class Earnings:
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
         self._bests: dict[str, float] = {}
-        self._lowest: dict[int, tuple[int, float]] = {}
-        self._candidates: list[tuple[float, tuple[int, float], str]] = []  # each the best of its rank when it ended
+        self._lowest: dict[int, Order] = {}
+        self._candidates: list[tuple[float, Order, str]] = []  # each the best of its rank when it ended
 
     def add(self, rank: int, individual: Individual) -> None:
         """Count the next evaluated individual of a rank."""
@@ -37,7 +38,8 @@ class Earnings:
         self._counts[origin] = self._counts.get(origin, 0) + 1
         if not individual.has_loss:
             return
-        self._bests[origin] = min(self._bests.get(origin, math.inf), individual.loss)
+        if individual.feasible:
+            self._bests[origin] = min(self._bests.get(origin, math.inf), individual.loss)
         if rank not in self._lowest or individual.order < self._lowest[rank]:
             self._lowest[rank] = individual.order
             self._candidates.append((individual.ended, individual.order, origin))
@@ -45,7 +47,7 @@ class Earnings:
     def table(self) -> dict[str, Earning]:
         """Return the earnings of each origin, the one with the most individuals first."""
         improvements = dict.fromkeys(self._counts, 0)
-        lowest = (0, math.inf)
+        lowest = LAST
         for _, order, origin in sorted(self._candidates):
             if order < lowest:
                 lowest = order

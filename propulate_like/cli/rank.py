@@ -21,6 +21,7 @@ from propulate_like.foundation.parts import PartError
 from propulate_like.foundation.values import short_text
 from propulate_like.parallel import rank_status
 from propulate_like.parallel.transport import announce, launched
+from propulate_like.population.individual import Individual
 from propulate_like.search.agreement import RanksDiffer
 from propulate_like.search.config import Config, ConfigError, text_of
 from propulate_like.search.on_ranks.process import RankOutcome, run_rank
@@ -172,6 +173,8 @@ def summary(result: Result, command: str) -> str:
     lines = []
     if result.succeeded:
         lines += _best(result) if result.losses == 1 else _front(result)
+    elif result.least_violating is not None:
+        lines += _least_violating(result.least_violating)
     failures = {status: count for status, count in result.statuses.items() if status != "ok"}
     failed = f" ({', '.join(f'{count} {status}' for status, count in failures.items())})" if failures else ""
     lines += [f"{short(str(death))}; its evaluations count" for death in result.deaths]
@@ -212,12 +215,22 @@ def _best(result: Result) -> list[str]:
     best = result.best
     if best is None:
         return []
-    known = {name: value for name, value in best.metrics.items() if name not in (ATTRIBUTES, STUDY_ATTRIBUTES)}
+    return [f"best {result.value:.6g}", *_details(best)]
+
+
+def _least_violating(individual: Individual) -> list[str]:
+    """Return the lines about the individual that violates its constraints least, where none is feasible."""
+    return [f"nothing is feasible; the violation is {individual.violation:.6g} at least, at", *_details(individual)]
+
+
+def _details(individual: Individual) -> list[str]:
+    """Return the lines about an individual's params and metrics."""
+    known = {name: value for name, value in individual.metrics.items() if name not in (ATTRIBUTES, STUDY_ATTRIBUTES)}
     metrics = [(f"[{name[:_WIDTH]}]", value) for name, value in islice(known.items(), _METRICS)]
-    pairs = [*best.params.items(), *metrics]
+    pairs = [*individual.params.items(), *metrics]
     width = max((len(name) for name, _ in pairs), default=0)
     more = [f"  and {len(known) - _METRICS} metrics more"] if len(known) > _METRICS else []
-    return [f"best {result.value:.6g}", *(f"  {name:<{width}}  {_written(value)}" for name, value in pairs), *more]
+    return [*(f"  {name:<{width}}  {_written(value)}" for name, value in pairs), *more]
 
 
 def _front(result: Result) -> list[str]:

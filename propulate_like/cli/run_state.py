@@ -34,7 +34,7 @@ class RunState:
         self.done_by: Counter[int] = Counter()
         """The number of finished evaluations of each island."""
         self.bests: dict[int, float] = {}
-        """The lowest loss of each island."""
+        """The lowest feasible loss of each island."""
         self._moved: set[Moved] = set()
         self._deaths: dict[tuple[str, int], Died] = {}
 
@@ -125,7 +125,7 @@ class RunState:
         self.earnings.add(rank, individual)
         island = individual.id.island
         self.done_by[island] += 1
-        if individual.loss < self.bests.get(island, math.inf):  # which NaN is not
+        if individual.loss < self.bests.get(island, math.inf) and individual.feasible:  # NaN is not lower
             self.bests[island] = individual.loss
         self.latest = max(self.latest, individual.ended)
         self.running.pop(rank, None)

@@ -20,7 +20,7 @@ from propulate_like.foundation.undisturbed import undisturbed
 from propulate_like.foundation.values import short_text, typed_text
 from propulate_like.parallel.coordination.stopping import Reason
 from propulate_like.population.individual import Individual
-from propulate_like.population.pareto import front
+from propulate_like.population.pareto import feasible_front
 from propulate_like.search.progress import duration
 from propulate_like.search.result import last_line
 from propulate_like.search.rows import merged, nested_row, param_names, row
@@ -90,12 +90,17 @@ def _islands(run: Run, state: RunState) -> dict[str, Any]:
 
 
 def _best(run: Run, best: Individual | None) -> dict[str, Any]:
-    """Return the best individual's value and params, or with several losses the size of the front."""
+    """Return the best individual's value and params, or with several losses the size of the front.
+
+    Where nothing is feasible, the params are those with the least violation.
+    """
+    violation = {"least_violation": best.violation} if best is not None and best.constraints else {}
+    feasible = best if best is not None and best.feasible else None
     if len(run.signs) > 1:
-        found = front(individual for individual in run.individuals() if individual.has_loss)
-        return {"best": None, "best_params": None, "front": len(found)}
-    value = None if best is None else -best.loss if run.maximize else best.loss
-    return {"best": value, "best_params": None if best is None else best.params, "front": None}
+        found = feasible_front(run.individuals())
+        return {"best": None, "best_params": None, "front": len(found), **violation}
+    value = None if feasible is None else -feasible.loss if run.maximize else feasible.loss
+    return {"best": value, "best_params": None if best is None else best.params, "front": None, **violation}
 
 
 def status_text(known: dict[str, Any]) -> str:
@@ -109,6 +114,8 @@ def status_text(known: dict[str, Any]) -> str:
     ]
     if known["front"] is not None:
         lines[-1] = f"front        {known['front']} individuals"
+    if known.get("least_violation"):
+        lines[-1] = f"best         nothing is feasible; the violation is {known['least_violation']:.6g} at least, at"
     lines += [f"  {short(name)} = {short(typed_text(value))}" for name, value in (known["best_params"] or {}).items()]
     ranks = f"{known['ranks']} in {known['teams']} teams" if known["teams"] else known["ranks"]
     session = f", in the last of {known['sessions']} sessions" if known["sessions"] > 1 else ""
@@ -149,11 +156,13 @@ def status_text(known: dict[str, Any]) -> str:
 
 
 def best(run: Run, top: int) -> list[Individual]:
-    """Return the `top` best individuals of a run, best first; with several losses, those of the front."""
+    """Return the `top` best individuals of a run, best first; with several losses, those of the front.
+
+    Infeasible ones come last, and with several losses only where none is feasible: that with the least violation first.
+    """
+    front = feasible_front(run.individuals())[:top] if len(run.signs) > 1 else []
     succeeded = (individual for individual in run.individuals() if individual.has_loss)
-    if len(run.signs) > 1:
-        return front(succeeded)[:top]
-    return heapq.nsmallest(top, succeeded, key=lambda individual: individual.precedence)
+    return front or heapq.nsmallest(top, succeeded, key=lambda individual: individual.precedence)
 
 
 def failures(run: Run, top: int) -> list[Individual]:

@@ -81,7 +81,7 @@ class Forecast(msgspec.Struct, frozen=True):
         summary = self.summary
         evaluations = summary.evaluations.finished
         best = summary.evaluations.best
-        loss = None if best is None else best.loss
+        loss = best.loss if best is not None and best.feasible else None
         return {
             "ranks": self.ranks,
             "islands": self.islands,
@@ -324,7 +324,7 @@ def _nearest(run: Run, specification: SearchSpecification) -> Evaluate:
     def evaluate(individual: Individual) -> Individual:
         distances = ((genomes - np.array(individual.genome)) ** 2).sum(axis=1)
         nearest = known[int(distances.argmin())]
-        return individual.evaluated(Outcome(OK, nearest.loss, losses=nearest.losses))
+        return individual.evaluated(Outcome(OK, nearest.loss, losses=nearest.losses).constrained(nearest.constraints))
 
     return evaluate
 
@@ -333,7 +333,7 @@ def _improvements(traces: list[Trace]) -> list[tuple[float, float]]:
     """Return each improvement of the best loss of all ranks, as (seconds, loss)."""
     best, found = math.inf, []
     for time, loss in sorted(point for trace in traces for point in trace.losses):
-        if loss < best:
+        if loss < best:  # which NaN, of what is infeasible or failed, is not
             best = loss
             found.append((time, loss))
     return found

@@ -47,6 +47,7 @@ class ExportTable:
         self._params: dict[str, set[type]] = {}
         self._names: list[str] = []  # of the parameters, in the order of the space
         self._metrics: dict[str, set[type]] = {}
+        self._constraints = 0
         space: Space | None = None
         for event in self._history.events():
             if isinstance(event, Evaluated):
@@ -67,6 +68,7 @@ class ExportTable:
 
     def _count(self, individual: Individual) -> None:
         self.count += 1
+        self._constraints = max(self._constraints, len(individual.outcome.constraints))
         for name, value in individual.outcome.metrics.items():
             self._metrics.setdefault(name, set()).update(() if value is None else (_type_of(value),))
 
@@ -80,6 +82,8 @@ class ExportTable:
         losses, trials = len(self._run.signs), self._run.folder / "trials"
         numbers = [f".{number}" for number in range(losses)] if losses > 1 else [""]
         before = ["id", *(f"value{number}" for number in numbers), "status", *(f"loss{number}" for number in numbers)]
+        if self._constraints:
+            before += ["violation", *(f"constraints.{number}" for number in range(self._constraints))]
         after = ["rung"] * bool(self._run.config.get("fidelity")) + ["seconds", "ended", "origin", "parents", "cause"]
         after += ["directory"] * trials.is_dir()
         return {

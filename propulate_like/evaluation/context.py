@@ -249,8 +249,8 @@ class Evaluation:
         """Report an intermediate loss.
 
         Args:
-            value: The loss, in the form in which the function would return it: a number, or a mapping of a "loss" and
-                metrics. It becomes the result where the evaluation is stopped here.
+            value: The loss, in the form in which the function would return it: a number, or a mapping of a "loss",
+                perhaps "constraints", and metrics. It becomes the result where the evaluation is stopped here.
             step: The step, at least 0 and above the last one; by default the next one, from 1 on.
 
         Returns:
@@ -317,11 +317,11 @@ class Evaluation:
     def outcome(self, value: object, said: str = "the loss returned") -> Outcome:
         """Return the outcome of what the loss returned, or reported last; `said` begins the cause of a failure."""
         outcome = Outcome.of(value, said).expecting(len(self.signs))
-        if outcome.status is not OK:
+        if outcome.status is not OK and not outcome.has_loss:
             return outcome
         losses = values_of(outcome.losses, self.signs)
-        loss = self.signs[0] * outcome.loss
-        return msgspec.structs.replace(outcome, loss=loss, losses=losses, status=STOPPED if self._stop else OK)
+        loss, status = self.signs[0] * outcome.loss, STOPPED if self._stop else outcome.status
+        return msgspec.structs.replace(outcome, loss=loss, losses=losses, status=status)
 
 
 def make_directory(task: Task) -> None:

@@ -145,6 +145,9 @@ class IsolatedEvaluator(SupervisedEvaluator):
         sound = outcome.failed or (outcome.has_loss and len(losses) == len(self._load.signs))
         if outcome.has_loss:
             sound = sound and losses[0] == outcome.loss and all(map(math.isfinite, losses))
+        if outcome.constraints or outcome.status is Status.INFEASIBLE:
+            sound = sound and outcome.has_loss and not any(map(math.isnan, outcome.constraints))
+            sound = sound and outcome.status is outcome.constrained(outcome.constraints).status
         try:
             if outcome.asked is not None:
                 space, genome = outcome.asked.read()

@@ -79,5 +79,6 @@ class MetricEvaluator(WrappingEvaluator):
             outcome = Outcome.of(value, f"the metric {self._metric!r} is")
         if outcome.status is Status.OK:
             loss, status = self._sign * outcome.loss, evaluated.status
-            outcome = Outcome(status, loss, metrics=metrics, attempts=evaluated.attempts)
+            constraints = evaluated.constraints
+            outcome = Outcome(status, loss, metrics=metrics, attempts=evaluated.attempts, constraints=constraints)
         return evaluated.evaluated(outcome.timed(evaluated.seconds, evaluated.ended))

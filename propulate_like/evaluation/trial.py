@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ from propulate_like.evaluation.trial_study import (
     refuse,
 )
 from propulate_like.foundation import declarations, values
+from propulate_like.population.constraints import Constraints
 from propulate_like.population.outcome import Asked, Outcome, Status, storable
 from propulate_like.problem.parameters import Choice, Float, Int, Parameter
 from propulate_like.problem.parameters.grids import highest_on_grid
@@ -208,16 +210,19 @@ class Trial:
         return self.number
 
     def set_constraint(self, key: str, value: float) -> None:
-        """Set a constraint's value. It is satisfied where the value is at most 0; a violated one is a failure.
+        """Set a constraint's value: it is satisfied where the value is at most 0. All evaluations must set as many.
 
         Raises:
             NoNumber: The value is no real number; an evaluation that this ends is invalid.
         """
         try:
-            self.constraints[str(storable(key))] = values.real(value)
+            number = values.real(value)
         except ValueError:
+            number = math.nan
+        if math.isnan(number):
             message = f"constraint {key!r:.40}: {values.brief(value)} is no number"
-            raise NoNumber(message) from None
+            raise NoNumber(message)
+        self.constraints[str(storable(key))] = number
 
     def pruned(self) -> Outcome:
         """Return the outcome of an evaluation that its loss pruned: the value that was reported last."""
@@ -227,18 +232,13 @@ class Trial:
 
     def completed(self, outcome: Outcome) -> Outcome:
         """Return the outcome with the parameters asked for, the user's attributes and the constraints."""
-        metrics = {
-            **self.user_attrs,
-            **self._attributes(),
-            **{f"constraint.{key}": value for key, value in self.constraints.items()},
-        }
+        constraints = Constraints.of(self.constraints)
         asked = Asked(self._space.written, tuple(gene for _, gene in self._asked.values()))
-        violated = [f"{key} = {value:g}" for key, value in self.constraints.items() if not value <= 0.0]
-        if violated and outcome.status in {Status.OK, Status.STOPPED}:
-            metrics["value"] = self._evaluation.value_of(outcome)
-            outcome = Outcome.failure(Status.INVALID, f"infeasible: {', '.join(violated)}, where at most 0 is feasible")
+        if constraints.values:
+            outcome = outcome.constrained((*constraints.values, *outcome.constraints))
+        metrics = {**self.user_attrs, **self._attributes(), **constraints.metrics, **outcome.metrics}
         stops = "study" in self.__dict__ and self.study.stopping
-        return msgspec.structs.replace(outcome, asked=asked, metrics={**metrics, **outcome.metrics}, stops_search=stops)
+        return msgspec.structs.replace(outcome, asked=asked, metrics=metrics, stops_search=stops)
 
     def _attributes(self) -> dict[str, Any]:
         """Return the metrics that hold what integrations have set, and what was set for the study."""

@@ -20,7 +20,7 @@ _SCALARS = {str, int, float, bool, type(None)}
 _NO_NUMBERS = set("bcmMSUV")  # kinds of NumPy's types: bool, complex, spans and points of time, texts, records
 _WORDS = {"True", "False", "None"}
 _EMPTY = {"na", "n/a", "#n/a", "#na", "<na>", "nan", "-nan", "null", "none"}  # to what reads CSV files, such as pandas
-_NESTED: dict[str, type[tuple[Any, ...]] | type[list[Any]]] = {"tuple": tuple, "list": list}
+_NESTED: dict[str, type[tuple[Any, ...] | list[Any]]] = {"tuple": tuple, "list": list}
 SHORT = reprlib.Repr()
 """Writes values, even endless ones, in short."""
 SHORT.maxlevel, SHORT.maxlist, SHORT.maxtuple, SHORT.maxdict = 3, 8, 8, 8

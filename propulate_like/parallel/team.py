@@ -28,7 +28,7 @@ from propulate_like.foundation.console import say
 from propulate_like.parallel.transport import Team
 from propulate_like.population.codec import Codec
 from propulate_like.population.individual import Candidate, Individual
-from propulate_like.population.outcome import OK, STOPPED, Outcome, Status
+from propulate_like.population.outcome import HAVE_LOSS, Outcome, Status
 
 
 class Begin(msgspec.Struct, tag=True, frozen=True):
@@ -238,7 +238,7 @@ class TeamEvaluator(_Member):
         self._ended += 1
         self._metrics.append(message.metrics)
         self._interrupted = self._interrupted or message.interrupted
-        if message.status not in {OK, STOPPED} and self._failure is None:
+        if message.status not in HAVE_LOSS and self._failure is None:
             self._failure = peer, message
             self._give_up()
 

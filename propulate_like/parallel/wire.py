@@ -1,7 +1,7 @@
 """Messages between ranks; nothing is pickled.
 
-Individuals of a declared space are records of fixed size. Individuals of a learned space, reports and reassigned
-evaluations are MessagePack (see `population.codec`). All else is a few numbers.
+Individuals of a declared space are records of fixed size, with constraints behind them. Individuals of a learned space,
+reports and reassigned evaluations are MessagePack (see `population.codec`). All else is a few numbers.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ from propulate_like.problem.space import NOTHING, Space
 
 origin = struct.Struct("<I")
 """In front of what is to be passed on: the place on the island where it began."""
-_count = struct.Struct("<QQBdIq")
+_count = struct.Struct("<QQBdIqd")
+CountFields = tuple[int, int, int, float, int, int, float]
 request = struct.Struct("<QB")
 """Tickets that the sender has left, and whether it is idle."""
 tickets = struct.Struct("<Q")
@@ -50,15 +51,15 @@ Of an evaluation that is COMPLETED it is the loss itself.
 """
 RUNNING, COMPLETED, CUT, RESTARTED = range(4)
 
-_retired = struct.Struct("<IIQIBd")
+_retired = struct.Struct("<IIQIdBd")
 
 
-def pack_count(counts: tuple[int, int, int, float, int, int], dead: tuple[int, ...]) -> bytes:
+def pack_count(counts: CountFields, dead: tuple[int, ...]) -> bytes:
     """Return the counts (see `census`) of the sender and all ranks below it, and the dead that it knows of."""
     return _count.pack(*counts) + array("I", dead).tobytes()
 
 
-def unpack_count(content: bytes) -> tuple[tuple[int, ...], tuple[int, int, int, float, int, int]]:
+def unpack_count(content: bytes) -> tuple[tuple[int, ...], CountFields]:
     """Return the dead that the sender of counts knew of, and the counts."""
     dead = array("I", content[_count.size :])
     return tuple(dead), _count.unpack_from(content)
@@ -67,13 +68,14 @@ def unpack_count(content: bytes) -> tuple[tuple[int, ...], tuple[int, int, int, 
 def pack_retired(individual: Individual, moves: int) -> bytes:
     """Return the message that an individual has left its island, with its moves until then."""
     ident = individual.id
-    return _retired.pack(ident.island, ident.rank, ident.serial, moves, individual.rung, individual.loss)
+    violation, loss = individual.violation, individual.loss
+    return _retired.pack(ident.island, ident.rank, ident.serial, moves, violation, individual.rung, loss)
 
 
 def unpack_retired(content: bytes) -> tuple[Id, Key, int]:
     """Return who left: its identity, its key in the population and its moves."""
-    island, rank, serial, moves, rung, loss = _retired.unpack(content)
-    return Id(island, rank, serial), (-rung, loss, -serial, rank, island), moves
+    island, rank, serial, moves, violation, rung, loss = _retired.unpack(content)
+    return Id(island, rank, serial), (violation, -rung, loss, -serial, rank, island), moves
 
 
 class IndividualRecords(Protocol):
@@ -88,17 +90,19 @@ class IndividualRecords(Protocol):
         ...
 
 
-_HEADER = 13  # the fields of a record before the genome
+_HEADER = 14  # the fields of a record before the genome
+_constraint_count = struct.Struct("<H")  # the first field
+_NUMBER = 8  # bytes
 
 
 class Records:
-    """Individuals as binary records, all of the same length in one run."""
+    """Individuals as binary records: of the same length in one run, but for constraints, which come last."""
 
     def __init__(self, space: Space, traits: int, losses: int = 1) -> None:
         """Lay out records of this space, with this number of strategy parameters and of losses."""
         self._space = space
         self._dimension, self._traits, self._losses = len(space), traits, losses if losses > 1 else 0
-        self._layout = struct.Struct(f"<IIQIBBBIIQ{3 + self._dimension + traits + self._losses}d")
+        self._layout = struct.Struct(f"<HIIQIBBBIIQ{3 + self._dimension + traits + self._losses}d")
 
     def pack(self, individual: Individual) -> bytes:
         """Return the record of an evaluated individual that has a loss."""
@@ -106,7 +110,9 @@ class Records:
         ident, traits = candidate.id, candidate.traits[: self._traits]  # others bred when the run was begun, maybe
         before = candidate.continues
         padding = (0.0,) * (self._traits - len(traits))
-        return self._layout.pack(
+        constraints = outcome.constraints
+        record = self._layout.pack(
+            len(constraints),
             ident.island,
             ident.rank,
             ident.serial,
@@ -123,19 +129,26 @@ class Records:
             *padding,
             *outcome.losses,
         )
+        return record + struct.pack(f"<{len(constraints)}d", *constraints) if constraints else record
 
     def unpack(self, records: bytes) -> Iterable[tuple[Individual, bytes]]:
         """Return the individuals of records that lie one behind the other, each with its record."""
         size = self._layout.size
         if len(records) == size:
             return [(self.individual(records), records)]
-        parts = [records[begin : begin + size] for begin in range(0, len(records), size)]
+        parts, begin = [], 0
+        while begin < len(records):
+            end = begin + size + _NUMBER * _constraint_count.unpack_from(records, begin)[0]
+            parts.append(records[begin:end])
+            begin = end
         return [(self.individual(part), part) for part in parts]
 
     def individual(self, record: bytes) -> Individual:
         """Return the individual of a record."""
-        values = self._layout.unpack(record)
-        island, rank, serial, moves, traits, stopped, rung, *before, loss, seconds, ended = values[:_HEADER]
+        values = self._layout.unpack_from(record)
+        constrained, island, rank, serial, moves, traits, stopped, rung, *before, loss, seconds, ended = values[
+            :_HEADER
+        ]
         genes_end = _HEADER + self._dimension
         candidate = Candidate(
             Id(island, rank, serial),
@@ -146,7 +159,10 @@ class Records:
             continues=Id(*before) if rung else None,
         )
         losses = values[genes_end + self._traits :]
-        return Individual(candidate, Outcome(STOPPED if stopped else OK, loss, seconds, ended, losses=losses), moves)
+        outcome = Outcome(STOPPED if stopped else OK, loss, seconds, ended, losses=losses)
+        if constrained:
+            outcome = outcome.constrained(struct.unpack_from(f"<{constrained}d", record, self._layout.size))
+        return Individual(candidate, outcome, moves)
 
 
 _length = struct.Struct("<I")

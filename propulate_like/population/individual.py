@@ -11,6 +11,8 @@ from propulate_like.problem.directions import Signs, values_of
 from propulate_like.problem.space import Genome, Space
 
 Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
+Order = tuple[float, int, float]
+"""What individuals are ordered by: violation, rung (negative) and loss."""
 ELSEWHERE = (1 << 32) - 1
 """The rank of those that a search was told of at its beginning, and that no rank of it has bred."""
 
@@ -171,12 +173,31 @@ class Individual(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         return self.outcome.has_loss
 
     @property
-    def order(self) -> tuple[int, float]:
-        """What individuals are compared by: the higher rung first, as its losses are more certain, then the loss."""
-        return -self.candidate.rung, self.outcome.loss
+    def constraints(self) -> tuple[float, ...]:
+        return self.outcome.constraints
 
     @property
-    def precedence(self) -> tuple[tuple[int, float], float, Id]:
+    def violation(self) -> float:
+        """The degree to which it violates constraints: 0 where it violates none."""
+        return self.outcome.violation
+
+    @property
+    def feasible(self) -> bool:
+        """Whether it has a loss and violates no constraint."""
+        return self.outcome.feasible
+
+    @property
+    def order(self) -> Order:
+        """What individuals are compared by.
+
+        Feasible ones come first, then those with the least violation; among these the higher rung comes first, as its
+        losses are more certain, then the lower loss.
+        """
+        outcome = self.outcome
+        return outcome.violation if outcome.constraints else 0.0, -self.candidate.rung, outcome.loss
+
+    @property
+    def precedence(self) -> tuple[Order, float, Id]:
         """The order of the best first: of several with the same loss, the one that ended first is the best."""
         return self.order, self.outcome.ended, self.candidate.id
 
@@ -184,8 +205,9 @@ class Individual(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         """Return whether this is better than the `best` of those before, as it is where there are none."""
         if best is None:
             return True
-        # The loss alone decides on the lowest rung, and is several times faster to compare.
-        return (self.outcome.loss < best.outcome.loss or self.candidate.rung > 0) and self.order < best.order
+        # Without constraints the loss alone decides on the lowest rung, and is several times faster to compare.
+        lower = self.outcome.loss < best.outcome.loss
+        return (lower or self.candidate.rung > 0 or best.outcome.constraints != ()) and self.order < best.order
 
     def evaluated(self, outcome: Outcome) -> Individual:
         """Return the same individual with an outcome, and what was asked for in place of what was bred."""

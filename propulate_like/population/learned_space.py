@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable
 
 from propulate_like.foundation.values import key
 from propulate_like.population.individual import Individual
-from propulate_like.population.outcome import OK, Status
+from propulate_like.population.outcome import INFEASIBLE, OK, Status
 from propulate_like.problem.parameters import Parameter, Scalar
 from propulate_like.problem.space import NOTHING, Space
 
+_WHOLE = {OK, INFEASIBLE}
 _SILENT = {Status.CRASHED, Status.TIMEOUT, Status.MEMORY}  # what was asked for is not known, but for some
 # docs/decisions.md, "A space is learned anew ever more seldom"
 _SELDOM = 8  # the space is learned anew once this share of the evaluations were added since the last time
@@ -59,7 +60,7 @@ class LearnedSpace:
             return False
         if individual.space.conditions:
             individual = as_asked(individual)
-        space, genome, whole = individual.space, individual.genome, individual.status is OK
+        space, genome, whole = individual.space, individual.genome, individual.status in _WHOLE
         asked = self._asked.get(space.names)
         if asked is None or (asked.space is not space and asked.space != space):
             parents = self._add_space(space)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
-from math import inf
 
 import msgspec
 
 from propulate_like.population.individual import Id, Individual
-from propulate_like.population.population import Key, Population, Requirements, key_of
+from propulate_like.population.population import LAST, Key, Population, Requirements, key_of
 
 REPLACED = (1 << 32) - 1
 """The `moves` of an individual that was replaced: none is higher, so it never returns to this island."""
@@ -70,7 +69,7 @@ class MigratingPopulation(Population):
         for individual in individuals[mine]:
             self.claim(individual)
         if not whole and individuals:
-            self._owned.bound(individuals[-1].loss)
+            self._owned.bound(individuals[-1].order)
         for individual in individuals:
             self.add(individual)
 
@@ -123,7 +122,7 @@ class MigratingPopulation(Population):
                 Population.add(population, stays)
             elif population is self:
                 self.forget(ident, moves)
-                self._limit = inf
+                self._limit_to(LAST)
         self._published.discard(ident)
         return True
 

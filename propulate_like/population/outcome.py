@@ -13,21 +13,25 @@ import msgspec
 
 from propulate_like.foundation import values
 from propulate_like.foundation.values import real
+from propulate_like.population.constraints import Constraints, merit_of, violation_of
 from propulate_like.problem.space import Genome, Space
 
 _DEEPEST = 8  # levels of lists and mappings in a metric; what lies deeper is written as text
 _MOST = 1_000_000  # members of an outcome's lists and mappings; one that is in itself, or in many others, has more
 _BRIEF = 1000  # members as which a text counts
 _NAMED = 20  # keys that a message names
+_NO_METRICS = ("loss", "constraints")
 
 
 class Status(StrEnum):
-    """How far an individual got; all but BRED, OK and STOPPED are failures, which nothing is ever bred from."""
+    """How far an individual got; all but BRED and `HAVE_LOSS` are failures, which nothing is ever bred from."""
 
     BRED = "bred"
     OK = "ok"
     STOPPED = "stopped"
     """A pruner ended it early: its loss is the last intermediate one, what its training had reached by then."""
+    INFEASIBLE = "infeasible"
+    """It went to its end, and violates a constraint."""
     ERROR = "error"
     NAN = "nan"
     INFINITE = "infinite"
@@ -38,6 +42,9 @@ class Status(StrEnum):
 
 
 BRED, OK, STOPPED = Status.BRED, Status.OK, Status.STOPPED  # looked up often, and slow to find on an enum
+INFEASIBLE = Status.INFEASIBLE
+HAVE_LOSS = frozenset({OK, STOPPED, INFEASIBLE})
+"""The statuses of evaluations that have a loss, so that they may be bred from."""
 
 
 class Asked(msgspec.Struct, frozen=True, gc=False):
@@ -54,7 +61,9 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
 class Outcome(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What an evaluation came to.
 
-    `loss` is NaN unless `status` is OK or STOPPED; of several losses, `losses` has all, and `loss` is the first.
+    `loss` is NaN unless `status` is OK, STOPPED or INFEASIBLE; of several losses, `losses` has all, and `loss` is the
+    first. `constraints` are at most 0 where they are satisfied; one that is not makes an evaluation that went to its
+    end INFEASIBLE.
     `seconds` is how long the evaluation took, `ended` when it was over (Unix time), `metrics` what the loss returned
     beside the loss, and `cause` why the evaluation failed. `curve` holds its intermediate losses as (step, loss), and
     `attempts` how often it was tried. `asked` is what the loss asked for by name, until the individual has it, and
@@ -71,12 +80,28 @@ class Outcome(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     curve: tuple[tuple[int, float], ...] = ()
     attempts: int = 1
     asked: Asked | None = None
+    constraints: tuple[float, ...] = ()
     stops_search: bool = False
 
     @property
     def has_loss(self) -> bool:
         """Whether the evaluation went to its end, or until it was stopped, so that it may be bred from."""
-        return self.status is OK or self.status is STOPPED
+        return self.status is OK or self.status in HAVE_LOSS
+
+    @property
+    def violation(self) -> float:
+        """The degree to which it violates constraints: 0 where it violates none."""
+        return violation_of(self.constraints) if self.constraints else 0.0
+
+    @property
+    def merit(self) -> float:
+        """The loss where it violates no constraint; otherwise a number above all losses, by the violation."""
+        return merit_of(self.loss, self.violation) if self.constraints else self.loss
+
+    @property
+    def feasible(self) -> bool:
+        """Whether it has a loss and violates no constraint."""
+        return self.has_loss and not self.violation
 
     @property
     def failed(self) -> bool:
@@ -91,6 +116,8 @@ class Outcome(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     @classmethod
     def of(cls, value: object, said: str = "the loss returned") -> Outcome:
         """Judge what a loss returned: a number, several in a tuple or list, or a mapping of "loss" and metrics.
+
+        A mapping may have "constraints" too (see `Constraints.of`).
 
         Any real number counts (see `values.real`). `said` begins the cause of a failure.
         """
@@ -112,10 +139,19 @@ class Outcome(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         """Return the same outcome with the seconds that the evaluation took, and when it ended (Unix time)."""
         return msgspec.structs.replace(self, seconds=seconds, ended=ended)
 
+    def constrained(self, constraints: tuple[float, ...]) -> Outcome:
+        """Return the same outcome with these constraints, and with the status that follows; a failure has none."""
+        if not self.has_loss:
+            return self
+        status = self.status
+        if status is not STOPPED:
+            status = INFEASIBLE if violation_of(constraints) else OK
+        return msgspec.structs.replace(self, status=status, constraints=constraints)
+
     def expecting(self, losses: int) -> Outcome:
         """Return the same outcome, or a failure where it has another number of losses."""
         count = len(self.losses) or 1
-        if self.status is not OK or count == losses:
+        if count == losses or not self.has_loss:
             return self
         given = "one loss" if count == 1 else f"{count} losses"
         directions = "no directions" if count == 1 else f"directions={json.dumps(['minimize'] * count)}"
@@ -144,7 +180,14 @@ class Outcome(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
             return cls.failure(Status.INVALID, f"{said} a mapping whose 'loss' is a mapping again")
         judged = cls.of(value["loss"], said)
         left = [_MOST]
-        metrics = {_key(name): _nested(each, 0, left) for name, each in value.items() if name != "loss"}
+        metrics = {_key(name): _nested(each, 0, left) for name, each in value.items() if name not in _NO_METRICS}
+        if "constraints" in value:
+            try:
+                given = Constraints.of(value["constraints"])
+            except ValueError as error:
+                return msgspec.structs.replace(cls.failure(Status.INVALID, f"{said} {error}"), metrics=metrics)
+            judged = judged.constrained(given.values)
+            metrics |= {_key(name): each for name, each in given.metrics.items()}
         return msgspec.structs.replace(judged, metrics=metrics)
 
 

@@ -1,4 +1,4 @@
-"""Pareto dominance: what is better where there are several losses."""
+"""Pareto dominance: what is better where there are several losses, and perhaps constraints."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from propulate_like.population.individual import Individual
 
 _SOME = 4096
 Losses = tuple[float, ...]
+Standing = tuple[float, Losses]
+"""What an individual is compared by: its violation of constraints, and its losses."""
 
 
 def losses_of(individual: Individual) -> Losses:
@@ -19,6 +21,25 @@ def losses_of(individual: Individual) -> Losses:
 def dominates(one: Losses, other: Losses) -> bool:
     """Return whether one is in no loss worse than the other, and in one better."""
     return one != other and all(mine <= its for mine, its in zip(one, other))
+
+
+def standing_of(individual: Individual) -> Standing:
+    """Return what an individual is compared by."""
+    return individual.violation, losses_of(individual)
+
+
+def surpasses(one: Standing, other: Standing) -> bool:
+    """Return whether one violates constraints less than the other, or equally and its losses dominate.
+
+    This is the constrained domination of Deb et al. 2002, A fast and elitist multiobjective genetic algorithm: NSGA-II,
+    section VI, with the sum of violations.
+    """
+    return one[0] < other[0] if one[0] != other[0] else dominates(one[1], other[1])
+
+
+def feasible_front(individuals: Iterable[Individual]) -> list[Individual]:
+    """Return those feasible ones that no other feasible one dominates, ordered by their losses."""
+    return front(individual for individual in individuals if individual.feasible)
 
 
 def front(individuals: Iterable[Individual]) -> list[Individual]:

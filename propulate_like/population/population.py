@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, overload
 import msgspec
 
 from propulate_like.foundation.undisturbed import undisturbed
-from propulate_like.population.individual import Id, Individual
+from propulate_like.population.individual import Id, Individual, Order
 
 if TYPE_CHECKING:
     from propulate_like.population.training_data import TrainingData
 
-Key = tuple[int, float, int, int, int]
+Key = tuple[float, int, float, int, int, int]
+LAST: Order = (inf, 0, inf)
+"""A place in the order behind every individual."""
 
 
 class Requirements(msgspec.Struct, frozen=True):
@@ -51,9 +53,10 @@ MODELED = Requirements(best=10_000, training_data=10_000)
 class Population(Sequence[Individual]):
     """The successfully evaluated individuals that a rank knows, as far as they are read: best first.
 
-    Individuals are ordered by rung, the higher one first, then by loss, and among equal losses the later one comes
-    first, so that a search may drift over a plateau. The order is total: what a rank keeps does not depend on the
-    order in which they arrived. One that was promoted takes the place of the one that it continues.
+    Individuals are ordered by violation of constraints, the feasible ones first, then by rung, the higher one first,
+    then by loss, and among equal losses the later one comes first, so that a search may drift over a plateau. The order
+    is total: what a rank keeps does not depend on the order in which they arrived. One that was promoted takes the
+    place of the one that it continues.
     """
 
     def __init__(self, requirements: Requirements) -> None:
@@ -65,7 +68,8 @@ class Population(Sequence[Individual]):
         self._keys: list[Key] = []
         self._ranked: list[Individual] = []
         self._recent: deque[Individual] = deque()
-        self._limit = inf
+        self._limit: Order = LAST  # what comes after it is not kept
+        self._highest = inf  # loss of what may be kept on the lowest rung: the limit, as far as the loss alone tells it
         self._lost = False  # some, when less was read
         self._superseded: set[Id] = set()
         self.keep(requirements)
@@ -77,11 +81,10 @@ class Population(Sequence[Individual]):
         self._recent = deque(self._recent, maxlen=requirements.recent)
         self._failed = deque(self._failed, maxlen=requirements.training_data)
         self._arrivals = deque(self._arrivals, maxlen=requirements.arrivals)
-        self._lost |= self._limit < inf
+        self._lost |= self._limit < LAST
         if len(self._keys) > self._capacity:
             del self._keys[int(self._capacity) :], self._ranked[int(self._capacity) :]
-        full = len(self._keys) == self._capacity
-        self._limit = inf if not full else -inf if self._keys[-1][0] else self._keys[-1][1]
+        self._limit_to(self._keys[-1][:3] if len(self._keys) == self._capacity else LAST)
         if self._training_data is not None and not requirements.training_data:
             self._forgotten, self._training_data = self._training_data.total, None
 
@@ -96,11 +99,13 @@ class Population(Sequence[Individual]):
             self._arrive(individual)
         recent = self._recent.maxlen and self._add_recent(individual)
         candidate, loss = individual.candidate, individual.outcome.loss
-        if loss > self._limit and not candidate.rung:
+        if loss > self._highest and not candidate.rung:
             return bool(recent)
         if self._superseded and candidate.id in self._superseded:
             return False
         key = key_of(individual)
+        if key[0] and key[:3] > self._limit:
+            return bool(recent)
         keys = self._keys
         position = bisect_right(keys, key)
         if position and keys[position - 1] == key:
@@ -114,7 +119,7 @@ class Population(Sequence[Individual]):
             if self._ranked.pop() is individual:
                 return bool(recent)
         if len(keys) == self._capacity:
-            self._limit = -inf if keys[-1][0] else keys[-1][1]
+            self._limit_to(keys[-1][:3])
         return True
 
     def discard(self, key: Key) -> Individual | None:
@@ -191,11 +196,17 @@ class Population(Sequence[Individual]):
     @property
     def whole(self) -> bool:
         """Whether everything that was ever added is kept, but for what was discarded."""
-        return self._limit == inf and not self._lost
+        return self._limit == LAST and not self._lost
 
-    def bound(self, loss: float) -> None:
-        """Be whole up to this loss only, from now on: there are others behind it."""
-        self._limit = min(self._limit, loss)
+    def bound(self, order: Order) -> None:
+        """Be whole up to this place in the order only, from now on: there are others behind it."""
+        self._limit_to(min(self._limit, order))
+
+    def _limit_to(self, limit: Order) -> None:
+        """Keep nothing that comes after this place in the order."""
+        self._limit = limit
+        violation, rung, loss = limit
+        self._highest = inf if violation else -inf if rung else loss
 
     def forget(self, ident: Id, moves: int) -> None:
         """Take one that has moved no more than so often out of the newest."""
@@ -240,6 +251,7 @@ class Population(Sequence[Individual]):
 
 def key_of(individual: Individual) -> Key:
     """Return what individuals are ordered by in a population: no two have the same."""
-    candidate = individual.candidate
+    candidate, outcome = individual.candidate, individual.outcome
     ident = candidate.id
-    return -candidate.rung, individual.outcome.loss, -ident.serial, ident.rank, ident.island
+    violation = outcome.violation if outcome.constraints else 0.0
+    return violation, -candidate.rung, outcome.loss, -ident.serial, ident.rank, ident.island

@@ -9,32 +9,35 @@ from collections.abc import Callable
 import msgspec
 
 from propulate_like.population.individual import Id, Individual
-from propulate_like.population.outcome import OK
+from propulate_like.population.outcome import INFEASIBLE, OK
 from propulate_like.problem.fidelity import Fidelity
+
+_Result = tuple[float, float]
 
 
 class Ladder:
-    """What one rank knows of the rungs: the losses on each, and which of its own may still be promoted."""
+    """What one rank knows of the rungs: the results on each, and which of its own may still be promoted."""
 
     def __init__(self, fidelity: Fidelity, mine: Callable[[Id], bool], sharing: int) -> None:
         """Promote those that are `mine`; so do others with theirs, `sharing` ranks in all."""
         self._reduction, self._mine, self._sharing = fidelity.reduction, mine, sharing
         count = len(fidelity.rungs) - 1  # there is no promotion from the highest
-        self._losses: list[list[float]] = [[] for _ in range(count)]
+        self._results: list[list[_Result]] = [[] for _ in range(count)]
         self._waiting: list[dict[Id, Individual]] = [{} for _ in range(count)]
         self._seen: set[Id] = set()
         self._promoted: set[Id] = set()
-        self._equal: list[Counter[float]] = [Counter() for _ in range(count)]  # of the promoted, by their loss
+        self._equal: list[Counter[_Result]] = [Counter() for _ in range(count)]  # of the promoted, by their result
 
     def add(self, individual: Individual) -> None:
         """Learn of an evaluated individual of this rank or another. Each rank promotes those that it bred itself."""
         if individual.continues is not None:
             self.promoted(individual.continues)
-        if individual.rung >= len(self._losses) or individual.id in self._seen:
+        if individual.rung >= len(self._results) or individual.id in self._seen:
             return
         self._seen.add(individual.id)
-        insort(self._losses[individual.rung], individual.loss)
-        if self._mine(individual.id) and individual.status is OK and individual.id not in self._promoted:
+        insort(self._results[individual.rung], _result(individual))
+        ended = individual.status is OK or individual.status is INFEASIBLE
+        if ended and self._mine(individual.id) and individual.id not in self._promoted:
             self._waiting[individual.rung][individual.id] = individual
 
     def promoted(self, ident: Id) -> None:
@@ -44,17 +47,17 @@ class Ladder:
             for waiting, equal in zip(self._waiting, self._equal, strict=True):
                 individual = waiting.pop(ident, None)
                 if individual is not None:
-                    equal[individual.loss] += self._sharing  # others have as many, more or less
+                    equal[_result(individual)] += self._sharing  # others have as many, more or less
 
     def promote(self, ident: Id) -> Individual | None:
         """Return the best that deserves promotion, as a newborn with the identity `ident`; the highest rungs first."""
-        for rung in reversed(range(len(self._losses))):
-            losses, waiting = self._losses[rung], self._waiting[rung]
+        for rung in reversed(range(len(self._results))):
+            results, waiting = self._results[rung], self._waiting[rung]
             if not waiting:
                 continue
-            best = min(waiting.values(), key=lambda individual: (individual.loss, individual.id))
-            before = bisect_left(losses, best.loss) + self._equal[rung][best.loss]
-            if before + 1 <= len(losses) / self._reduction:
+            best = min(waiting.values(), key=lambda individual: (_result(individual), individual.id))
+            before = bisect_left(results, _result(best)) + self._equal[rung][_result(best)]
+            if before + 1 <= len(results) / self._reduction:
                 self.promoted(best.id)
                 candidate = msgspec.structs.replace(
                     best.candidate,
@@ -66,3 +69,8 @@ class Ladder:
                 )
                 return Individual(candidate)
         return None
+
+
+def _result(individual: Individual) -> _Result:
+    """Return what the individuals of a rung are compared by: their violation of constraints, then their loss."""
+    return individual.violation, individual.loss

@@ -7,8 +7,9 @@ from typing import Self
 
 import msgspec
 
-from propulate_like.population.individual import Individual
-from propulate_like.population.outcome import OK, STOPPED, Status
+from propulate_like.population.individual import Individual, Order
+from propulate_like.population.outcome import HAVE_LOSS, INFEASIBLE, OK, STOPPED, Status
+from propulate_like.population.population import LAST
 
 
 class Summary(msgspec.Struct, kw_only=True):
@@ -19,6 +20,7 @@ class Summary(msgspec.Struct, kw_only=True):
     others: dict[Status, int] = {}
     """How many ended with each other status."""
     best: Individual | None = None
+    """The first in the order of individuals: where none is feasible, the one with the least violation."""
     failure: Individual | None = None
 
     def add(self, individual: Individual) -> None:
@@ -32,7 +34,7 @@ class Summary(msgspec.Struct, kw_only=True):
             self.ok += 1
         else:
             self.others[status] = self.others.get(status, 0) + 1
-            if status is not STOPPED:
+            if status not in HAVE_LOSS:
                 self.failure = self.failure or individual
                 return
         if individual.beats(self.best):
@@ -63,15 +65,18 @@ class Summary(msgspec.Struct, kw_only=True):
     def counts(self) -> Counts:
         """The summary in figures."""
         finished = self.finished
-        failed = finished - self.ok - self.others.get(STOPPED, 0)
+        failed = finished - self.ok - self.others.get(STOPPED, 0) - self.others.get(INFEASIBLE, 0)
         best = self.best
-        return Counts(finished, failed) if best is None else Counts(finished, failed, best.rung, best.loss)
+        if best is None:
+            return Counts(finished, failed)
+        return Counts(finished, failed, best.rung, best.loss, violation=best.violation)
 
 
 class Counts(msgspec.Struct, frozen=True, array_like=True):
     """Evaluations finished and failed, and the lowest loss found (infinite: none) on the highest rung reached.
 
-    They are of this number of `ranks`, which have given dead ranks `tickets` more than they received from them.
+    They are of this number of `ranks`, which have given dead ranks `tickets` more than they received from them. Where
+    nothing is feasible, the loss is that of the least `violation`.
     """
 
     finished: int = 0
@@ -80,14 +85,21 @@ class Counts(msgspec.Struct, frozen=True, array_like=True):
     loss: float = math.inf
     ranks: int = 0
     tickets: int = 0
+    violation: float = 0.0
 
     def __add__(self, other: Counts) -> Counts:
-        best = min((-self.rung, self.loss), (-other.rung, other.loss))
+        best = min(self._best, other._best)
         return Counts(
             self.finished + other.finished,
             self.failed + other.failed,
-            -best[0],
-            best[1],
+            -best[1],
+            best[2],
             self.ranks + other.ranks,
             self.tickets + other.tickets,
+            best[0] if best[2] < math.inf else 0.0,
         )
+
+    @property
+    def _best(self) -> Order:
+        """What the best is compared by, behind every individual where there is none."""
+        return (self.violation, -self.rung, self.loss) if self.loss < math.inf else LAST

@@ -23,6 +23,7 @@ from propulate_like.propagators.mutation import (
     SelfAdaptiveMutation,
 )
 from propulate_like.propagators.pareto import SelectPareto
+from propulate_like.propagators.pareto_model import ParetoGaussianProcess
 from propulate_like.propagators.propagator import PROPAGATORS, BreedingContext, Propagator, Selection, Variation
 from propulate_like.propagators.selection import (
     SelectBest,
@@ -48,6 +49,7 @@ __all__ = [
     "MeanCrossover",
     "MixedGaussianProcess",
     "MultiParentCrossover",
+    "ParetoGaussianProcess",
     "PointMutation",
     "Propagator",
     "QuadraticModel",

@@ -18,6 +18,7 @@ from propulate_like.propagators.evolution import Evolution, genetic_chain, paren
 from propulate_like.propagators.initialization import CenteredInitialization, UniformInitialization
 from propulate_like.propagators.mixed import MixedGaussianProcess
 from propulate_like.propagators.model_based import QuadraticModel, TrustRegion
+from propulate_like.propagators.pareto_model import ParetoGaussianProcess
 from propulate_like.propagators.propagator import Arity, BreedingContext, Propagator
 
 _LOOKS = 16  # asks between two measurements of the cost of evaluations
@@ -32,6 +33,7 @@ _FEWEST = 5  # individuals to breed from with several losses
 _UNKNOWN = 60.0  # seconds: evaluations count as expensive until one is timed
 # docs/decisions.md, "Half of the asks go by what experts have earned"
 _CREDITED = 20  # best individuals that earn their expert a larger share
+_MODELED = 0.85  # share of asks by models of several losses
 _ARRAYS = 5e-3  # seconds per evaluation from which an ask may use NumPy, which takes about 0.1 ms
 
 
@@ -52,7 +54,7 @@ class _Expert(NamedTuple):
 
 
 def auto(evaluations: int | None = None, share: float = 1.0, *, rungs: bool = False, losses: int = 1) -> Propagator:
-    """Return the default propagator: `Auto`, or a genetic chain for several losses or a fidelity.
+    """Return the default propagator: `Auto`, or for several losses or a fidelity one that begins with a genetic chain.
 
     Args:
         evaluations: The evaluations of all ranks, or None where they are unknown.
@@ -61,7 +63,8 @@ def auto(evaluations: int | None = None, share: float = 1.0, *, rungs: bool = Fa
         losses: The number of losses.
     """
     if losses > 1:
-        return pareto_chain(max(parents(evaluations, share) // 2, _FEWEST))
+        chain = pareto_chain(max(parents(evaluations, share) // 2, _FEWEST))
+        return chain if rungs else _AutoFront(chain)
     return genetic_chain(parents(evaluations, share)) if rungs else Auto(evaluations, share)
 
 
@@ -116,8 +119,8 @@ class Auto(Propagator):
         if breeding.last is not None and breeding.last.has_loss:
             self._times.append(breeding.last.seconds)
         if self._asks % _LOOKS == 0:
-            times = self._times or [one.seconds for one in individuals[:_TIMED] if one.seconds] or [_UNKNOWN]
-            self._choose(median(times), breeding.space)
+            models = 1 + len(individuals[0].constraints)
+            self._choose(_duration(self._times, individuals), breeding.space, models)
         self._asks += 1
         if len(self._experts) == 1:
             return self._experts[0].propagator(individuals, breeding)
@@ -126,14 +129,15 @@ class Auto(Propagator):
         (chosen,) = breeding.generator.choices(ready, _shares(ready, individuals[:_CREDITED]))
         return chosen.propagator(individuals, breeding)
 
-    def _choose(self, seconds: float, space: Space) -> None:
+    def _choose(self, seconds: float, space: Space, models: int) -> None:
         """Choose the experts for a duration of evaluations.
 
         Args:
             seconds: The duration of an evaluation.
             space: The space.
+            models: The number of models that an ask needs: one of the loss, and one of each constraint.
         """
-        allowed = max(_SMALL_SHARE * seconds, min(_SHARE * seconds, _LONG))
+        allowed = _allowed(seconds) / models
         self._experts = self._models(allowed, space) if seconds >= _ARRAYS else (_Expert(self._cheapest),)
         self.requirements = self._experts[0].propagator.requirements if len(self._experts) == 1 else MODELED
 
@@ -147,6 +151,53 @@ class Auto(Propagator):
         if allowed >= _quadratic_seconds(len(space)):
             return quadratic, chain._replace(fewest=0.0), normal._replace(fewest=0.0, share=0.4)
         return (_Expert(self._cheap),)
+
+
+class _AutoFront(Propagator):
+    """The default propagator for several losses: a Gaussian process of each where evaluations are expensive.
+
+    A share of the asks is left to a genetic chain, which breeds alone where evaluations are cheap.
+
+    Args:
+        chain: The chain.
+    """
+
+    takes: Arity = (0, None)
+
+    def __init__(self, chain: Propagator) -> None:
+        self._chain, self._model = chain, ParetoGaussianProcess()
+        self._models = Choose(self._model, chain, weights=[_MODELED, 1.0 - _MODELED])
+        self._modeled = False
+        self._asks = 0
+        self._times: deque[float] = deque(maxlen=_TIMED)
+        self.traits: int = chain.traits
+        self.requirements: Requirements = chain.requirements | MODELED
+
+    def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
+        if not len(individuals):
+            return self._model.initial(individuals, breeding)
+        if breeding.last is not None and breeding.last.has_loss:
+            self._times.append(breeding.last.seconds)
+        if self._asks % _LOOKS == 0:
+            seconds = _duration(self._times, individuals)
+            models = breeding.losses + len(individuals[0].constraints)
+            self._modeled = seconds >= _ARRAYS and _allowed(seconds) / models >= _mixed_seconds(breeding.space)
+            self.requirements = self._chain.requirements | (MODELED if self._modeled else Requirements())
+        self._asks += 1
+        return (self._models if self._modeled else self._chain)(individuals, breeding)
+
+    def __repr__(self) -> str:
+        return "auto"
+
+
+def _duration(times: Sequence[float], individuals: Sequence[Individual]) -> float:
+    """Return the typical duration of an evaluation in seconds: of the rank's own where there are any."""
+    return median(times or [one.seconds for one in individuals[:_TIMED] if one.seconds] or [_UNKNOWN])
+
+
+def _allowed(seconds: float) -> float:
+    """Return the seconds that an ask may take where evaluations have this duration."""
+    return max(_SMALL_SHARE * seconds, min(_SHARE * seconds, _LONG))
 
 
 def _shares(experts: Sequence[_Expert], best: Sequence[Individual]) -> list[float]:

@@ -123,7 +123,7 @@ class _State:
         self._read = points.total
         if not new:
             return
-        genomes, losses = points.genomes[-new:], points.losses[-new:].tolist()
+        genomes, losses = points.genomes[-new:], points.merits[-new:].tolist()
         if self._unordered:
             genomes = genomes[:, self._ordered]
         genomes = genomes.copy()

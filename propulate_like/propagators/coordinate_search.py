@@ -55,7 +55,8 @@ class CoordinateSearch(Propagator):
             self._trials = self._searches(breeding.space, breeding.generator)
             genome = next(self._trials)
         elif last is not None and last.has_loss and (last.id, last.genome) == self._asked:
-            genome = self._trials.send(last.loss)
+            outcome = last.outcome
+            genome = self._trials.send(outcome.merit if outcome.constraints else outcome.loss)
         else:
             genome = self._trials.send(math.inf)
         self._asked = breeding.id, genome
@@ -74,7 +75,7 @@ class CoordinateSearch(Propagator):
         while True:
             if self._known is not None:
                 known = self._known
-                yield from _descend(space, list(known.genome), known.loss, self.step, self.smallest, generator)
+                yield from _descend(space, list(known.genome), known.outcome.merit, self.step, self.smallest, generator)
             point = list(space.sample(generator))
             loss = yield tuple(point)
             if loss < math.inf:

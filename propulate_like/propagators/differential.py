@@ -60,8 +60,12 @@ class DifferentialEvolution(Propagator):
         trial, last = self._trial, breeding.last
         size = min(max(_PER_GENE * len(breeding.space), 2 * _FEWEST), self.population)
         if trial is not None and last is not None and last.id == trial.ident:
-            if last.has_loss and last.loss < trial.target.loss:
-                self._memory.succeeded(trial.scale, trial.rate, min(trial.target.loss - last.loss, _MOST))
+            now, before = last.outcome, trial.target.outcome
+            gain = before.loss - now.loss
+            if now.constraints or before.constraints:
+                gain = before.merit - now.merit
+            if gain > 0.0:  # which NaN, of a failure, is not
+                self._memory.succeeded(trial.scale, trial.rate, min(gain, _MOST))
             self._memory.tried(math.ceil(size / breeding.workers))
         if len(individuals) < size:
             self._trial = None

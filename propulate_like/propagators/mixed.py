@@ -61,6 +61,7 @@ class MixedGaussianProcess(Propagator):
         import numpy as np
 
         from propulate_like.population.training_data import TrainingData
+        from propulate_like.propagators.models.feasibility import Known
         from propulate_like.propagators.models.threads import steadily
 
         points = TrainingData.of(individuals)
@@ -69,8 +70,8 @@ class MixedGaussianProcess(Propagator):
         if self._search is None:
             self._search = self._begin(breeding)
         with steadily():
-            self._search.fit(points.genomes, points.losses, points.total)
-            genome = self._search.propose(partial(_fresh, breeding.partition))
+            self._search.fit(Known.of(points), points.total)
+            genome = self._search.propose(partial(fresh_points, breeding.partition))
         return [breeding.child(tuple(genome.tolist()), origin=self.name)]
 
     def _begin(self, breeding: BreedingContext) -> MixedSearch:
@@ -84,7 +85,7 @@ class MixedGaussianProcess(Propagator):
         return MixedSearch(Encoding(breeding.space), breeding.workers, self.rows, self.boldness, generator)
 
 
-def _fresh(partition: PointPartition | None, levels: Levels, codes: Codes) -> npt.NDArray[np.bool_]:
+def fresh_points(partition: PointPartition | None, levels: Levels, codes: Codes) -> npt.NDArray[np.bool_]:
     """Return which points, of shape (n, d), belong to this rank and are not known, by their levels and codes."""
     import numpy as np
 

@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
     from propulate_like.population.training_data import Array
     from propulate_like.propagators.models.basins import Basins
+    from propulate_like.propagators.models.feasibility import Known
 
 _FEWEST = 4  # successful evaluations that a model needs
 _EXPLORED = 0.3  # share of random points among those that are proposed elsewhere
 # docs/decisions.md, "A basin that seems done is not given up"
 _ELSEWHERE, _AFTERWARDS = 0.5, 0.9  # share of points elsewhere once a basin is finished, and once it is polished
 
-Proposer = Callable[["Array", "Array", int, "np.random.Generator"], "Array"]
-"""A function of points (n, d), their losses (n,), the number of new ones and a generator, which returns a point (d,).
-"""
+Proposer = Callable[["Known", int, "np.random.Generator"], "Array"]
+"""A function of known points, the number of new ones and a generator, which returns a point (d,)."""
 
 
 class LocalModel(Propagator, abstract=True):
@@ -54,32 +54,34 @@ class LocalModel(Propagator, abstract=True):
 
         from propulate_like.population.training_data import TrainingData
         from propulate_like.propagators.models.basins import Basins
+        from propulate_like.propagators.models.feasibility import Known
         from propulate_like.propagators.models.threads import steadily
 
         points = TrainingData.of(individuals)
-        genomes, losses = points.genomes, points.losses
-        failed = np.isnan(losses)
-        if len(losses) - np.count_nonzero(failed) < _FEWEST:
+        known = Known.of(points)
+        failed = np.isnan(known.losses)
+        if len(failed) - np.count_nonzero(failed) < _FEWEST:
             return self.initial(individuals, breeding)
         if failed.any():
-            losses = np.where(failed, losses[~failed].max(), losses)
+            losses, merits = (np.where(failed, each[~failed].max(), each) for each in (known.losses, known.merits))
+            known = known._replace(losses=losses, merits=merits)
         size, workers = len(breeding.space), breeding.workers
         if self._basins is None:
             self._basins = Basins(size, workers)
             self._generator = np.random.default_rng(breeding.generator.getrandbits(64))
             self._here = self.proposer(size, workers)
-        rows, begun = self._basins.look(genomes, losses, points.total)
+        rows, begun = self._basins.look(known.points, known.merits, points.total)
         if begun:
             self._elsewhere = self.proposer(size, workers)
         propose, which = self._here, 0
         if self._basins.finished and self._generator.random() < (_AFTERWARDS if self._basins.polished else _ELSEWHERE):
-            genomes, losses, propose, which = genomes[rows], losses[rows], self._elsewhere, 1
-            if len(losses) < _FEWEST or self._generator.random() < _EXPLORED:
+            known, propose, which = known.rows(rows), self._elsewhere, 1
+            if len(known.points) < _FEWEST or self._generator.random() < _EXPLORED:
                 return self._anywhere(breeding)
         new = min(points.total - self._seen[which], len(rows))
         self._seen[which] = points.total
         with steadily():
-            point = propose(genomes, losses, int(rows[len(rows) - new :].sum()) if which else new, self._generator)
+            point = propose(known, int(rows[len(rows) - new :].sum()) if which else new, self._generator)
         genome = breeding.space.canonical(point.tolist())
         if (points.genomes == genome).all(axis=1).any():
             return self._anywhere(breeding)
@@ -111,7 +113,7 @@ class QuadraticModel(LocalModel):
     def proposer(self, size: int, workers: int) -> Proposer:
         from propulate_like.propagators.models.quadratic import propose
 
-        return lambda points, losses, _new, generator: propose(points, losses, generator)
+        return lambda known, _new, generator: propose(known, generator)
 
 
 class TrustRegion(LocalModel):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from propulate_like.population.individual import Id, Individual
-from propulate_like.population.pareto import Losses, dominates, losses_of
+from propulate_like.population.pareto import Losses, Standing, standing_of, surpasses
 from propulate_like.population.population import Population, Requirements, key_of
 from propulate_like.propagators.propagator import BreedingContext, Selection
 
@@ -18,6 +18,8 @@ _HOLDS = 2  # size of the archive, as a multiple of the number selected
 
 class SelectPareto(Selection):
     """Pareto selection: the individuals that the fewest others dominate, by crowding distance among equals.
+
+    A feasible individual dominates every infeasible one, and among these that with the lower violation dominates.
 
     The rank is that of Fonseca and Fleming 1993, Genetic algorithms for multiobjective optimization, section 3.1; the
     crowding distance is that of Deb et al. 2002, A fast and elitist multiobjective genetic algorithm: NSGA-II, section
@@ -68,7 +70,7 @@ class _Archive:
         self.seen: set[Id] = set()
         self._size = size
         self._members: list[Individual] = []
-        self._losses: list[Losses] = []
+        self._standings: list[Standing] = []
         self._dominators: list[int] = []
         self._ranked: list[Individual] = []
 
@@ -106,34 +108,35 @@ class _Archive:
 
         It is not where a member has equal losses, or where the archive is full and each member has fewer dominators.
         """
-        losses = losses_of(individual)
-        if losses in self._losses:  # most likely the same point, of which one is enough to breed from
+        standing = standing_of(individual)
+        if standing in self._standings:  # most likely the same point, of which one is enough to breed from
             return False
-        dominators = sum(dominates(others, losses) for others in self._losses)
+        dominators = sum(surpasses(others, standing) for others in self._standings)
         if len(self._members) == self._size and dominators > max(self._dominators):
             return False  # it dominates no member, as such a member would have even more dominators
-        for position, others in enumerate(self._losses):
-            self._dominators[position] += dominates(losses, others)
+        for position, others in enumerate(self._standings):
+            self._dominators[position] += surpasses(standing, others)
         self._members.append(individual)
-        self._losses.append(losses)
+        self._standings.append(standing)
         self._dominators.append(dominators)
         return True
 
     def _leave(self, position: int) -> None:
         """Remove the member at a position."""
-        losses = self._losses.pop(position)
+        standing = self._standings.pop(position)
         del self._members[position], self._dominators[position]
-        for other, others in enumerate(self._losses):
-            self._dominators[other] -= dominates(losses, others)
+        for other, others in enumerate(self._standings):
+            self._dominators[other] -= surpasses(standing, others)
 
     def _order(self) -> list[int]:
         """Return the members' positions, best first: by the number of dominators, then by crowding distance."""
         room = [0.0] * len(self._members)
+        losses = [losses for _, losses in self._standings]
         ranks: dict[int, list[int]] = {}
         for position, dominators in enumerate(self._dominators):
             ranks.setdefault(dominators, []).append(position)
         for positions in ranks.values():
-            _measure(room, positions, self._losses)
+            _measure(room, positions, losses)
         return sorted(range(len(room)), key=lambda position: (self._dominators[position], -room[position]))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Sequence
-from operator import attrgetter
 from random import Random
 
 from propulate_like.foundation import declarations
@@ -13,11 +12,9 @@ from propulate_like.population.individual import Individual
 from propulate_like.population.population import Population, Requirements
 from propulate_like.propagators.propagator import Arity, BreedingContext, Selection
 
-_LOSS = attrgetter("loss")
-
 
 class SelectBest(Selection):
-    """Truncation selection: the individuals with the lowest losses, best first.
+    """Truncation selection: the individuals with the lowest losses, best first, and feasible ones before others.
 
     Args:
         count: The number of individuals, at least 1.
@@ -37,11 +34,11 @@ class SelectBest(Selection):
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         if isinstance(individuals, Population):
             return individuals.best(self.count)
-        return heapq.nsmallest(self.count, individuals, key=_LOSS)
+        return heapq.nsmallest(self.count, individuals, key=_merit)
 
 
 class SelectWorst(Selection):
-    """Selection of the individuals with the highest losses, worst first.
+    """Selection of the individuals with the highest losses, worst first, and infeasible ones before others.
 
     Args:
         count: The number of individuals, at least 1.
@@ -50,7 +47,7 @@ class SelectWorst(Selection):
     by_loss = True
 
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
-        return heapq.nlargest(self.count, individuals, key=_LOSS)
+        return heapq.nlargest(self.count, individuals, key=_merit)
 
 
 class SelectRandom(Selection):
@@ -96,7 +93,7 @@ class SelectTournament(Selection):
     def __call__(self, individuals: Sequence[Individual], breeding: BreedingContext) -> Sequence[Individual]:
         random, known = breeding.generator.random, len(individuals)
         return [
-            min((individuals[int(random() * known)] for _ in range(self.size)), key=_LOSS) for _ in range(self.count)
+            min((individuals[int(random() * known)] for _ in range(self.size)), key=_merit) for _ in range(self.count)
         ]
 
 
@@ -130,7 +127,7 @@ class SelectRanked(Selection):
         if isinstance(individuals, Population):
             ranked = individuals.best(self.among)
         else:
-            ranked = heapq.nsmallest(self.among, individuals, key=_LOSS)
+            ranked = heapq.nsmallest(self.among, individuals, key=_merit)
         size = len(ranked)
         chosen: list[int] = []
         while len(chosen) < self.count:
@@ -150,3 +147,9 @@ class SelectRanked(Selection):
 def exponential_rank(uniform: float, pressure: float) -> float:
     """Return the number x in [0, 1) with density in proportion to pressure**x that a uniform number stands for."""
     return math.log(1.0 - uniform * (1.0 - pressure)) / math.log(pressure)
+
+
+def _merit(individual: Individual) -> float:
+    """Return what individuals are compared by: the loss where they are feasible."""
+    outcome = individual.outcome
+    return outcome.merit if outcome.constraints else outcome.loss

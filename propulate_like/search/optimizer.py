@@ -11,9 +11,10 @@ from typing import Any
 import msgspec
 
 from propulate_like.foundation.declarations import number, seed_of, whole
+from propulate_like.population.constraints import METRIC
 from propulate_like.population.duplicates import EXPENSIVE_SECONDS, DuplicateMemory
 from propulate_like.population.individual import Id, Individual
-from propulate_like.population.outcome import OK, STOPPED, Outcome
+from propulate_like.population.outcome import HAVE_LOSS, OK, Outcome, Status
 from propulate_like.population.population import Population, Requirements
 from propulate_like.population.promotion import Ladder
 from propulate_like.problem.fidelity import Fidelity
@@ -102,7 +103,11 @@ class Optimizer:
         self._learner = SpaceLearner(self._breeder, self._memory) if space is None else None
         promotes = partial(place.promotes, rank)
         self._ladder = None if fidelity is None else Ladder(fidelity, promotes, len(place.members))
-        self.best: Individual | None = None
+        self.leading: Individual | None = None
+        """The first in the order of individuals: where none is feasible, the one with the least violation."""
+        self.constrained: bool = False
+        """Whether evaluations have constraints, as far as is known."""
+        self._constraints: int | None = None  # of an evaluation, once one is known
         self._pending: set[int] = set()  # serial numbers
         self._asked = time.perf_counter()
         self.begin(0)
@@ -111,6 +116,12 @@ class Optimizer:
     def space(self) -> Space:
         """What is searched, as far as it is known."""
         return self._breeder.space
+
+    @property
+    def best(self) -> Individual | None:
+        """The feasible individual with the lowest loss; None where none is known."""
+        leading = self.leading
+        return leading if leading is not None and leading.feasible else None
 
     @property
     def propagator(self) -> Propagator:
@@ -177,7 +188,8 @@ class Optimizer:
 
         Args:
             individual: One that `ask` returned.
-            loss: The loss, as many as there are in a sequence, or a mapping of "loss" and metrics.
+            loss: The loss, as many as there are in a sequence, or a mapping of "loss", perhaps "constraints", and
+                metrics.
             seconds: How long the evaluation took, by which "auto" chooses; the time since the last `ask` by default.
 
         Raises:
@@ -193,7 +205,7 @@ class Optimizer:
             raise ValueError(message)
         took = time.perf_counter() - self._asked if seconds is None else number("seconds", seconds)
         outcome = Outcome.of(loss).expecting(self.losses).timed(took)
-        evaluated = individual.evaluated(outcome)
+        evaluated = self.checked(individual.evaluated(outcome))
         self.absorb(evaluated)
         return evaluated
 
@@ -201,6 +213,17 @@ class Optimizer:
         """Return whether an individual is of the space that is searched; one may be of any where that is learned."""
         space = self._breeder.space
         return individual.space is space or self._learner is not None or individual.space == space
+
+    def checked(self, individual: Individual) -> Individual:
+        """Return an individual that this rank evaluated, as invalid where it has another number of constraints."""
+        outcome, count = individual.outcome, self._constraints
+        if count is None or len(outcome.constraints) == count or not outcome.has_loss:
+            return individual
+        cause = f"{len(outcome.constraints)} constraints, where evaluations before had {count}: all must have as many"
+        failure = Outcome.failure(Status.INVALID, cause)
+        return individual.with_outcome(
+            status=failure.status, cause=failure.cause, loss=failure.loss, losses=(), constraints=()
+        )
 
     def absorb(self, individual: Individual) -> bool:
         """Learn of an evaluated individual, this rank's or another's; return whether others that search may need it.
@@ -218,14 +241,27 @@ class Optimizer:
             asked = ident.rank == self.rank and known is individual  # here, when it was noted
             memory.add(known.genome, note=expensive and not asked)
         status = outcome.status
-        if status is not OK and status is not STOPPED:
+        if status is not OK and status not in HAVE_LOSS:
             self.population.fail(known)
             return False
-        if individual.beats(self.best):
-            self.best = individual
+        if self._constraints is None:
+            self._learn_constraints(outcome)
+        if individual.beats(self.leading):
+            self.leading = individual
         if self._ladder is not None:
             self._ladder.add(individual)
         return self.population.add(known) or memory.few
+
+    def lead(self, individual: Individual) -> None:
+        """Learn of the first in the order of all that was evaluated before, which the population need not keep."""
+        self.leading = individual
+        self._learn_constraints(individual.outcome)
+
+    def _learn_constraints(self, outcome: Outcome) -> None:
+        """Learn how many constraints evaluations have; those of former versions had them as metrics only."""
+        if outcome.constraints or not any(name.startswith(METRIC) for name in outcome.metrics):
+            self._constraints = len(outcome.constraints)
+            self.constrained = self._constraints > 0
 
     def as_evaluated(self) -> Sequence[Individual]:
         """Return those that the population keeps in the spaces that they asked for, but for some from very long ago."""

@@ -14,6 +14,7 @@ from propulate_like.parallel.coordination.termination import SessionSummary
 from propulate_like.population.individual import Individual
 from propulate_like.population.outcome import Status
 from propulate_like.population.pareto import front
+from propulate_like.population.population import LAST
 from propulate_like.population.summary import Summary
 from propulate_like.problem.directions import Signs
 from propulate_like.search.rows import column_names, param_names, row
@@ -96,13 +97,13 @@ class Result:
         self.deaths: Sequence[Died] = session.died
         self.is_root: bool = is_root
         """Whether this rank is the one to print or to save what came of it: the lowest that lives."""
-        self._best: Individual | None = evaluations.best and evaluations.best.in_directions(signs)
+        self._leading: Individual | None = evaluations.best and evaluations.best.in_directions(signs)
         self._history = session.history
         self._shape, self._signs = shape, signs
 
     @property
     def best(self) -> Individual | None:
-        """The individual with the best value; None where no evaluation has succeeded.
+        """The feasible individual with the best value; None where no evaluation has succeeded, or none is feasible.
 
         Raises:
             LookupError: There are several losses, of which none is the best.
@@ -110,34 +111,47 @@ class Result:
         if self.losses > 1:
             message = f"of {self.losses} losses none is the best: see `front`"
             raise LookupError(message)
-        return self._best
+        return self._leading if self.succeeded else None
+
+    @property
+    def least_violating(self) -> Individual | None:
+        """The individual that violates its constraints least; None where no evaluation has succeeded.
+
+        It violates none where there is a feasible one: then it is the one with the lowest (first) loss.
+        """
+        return self._leading
 
     @cached_property
     def front(self) -> list[Individual]:
         """The individuals that no other is better than: in no loss worse, and in one better. By their first loss.
 
         Of those with the same params and losses, only the one that ended first is among them. With a fidelity, all are
-        of the highest rung that was reached.
+        of the highest rung that was reached; with constraints, all are feasible.
         """
-        succeeded = [individual for individual in self.individuals if individual.has_loss]
+        succeeded = [individual for individual in self.individuals if individual.feasible]
         highest = max((individual.rung for individual in succeeded), default=0)
         return front(individual for individual in succeeded if individual.rung == highest)
 
     @property
     def succeeded(self) -> bool:
-        """Whether any evaluation did, so that there is a `best`."""
-        return self._best is not None
+        """Whether any evaluation did and is feasible, so that there is a `best`."""
+        return self._leading is not None and self._leading.feasible
 
     @property
     def value(self) -> float:
         """What the loss function returned for the best.
 
         Raises:
-            LookupError: No evaluation has succeeded, or there are several losses.
+            LookupError: No evaluation has succeeded, none is feasible, or there are several losses.
         """
         best = self.best
         if best is None:
-            message = f"no evaluation has succeeded: {self.evaluations} evaluations, ended by {self.reason}"
+            least, failed = self._leading, "no evaluation has succeeded"
+            if least is not None:
+                failed = (
+                    f"no evaluation is feasible, the least violation is {least.violation:.6g}: see `least_violating`"
+                )
+            message = f"{failed}: {self.evaluations} evaluations, ended by {self.reason}"
             raise LookupError(message)
         return best.value
 
@@ -175,7 +189,7 @@ class Result:
 
     @property
     def trace(self) -> list[Improvement]:
-        """Each improvement of the best value, first to last; seconds count from the begin of the first evaluation.
+        """Each improvement of the best feasible value, first to last; seconds count from the first start.
 
         Raises:
             LookupError: There are several losses, of which none is the best.
@@ -184,11 +198,11 @@ class Result:
             message = f"of {self.losses} losses none is the best: see `front`"
             raise LookupError(message)
         improvements: list[Improvement] = []
-        lowest = (0, float("inf"))
+        lowest = LAST
         individuals = self.individuals
         began = min((individual.ended - individual.seconds for individual in individuals), default=0.0)
         for count, individual in enumerate(individuals, 1):
-            if individual.has_loss and individual.order < lowest:
+            if individual.feasible and individual.order < lowest:
                 lowest = individual.order
                 seconds = individual.ended - began
                 improvements.append(Improvement(count, seconds, individual.value, individual.loss))
@@ -222,8 +236,10 @@ class Result:
         return frame
 
     def __repr__(self) -> str:
-        if self.losses > 1:
-            best = f"a front of {len(self.front)}" if self.succeeded else "nothing"
+        if not self.succeeded:
+            best = "nothing" if self._leading is None else f"nothing feasible, violation {self._leading.violation:.6g}"
+        elif self.losses > 1:
+            best = f"a front of {len(self.front)}"
         else:
             best = "nothing" if self.best is None else f"{self.value} at {self.best.params}"
         return f"<Result: {best}, after {self.evaluations} evaluations in {self.seconds:.1f} s>"

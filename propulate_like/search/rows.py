@@ -23,6 +23,7 @@ def row(individual: Individual) -> dict[str, Any]:
         **_numbered("value", individual.values, told=told),
         "status": str(individual.status),
         **_numbered("loss", losses_of(individual), told=told),
+        **_constraint_columns(individual),
         **{f"{_PARAMS}{name}": value for name, value in individual.params.items()},
         **{f"metrics.{name}": value for name, value in individual.metrics.items()},
         "rung": individual.rung,
@@ -43,6 +44,7 @@ def nested_row(individual: Individual) -> dict[str, Any]:
         "id": str(individual.id),
         "status": str(individual.status),
         **(values if individual.has_loss else dict.fromkeys(values)),
+        **_constraints(individual),
         "params": individual.params,
         "metrics": individual.metrics,
         "rung": individual.rung,
@@ -86,6 +88,20 @@ def merged(orders: Iterable[Sequence[str]]) -> list[str]:
                 known.add(name)
                 place += 1
     return names
+
+
+def _constraint_columns(individual: Individual) -> dict[str, float]:
+    """Return the violation and the constraints as columns of a table; none where there are no constraints."""
+    if not individual.constraints:
+        return {}
+    each = {f"constraints.{number}": value for number, value in enumerate(individual.constraints)}
+    return {"violation": individual.violation, **each}
+
+
+def _constraints(individual: Individual) -> dict[str, Any]:
+    """Return the violation and the constraints as JSON has them; nothing where there are no constraints."""
+    constraints = individual.constraints
+    return {"violation": individual.violation, "constraints": list(constraints)} if constraints else {}
 
 
 def _numbered(name: str, numbers: Sequence[float], *, told: bool) -> dict[str, float | None]:

@@ -111,7 +111,7 @@ class Search:
         result = self._result(summary, start)
         unsaved = summary.history if self._run_folder.folder is not None else ()
         self._observers.finish(result, summary.evaluations.finished, unsaved)
-        if not result.succeeded and result.failure is not None:
+        if result.least_violating is None and result.failure is not None:
             raise SearchFailed(result)
         return result
 
@@ -307,7 +307,7 @@ class Search:
     def _had_target(self, snapshot: ResumeSnapshot) -> bool:
         """Return whether the run had reached its target before this session."""
         best = snapshot.summary.best
-        return best is not None and best.loss <= self._specification.lowest_loss
+        return best is not None and best.feasible and best.loss <= self._specification.lowest_loss
 
     def _reason(self, summary: SessionSummary, snapshot: ResumeSnapshot) -> str:
         """Return why the search ended; one that had reached its target before had nothing left to evaluate."""

@@ -220,7 +220,7 @@ class Trace(Journal):
         self.losses: list[tuple[float, float]] = []
 
     def end(self, individual: Individual) -> None:
-        self.losses.append((individual.ended, individual.loss))
+        self.losses.append((individual.ended, individual.loss if individual.feasible else math.nan))
 
     def write(self, event: Event) -> None:
         """Keep nothing of it."""

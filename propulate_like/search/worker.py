@@ -131,7 +131,8 @@ class Worker:
         """
         protocol, journal, pulse, curves = self.protocol, self._journal, self._pulse, self.curve_sharing
         stopping, tickets, rank_report = protocol.stopping, protocol.tickets, protocol.rank_report
-        now, ask, add = protocol.clock.now, self.optimizer.ask, self.island.add
+        optimizer = self.optimizer
+        now, ask, add = protocol.clock.now, optimizer.ask, self.island.add
         self.exchange()
         while pulse.failure is None and stopping.reason is None:
             if tickets.left < 1:
@@ -158,6 +159,8 @@ class Worker:
                 if pulse.failure is not None:  # perhaps of the pruner, so that the evaluation is not finished
                     break
                 evaluated = curves.end(evaluated)
+            if evaluated.outcome.constraints or optimizer.constrained:
+                evaluated = optimizer.checked(evaluated)
             self._record(evaluated)
             add(evaluated)
             if now() >= protocol.next_exchange:

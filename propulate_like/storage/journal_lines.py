@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal, cast
 import msgspec
 from msgspec import Meta
 
+from propulate_like.population.constraints import violation_of
 from propulate_like.population.individual import Candidate, Count, Id, Individual
-from propulate_like.population.outcome import BRED, OK, STOPPED, Outcome, Status
+from propulate_like.population.outcome import BRED, HAVE_LOSS, INFEASIBLE, STOPPED, Outcome, Status
 from propulate_like.problem.space import NOTHING, Space
 from propulate_like.storage.events import FORMAT, Closed, Died, Evaluated, Event, Moment, Moved, Session, Started, Time
 
@@ -64,6 +65,7 @@ class _EvaluatedLine(msgspec.Struct, tag_field="type", tag="evaluated", frozen=T
     """The intermediate losses that are not, as JSON has no such numbers."""
     space: str = ""
     """As in `_StartedLine`."""
+    constraints: tuple[float | NotFinite, ...] = ()
 
 
 _Line = Session | _StartedLine | _EvaluatedLine | Moved | Closed | Died
@@ -126,7 +128,7 @@ def decode(written: Iterable[bytes], shape: Shape | None = None, source: Path | 
                 _refuse_newer(text, source)
             continue
         if isinstance(line, _EvaluatedLine):
-            if line.status is BRED or (line.loss is None) is (line.status is OK or line.status is STOPPED):
+            if line.status is BRED or (line.loss is None) is (line.status in HAVE_LOSS) or not _is_constrained(line):
                 continue
             if shape is None or shape.fits(line):
                 yield Evaluated(Individual(_candidate(line, space), _outcome(line), line.moves))
@@ -187,6 +189,8 @@ def _evaluated_line(individual: Individual) -> _EvaluatedLine:
         outcome.losses,
         _not_finite(outcome.curve) if outcome.curve else (),
         candidate.space.written if candidate.space.asked_for else "",
+        outcome.constraints
+        and tuple(each if math.isfinite(each) else _not_finite_text(each) for each in outcome.constraints),
     )
 
 
@@ -209,12 +213,28 @@ def _outcome(line: _EvaluatedLine) -> Outcome:
         line.losses,
         _curve(line) if line.not_finite else line.curve,
         line.attempts,
+        constraints=tuple(map(float, line.constraints)) if line.constraints else (),
     )
+
+
+def _is_constrained(line: _EvaluatedLine) -> bool:
+    """Return whether a line's constraints are numbers, and its status is what follows from them."""
+    constraints = line.constraints
+    if not constraints:
+        return line.status is not INFEASIBLE
+    if line.loss is None or "nan" in constraints:
+        return False
+    return line.status is STOPPED or (line.status is INFEASIBLE) is (violation_of(map(float, constraints)) > 0.0)
+
+
+def _not_finite_text(number: float) -> NotFinite:
+    """Return a number that JSON does not have as text."""
+    return cast("NotFinite", str(number))
 
 
 def _not_finite(curve: tuple[tuple[int, float], ...]) -> tuple[tuple[int, NotFinite], ...]:
     """Return the intermediate losses that JSON cannot hold as numbers."""
-    return tuple((step, cast("NotFinite", str(loss))) for step, loss in curve if not math.isfinite(loss))
+    return tuple((step, _not_finite_text(loss)) for step, loss in curve if not math.isfinite(loss))
 
 
 def _curve(line: _EvaluatedLine) -> tuple[tuple[int, float], ...]:

@@ -187,7 +187,7 @@ class Run:
         for _ in recovery.individuals():
             pass
         best = recovery.summary.best
-        loss = None if best is None else best.loss
+        loss = best.loss if best is not None and best.feasible else None
         return Standing(recovery.summary.finished, len(recovery.unfinished()), loss, recovery.seconds)
 
     def recover(self, populations: Sequence[Population], died: Sequence[int] = ()) -> ResumeSnapshot:

@@ -13,7 +13,7 @@ import msgspec
 from propulate_like.foundation.console import printable
 from propulate_like.foundation.files import read_small
 from propulate_like.foundation.values import identifier
-from propulate_like.population.outcome import OK, STOPPED, Outcome, Status
+from propulate_like.population.outcome import HAVE_LOSS, OK, STOPPED, Outcome, Status
 from propulate_like.problem.directions import Signs, directions_of
 from propulate_like.problem.parameters import Parameter
 from propulate_like.problem.parameters.parameter import number_in
@@ -125,7 +125,8 @@ def read_rows(
 
     Parameters are in columns such as params.x, params_x, or x, or in a mapping, `params`. Losses are in the column
     `loss`, with the sign that is minimized, or `value`, as the loss function returned them. Several losses are in
-    loss.0, loss.1 and so on, or value.0 or values_0 and so on, or are the lists `losses` or `values`.
+    loss.0, loss.1 and so on, or value.0 or values_0 and so on, or are the lists `losses` or `values`. Constraints are
+    in constraints.0 and so on, or the list `constraints`.
 
     Args:
         table: The rows, each as a mapping by column.
@@ -164,7 +165,7 @@ def _flat(row: Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(params := row.get("params"), dict):
         return row
     shown = {name: value for name, value in row.items() if name != "params"}
-    for name, column in (("values", "value"), ("losses", "loss")):
+    for name, column in (("values", "value"), ("losses", "loss"), ("constraints", "constraints")):
         if isinstance(numbers := row.get(name), list):
             shown |= {f"{column}.{place}": number for place, number in enumerate(numbers)}
     return shown | {f"params.{name}": value for name, value in params.items()}
@@ -266,7 +267,7 @@ class _Columns(NamedTuple):
             ValueError: A loss is no number.
         """
         cells = [_cell(row.get(column)) for column in self.losses]
-        if status not in (OK, STOPPED):
+        if status not in HAVE_LOSS:
             return Outcome(status)
         if None in cells:
             return Outcome.failure(Status.NAN, "no loss is known")
@@ -277,7 +278,23 @@ class _Columns(NamedTuple):
                 message = f"row {number}: {column}={cell!r:.40} is no number"
                 raise ValueError(message)
             losses.append(loss if self.minimized else sign * loss)
-        return judged(losses, status)
+        constraints = self._constraints(number, row)
+        return judged(losses, status).constrained(constraints) if constraints else judged(losses, status)
+
+    def _constraints(self, number: int, row: Mapping[str, Any]) -> tuple[float, ...]:
+        """Return the constraints of a row, which are in constraints.0, constraints.1 and so on.
+
+        Raises:
+            ValueError: One is no number.
+        """
+        found: list[float] = []
+        while (cell := _cell(row.get(f"constraints.{len(found)}"))) is not None:
+            value = _number(cell)
+            if value is None:
+                message = f"row {number}: constraints.{len(found)}={cell!r:.40} is no number"
+                raise ValueError(message)
+            found.append(value)
+        return tuple(found)
 
 
 def check_directions(what: str, were: Signs, signs: Signs) -> None:
@@ -304,7 +321,9 @@ def check_directions(what: str, were: Signs, signs: Signs) -> None:
 def judged(losses: Sequence[float], status: Status) -> Outcome:
     """Return the outcome with these losses and this status, or a failure where a loss is not finite."""
     outcome = Outcome.of(tuple(losses))
-    return msgspec.structs.replace(outcome, status=status) if outcome.status is OK else outcome
+    if outcome.status is not OK or status is not STOPPED:
+        return outcome
+    return msgspec.structs.replace(outcome, status=status)
 
 
 def _state(row: Mapping[str, Any]) -> str:

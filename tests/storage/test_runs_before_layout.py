@@ -241,7 +241,8 @@ def test_a_run_continues_with_a_larger_budget_and_keeps_all_that_it_had(kind, ra
 
 @pytest.mark.parametrize("kind", ALONE)
 def test_a_run_on_one_rank_continues_to_the_bit_as_the_version_before_did(kind, proceed):
-    new = [{name: value for name, value in one.items() if name not in TIMED} for one in proceed(kind, 1)]
+    added = {"constraints"}  # in lines of today
+    new = [{name: value for name, value in one.items() if name not in TIMED | added} for one in proceed(kind, 1)]
     recorded = [json.loads(line) for line in expected(kind, "continued.jsonl").splitlines()]
     assert [one["genome"] for one in new] == [one["genome"] for one in recorded]
     assert new == recorded

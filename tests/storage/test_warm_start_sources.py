@@ -283,7 +283,7 @@ class TestOutcomes:
         ]  # fmt: skip
         assert [one.loss for one in known if one.has_loss] == [2.0, 5.0]
 
-    def test_what_violates_a_constraint_is_a_failure(self, optuna):
+    def test_constraints_are_known_too(self, optuna):
         study = optuna.create_study()
         trials = [study.ask({"x": optuna.distributions.FloatDistribution(0, 1)}) for _ in range(2)]
         if not hasattr(trials[0], "set_constraint"):
@@ -292,7 +292,8 @@ class TestOutcomes:
             trial.set_constraint("weight", violation)
             study.tell(trial, 1.0)
         known = pl.WarmStart(study).read(pl.Space({"x": pl.Float(0, 1)}))
-        assert [str(one.status) for one in known] == ["ok", "invalid"]
+        assert [(str(one.status), one.constraints) for one in known] == [("ok", (0.0,)), ("infeasible", (0.5,))]
+        assert [one.loss for one in known] == [1.0, 1.0]
 
     def test_statuses_in_a_table(self):
         table = [

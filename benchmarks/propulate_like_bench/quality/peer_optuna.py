@@ -40,7 +40,7 @@ class Study(Contestant):
             ready = [one for one in pending if one.name in active and self._known(one, values)]
             if not ready:
                 break
-            values |= {one.name: _suggest(trial, one) for one in ready}
+            values |= {one.name: suggest(trial, one) for one in ready}
             pending = [one for one in pending if one.name not in values]
         return Proposal(params(self._space, values), trial)
 
@@ -56,7 +56,8 @@ class Study(Contestant):
             self._study.tell(proposal.handle, state=self._failed)
 
 
-def _suggest(trial: Any, coordinate: Coordinate) -> float:
+def suggest(trial: Any, coordinate: Coordinate) -> float:
+    """Return a trial's value of a coordinate."""
     if coordinate.levels is None:
         return float(trial.suggest_float(coordinate.name, 0.0, 1.0))
     if coordinate.ordered:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from heapq import heappop, heappush
 from itertools import count
 from random import Random
@@ -93,23 +93,33 @@ class _Record:
         self.spent = 0.0
         self._mark = 1.0
 
-    def end(self, evaluations: int, loss: float) -> None:
+    def note(self, evaluations: int, loss: float) -> None:
         if math.isfinite(loss) and (not self.improvements or loss < self.improvements[-1][1]):
             self.improvements.append((evaluations, loss))
+
+    def end(self, evaluations: int) -> None:
         if evaluations >= self._mark:
             self.asking.append((evaluations, round(self.spent, 6)))
             self._mark *= _MARK
 
 
 def search(
-    contestant: Contestant, problem: Problem, setting: Setting, *, stream: str, mean: float = 60.0, delay: float = 0.0
+    contestant: Contestant,
+    problem: Problem,
+    setting: Setting,
+    *,
+    stream: str,
+    mean: float = 60.0,
+    delay: float = 0.0,
+    note: Callable[[int, Any], None] | None = None,
 ) -> Course:
     """Let a contestant use up its evaluations, on all workers; `stream` names the streams of random numbers.
 
     `mean` is that of the evaluation times, in virtual seconds; others learn of an evaluation `delay` seconds after its
-    worker did.
+    worker did. `note` takes the number of each evaluation that ends and what it came to, where that is no single loss.
     """
     clock, record = _Clock(stream, setting.workers, mean), _Record()
+    note = note or record.note
     events: list[tuple[float, int, int, Any, float]] = []  # time, its order among equal ones, worker, what, seconds
     order = count()
     left, ended = setting.evaluations, 0
@@ -134,7 +144,8 @@ def search(
         if isinstance(what, Proposal):
             ended += 1
             loss = problem.loss(what.params)
-            record.end(ended, loss)
+            note(ended, loss)
+            record.end(ended)
             told = contestant.tell(worker, what, loss, seconds, now)
             if delay:
                 push(now + delay, worker, _News(told), 0.0)

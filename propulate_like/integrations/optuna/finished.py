@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from propulate_like.evaluation.trial_study import ATTRIBUTES as SYSTEM_ATTRIBUTES
+from propulate_like.integrations.optuna.constraints import attributes_of
 from propulate_like.population.individual import Individual
 from propulate_like.population.outcome import Status
 from propulate_like.population.pareto import losses_of
@@ -26,8 +27,9 @@ PREFIX = "propulate_like:"
 class Trials:
     """The conversion of a search's individuals to trials.
 
-    A trial is COMPLETE where its individual was evaluated to the end, PRUNED where it was stopped or is on a rung below
-    the highest, and FAIL where it failed. Values have the sign with which the loss function returned them.
+    A trial is COMPLETE where its individual was evaluated to the end, feasible or not, PRUNED where it was stopped or
+    is on a rung below the highest, and FAIL where it failed. Values have the sign with which the loss function returned
+    them.
 
     Attributes:
         directions: The direction of each loss.
@@ -63,7 +65,7 @@ class Trials:
             params=params,
             distributions={name: distributions[name] for name in params},
             user_attrs=self._attributes(individual),
-            system_attrs=_system_attributes(individual.metrics),
+            system_attrs={**_system_attributes(individual.metrics), **attributes_of(individual)},
             intermediate_values={step: self._signs[0] * loss for step, loss in individual.curve},
         )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from propulate_like.foundation.undisturbed import undisturbed
 from propulate_like.integrations.optuna import seeding
+from propulate_like.integrations.optuna.constraints import attributes_of
 from propulate_like.integrations.optuna.studies import kinds, made, muted, one_thread, parts, quiet_study
 from propulate_like.population.individual import Id, Individual
 from propulate_like.population.outcome import STOPPED
@@ -145,6 +146,8 @@ class _Study:
                 trial.report(loss, step)
             self._study.tell(trial, state=TrialState.PRUNED)
         else:
+            for name, value in attributes_of(individual).items():
+                self._study._storage.set_trial_system_attr(trial._trial_id, name, value)  # noqa: SLF001
             self._study.tell(trial, losses_of(individual))
 
     def _add_trial(self, individual: Individual, attributes: Mapping[str, Any]) -> None:
@@ -159,7 +162,7 @@ class _Study:
             distributions={name: distributions[name] for name in params},
             values=None if individual.failed else losses_of(individual),
             intermediate_values=dict(_finite(individual)),
-            system_attrs=dict(attributes),
+            system_attrs={**attributes, **attributes_of(individual)},
         )
         self._study.add_trial(trial)
 

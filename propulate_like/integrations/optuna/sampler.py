@@ -18,8 +18,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from propulate_like.foundation import declarations
 from propulate_like.foundation.declarations import whole
+from propulate_like.integrations.optuna.constraints import CONSTRAINTS
 from propulate_like.integrations.optuna.following import Following
-from propulate_like.integrations.optuna.trial_points import CONSTRAINTS, drawn
+from propulate_like.integrations.optuna.trial_points import drawn
 from propulate_like.propagators import Propagator
 from propulate_like.propagators.propagator import whole_propagator
 from propulate_like.search.optimizer import Optimizer

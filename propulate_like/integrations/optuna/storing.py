@@ -273,7 +273,8 @@ _FILLED = (
 
 def _rows(trials: Sequence[FrozenTrial], ids: Sequence[int]) -> dict[str, list[dict[str, Any]]]:
     """Return the rows of each table other than that of the trials."""
-    values, params, attributes, system, intermediates = ([] for _ in _FILLED)
+    tables: dict[str, list[dict[str, Any]]] = {name: [] for name in _FILLED}
+    values, params, attributes, system, intermediates = tables.values()
     forms = _Forms()
     for trial, ident in zip(trials, ids):
         for objective, value in enumerate(trial.values or ()):
@@ -284,16 +285,15 @@ def _rows(trials: Sequence[FrozenTrial], ids: Sequence[int]) -> dict[str, list[d
             params.append(
                 {"trial_id": ident, "param_name": name, "param_value": value, "distribution_json": forms(distribution)}
             )
-        for key, attribute in trial.user_attrs.items():
-            attributes.append({"trial_id": ident, "key": key, "value_json": json.dumps(attribute)})
-        for key, attribute in trial.system_attrs.items():
-            system.append({"trial_id": ident, "key": key, "value_json": json.dumps(attribute)})
+        for rows, known in ((attributes, trial.user_attrs), (system, trial.system_attrs)):
+            for key, attribute in known.items():
+                rows.append({"trial_id": ident, "key": key, "value_json": json.dumps(attribute)})
         for step, value in trial.intermediate_values.items():
             finite = math.isfinite(value)
             kind = "FINITE" if finite else _NOT_FINITE[str(value)]
             stored = {"intermediate_value": value if finite else None, "intermediate_value_type": kind}
             intermediates.append({"trial_id": ident, "step": step, **stored})
-    return dict(zip(_FILLED, (values, params, attributes, system, intermediates)))
+    return tables
 
 
 class _Forms:

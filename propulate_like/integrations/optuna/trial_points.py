@@ -11,6 +11,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import FrozenTrial, TrialState
 
 from propulate_like.integrations.optuna.choices import check_told_apart
+from propulate_like.integrations.optuna.constraints import constrained
 from propulate_like.population.individual import Individual
 from propulate_like.population.outcome import STOPPED, Outcome, Status
 from propulate_like.problem.parameters import Choice, Parameter
@@ -101,22 +102,10 @@ def drawn(distribution: BaseDistribution, generator: Random) -> Any:
 def outcome_of(trial: FrozenTrial, losses: tuple[float, ...]) -> Outcome:
     """Return the outcome of a finished trial; a pruned one has the last value that it reported."""
     if trial.state == TrialState.COMPLETE:
-        return Outcome.of(losses)
+        return constrained(Outcome.of(losses), trial)
     if losses and all(map(math.isfinite, losses)):
-        return Outcome(STOPPED, losses[0])
+        return constrained(Outcome(STOPPED, losses[0]), trial)
     return Outcome.failure(Status.ERROR, f"the trial ended as {trial.state.name}")
-
-
-def violation_of(trial: FrozenTrial) -> float:
-    """Return the violation of a trial's constraints: the sum of those above 0."""
-    attributes = trial.system_attrs
-    constraints = list(attributes.get(CONSTRAINTS) or ())
-    constraints += [value for key, value in attributes.items() if key.startswith(f"{CONSTRAINTS}:")]
-    return sum(max(float(constraint), 0.0) for constraint in constraints)
-
-
-CONSTRAINTS = "constraints"
-"""The system attribute in which Optuna stores a trial's constraints."""
 
 
 def _option(distribution: BaseDistribution, value: Any) -> Any:

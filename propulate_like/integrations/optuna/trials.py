@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from propulate_like.foundation.passwords import check_url, masked, without_password
+from propulate_like.integrations.optuna.constraints import constrained
 from propulate_like.integrations.optuna.sources import find_file
 from propulate_like.population.outcome import OK, STOPPED, Outcome, Status
 from propulate_like.problem.directions import Signs, signs_of
@@ -74,7 +75,7 @@ def study_rows(study: Study, signs: Signs) -> Iterator[Row]:
 def trial_rows(trials: Iterable[FrozenTrial], signs: Signs) -> Iterator[Row]:
     """Yield the evaluated trials.
 
-    A pruned trial has its last intermediate value; an infeasible one is a failure.
+    A pruned trial has its last intermediate value.
     """
     for trial in trials:
         status = _STATES.get(trial.state.name)
@@ -96,11 +97,9 @@ def _outcome(trial: FrozenTrial, status: Status, signs: Signs) -> Outcome:
         values = [curve[max(curve)]] if curve else ()
     elif status is not OK:
         return Outcome(status)
-    if any(not value <= 0.0 for value in getattr(trial, "constraints", {}).values()):  # from Optuna 5 on
-        return Outcome.failure(Status.INVALID, "it is infeasible")
     if len(values) != len(signs):
         return Outcome.failure(Status.INVALID, "it has no loss, or others")
-    return judged([sign * value for sign, value in zip(signs, values)], status)
+    return constrained(judged([sign * value for sign, value in zip(signs, values)], status), trial)
 
 
 def _unreadable(error: Exception) -> str:

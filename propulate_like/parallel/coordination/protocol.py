@@ -153,7 +153,7 @@ class CoordinationProtocol:
             self._assign(started)
         self.stopping.check_time(now)
         self._exchange_tickets(now, busy=busy)
-        if now >= self._counts_due or self.tickets.left < 1 or self._search.best is None:
+        if now >= self._counts_due or self.tickets.left < 1 or self._search.leading is None:
             self._counts_due = now + _COUNTS_SECONDS
             self._send_counts()
         self._broadcaster.flush(now)
@@ -233,7 +233,7 @@ class CoordinationProtocol:
             self._watchdog.check()
 
     def _final_report(self, ended: float) -> FinalReport:
-        best = self._search.best
+        best = self._search.leading
         if best is not None and (best.id.rank not in self.membership.dead or self._journal.lasts):
             best = None  # its own rank reports it, or a journal has it
         return self.rank_report.final_report(

@@ -57,8 +57,8 @@ class SearchState(typing.Protocol):
     """What the protocol reads of the search on its rank; an optimizer has it."""
 
     @property
-    def best(self) -> Individual | None:
-        """The best individual that this rank knows of."""
+    def leading(self) -> Individual | None:
+        """The first individual in their order that this rank knows of."""
         ...
 
 
@@ -120,7 +120,7 @@ class Stopping:
     def check_outcome(self, individual: Individual) -> None:
         """Stop where an evaluation on this rank has reached the target, was one failure too many, or asked for it."""
         outcome = individual.outcome
-        if outcome.loss <= self._conditions.target:  # which NaN is not
+        if outcome.loss <= self._conditions.target and outcome.feasible:  # NaN is not
             self.stop(Reason.TARGET)
         elif outcome.status is not OK and outcome.failed:
             self.check_counts()
@@ -134,7 +134,7 @@ class Stopping:
         counts = self._census.counts
         if self._total is not None and counts.finished >= self._total:
             self.stop(Reason.EVALUATIONS)
-        elif counts.failed == counts.finished >= self._give_up_after and self._search.best is None:
+        elif counts.failed == counts.finished >= self._give_up_after and self._search.leading is None:
             self.stop(Reason.FAILING)
 
     def repeat(self) -> None:

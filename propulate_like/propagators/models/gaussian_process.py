@@ -144,7 +144,7 @@ class GaussianProcess:
             optimism: The weight of the standard deviation in the bound mean - optimism * sd.
         """
         found = minimize(
-            self._bound,
+            self.bound,
             point,
             args=(optimism,),
             jac=True,
@@ -154,7 +154,7 @@ class GaussianProcess:
         )
         return np.clip(found.x, low, high) if np.all(np.isfinite(found.x)) else point
 
-    def _bound(self, point: Array, optimism: float) -> tuple[float, Array]:
+    def bound(self, point: Array, optimism: float) -> tuple[float, Array]:
         """Return the confidence bound mean - optimism * sd at one point (d,), and its gradient (d,)."""
         lengths = self.lengths
         scaled = point / lengths
@@ -274,27 +274,29 @@ def warped(losses: Array, quantile: float) -> Array:
     return standardized
 
 
-def noisy_targets(losses: Array, quantile: float) -> tuple[Array, Array]:
+def noisy_targets(losses: Array, quantile: float, center: float | None = None) -> tuple[Array, Array]:
     """Return targets for a model, linear in the losses, and a noise variance of each, both of shape (n,).
 
-    The variance is 0 up to a quantile of the losses and grows above it: high losses determine the trend, but the model
-    need not interpolate them.
+    The variance is 0 up to a quantile of the distances from the lowest loss and grows above it: high losses determine
+    the trend, but the model need not interpolate them.
 
     Args:
-        losses: The losses, shape (n,).
+        losses: The losses, or values of a constraint, shape (n,).
         quantile: The quantile, in [0, 1].
+        center: The value from which distances count, by default the lowest one.
     """
-    above = losses - float(losses.min())
-    span = float(np.quantile(above, quantile))
+    above = losses - (float(losses.min()) if center is None else center)
+    distances = np.abs(above)
+    span = float(np.quantile(distances, quantile))
     if not span > 0.0:
-        span = float(above.max())
+        span = float(distances.max())
     if not 0.0 < span < math.inf:
         span = 1.0
-    heights = np.minimum(above, _HIGHEST * span) / span
-    low = heights[heights <= 1.0]
+    heights = np.clip(above, -_HIGHEST * span, _HIGHEST * span) / span
+    low = heights[np.abs(heights) <= 1.0]
     spread = float(low.std())
     targets = (heights - low.mean()) / (spread if spread > 0.0 else 1.0)
-    return targets, np.square(_NOISE_SHARE * np.maximum(heights - 1.0, 0.0))
+    return targets, np.square(_NOISE_SHARE * np.maximum(np.abs(heights) - 1.0, 0.0))
 
 
 def _trend(inner: Array, norms: Array, others: Array) -> tuple[Array, Array]:

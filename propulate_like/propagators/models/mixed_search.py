@@ -11,6 +11,7 @@ import numpy.typing as npt
 from propulate_like.population.training_data import Array
 from propulate_like.propagators.models import candidates
 from propulate_like.propagators.models.encoding import Codes, Encoding, Levels
+from propulate_like.propagators.models.feasibility import ConstraintProcesses, Known
 from propulate_like.propagators.models.gaussian_process import GaussianProcess, Prior, warped
 from propulate_like.propagators.models.region import Region
 
@@ -51,48 +52,60 @@ class MixedSearch:
         self._encoding, self._rows, self._boldness, self._generator = encoding, rows, boldness, generator
         count = len(encoding.levels)
         length = math.log(_LENGTH) + 0.5 * math.log(count / 5.0)
-        self._model = GaussianProcess(encoding.groups, Prior((length, 1.0), (_NOISE, 2.0)), trend=False)
+        prior = Prior((length, 1.0), (_NOISE, 2.0))
+        self._model = GaussianProcess(encoding.groups, prior, trend=False)
+        self._feasibility = ConstraintProcesses(lambda: GaussianProcess(encoding.groups, prior, trend=False))
+        self._constrained = False
         self._region = Region(max(count, workers), _WIDEST, _NARROWEST, _JITTER)
         self._fitted = self._learned = 0
         self._best: Array = np.empty((0, count))
         self._known: set[bytes] = set()
 
-    def fit(self, genomes: Array, losses: Array, total: int) -> None:
+    def fit(self, known: Known, total: int) -> None:
         """Fit or condition the process, where there are new points.
 
         Args:
-            genomes: The known points in canonical form, shape (n, d), oldest first.
-            losses: Their losses, shape (n,), NaN for failures.
+            known: The known points in canonical form, oldest first; losses and merits of failures are NaN.
             total: The number of points so far, including those that are no longer known.
         """
         new = total - self._learned
         if not new:
             return
         self._learned = total
-        self._region.update(losses[-new:].tolist())
-        self._known.update(row.tobytes() for row in genomes[-new:])
-        order = np.argsort(losses, kind="stable")  # failures come last
-        self._best = genomes[order[:_BEST]]
+        self._region.update(known.merits[-new:].tolist())
+        self._known.update(row.tobytes() for row in known.points[-new:])
+        order = np.argsort(known.merits, kind="stable")  # failures come last
+        self._best = known.points[order[:_BEST]]
         kept = self._kept(order)
-        rows = self._encoding.coordinates(*self._encoding.canonical(genomes[kept]))
-        targets = _targets(losses[kept])
+        known = known.rows(kept)
+        rows = self._encoding.coordinates(*self._encoding.canonical(known.points))
+        targets = _targets(known.losses)
         center = rows[np.argmin(targets)]
-        if not self._fitted or total - self._fitted > _NEW * len(kept):
+        fit = not self._fitted or total - self._fitted > _NEW * len(kept)
+        if fit:
             self._model.fit(rows, targets, center, _STEPS)
             self._fitted = total
         else:
             self._model.condition(rows, targets, center)
+        self._constrained = known.constraints.shape[1] > 0
+        if self._constrained:
+            self._feasibility.learn(rows, known.constraints, center, fit=fit)
 
     def propose(self, fresh: Fresh) -> Array:
         """Return the best candidate (d,) that is fresh, or the best of all where none is."""
         encoding, generator = self._encoding, self._generator
         genomes, levels = encoding.canonical(np.concatenate(list(self._candidates())))
-        kept = self._fresh(genomes, levels, fresh)
+        kept = fresh_rows(encoding, genomes, levels, self._known, fresh)
         if kept.any():
             genomes, levels = genomes[kept], levels[kept]
-        mean, deviation = self._model.predict(encoding.coordinates(genomes, levels))
-        beta = self._boldness * abs(generator.standard_normal())
-        best: Array = genomes[np.argmin(mean - beta * deviation)]
+        coordinates = encoding.coordinates(genomes, levels)
+        mean, deviation = self._model.predict(coordinates)
+        bound = mean - self._boldness * abs(generator.standard_normal()) * deviation
+        index = int(np.argmin(bound))
+        if self._constrained:
+            self._feasibility.draw(generator)
+            index = int(np.lexsort((bound, self._feasibility.violation(coordinates)))[0])
+        best: Array = genomes[index]
         return best
 
     def _candidates(self) -> Iterable[Array]:
@@ -104,28 +117,38 @@ class MixedSearch:
         lengths = np.maximum.reduceat(self._model.lengths, np.flatnonzero(np.diff(encoding.groups, prepend=-1)))
         yield candidates.around(encoding, best[0], self._region.half(lengths, generator), _LOCAL, generator)
 
-    def _fresh(self, genomes: Array, levels: Levels, fresh: Fresh) -> npt.NDArray[np.bool_]:
-        """Return which rows may be proposed, shape (n,).
-
-        Of rows with a code, one of each fresh code may; of rows without one, those that are not known.
-        """
-        uncountable = ~self._encoding.countable(levels)
-        unknown = [row.tobytes() not in self._known for row in genomes[uncountable]]
-        if uncountable.all():
-            return np.array(unknown)
-        codes = self._encoding.codes(levels)
-        first = np.zeros(len(codes), dtype=bool)
-        first[np.unique(codes, return_index=True)[1]] = True
-        kept = first & fresh(levels, codes)
-        kept[uncountable] = unknown
-        return kept
-
     def _kept(self, order: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
         """Return the rows to which the process is fitted, from all rows in the order of their losses."""
         if len(order) <= self._rows:
             return order
         best, others = np.split(order, [2 * self._rows // 3])
         return np.concatenate([best, np.sort(others)[len(best) - self._rows :]])
+
+
+def fresh_rows(
+    encoding: Encoding, genomes: Array, levels: Levels, known: set[bytes], fresh: Fresh
+) -> npt.NDArray[np.bool_]:
+    """Return which rows may be proposed, shape (n,).
+
+    Of rows with a code, one of each fresh code may; of rows without one, those that are not known.
+
+    Args:
+        encoding: The encoding of the space.
+        genomes: The rows in canonical form, shape (n, d).
+        levels: Their levels, shape (n, d).
+        known: The known rows, as bytes.
+        fresh: Tells which codes are fresh.
+    """
+    uncountable = ~encoding.countable(levels)
+    unknown = [row.tobytes() not in known for row in genomes[uncountable]]
+    if uncountable.all():
+        return np.array(unknown)
+    codes = encoding.codes(levels)
+    first = np.zeros(len(codes), dtype=bool)
+    first[np.unique(codes, return_index=True)[1]] = True
+    kept = first & fresh(levels, codes)
+    kept[uncountable] = unknown
+    return kept
 
 
 def _targets(losses: Array) -> Array:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import minimize
 
 from propulate_like.population.training_data import Array
+from propulate_like.propagators.models.feasibility import Known
 from propulate_like.propagators.models.gaussian_process import warped
 
 _POOL, _ROWS = 3.0, 1.8  # points considered, and fitted to, per coefficient of the model
@@ -15,6 +17,7 @@ _FLATTEST = 1e-14  # smallest variance of the best points along an axis, relativ
 _WHITENED_FROM, _WHITENED = 20, 0.7  # points per dimension from which this share of proposals uses whitened coordinates
 _FULL = 40  # largest number of coordinates for which a model has mixed terms
 _RADII = (0.03, 1.0)
+_PENALTY, _STEPS = 10.0, 30  # of a violation, in losses; of a step with constraints
 _NOISE = 0.3  # random step, as a share of the step's length
 
 
@@ -23,7 +26,7 @@ def coefficients(dimension: int) -> int:
     return 1 + dimension + len(_terms(dimension)[0])
 
 
-def propose(points: Array, losses: Array, generator: np.random.Generator) -> Array:
+def propose(known: Known, generator: np.random.Generator) -> Array:
     """Return the point (d,) of the unit cube that minimizes a quadratic model within a radius.
 
     The model is fitted by weighted ridge regression around the best point, mostly in coordinates in which the best
@@ -31,10 +34,10 @@ def propose(points: Array, losses: Array, generator: np.random.Generator) -> Arr
     The radius is random each time, and a normal step is added, as other ranks may propose from the same points.
 
     Args:
-        points: The known points, shape (n, d).
-        losses: Their losses, shape (n,).
+        known: The known points.
         generator: The random generator.
     """
+    points, losses = known.points, known.merits
     best = points[np.argmin(losses)]
     wanted = coefficients(points.shape[1])
     near = _smallest(np.sum((points - best) ** 2, axis=1), int(_POOL * wanted))
@@ -49,9 +52,13 @@ def propose(points: Array, losses: Array, generator: np.random.Generator) -> Arr
     scale = float(np.sqrt(np.quantile(squares[rows], 0.9)))
     if not scale > 0.0:
         return np.array(best)
-    gradient, curvature = _fit(whitened[rows] / scale, losses[near][rows])
+    steps, near = whitened[rows] / scale, near[rows]
     radius = float(np.exp(generator.uniform(*np.log(_RADII))))
-    step = trust_region_step(gradient, curvature, radius)
+    if known.constraints.shape[1]:
+        step = _constrained_step(steps, known.rows(near), known.constraints[np.argmin(losses)], radius)
+    else:
+        (gradient, *_), (curvature, *_) = _fit(steps, losses[near], warped(losses[near], 1.0)[:, None])
+        step = trust_region_step(gradient, curvature, radius)
     step += generator.standard_normal(len(step)) * (_NOISE * np.linalg.norm(step) / np.sqrt(len(step)))
     proposed: Array = np.clip(best + axes @ step * scale, 0.0, 1.0)
     return proposed
@@ -99,12 +106,69 @@ def _axes(steps: Array) -> Array:
     return axes
 
 
-def _fit(rows: Array, losses: Array) -> tuple[Array, Array]:
-    """Return the gradient (d,) and the matrix of second derivatives (d, d) at the origin.
+def _constrained_step(steps: Array, known: Known, constraints: Array, radius: float) -> Array:
+    """Return the step (d,) of at most this length that minimizes the model of the loss where constraints allow it.
+
+    Each constraint has a quadratic model of its own. The largest violation is penalized, so that there always is a
+    step: compare Powell 1994, A direct search optimization method that models the objective and constraint functions by
+    linear interpolation.
+
+    Args:
+        steps: The points, shape (n, d), around the best one, which is the origin.
+        known: What is known of them.
+        constraints: The constraints at the origin, shape (m,).
+        radius: The largest length of the step.
+    """
+    targets = np.column_stack([warped(known.losses, 1.0), np.nan_to_num(known.constraints)])
+    gradients, curvatures = _fit(steps, known.merits, targets)
+    values = np.concatenate([[0.0], np.nan_to_num(constraints)])
+    penalty = _PENALTY * (1.0 + float(np.linalg.norm(gradients[0])))
+    dimension = steps.shape[1]
+
+    def bend(point: Array) -> Array:
+        return curvatures @ point[:dimension]
+
+    def margins(point: Array) -> Array:
+        step = point[:dimension]
+        modeled = (values + gradients @ step + 0.5 * bend(point) @ step)[1:]
+        return np.concatenate([point[dimension] - modeled, [radius**2 - step @ step]])
+
+    def margin_slopes(point: Array) -> Array:
+        slopes = np.zeros((len(values), dimension + 1))
+        slopes[:-1, :dimension] = -(gradients + bend(point))[1:]
+        slopes[:-1, dimension] = 1.0
+        slopes[-1, :dimension] = -2.0 * point[:dimension]
+        return slopes
+
+    def loss(point: Array) -> tuple[float, Array]:
+        step, bent = point[:dimension], bend(point)[0]
+        value = float(gradients[0] @ step + 0.5 * bent @ step + penalty * point[dimension])
+        slope: Array = np.append(gradients[0] + bent, penalty)
+        return value, slope
+
+    found = minimize(
+        loss,
+        np.append(np.zeros(dimension), max(float(values.max()), 0.0)),
+        jac=True,
+        method="SLSQP",
+        bounds=[(None, None)] * dimension + [(0.0, None)],
+        constraints=[{"type": "ineq", "fun": margins, "jac": margin_slopes}],
+        options={"maxiter": _STEPS},
+    )
+    step: Array = found.x[:dimension]
+    length = float(np.linalg.norm(step))
+    if not np.isfinite(length):
+        return np.zeros(dimension)
+    return step * min(radius / length, 1.0) if length > 0.0 else step
+
+
+def _fit(rows: Array, losses: Array, targets: Array) -> tuple[Array, Array]:
+    """Return the gradients (k, d) and the matrices of second derivatives (k, d, d) at the origin.
 
     Args:
         rows: The points, shape (n, d).
-        losses: Their losses, shape (n,).
+        losses: What their weights depend on, shape (n,).
+        targets: What is modeled, shape (n, k).
     """
     count, dimension = rows.shape
     first, second = _terms(dimension)
@@ -115,10 +179,10 @@ def _fit(rows: Array, losses: Array) -> tuple[Array, Array]:
     ridge[: dimension + 1] = 1e-10
     normal = (features.T * weights) @ features
     normal.flat[:: len(normal) + 1] += ridge * weights.sum()
-    solved = np.linalg.solve(normal, features.T @ (weights * warped(losses, 1.0)))
-    curvature = np.zeros((dimension, dimension))
-    curvature[first, second] = solved[dimension + 1 :]
-    return solved[1 : dimension + 1], curvature + curvature.T
+    solved = np.linalg.solve(normal, features.T @ (weights[:, None] * targets)).T
+    curvatures = np.zeros((len(solved), dimension, dimension))
+    curvatures[:, first, second] = solved[:, dimension + 1 :]
+    return solved[:, 1 : dimension + 1], curvatures + curvatures.transpose(0, 2, 1)
 
 
 def _terms(dimension: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:

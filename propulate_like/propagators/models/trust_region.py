@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from propulate_like.population.training_data import Array
+from propulate_like.propagators.models.feasibility import ConstraintProcesses, Known
 from propulate_like.propagators.models.gaussian_process import GaussianProcess, Prior, noisy_targets
 from propulate_like.propagators.models.region import Region
 
@@ -40,54 +41,68 @@ class TrustRegionSearch:
         self._known = min(60 + 6 * dimension, _MOST)
         length = math.log(0.5 * math.sqrt(dimension / 5.0))
         deviation = min(1.0, math.sqrt(5.0 / dimension))  # many length scales leave few results for each
-        self._process = GaussianProcess(np.arange(dimension), Prior((length, deviation)))
+        prior = Prior((length, deviation))
+        self._process = GaussianProcess(np.arange(dimension), prior)
+        self._feasibility = ConstraintProcesses(lambda: GaussianProcess(np.arange(dimension), prior))
         self._fitted = self._unfitted = 0
 
-    def propose(self, points: Array, losses: Array, new: int, generator: np.random.Generator) -> Array:
+    def propose(self, known: Known, new: int, generator: np.random.Generator) -> Array:
         """Return a point (d,) near the best one.
 
         The radius and the optimism are random each time, as other ranks may propose from the same points.
 
         Args:
-            points: The known points, shape (n, d).
-            losses: Their losses, shape (n,).
+            known: The known points.
             new: The number of last rows that are new since the last call.
             generator: The random generator.
         """
+        merits = known.merits
         if self._region is None:
-            self._region = Region(self._patience, _WIDEST, _NARROWEST, _JITTER, float(losses.min()))
+            self._region = Region(self._patience, _WIDEST, _NARROWEST, _JITTER, float(merits.min()))
         else:
-            self._region.update(losses[len(losses) - new :].tolist())
-        best = points[np.argmin(losses)]
-        self._model(points, losses, best, new)
+            self._region.update(merits[len(merits) - new :].tolist())
+        best = known.points[np.argmin(merits)]
+        self._model(known, best, new)
         half = self._region.half(self._process.lengths, generator)
         low, high = np.maximum(best - half, 0.0), np.minimum(best + half, 1.0)
         optimism = _OPTIMISM * abs(generator.standard_normal())
+        constrained = known.constraints.shape[1] > 0
+        least = self._least
+        if constrained:
+            self._feasibility.draw(generator)
+            least = self._least_feasible
         candidates = self._candidates(best, low, high, generator)
-        chosen, value = self._least(candidates, optimism)
+        chosen, value = least(candidates, optimism)
         for spread in _ROUNDS:
             steps = generator.standard_normal((_REFINED, len(best))) * (spread * half)
-            refined, refined_value = self._least(np.clip(chosen + steps, low, high), optimism)
+            refined, refined_value = least(np.clip(chosen + steps, low, high), optimism)
             if refined_value < value:
                 chosen, value = refined, refined_value
-        return self._process.descend(chosen, low, high, optimism)
+        if not constrained:
+            return self._process.descend(chosen, low, high, optimism)
+        refined = self._feasibility.descend(self._process, chosen, low, high, optimism)
+        return refined if least(refined[None, :], optimism)[1] < value else chosen
 
-    def _model(self, points: Array, losses: Array, best: Array, new: int) -> None:
+    def _model(self, known: Known, best: Array, new: int) -> None:
         """Condition the process on the points nearest to the best one, in its own metric; refit it now and then."""
         if self._fitted and not new:
             return
-        count = len(losses)
+        count = len(known.points)
         if count > self._known:
-            squares = np.sum(((points - best) / self._process.lengths) ** 2, axis=1)
-            near = np.sort(np.argpartition(squares, self._known - 1)[: self._known])
-            points, losses = points[near], losses[near]
-        targets, extra_noise = noisy_targets(losses, _NOISY_ABOVE)
+            squares = np.sum(((known.points - best) / self._process.lengths) ** 2, axis=1)
+            known = known.rows(np.sort(np.argpartition(squares, self._known - 1)[: self._known]))
+        points, constrained = known.points, known.constraints.shape[1] > 0
+        center = float(known.losses[np.argmin(known.merits)]) if constrained else None
+        targets, extra_noise = noisy_targets(known.losses, _NOISY_ABOVE, center)
         self._unfitted += new
-        if not self._fitted or self._unfitted >= _REFITTED * min(self._fitted, self._known):
+        fit = not self._fitted or self._unfitted >= _REFITTED * min(self._fitted, self._known)
+        if fit:
             self._process.fit(points, targets, best, extra_noise=extra_noise)
             self._fitted, self._unfitted = count, 0
         else:
             self._process.condition(points, targets, best, extra_noise)
+        if constrained:
+            self._feasibility.learn(points, known.constraints, best, fit=fit)
 
     def _candidates(self, best: Array, low: Array, high: Array, generator: np.random.Generator) -> Array:
         """Draw points (n, d) of the region: some differ from the best in all coordinates, some in half, some in two."""
@@ -98,7 +113,18 @@ class TrustRegionSearch:
         candidates: Array = np.where(generator.random((count, dimension)) < shares, drawn, best)
         return candidates
 
-    def _least(self, candidates: Array, optimism: float) -> tuple[Array, float]:
-        """Return the candidate with the lowest confidence bound, and that bound."""
+    def _least(self, candidates: Array, optimism: float) -> tuple[Array, tuple[float, float]]:
+        """Return the candidate with the lowest confidence bound, and 0 and that bound."""
         index, value = self._process.lowest(candidates, optimism)
-        return candidates[index], value
+        return candidates[index], (0.0, value)
+
+    def _least_feasible(self, candidates: Array, optimism: float) -> tuple[Array, tuple[float, float]]:
+        """Return the candidate with the lowest bound of those expected to be feasible, and its violation and bound.
+
+        Where none is, it is the one with the lowest expected violation.
+        """
+        violation = self._feasibility.violation(candidates)
+        mean, deviation = self._process.predict(candidates)
+        bounds = mean - optimism * deviation
+        index = int(np.lexsort((bounds, violation))[0])
+        return candidates[index], (float(violation[index]), float(bounds[index]))

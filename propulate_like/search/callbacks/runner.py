@@ -127,7 +127,7 @@ class CallbackRunner:
         """Count an individual, and return whether it is better than all before; of several losses, undominated."""
         search = self.search
         search.evaluations += 1
-        if not individual.has_loss:
+        if not individual.feasible:
             return False
         if len(search.directions) == 1:
             best = individual.beats(search.best)

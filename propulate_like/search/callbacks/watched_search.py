@@ -46,7 +46,7 @@ class WatchedSearch:
         self.rungs: int = rungs
         self.budget: Budget = budget
         self.evaluations: int = evaluations
-        self.best: Individual | None = best
+        self.best: Individual | None = best if best is not None and best.feasible else None
         self.stopping: bool = False
         self._signs, self._known = signs, known
 

@@ -102,8 +102,8 @@ class Archipelago:
             optimizer.population.restore(living, mine, whole=snapshot.whole[optimizer.island])
         for individual in living:
             optimizer.absorb(individual)
-        if optimizer.best is None and snapshot.summary.best is not None:
-            optimizer.best = snapshot.summary.best
+        if optimizer.leading is None and snapshot.summary.best is not None:
+            optimizer.lead(snapshot.summary.best)
 
     def share(self, unfinished: Sequence[Started], rank: int) -> list[Started]:
         """Return those evaluations, begun and not ended, that this rank is to begin again: some of its island's."""

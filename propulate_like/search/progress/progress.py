@@ -54,6 +54,8 @@ class Progress:
         counts = standing.counts
         rate = self._rate(standing.seconds, counts.finished)
         best = f"{self._best} {self._sign * counts.loss:.6g}" if math.isfinite(counts.loss) else "no result yet"
+        if counts.violation:
+            best = f"nothing feasible yet, violation {counts.violation:.6g} at least"
         words = [best, f"{rate:.4g}/s"]
         if counts.failed:
             words.append(f"{counts.failed} failed")

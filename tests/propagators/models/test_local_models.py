@@ -5,6 +5,7 @@ import pytest
 
 from propulate_like.propagators.models import quadratic
 from propulate_like.propagators.models.basins import Basins
+from propulate_like.propagators.models.feasibility import Known
 from propulate_like.propagators.models.gaussian_process import GaussianProcess, Prior, noisy_targets, warped
 from propulate_like.propagators.models.region import Region
 from propulate_like.propagators.models.trust_region import TrustRegionSearch
@@ -22,6 +23,11 @@ def rotated(dimension, condition):
 
 def bowl(points, curvature, center=0.4):
     return np.einsum("ij,jk,ik->i", points - center, curvature, points - center)
+
+
+def known(points, losses):
+    """Return points without constraints."""
+    return Known(points, losses, np.empty((len(points), 0)), losses)
 
 
 class TestGaussianProcess:
@@ -125,7 +131,7 @@ class TestQuadraticModel:
         points = generator.random((100, 4))
         losses = bowl(points, curvature)
         for _ in range(60):
-            point = quadratic.propose(points, losses, generator)
+            point = quadratic.propose(known(points, losses), generator)
             points, losses = np.vstack([points, point]), np.append(losses, bowl(point[None], curvature))
         assert losses.min() < 1e-8 * losses[:100].min()
 
@@ -133,14 +139,14 @@ class TestQuadraticModel:
         points = generator.random((60, 3))
         losses = bowl(points, np.eye(3), center=1.5)
         for _ in range(60):
-            point = quadratic.propose(points, losses, generator)
+            point = quadratic.propose(known(points, losses), generator)
             assert ((point >= 0.0) & (point <= 1.0)).all()
             points, losses = np.vstack([points, point]), np.append(losses, bowl(point[None], np.eye(3), center=1.5))
         assert points[losses.argmin()] == pytest.approx([1.0, 1.0, 1.0], abs=1e-3)
 
     def test_copes_with_equal_points_and_equal_losses(self, generator):
-        assert quadratic.propose(np.full((9, 2), 0.5), np.zeros(9), generator) == pytest.approx([0.5, 0.5])
-        assert np.isfinite(quadratic.propose(generator.random((9, 2)), np.zeros(9), generator)).all()
+        assert quadratic.propose(known(np.full((9, 2), 0.5), np.zeros(9)), generator) == pytest.approx([0.5, 0.5])
+        assert np.isfinite(quadratic.propose(known(generator.random((9, 2)), np.zeros(9)), generator)).all()
 
     @pytest.mark.parametrize("values", [[1.0, 2.0, 3.0], [-1.0, 2.0, 3.0], [0.0, 0.0, 1.0]])
     @pytest.mark.parametrize("slope", [[1.0, 1.0, 1.0], [0.0, 1.0, 0.0]])
@@ -173,7 +179,7 @@ class TestTrustRegion:
         losses = bowl(points, curvature)
         region = TrustRegionSearch(5)
         for _ in range(40):
-            point = region.propose(points, losses, 1, generator)
+            point = region.propose(known(points, losses), 1, generator)
             assert ((point >= 0.0) & (point <= 1.0)).all()
             points, losses = np.vstack([points, point]), np.append(losses, bowl(point[None], curvature))
         assert losses.min() < 5e-2 * losses[:40].min()

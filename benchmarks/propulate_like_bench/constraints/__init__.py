@@ -1,0 +1,1 @@
+"""Searches with constraints, beside Optuna's."""
