@@ -308,12 +308,6 @@ class Evaluation:
         """Return the outcome of the value that was reported last."""
         return self.outcome(self.reported, "the value that the loss reported last is")
 
-    def value_of(self, outcome: Outcome) -> float | list[float]:
-        """Return the losses as the function returned them, with their own signs."""
-        if outcome.losses:
-            return list(values_of(outcome.losses, self.signs))
-        return self.signs[0] * outcome.loss
-
     def outcome(self, value: object, said: str = "the loss returned") -> Outcome:
         """Return the outcome of what the loss returned, or reported last; `said` begins the cause of a failure."""
         outcome = Outcome.of(value, said).expecting(len(self.signs))

@@ -19,7 +19,7 @@ Scalar = str | int | float | bool | None
 _SCALARS = {str, int, float, bool, type(None)}
 _NO_NUMBERS = set("bcmMSUV")  # kinds of NumPy's types: bool, complex, spans and points of time, texts, records
 _WORDS = {"True", "False", "None"}
-_EMPTY = {"na", "n/a", "#n/a", "#na", "<na>", "nan", "-nan", "null", "none"}  # to what reads CSV files, such as pandas
+_EMPTY = {"NA", "N/A", "n/a", "#N/A", "#N/A N/A", "#NA", "<NA>", "NaN", "-nan", "-NaN", "null", "NULL"}  # to pandas
 _NESTED: dict[str, type[tuple[Any, ...] | list[Any]]] = {"tuple": tuple, "list": list}
 SHORT = reprlib.Repr()
 """Writes values, even endless ones, in short."""
@@ -146,13 +146,7 @@ def short_text(value: Any, digits: int) -> str:
 
 def _misleads(text: str) -> bool:
     """Return whether a text looks like a number, True, False, None or a text in quotes, or does not show as it is."""
-    if (
-        text in _WORDS
-        or text.lower() in _EMPTY
-        or text.strip() != text
-        or text[:1] in ("", '"')
-        or not text.isprintable()
-    ):
+    if text in _WORDS or text in _EMPTY or text.strip() != text or text[:1] in ("", '"') or not text.isprintable():
         return True
     if text[0] + text[-1] in ("()", "[]"):  # as lists and tuples are shown
         return True
