@@ -354,7 +354,7 @@ def _hashable(option: Any) -> Any:
     option = values.nested(option)
     if type(option) in (list, tuple):
         with contextlib.suppress(TypeError, ValueError, RecursionError):  # of what `Choice` refuses
-            return _Written(json.dumps(values.written(option)))
+            return _Written(json.dumps(values.marked(option)))
     return option
 
 

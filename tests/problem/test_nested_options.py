@@ -133,3 +133,19 @@ def test_texts_in_tables_that_look_like_a_tuple_are_told_from_one():
     texts = [typed_text(option) for option in choice.options]
     assert [choice.meant(text) for text in texts] == list(choice.options)
     assert Parameter.from_declaration(choice.declaration()) == choice
+
+
+def test_one_option_that_is_a_list_is_a_mistake_in_a_declaration_alone():
+    with pytest.raises(ValueError, match="to choose from a list, write Choice"):
+        Choice(["a", "b"])
+
+    def constant(trial):
+        return len(trial.suggest_categorical("a", [(1,)]) + trial.suggest_categorical("b", [(1,)])) + len(
+            trial.suggest_categorical("c", [[1, 2]])
+        )
+
+    result = search(constant, evaluations=6)
+    assert result.statuses == {pl.Status.OK: 6}, result.failure.cause
+    assert result.best.params == {"a": (1,), "b": (1,), "c": [1, 2]}
+    (read,) = {repr(pl.Space.read(each.space.written)) for each in result.individuals}
+    assert read == repr(result.best.space)
