@@ -298,7 +298,7 @@ def test_values_are_those_of_the_range_asked_for(ask, values):
         (lambda trial: trial.suggest_int("x", 1, 9, step=0), "x: step=0 must be above 0"),
         (lambda trial: trial.suggest_categorical("x", []), "x: Choice.. needs at least one value"),
         (lambda trial: trial.suggest_categorical("x", [{1}]), r"x: \{1\} must be a string, number"),
-        (lambda trial: trial.suggest_categorical("x", [("a", {1})]), r"x: \{1\} must be a string, number"),
+        (lambda trial: trial.suggest_categorical("x", [("a", {1}), "b"]), r"x: \{1\} must be a string, number"),
         (lambda trial: trial.suggest_categorical("x", [(1,), (True,)]), r"x: \(True,\) is given twice"),
     ],
 )
