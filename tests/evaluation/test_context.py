@@ -29,7 +29,8 @@ def search(loss: Any, evaluations: int = 40, *, isolate: bool = False, **setting
 
 
 def test_an_evaluation_knows_itself_and_its_parents(isolate: bool, tmp_path: Path) -> None:
-    result = search(losses.describes, isolate=isolate, run=tmp_path / "run", propagator=pl.Evolution())
+    chain = pl.Chain(pl.SelectBest(4), pl.SelectRandom(2), pl.UniformCrossover(), pl.GaussianMutation(0.1))
+    result = search(losses.describes, isolate=isolate, run=tmp_path / "run", propagator=chain)
     known = {str(individual.id): individual for individual in result.individuals}
     for individual in result.individuals:
         seen = individual.metrics
