@@ -161,14 +161,16 @@ def read_rows(
 
 
 def _flat(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a row whose params or losses are in mappings and lists, as JSON has them, with a column for each."""
-    if not isinstance(params := row.get("params"), dict):
-        return row
-    shown = {name: value for name, value in row.items() if name != "params"}
+    """Return a row whose params, losses or constraints are in mappings and lists, as JSON has them, in columns."""
+    shown = dict(row)
     for name, column in (("values", "value"), ("losses", "loss"), ("constraints", "constraints")):
         if isinstance(numbers := row.get(name), list):
+            del shown[name]
             shown |= {f"{column}.{place}": number for place, number in enumerate(numbers)}
-    return shown | {f"params.{name}": value for name, value in params.items()}
+    if isinstance(params := shown.get("params"), dict):
+        del shown["params"]
+        shown |= {f"params.{name}": value for name, value in params.items()}
+    return shown
 
 
 class _Columns(NamedTuple):

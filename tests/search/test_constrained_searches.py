@@ -6,7 +6,7 @@ import math
 import pytest
 
 import propulate_like as pl
-from propulate_like.cli.show import best, rows_of, status, status_text
+from propulate_like.cli.show import as_json, best, nested_rows, rows_of, status, status_text
 from propulate_like.storage.run import Run
 
 SPACE = {"x": pl.Float(0, 1), "y": pl.Float(0, 1)}
@@ -240,3 +240,12 @@ def test_callbacks_are_told_of_the_best_that_is_feasible(search):
     assert told
     assert all(each.feasible for each in told)
     assert told[-1].loss == result.best.loss
+
+
+def test_what_results_prints_as_json_begins_another_search(search, tmp_path):
+    first = search(bounded, evaluations=30)
+    run = Run(tmp_path / "run")
+    written = json.loads(as_json(nested_rows(first.individuals, run)))
+    known = pl.WarmStart(written).read(pl.Space(SPACE))
+    assert [each.outcome.constraints for each in known] == [each.constraints for each in first.individuals]
+    assert [each.status for each in known] == [each.status for each in first.individuals]

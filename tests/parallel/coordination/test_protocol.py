@@ -37,7 +37,7 @@ class Ranks:
                 Tickets(evaluations, end.rank, size),
                 Broadcaster(end, range(size), lambda _one: True),
                 Codec(SPACE),
-                SimpleNamespace(best=best),
+                SimpleNamespace(leading=best),
                 clock=Clock(lambda: self.now, 1e9),
                 **settings,
             )
