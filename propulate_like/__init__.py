@@ -27,10 +27,13 @@ from propulate_like.evaluation.pruning import (
 from propulate_like.evaluation.settings import EvaluationSettings
 from propulate_like.evaluation.trial import Trial
 from propulate_like.foundation.parts import PartError
+from propulate_like.integrations.mlflow import MLflowCallback
 from propulate_like.integrations.optuna import sources as sources
 from propulate_like.integrations.optuna.callback import OptunaCallback
 from propulate_like.integrations.optuna.propagator import OptunaPropagator
 from propulate_like.integrations.optuna.pruner import OptunaPruner
+from propulate_like.integrations.tensorboard import TensorBoardCallback
+from propulate_like.integrations.wandb import WandbCallback
 from propulate_like.population.individual import Id, Individual
 from propulate_like.population.outcome import Status
 from propulate_like.population.population import Requirements
@@ -117,6 +120,7 @@ __all__ = [
     "Islands",
     "LatinHypercubeInitialization",
     "LearningCurvePruner",
+    "MLflowCallback",
     "MeanCrossover",
     "MedianPruner",
     "MixedGaussianProcess",
@@ -158,6 +162,7 @@ __all__ = [
     "Star",
     "Status",
     "SuccessiveHalvingPruner",
+    "TensorBoardCallback",
     "ThresholdPruner",
     "Topology",
     "Torus",
@@ -166,6 +171,7 @@ __all__ = [
     "UniformCrossover",
     "UniformInitialization",
     "Variation",
+    "WandbCallback",
     "WarmStart",
     "Warmup",
     "WatchedSearch",

@@ -57,7 +57,7 @@ class RunState:
                 self.sessions[rank] = event
                 self._begun[rank] += 1
                 self.closed.pop(rank, None)
-            case Started():
+            case Started() if event.began:
                 self.running[rank] = event
             case Closed():
                 self.closed[rank] = event

@@ -26,9 +26,11 @@ from propulate_like.evaluation.trial_study import (
 )
 from propulate_like.foundation import declarations, values
 from propulate_like.population.constraints import Constraints
+from propulate_like.population.individual import POINT
 from propulate_like.population.outcome import Asked, Outcome, Status, storable
 from propulate_like.problem.parameters import Choice, Float, Int, Parameter
 from propulate_like.problem.parameters.grids import highest_on_grid
+from propulate_like.problem.points import value_of
 from propulate_like.problem.space import NOTHING, Space
 
 _Key = tuple[str, type[Parameter], tuple[Any, ...], tuple[type, ...], tuple[str, ...]]
@@ -46,8 +48,8 @@ class Trial:
     """A trial as in Optuna's objectives: one evaluation, which is asked for parameters and receives reports.
 
     A parameter's value is the one that was bred for it, or a random one where the search does not know the parameter
-    yet, or the bred value is outside the range asked for. Within an evaluation a name always has the same value. Optuna
-    need not be installed.
+    yet, or the bred value is outside the range asked for. At a starting point, it is the one that the point gives.
+    Within an evaluation a name always has the same value. Optuna need not be installed.
 
     Attributes:
         number: A number that is different for each evaluation of a session: an estimate of how many evaluations
@@ -74,6 +76,7 @@ class Trial:
         self.constraints: dict[str, float] = {}
         candidate = task.candidate
         self._task, self._shared, self._system_attrs = task, shared, Attributes()
+        self._is_point = candidate.origin == POINT
         self._evaluation, self._stream = evaluation, f"{task.seed}/{candidate.continues or candidate.id}"
         self._known = {name: (bred, gene) for (name, bred), gene in zip(candidate.space.items(), candidate.genome)}
         self._asked: dict[str, tuple[_Key, float]] = {}
@@ -297,9 +300,24 @@ class Trial:
             if bred == parameter:
                 return gene
             value = bred.decode(gene)
+            if self._is_point:
+                return self._given_gene(name, parameter, value)
             if parameter.contains(value):
                 return parameter.encode(value)
         return Random(f"{self._stream}/{name}").random()
+
+    @staticmethod
+    def _given_gene(name: str, parameter: Parameter, value: Any) -> float:
+        """Return the gene of a value that the user gave as that of a starting point.
+
+        Raises:
+            ValueError: The parameter has no such value.
+        """
+        try:
+            return parameter.encode(value_of(parameter, value))
+        except ValueError as error:
+            message = f"{name} of a starting point: {error}"
+            raise ValueError(message) from None
 
 
 def _accept_as_optunas() -> None:

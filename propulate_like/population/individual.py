@@ -15,6 +15,8 @@ Order = tuple[float, int, float]
 """What individuals are ordered by: violation, rung (negative) and loss."""
 ELSEWHERE = (1 << 32) - 1
 """The rank of those that a search was told of at its beginning, and that no rank of it has bred."""
+POINT = "point"
+"""The origin of those that users gave as starting points."""
 
 
 class Id(msgspec.Struct, frozen=True, order=True, array_like=True, gc=False):

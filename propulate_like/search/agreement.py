@@ -22,7 +22,7 @@ from propulate_like.parallel.transport import Transport, launched
 from propulate_like.problem.directions import directions_of
 from propulate_like.search.specification import SearchSpecification
 
-_RANK_0S = ("seed", "warm_start")  # as rank 0 was given them, they hold for all
+_RANK_0S = ("seed", "warm_start", "points")  # as rank 0 was given them, they hold for all
 _NAMED = 3  # ranks, and values, that a message about many of them names
 _SHOWN, _BEFORE = 40, 12  # characters of a value, and those before where two values begin to differ
 _PATIENCE_SECONDS = 60.0  # for ranks that load much, or many of them, one after the other
@@ -104,8 +104,8 @@ def word_of(specification: SearchSpecification | None, refusal: BaseException | 
 def terms(specification: SearchSpecification) -> dict[str, Any]:
     """Return all that must be the same on every rank, by the names that Python and YAML have for it.
 
-    That is all that a specification declares, but for what rank 0 was given for all: the seed, the warm start and the
-    seconds of the budget, as each rank may have subtracted the time that it took to start.
+    That is all that a specification declares, but for what rank 0 was given for all: the seed, the warm start, the
+    points and the seconds of the budget, as each rank may have subtracted the time that it took to start.
     """
     declared = specification.declaration()
     objective, space, evaluation = specification.objective, specification.space, specification.evaluation

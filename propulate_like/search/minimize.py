@@ -59,6 +59,7 @@ def minimize(
     run: str | os.PathLike[str] | None = None,
     fork: str | os.PathLike[str] | None = None,
     warm_start: Any = None,
+    points: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None = None,
     callbacks: Any = None,
     ranks: int | None = None,
     progress: bool | None = None,
@@ -68,8 +69,8 @@ def minimize(
     The search ends after exactly `evaluations` over all ranks, after `seconds`, or once a loss of at most `target` was
     found, whichever comes first; at least one must be given. Every rank must make the same call, and gets the same
     result. Where ranks differ in it, rank 0 says in what, and every rank exits with status 2; but `seed`, `seconds`,
-    `warm_start`, `callbacks` and `progress` may differ: those of rank 0 hold. Ctrl-C ends the search in good order, and
-    gives the result so far.
+    `warm_start`, `points`, `callbacks` and `progress` may differ: those of rank 0 hold. Ctrl-C ends the search in good
+    order, and gives the result so far.
 
     Args:
         loss: A function, or a `Command`. It gets its parameters by their names, or all as one mapping where its only
@@ -98,6 +99,8 @@ def minimize(
             individuals that fit are taken over.
         warm_start: What is known from the beginning, and counts nowhere: a run's folder, a study of Optuna's, a
             table, or several of these (see `WarmStart`).
+        points: What is evaluated before all else, each once over all ranks: params by their names, as
+            [{"learning_rate": 0.01}]. What a point leaves open is drawn at random (docs/searching.md).
         callbacks: What is called as evaluations become known, on one rank: one or a list of `Callback`, functions that
             take (search, individual), and names of trackers such as "mlflow" (docs/callbacks.md).
         ranks: The number of ranks that this call starts, and that search in this program's place; it returns their
@@ -125,6 +128,7 @@ def minimize(
         "run": run,
         "fork": fork,
         "warm_start": warm_start,
+        "points": points,
         "callbacks": callbacks,
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from functools import partial
 from random import Random
@@ -18,11 +19,13 @@ from propulate_like.population.outcome import HAVE_LOSS, OK, Outcome, Status
 from propulate_like.population.population import Population, Requirements
 from propulate_like.population.promotion import Ladder
 from propulate_like.problem.fidelity import Fidelity
+from propulate_like.problem.points import check_points, points_of
 from propulate_like.problem.space import NOTHING, Space
 from propulate_like.propagators import BreedingContext, Propagator, auto
 from propulate_like.propagators.propagator import whole_propagator
 from propulate_like.search.breeder import Breeder
 from propulate_like.search.define_by_run import SpaceLearner
+from propulate_like.search.starting_points import candidate_at
 
 
 class IslandPlace(msgspec.Struct, frozen=True):
@@ -68,6 +71,7 @@ class Optimizer:
         fidelity: Fidelity | None = None,
         losses: int = 1,
         place: IslandPlace | None = None,
+        points: Sequence[Mapping[str, Any]] | Mapping[str, Any] = (),
     ) -> None:
         """Begin with nothing known.
 
@@ -81,9 +85,11 @@ class Optimizer:
             fidelity: The rungs, where evaluations may be more or less thorough.
             losses: How many an evaluation has.
             place: This rank's island, where there are several; None for one island of all ranks.
+            points: What is asked first: params by their names, of which each point may leave some open.
 
         Raises:
-            ValueError: The space or the propagator cannot work, or a number is none that is possible.
+            ValueError: The space or the propagator cannot work, a number is none that is possible, or a point none of
+                the space.
         """
         self.rank: int = whole("rank", rank, 0)
         self.workers: int = whole("workers", workers, 1)
@@ -108,6 +114,11 @@ class Optimizer:
         self.constrained: bool = False
         """Whether evaluations have constraints, as far as is known."""
         self._constraints: int | None = None  # of an evaluation, once one is known
+        self._points = deque(points_of(points))
+        if self._points and not known:
+            message = "points need a space"
+            raise ValueError(message)
+        check_points(self._points, known)
         self._pending: set[int] = set()  # serial numbers
         self._asked = time.perf_counter()
         self.begin(0)
@@ -154,7 +165,7 @@ class Optimizer:
     def ask(self, serial: int | None = None) -> Individual:
         """Breed the next individual, or promote one where a fidelity is declared and one of this rank's deserves it.
 
-        Uniformly random ones come first, until there are enough to select from.
+        Starting points come first, then uniformly random ones, until there are enough to select from.
 
         Args:
             serial: The number to go on with, and to draw the stream of random numbers from that begins there.
@@ -164,6 +175,10 @@ class Optimizer:
         ident = Id(self.island, self.rank, self._serial)
         self._pending.add(self._serial)
         self._serial += 1
+        if self._points:
+            point = candidate_at(self._points.popleft(), self.space, ident, self.seed)
+            self._memory.claim(point.genome, None)
+            return Individual(point)
         if self._ladder is not None:
             promoted = self._ladder.promote(ident)
             if promoted is not None:

@@ -34,6 +34,7 @@ from propulate_like.search.observers import Observers
 from propulate_like.search.result import Findings, Result, SearchFailed
 from propulate_like.search.signals import Interruption
 from propulate_like.search.specification import SearchSpecification
+from propulate_like.search.starting_points import add_points
 from propulate_like.search.worker import Worker
 from propulate_like.storage.events import Session
 from propulate_like.storage.journal import Journal, TakenOver
@@ -220,6 +221,9 @@ class Search:
             begun.known = known
             if self._parts.objective.doubt:
                 self._say(self._parts.objective.doubt)
+            added = add_points(begun, specification.points, self._parts.space, self._archipelago.layout)
+            folder.note(added)
+            begun.points = []
             return _Start(
                 begun,
                 self._trials(),
@@ -286,7 +290,7 @@ class Search:
         if self._had_target(snapshot):
             left = 0
         begun = snapshot.unfinished[:left]
-        shares = [archipelago.share(begun, each) for each in range(size)] if begun else []
+        shares = archipelago.shares(begun)
         island = archipelago.island(optimizer, transport, journal)
         deadline = time.perf_counter() + budget.seconds_left(snapshot.seconds)
         protocol = CoordinationProtocol(

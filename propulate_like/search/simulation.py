@@ -20,10 +20,12 @@ from propulate_like.population.codec import Codec
 from propulate_like.population.individual import Individual
 from propulate_like.search.islands.archipelago import Archipelago
 from propulate_like.search.specification import SearchSpecification
+from propulate_like.search.starting_points import add_points
 from propulate_like.search.worker import Worker
 from propulate_like.storage.events import Event
 from propulate_like.storage.journal import Journal
 from propulate_like.storage.recovery import DeadRankState
+from propulate_like.storage.run import ResumeSnapshot
 
 _REMEMBERED = 1 << 16  # messages
 _POLL_SECONDS = 0.001  # how often an idle rank looks at its messages, once it has waited for a little while
@@ -72,6 +74,10 @@ class Simulation:
         self._running: _Rank | None = None
         ends = SimulatedTransport.connected(ranks, network or Network(), lambda: self.now, self._notify)
         records = _SharedRecords(self.archipelago.records)
+        start = ResumeSnapshot(specification.seed or 0)
+        add_points(start, specification.points, specification.known_space, self.archipelago.layout)
+        self._shares = self.archipelago.shares(start.unfinished[: specification.budget.evaluations])
+        self._serials = start.serials
         self.ranks = [self._rank(specification, end, journal(end.rank), records, dead_state) for end in ends]
 
     def _rank(
@@ -85,15 +91,18 @@ class Simulation:
         """Return a rank that has not begun yet."""
         seed = specification.seed or 0
         optimizer = self.archipelago.optimizer(end.rank, seed)
+        if end.rank in self._serials:
+            optimizer.begin(self._serials[end.rank])
         island = self.archipelago.island(optimizer, end, journal, records)
         protocol = CoordinationProtocol(
             end,
             journal,
-            Tickets(specification.budget.evaluations, end.rank, end.size),
+            Tickets(specification.budget.evaluations, end.rank, end.size, [len(share) for share in self._shares]),
             island.broadcaster,
             Codec(optimizer.space),
             optimizer,
             conditions=StoppingConditions(self._deadline, specification.lowest_loss),
+            unfinished=self._shares[end.rank] if self._shares else (),
             layout=self.archipelago.layout,
             dead_state=dead_state,
             clock=Clock(lambda: self.now, 0.0),

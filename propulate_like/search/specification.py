@@ -23,6 +23,7 @@ from propulate_like.population.individual import Id
 from propulate_like.problem.budget import Budget
 from propulate_like.problem.directions import Signs, directions_of, signs_of
 from propulate_like.problem.fidelity import Fidelity
+from propulate_like.problem.points import Point, check_points, points_of
 from propulate_like.problem.space import Space
 from propulate_like.propagators import BreedingContext, Propagator
 from propulate_like.propagators.propagator import whole_propagator
@@ -31,6 +32,7 @@ from propulate_like.search.islands.migration import Islands, IslandsForm
 from propulate_like.storage.warm_start import WarmStart
 
 _Part = TypeVar("_Part")
+_LISTED_POINTS = 100
 
 
 class SpecificationError(ValueError):
@@ -64,6 +66,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         run: The run's folder, relative to the working directory; by default, one in `runs` with the name of this file.
         warm_start: The evaluations to begin with: a run's folder, a study of Optuna's, a CSV file, or a list of these,
             relative to the working directory.
+        points: The starting points, which are evaluated before all else: parameters by their names, not all of them.
         callbacks: What is told of each evaluation as it becomes known, such as a tracker, or a list of these.
     """
 
@@ -80,6 +83,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: Annotated[int, msgspec.Meta(ge=0)] | None = None
     run: str | None = None
     warm_start: str | list[Any] | dict[str, Any] | None = None
+    points: list[dict[str, Any]] | dict[str, Any] | None = None
     callbacks: str | list[Any] | dict[str, Any] | None = None
 
 
@@ -96,6 +100,7 @@ class Options(TypedDict, total=False):
     run: str | os.PathLike[str] | None
     fork: str | os.PathLike[str] | None
     warm_start: Any
+    points: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None
     callbacks: Any
 
 
@@ -124,6 +129,7 @@ class SearchSpecification(msgspec.Struct, frozen=True, kw_only=True):
     run: Path | None = None
     fork: Path | None = None
     warm_start: WarmStart = msgspec.field(default_factory=WarmStart)
+    points: tuple[Point, ...] = ()
     callbacks: tuple[Any, ...] = ()
     temporary: bool = False
 
@@ -186,6 +192,8 @@ class SearchSpecification(msgspec.Struct, frozen=True, kw_only=True):
         if space is not None and fidelity in (*space, *space.arguments):
             message = f"the fidelity {fidelity!r} has the name of a parameter"
             raise SpecificationError("fidelity", f"{fidelity!r} is the name of a parameter", message)
+        if space is not None:
+            _read("points", check_points, self.points, space)
         try:
             self.evaluation.check(objective, pruned=self.pruner is not None)
         except ValueError as error:  # which begins with a key
@@ -256,6 +264,7 @@ class SearchSpecification(msgspec.Struct, frozen=True, kw_only=True):
             "evaluation": msgspec.to_builtins(self.evaluation) or None,
             "seed": self.seed,
             "warm_start": self.warm_start.declaration(),
+            "points": _declared(self.points),
         }
         return _writable(declared) if self.temporary else declared
 
@@ -267,6 +276,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "run": user_path,
     "fork": user_path,
     "warm_start": WarmStart.of,
+    "points": points_of,
     "seed": declarations.seed_of,
     "callbacks": callbacks_of,
 }
@@ -287,6 +297,13 @@ def _read(place: str, read: Callable[..., _Part], *forms: Any) -> _Part:
     except ValueError as error:
         message = str(error)
         raise SpecificationError(place, message.removeprefix(f"{place}: "), message) from None
+
+
+def _declared(points: Sequence[Point]) -> Any:
+    """Return starting points as a run's config.yaml has them: their number alone where they are many."""
+    if len(points) > _LISTED_POINTS:
+        return f"{len(points)} points"
+    return [_writable(point) for point in points] or None
 
 
 def _writable(form: Any) -> Any:

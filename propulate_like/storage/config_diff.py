@@ -11,10 +11,10 @@ from propulate_like.problem.names import flat_name, flattened
 from propulate_like.problem.parameters.parameter import declared_group
 from propulate_like.problem.space import Space
 
-_KEPT = ("budget", "seed")
+_KEPT = ("budget", "seed", "points")
 """The keys that keep their value where the new config does not name them."""
 # docs/decisions.md, "What mixes two searches is refused"
-_EXTENDS = ("budget", "objective", "evaluation", "pruner", "islands", "warm_start")
+_EXTENDS = ("budget", "objective", "evaluation", "pruner", "islands", "warm_start", "points")
 """The keys that may change.
 
 They say how long a search goes on, with which loss, how it evaluates, and what it was told at its start. A change of
@@ -57,7 +57,7 @@ class Difference(NamedTuple):
 
 
 def joined(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the config that a run continues with: the new one, with the former budget and seed where it has none."""
+    """Return the config that a run continues with: the new one, with with what it has none of of `_KEPT` as it was."""
     kept = {key: value for key, value in before.items() if key in _KEPT}
     return kept | {key: value for key, value in now.items() if value is not None}
 

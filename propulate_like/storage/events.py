@@ -50,11 +50,12 @@ class Session(msgspec.Struct, tag_field="type", tag="session", frozen=True):
 
 
 class Started(msgspec.Struct, frozen=True, gc=False):
-    """The start of a long evaluation, or one that a dead rank did not finish and this rank takes over.
+    """The start of a long evaluation, or of one that is to start: a starting point's, or a dead rank's.
 
     Attributes:
         candidate: The candidate that is evaluated.
-        began: The start in Unix time, or 0 where this rank took the evaluation over and has yet to start it.
+        began: The start in Unix time, or 0 where this rank has yet to start it: a starting point's, or one that it
+            took over.
         deaths: The number of ranks that died while they evaluated the candidate.
     """
 

@@ -15,7 +15,7 @@ import msgspec
 
 from propulate_like.foundation.files import folder_inside, read_small
 from propulate_like.foundation.type_words import in_words
-from propulate_like.population.individual import Id, Individual
+from propulate_like.population.individual import POINT, Candidate, Id, Individual
 from propulate_like.population.population import Population
 from propulate_like.population.summary import Summary
 from propulate_like.problem.budget import Budget
@@ -47,6 +47,7 @@ class ResumeSnapshot(msgspec.Struct):
         unfinished: The evaluations that started and did not end.
         died: The ranks that died at the end of the session before, and ended it for all others.
         run: The run's identity.
+        points: The starting points that the run has had, evaluated or not; rank 0 alone needs them.
         curves: The newest evaluations with curves, oldest first, where the search has a pruner.
         promoted: The individuals that were promoted to a higher rung.
         seen: The evaluated points of a space without continuous parameters, as `PointPartition.codes` encodes them.
@@ -66,6 +67,7 @@ class ResumeSnapshot(msgspec.Struct):
     seen: bytes = b""
     known: list[Individual] = []
     run: str = ""
+    points: list[Candidate] = []
 
 
 class Standing(NamedTuple):
@@ -202,11 +204,14 @@ class Run:
         everyone: list[list[Individual]] = [[] for _ in populations]  # promotion counts those already promoted too
         curves: list[tuple[float, int, Individual]] = []  # a heap with the oldest on top
         number = count()
+        points: list[Candidate] = []
         promoted: list[Id] = []  # also those whose evaluation on the higher rung failed or did not end
         partition = PointPartition.of(self.space)
         add = (lambda _genome: None) if partition is None else partition.add
         for individual in recovery.individuals():
             add(individual.genome)
+            if individual.origin == POINT:
+                points.append(individual.candidate)
             if individual.failed:
                 if individual.continues is not None:
                     promoted.append(individual.continues)
@@ -238,6 +243,7 @@ class Run:
             + [each.candidate.continues for each in unfinished if each.candidate.continues is not None],
             seen=b"" if partition is None else partition.codes,
             run=self.ident,
+            points=points + [each.candidate for each in unfinished if each.candidate.origin == POINT],
         )
 
 

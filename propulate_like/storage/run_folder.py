@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from propulate_like.foundation.console import say
 from propulate_like.population.population import Population
+from propulate_like.storage.events import Started
 from propulate_like.storage.fork import fork
 from propulate_like.storage.journal import LOOK_SECONDS, Journal, TakenOver, journal_path
 from propulate_like.storage.journal_lines import Shape
@@ -127,6 +128,15 @@ class RunFolder:
             path = None if self.journals is None else journal_path(self.journals, rank)
             return Journal(path, shape=self._shape, lasts=False)
         return Journal(journal_path(folder, rank), lambda: owns(folder, token), self._shape)
+
+    def note(self, unfinished: Iterable[Started]) -> None:
+        """Note evaluations that are to be begun, on rank 0 before any rank begins, so that no session loses them."""
+        if self.folder is None:
+            return
+        journal = Journal(journal_path(self.folder, 0), shape=self._shape)
+        for started in unfinished:
+            journal.note(started)
+        journal.close()
 
     def inherit(self, rank: int) -> DeadRankState:
         """Take over the lease as the lowest living rank, and return the state of a dead rank.

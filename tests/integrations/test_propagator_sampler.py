@@ -127,6 +127,17 @@ def violation(trial):
     return (trial.user_attrs["violation"],)
 
 
+def test_enqueued_trials_come_first_and_are_bred_from():
+    study = optuna.create_study(sampler=pl.PropagatorSampler(CHAIN, seed=0))
+    study.enqueue_trial({"x": 0.25, "y": 1.0})
+    study.enqueue_trial({"y": -2.0})
+    study.optimize(lambda trial: trial.suggest_float("x", -5, 5) ** 2 + trial.suggest_float("y", -5, 5) ** 2, 40)
+    first, second, *others = study.trials
+    assert first.params == {"x": 0.25, "y": 1.0}
+    assert second.params["y"] == -2.0
+    assert min(trial.value for trial in others) < first.value
+
+
 @pytest.mark.parametrize("propagator", ["auto", CHAIN])
 def test_the_best_that_meets_its_constraints_is_found_and_shown(propagator):
     sampler = pl.PropagatorSampler(propagator, seed=0, constraints_func=violation)

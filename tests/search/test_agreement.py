@@ -59,7 +59,7 @@ class TestTerms:
         )
 
     def test_leave_out_what_rank_0_says_for_all(self, tmp_path):
-        assert word() == word(budget=Budget(20, 60.5), seed=1, warm_start=tmp_path / "old")
+        assert word() == word(budget=Budget(20, 60.5), seed=1, warm_start=tmp_path / "old", points=[{"x": 0.5}])
 
     def test_know_a_folder_by_whatever_path(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
@@ -197,6 +197,7 @@ ARGUMENTS = {
     "warm_start": ("warm_start=[{'x': 0.1, 'loss': 0.1}]", None),
     "callbacks": ("callbacks=lambda search, individual: None", None),
     "ranks": ("ranks=4", "cannot begin the search, and other ranks can: ranks=4: an MPI launcher has started 3 ranks"),
+    "points": ("points=[{'x': 0.5}]", None),
     "progress": ("progress=True", None),
 }
 # Each key of `evaluation`.
@@ -315,6 +316,7 @@ KEYS = {
     "run": "run=elsewhere",
     "warm_start": "warm_start=old.csv",
     "callbacks": "callbacks=[mine]",
+    "points": "points=[{x: 0.5}]",
 }
 # What all three are started with, where the file of the loss gives one of them another one.
 LOSSES = {

@@ -131,7 +131,7 @@ class CoordinationProtocol:
 
     def next_unfinished(self) -> Started:
         """Return one of the `unfinished` evaluations, for which a ticket was taken."""
-        started = self.unfinished.pop()
+        started = self.unfinished.pop(0)
         self.tickets.reserved = len(self.unfinished)
         return started
 

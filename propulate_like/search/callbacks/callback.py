@@ -31,16 +31,16 @@ class Callback:
     raises an exception is reported, and not called any more. Where the rank dies, the next one begins with its own
     callbacks.
 
-    A subclass defines the methods that it needs. In YAML it goes by its class's name in snake case, without
-    `_callback`; its parameters are those of its `__init__`, under the same names as its attributes. A class of another
-    kind will do as well if it has one of the methods.
+    A subclass defines the methods that it needs. In YAML it goes by its `name`, which is its class's name in snake
+    case, without `_callback`, unless it has another one. Its parameters are those of its `__init__`, under the same
+    names as its attributes. A class of another kind will do as well if it has one of the methods.
     """
 
     name: ClassVar[str] = "callback"
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        cls.name = snake_case(cls.__name__.removesuffix("Callback"))
+        cls.name = cls.__dict__.get("name") or snake_case(cls.__name__.removesuffix("Callback"))
         if not cls.__name__.startswith("_"):
             CALLBACKS.register(cls.name, cls)
 

@@ -62,6 +62,11 @@ class CallbackRunner:
         """Begin to call."""
         self._thread.start()
 
+    @property
+    def started(self) -> bool:
+        """Whether it has begun to call."""
+        return self._thread.ident is not None
+
     def finish(self, result: Result | None, expected: int = 0, unsaved: Sequence[Individual] = ()) -> None:
         """Wait until every callback was called for all that was evaluated, and for the end; Ctrl-C ends the wait.
 
@@ -80,7 +85,8 @@ class CallbackRunner:
                 if time.monotonic() >= said:
                     said = float("inf")
                     left = max(expected - self._told, 0)
-                    say(f"the search has ended; callbacks have {left} evaluations to go (Ctrl-C leaves them out)")
+                    what = f"have {left} evaluations to go" if left else "are at the last ones"
+                    say(f"the search has ended; callbacks {what} (Ctrl-C leaves them out)")
         except KeyboardInterrupt:
             pass
         if self._thread.is_alive():

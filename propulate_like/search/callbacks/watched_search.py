@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 
 from propulate_like.population.individual import Individual
 from propulate_like.problem.budget import Budget
-from propulate_like.problem.directions import Signs, directions_of
+from propulate_like.problem.directions import Signs, directions_of, values_of
 from propulate_like.problem.space import Space
+from propulate_like.storage.run import new_ident
 
 
 class WatchedSearch:
@@ -54,6 +56,15 @@ class WatchedSearch:
         """Yield each individual that was evaluated before this session, in the order in which they ended."""
         for individual in self._known():
             yield individual.in_directions(self._signs)
+
+    def curve(self, individual: Individual) -> list[tuple[int, float]]:
+        """Return the intermediate values that the loss reported of an individual, each as (step, value)."""
+        return [(step, values_of((loss,), self._signs)[0]) for step, loss in individual.curve]
+
+    @cached_property
+    def key(self) -> str:
+        """The run's identity, or a new one where there is no folder."""
+        return self.ident or new_ident()
 
     def stop(self) -> None:
         """Stop the search: no further evaluation begins, and those under way are finished."""

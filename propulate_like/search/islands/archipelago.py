@@ -105,8 +105,12 @@ class Archipelago:
         if optimizer.leading is None and snapshot.summary.best is not None:
             optimizer.lead(snapshot.summary.best)
 
-    def share(self, unfinished: Sequence[Started], rank: int) -> list[Started]:
-        """Return those evaluations, begun and not ended, that this rank is to begin again: some of its island's."""
+    def shares(self, unfinished: Sequence[Started]) -> list[list[Started]]:
+        """Return what of these evaluations, begun and not ended, each rank is to begin again; nothing for none."""
+        return [self._share(unfinished, rank) for rank in range(self.ranks)] if unfinished else []
+
+    def _share(self, unfinished: Sequence[Started], rank: int) -> list[Started]:
+        """Return those that a rank is to begin again: some of its island's."""
         island = island_of(self.layout, rank)
         members = self.layout[island]
         theirs = [started for started in unfinished if started.id.island % len(self.layout) == island]

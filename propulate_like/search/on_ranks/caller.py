@@ -122,6 +122,7 @@ class _Caller:
             result = self._result(self._launch(ranks, runner))
         finally:
             if runner is not None:
+                self._begin(runner)
                 expected = 0 if result is None else result.evaluations - known
                 runner.finish(result, expected, () if result is None else result.findings.session.history)
         if self._specification.temporary:
@@ -145,13 +146,13 @@ class _Caller:
             def look(folder: Path) -> None:
                 if show is not None:
                     show(folder)
+                if runner is not None:
+                    self._begin(runner)
                 if runner is not None and runner.search.stopping:
                     rank_status.tell_to_stop(folder)
                 self._refusal = rank_status.refusal_left(folder) or self._refusal
                 self._words = rank_status.left(folder, rank_status.RESULT) or self._words
 
-            if runner is not None:
-                runner.start()
             return launch(program, ranks, Placement(), RESTARTS, look)
 
     def _result(self, outcome: int | Broken) -> Result:
@@ -182,6 +183,13 @@ class _Caller:
         findings = msgspec.structs.replace(findings, session=session, trials="" if trials is None else str(trials))
         return Result(findings, shape=self._shape, signs=self._specification.signs)
 
+    def _begin(self, runner: CallbackRunner) -> None:
+        """Begin to call callbacks once the ranks have created the run, by whose identity callbacks know it."""
+        if not runner.started and Run.exists(self._run):
+            if not self._specification.temporary:
+                runner.search.ident = Run(self._run).ident
+            runner.start()
+
     def _runner(self) -> CallbackRunner | None:
         """Return what calls the callbacks in this process, where there are any."""
         specification = self._specification
@@ -193,7 +201,6 @@ class _Caller:
             budget=specification.budget,
             rungs=specification.rungs,
             run=None if specification.temporary else self._run,
-            ident=Run(self._run).ident if Run.exists(self._run) else "",
             known=known_in(self._run, self._shape),
         )
         return CallbackRunner(specification.callbacks, search, self._run, self._shape)
