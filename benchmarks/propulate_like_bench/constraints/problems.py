@@ -47,12 +47,14 @@ def c2_dtlz2() -> Problem:
     """Return C2-DTLZ2 with two losses and 11 parameters.
 
     Jain and Deb 2014, An evolutionary many-objective optimization algorithm using reference-point based nondominated
-    sorting approach, part II: handling constraints, equation 9, with their radius of 0.5.
+    sorting approach, part II: handling constraints, equation 9, with their radius of 0.5. The optimum of the last ten
+    parameters is moved from the middle, where `auto` begins, to various places from 0.2 to 0.8.
     """
+    optimum = [0.2 + 0.6 * (0.618 * number % 1.0) for number in range(1, 11)]
 
     def loss(params: Params) -> Values:
         first, *others = params.values()
-        radius = 1.0 + sum((x - 0.5) ** 2 for x in others)
+        radius = 1.0 + sum((x - best) ** 2 for x, best in zip(others, optimum, strict=True))
         one, other = radius * math.cos(first * math.pi / 2), radius * math.sin(first * math.pi / 2)
         corners = min((one - 1.0) ** 2 + other**2, (other - 1.0) ** 2 + one**2)
         middle = (one - 0.5**0.5) ** 2 + (other - 0.5**0.5) ** 2
