@@ -22,7 +22,10 @@ SPACE = {
 
 def told(folder: Path, command: Any, *, shell: bool = False) -> list[tuple[dict[str, Any], list[str]]]:
     """Search with a command that writes its words to `words`, and return them beside the params."""
-    result = pl.minimize(pl.Command(command, shell=shell), SPACE, evaluations=30, seed=0, run=folder / "run")
+    random = pl.UniformInitialization()  # whatever time an evaluation takes
+    result = pl.minimize(
+        pl.Command(command, shell=shell), SPACE, evaluations=30, seed=0, run=folder / "run", propagator=random
+    )
     assert result.statuses == {pl.Status.OK: 30}
     trials = folder / "run/trials"
     return [
