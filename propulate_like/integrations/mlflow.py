@@ -52,7 +52,9 @@ class MLflowCallback(Callback):
             ValueError: It is not.
         """
         require("mlflow", "MLflow")
-        self.experiment, self.uri, self.run_name = experiment, uri, run_name
+        self.experiment: str | None = experiment
+        self.uri: str | None = uri
+        self.run_name: str | None = run_name
         self._waiting: list[Individual] = []
         self._runs: _Runs | None = None
         self._silent = False

@@ -41,7 +41,7 @@ class TensorBoardCallback(Callback):
             ValueError: It is not, or `folder` is no path.
         """
         require("tensorboard", "TensorBoard")
-        self.folder = None if folder is None else str(user_path(folder))
+        self.folder: str | None = None if folder is None else str(user_path(folder))
         self._logs = None if folder is None else user_path(folder).absolute()  # wherever the objective goes
         self._place = Path()
         self._began = 0.0

@@ -57,8 +57,10 @@ class WandbCallback(Callback):
         if mode is not None and mode not in MODES:
             message = f"mode={mode!r} must be one of {', '.join(MODES)}"
             raise ValueError(message)
-        self.project, self.entity, self.mode = project, entity, mode
-        self.folder = None if folder is None else str(user_path(folder))
+        self.project: str | None = project
+        self.entity: str | None = entity
+        self.mode = mode
+        self.folder: str | None = None if folder is None else str(user_path(folder))
         self._files = None if folder is None else user_path(folder).absolute()  # wherever the objective goes
         self._group, self._logged, self._place = "", set[str](), Path()
 

@@ -42,7 +42,8 @@ class OptunaCallback(Callback):
         Raises:
             ValueError: There is no such class, it refuses its arguments, or Optuna is missing.
         """
-        self.callback, self.arguments = callback, arguments
+        self.callback: Any = callback
+        self.arguments: Mapping[str, Any] | None = arguments
         self._function = callback
         if isinstance(callback, str):
             self._function = _made(callback, arguments or {})
