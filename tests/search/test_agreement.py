@@ -453,7 +453,8 @@ def test_ranks_that_wait_long_for_another_say_so(script, pooled):
         from propulate_like.parallel.transport import launched
         from propulate_like.search import agreement
         agreement._PATIENCE_SECONDS = 0.2
-        while launched()[0] == 2 and not os.path.getsize(".rank-0-stderr"):
+        said = ".rank-0-stderr"  # which is there once rank 0 has begun
+        while launched()[0] == 2 and not (os.path.exists(said) and os.path.getsize(said)):
             time.sleep(0.05)
         pl.minimize(lambda x: x, {"x": (0.0, 1.0)}, evaluations=50)
     """)
