@@ -191,6 +191,17 @@ def unpickled(content: bytes) -> Any:
         return pickle.loads(content)  # noqa: S301 (of this program's own process)
 
 
+def refuse_in_child() -> None:
+    """Check that no isolated child is importing its objective in this process: a search must not begin there.
+
+    Raises:
+        ValueError: One is.
+    """
+    if in_child:
+        message = "the objective's file begins a search when it is imported: write `if __name__ == '__main__':`"
+        raise ValueError(message)
+
+
 def known_as(loss: Any, name: str) -> None:
     """Note the name that a loss has in another process, as `name_of` tells it."""
     _loaded.append((name, loss))

@@ -69,8 +69,8 @@ class Observers:
         return journals
 
     @contextmanager
-    def watching(self, snapshot: ResumeSnapshot) -> Iterator[Watcher]:
-        """Return what the protocol is to call at each exchange; while entered, progress is shown."""
+    def watching(self, snapshot: ResumeSnapshot) -> Iterator[Watcher | None]:
+        """Return what the protocol is to call at each exchange, or None; while entered, progress is shown."""
         watchers: list[Watcher] = []
         with ExitStack() as stack:
             if self._progress is not False:
@@ -87,7 +87,7 @@ class Observers:
                 for watcher in watchers:
                     watcher(protocol)
 
-            yield watch
+            yield watch if watchers else None
 
     def finish(self, result: Result | None, expected: int = 0, unsaved: Sequence[Individual] = ()) -> None:
         """Let callbacks come to their end, where this rank calls them.
@@ -118,25 +118,41 @@ class Observers:
 
     def _make_runner(self, snapshot: ResumeSnapshot) -> CallbackRunner:
         """Return what calls the callbacks, for which all that the journals hold now is known."""
-        from propulate_like.search.callbacks import CallbackRunner, WatchedSearch
-
-        specification, folder = self._specification, self._run_folder.folder or self._run_folder.journals
+        folder = self._run_folder.folder or self._run_folder.journals
         if folder is None:
             message = "callbacks need journals"
             raise RuntimeError(message)
-        search = WatchedSearch(
-            space=specification.known_space,
-            signs=specification.signs,
-            budget=specification.budget,
-            rungs=specification.rungs,
-            run=self._run_folder.known_as,
-            ident=snapshot.run,
-            known=known_in(folder, self._shape),
-        )
-        return CallbackRunner(specification.callbacks, search, folder, self._shape)
+        run = self._run_folder.known_as
+        return callback_runner(self._specification, folder, self._shape, run=run, ident=snapshot.run)
 
 
-def known_in(folder: Path, shape: Shape) -> Callable[[], Iterator[Individual]]:
+def callback_runner(
+    specification: SearchSpecification, folder: Path, shape: Shape, *, run: Path | None, ident: str = ""
+) -> CallbackRunner:
+    """Return what calls the callbacks of a search, for which all that the journals hold now is known.
+
+    Args:
+        specification: The search.
+        folder: The folder with the journals.
+        shape: The shape of the run's individuals.
+        run: The run's folder as users know it, or None.
+        ident: The run's identity, or "".
+    """
+    from propulate_like.search.callbacks import CallbackRunner, WatchedSearch
+
+    search = WatchedSearch(
+        space=specification.known_space,
+        signs=specification.signs,
+        budget=specification.budget,
+        rungs=specification.rungs,
+        run=run,
+        ident=ident,
+        known=_known_in(folder, shape),
+    )
+    return CallbackRunner(specification.callbacks, search, folder, shape)
+
+
+def _known_in(folder: Path, shape: Shape) -> Callable[[], Iterator[Individual]]:
     """Return what yields the individuals that the journals in a folder hold now, in the order in which they ended."""
     history = History(folder, shape)
 

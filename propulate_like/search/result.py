@@ -155,6 +155,16 @@ class Result:
             raise LookupError(message)
         return best.value
 
+    def checked(self) -> Result:
+        """Return this result.
+
+        Raises:
+            SearchFailed: Every evaluation failed.
+        """
+        if self._leading is None and self.failure is not None:
+            raise SearchFailed(self)
+        return self
+
     @property
     def evaluations(self) -> int:
         """How many evaluations have ended, failures included."""

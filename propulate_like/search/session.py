@@ -31,7 +31,7 @@ from propulate_like.population.summary import Summary
 from propulate_like.problem.directions import directions_of
 from propulate_like.search.assembly import Assembly
 from propulate_like.search.observers import Observers
-from propulate_like.search.result import Findings, Result, SearchFailed
+from propulate_like.search.result import Findings, Result
 from propulate_like.search.signals import Interruption
 from propulate_like.search.specification import SearchSpecification
 from propulate_like.search.starting_points import add_points
@@ -67,9 +67,7 @@ class Search:
             ValueError: A child process that imports the objective begins a search, or the parts cannot be made.
             RanksDiffer: Ranks were asked for different searches, or some of them cannot begin.
         """
-        if loading.in_child:
-            message = "the objective's file begins a search when it is imported: write `if __name__ == '__main__':`"
-            raise ValueError(message)
+        loading.refuse_in_child()
         self._progress = progress
         self._parts = Assembly(read)
         self._specification = self._parts.specification
@@ -112,9 +110,7 @@ class Search:
         result = self._result(summary, start)
         unsaved = summary.history if self._run_folder.folder is not None else ()
         self._observers.finish(result, summary.evaluations.finished, unsaved)
-        if result.least_violating is None and result.failure is not None:
-            raise SearchFailed(result)
-        return result
+        return result.checked()
 
     def _search(self, start: _Start) -> SessionSummary:
         """Search or evaluate on this rank; where the search itself fails here, and not the loss, end all ranks."""

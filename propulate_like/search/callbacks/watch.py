@@ -21,17 +21,16 @@ class CallbackWatch:
             make: Returns a runner.
             runner: The runner of the rank that leads from the beginning.
         """
-        self._make, self._runner, self._started = make, runner, False
+        self._make, self._runner = make, runner
 
     def __call__(self, protocol: CoordinationProtocol) -> None:
         """Start the runner if it is time to, and stop the search if a callback has asked for it."""
-        if not self._started:
+        if self._runner is None or not self._runner.started:
             if not protocol.membership.is_leader:
                 return
             self._runner = self._runner or self._make()
             self._runner.start()
-            self._started = True
-        if self._runner is not None and self._runner.search.stopping and protocol.stopping.reason is None:
+        if self._runner.search.stopping and protocol.stopping.reason is None:
             protocol.stopping.stop(Reason.CALLBACK)
 
     def finish(self, result: Result | None, expected: int = 0, unsaved: Sequence[Individual] = ()) -> bool:
@@ -40,7 +39,7 @@ class CallbackWatch:
         Returns:
             Whether this is that rank.
         """
-        if self._runner is None or not self._started:
+        if self._runner is None or not self._runner.started:
             return False
         self._runner.finish(result, expected, unsaved)
         return True

@@ -37,8 +37,6 @@ class WatchedSearch:
         rungs: int = 1,
         run: Path | None = None,
         ident: str = "",
-        evaluations: int = 0,
-        best: Individual | None = None,
         known: Callable[[], Iterable[Individual]] = tuple,
     ) -> None:
         self.run: Path | None = run
@@ -47,8 +45,8 @@ class WatchedSearch:
         self.directions: list[str] = directions_of(signs)
         self.rungs: int = rungs
         self.budget: Budget = budget
-        self.evaluations: int = evaluations
-        self.best: Individual | None = best if best is not None and best.feasible else None
+        self.evaluations: int = 0
+        self.best: Individual | None = None
         self.stopping: bool = False
         self._signs, self._known = signs, known
 

@@ -21,11 +21,11 @@ from propulate_like.parallel.launching.job import Broken, Placement
 from propulate_like.parallel.launching.launcher import RESTARTS, Program, launch
 from propulate_like.parallel.launching.mpiexec import LaunchError, Mpiexec
 from propulate_like.population.codec import Codec
-from propulate_like.search.callbacks import CallbackRunner, WatchedSearch
-from propulate_like.search.observers import known_in
+from propulate_like.search.callbacks import CallbackRunner
+from propulate_like.search.observers import callback_runner
 from propulate_like.search.on_ranks import call
 from propulate_like.search.progress import Progress, Watched
-from propulate_like.search.result import Findings, Result, SearchFailed
+from propulate_like.search.result import Findings, Result
 from propulate_like.search.specification import SearchSpecification
 from propulate_like.storage.journal_lines import Shape
 from propulate_like.storage.recovery import Recovery
@@ -88,9 +88,7 @@ def _checked(options: dict[str, Any]) -> SearchSpecification:
     Raises:
         ValueError: It cannot work.
     """
-    if loading.in_child:
-        message = "the objective's file begins a search when it is imported: write `if __name__ == '__main__':`"
-        raise ValueError(message)
+    loading.refuse_in_child()
     specification = SearchSpecification.read(**options)
     if not isinstance(specification.objective, str):
         loaded = specification.loaded(specification.objective)
@@ -127,9 +125,7 @@ class _Caller:
                 runner.finish(result, expected, () if result is None else result.findings.session.history)
         if self._specification.temporary:
             result = self._in_memory(result.findings)
-        if not result.succeeded and result.failure is not None:
-            raise SearchFailed(result)
-        return result
+        return result.checked()
 
     def _launch(self, ranks: int, runner: CallbackRunner | None) -> int | Broken:
         """Start the ranks, and watch them until they end."""
@@ -195,12 +191,5 @@ class _Caller:
         specification = self._specification
         if not specification.callbacks:
             return None
-        search = WatchedSearch(
-            space=specification.known_space,
-            signs=specification.signs,
-            budget=specification.budget,
-            rungs=specification.rungs,
-            run=None if specification.temporary else self._run,
-            known=known_in(self._run, self._shape),
-        )
-        return CallbackRunner(specification.callbacks, search, self._run, self._shape)
+        run = None if specification.temporary else self._run
+        return callback_runner(specification, self._run, self._shape, run=run)

@@ -143,7 +143,7 @@ def test_a_callback_stops_the_search_and_what_ended_counts():
 
 
 def test_the_end_is_told_where_an_error_ended_the_search():
-    class BrokenPruner(pl.Pruner):
+    class FailingPruner(pl.Pruner):
         def stops(self, ident, curves):
             raise RuntimeError("no")
 
@@ -152,7 +152,7 @@ def test_the_end_is_told_where_an_error_ended_the_search():
 
     recorder = Recorder()
     with pytest.raises(pl.PartError):
-        minimize(loss, pruner=BrokenPruner(), callbacks=recorder)
+        minimize(loss, pruner=FailingPruner(), callbacks=recorder)
     assert recorder.calls[-1] == ("end", None)
 
 

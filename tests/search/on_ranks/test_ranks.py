@@ -95,6 +95,17 @@ def test_all_failing_is_an_error_with_the_result():
     assert failed.value.result.evaluations >= 20
 
 
+@pytest.mark.parametrize("ranks", [None, 2])
+def test_nothing_feasible_is_a_result_also_where_some_have_failed(ranks):
+    def violates(x, k):
+        return {"loss": x, "constraints": [1.0 + x]} if k < 2 else 1 / 0
+
+    result = minimize(violates, ranks=ranks, propagator=pl.UniformInitialization())
+    assert result.best is None
+    assert result.least_violating.violation >= 1.0
+    assert set(map(str, result.statuses)) == {"infeasible", "error"}
+
+
 @pytest.mark.parametrize("ranks", [0, -1, 1.5, "4", True])
 def test_numbers_of_ranks_that_cannot_be_are_refused(ranks):
     with pytest.raises(ValueError, match=r"ranks=.* must be a whole number of at least 1"):
