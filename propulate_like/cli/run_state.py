@@ -72,10 +72,7 @@ class RunState:
     @property
     def summary(self) -> Summary:
         """The summary of all evaluations."""
-        whole = Summary()
-        for summary in self._summaries.values():
-            whole.include(summary)
-        return whole
+        return Summary.of(self._summaries.values())
 
     @property
     def arrived(self) -> Counter[int]:

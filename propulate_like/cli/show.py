@@ -23,7 +23,7 @@ from propulate_like.population.individual import Individual
 from propulate_like.population.pareto import feasible_front
 from propulate_like.search.progress import duration
 from propulate_like.search.result import last_line
-from propulate_like.search.rows import merged, nested_row, param_names, row
+from propulate_like.search.rows import column_names, merged, nested_row, param_names, row
 from propulate_like.storage.events import Evaluated
 from propulate_like.storage.journal import read
 from propulate_like.storage.run import Run
@@ -197,10 +197,7 @@ def _placed(shown: dict[str, Any], run: Run) -> dict[str, Any]:
 
 def _completed(shown: dict[str, Any], params: list[str]) -> dict[str, Any]:
     """Return a row with these parameters in this order; those that are not active have None."""
-    places = [name for name in shown if not name.startswith("params.")]
-    before = next((place for place, name in enumerate(shown) if name.startswith("params.")), len(shown))
-    names = [*places[:before], *(f"params.{name}" for name in params), *places[before:]]
-    return {name: shown.get(name) for name in names}
+    return {name: shown.get(name) for name in column_names([shown], params)}
 
 
 def _told(shown: dict[str, Any], individual: Individual) -> dict[str, Any]:

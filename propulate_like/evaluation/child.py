@@ -116,8 +116,7 @@ def main(arguments: Sequence[str]) -> None:
     faulthandler.register(STACK_SIGNAL)
     adopt_orphans()  # to find the processes that an evaluation leaves behind
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a file's stream: nobody has replaced it
-    declared = json.loads(order.space)
-    space = Space.from_declaration(declared, asked_for=not declared)
+    space = Space.from_declaration(json.loads(order.space))
     call, codec, suspension = _load(order, space), Codec(space), Suspension()
     try:
         connection.send_bytes(codec.encode(Loaded()))

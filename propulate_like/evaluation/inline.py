@@ -110,7 +110,7 @@ class InlineEvaluator:
         return guarded
 
     def close(self) -> None:
-        """Give back what the loss has left running, for whatever it is meant."""
+        """Restore what the loss has left running, for whatever it is meant."""
         if self._suspension.holds:
             self._suspension.end()
 

@@ -53,7 +53,7 @@ class Suspension:
         self.holds = True
 
     def end(self) -> None:
-        """Give all back to the loss, whose next evaluation begins."""
+        """Restore all for the loss, whose next evaluation begins."""
         self.holds = False
         with contextlib.suppress(RecursionError):  # it is less than the depth here
             sys.setrecursionlimit(self._deepest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Self
 
 import msgspec
@@ -50,6 +51,14 @@ class Summary(msgspec.Struct, kw_only=True):
         self.best = min(bests, key=lambda found: found.precedence, default=None)
         self.failure = min(failures, key=lambda found: (found.ended, found.id), default=None)
         return self
+
+    @classmethod
+    def of(cls, parts: Iterable[Summary]) -> Summary:
+        """Return the summary of what several summaries count."""
+        whole = cls()
+        for part in parts:
+            whole.include(part)
+        return whole
 
     @property
     def finished(self) -> int:

@@ -94,12 +94,17 @@ class Space(Mapping[str, Parameter]):
         return cls(_each(_single(distributions), Parameter.from_optuna), asked_for=asked_for)
 
     @classmethod
-    def from_declaration(cls, declaration: Mapping[str, Any], *, asked_for: bool = False) -> Space:
+    def from_declaration(cls, declaration: Mapping[str, Any], *, asked_for: bool | None = None) -> Space:
         """Read a space as it stands in YAML, such as {"layers": {"int": [1, 8], "log": True}}.
+
+        Args:
+            declaration: The space's declaration, which is empty where the loss asks for its parameters.
+            asked_for: Whether the loss has asked for these parameters; by default where there are none.
 
         Raises:
             ValueError: A parameter is wrong. The message names it.
         """
+        asked_for = not declaration if asked_for is None else asked_for
         forms = _single(declaration) if asked_for else flattened(declaration, declared_group)
         return cls(_each(forms, Parameter.from_declaration), asked_for=asked_for)
 

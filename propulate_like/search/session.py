@@ -320,7 +320,7 @@ class Search:
         snapshot, specification = start.snapshot, self._specification
         root = min(set(range(self._archipelago.ranks)) - set(summary.dead))
         findings = Findings(
-            Summary().include(snapshot.summary).include(summary.evaluations),
+            Summary.of([snapshot.summary, summary.evaluations]),
             msgspec.structs.replace(summary, reason=self._reason(summary, snapshot)),
             snapshot.seconds + summary.seconds,
             start.trials if self._parts.objective.keeps_files else "",

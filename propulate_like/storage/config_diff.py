@@ -93,7 +93,7 @@ def _differences(place: str, before: Mapping[str, Any], now: Mapping[str, Any]) 
 def _plain_space(space: Any) -> Any:
     """Return a space as this version declares it: the same one may have been written by hand, or by another version."""
     try:
-        return Space.from_declaration(space, asked_for=not space).declaration()
+        return Space.from_declaration(space).declaration()
     except (ValueError, TypeError):
         return space
 

@@ -136,10 +136,7 @@ class Recovery:
     @property
     def summary(self) -> Summary:
         """The summary of all ranks' evaluations."""
-        whole = Summary()
-        for summary in self._summaries.values():
-            whole.include(summary)
-        return whole
+        return Summary.of(self._summaries.values())
 
     def died(self, ranks: Iterable[int]) -> list[Died]:
         """Return the deaths of ranks in the newest session that no other rank recorded, and count them.

@@ -289,7 +289,7 @@ def space_in(config: Mapping[str, Any]) -> Space:
     Raises:
         ValueError: The space's declaration is wrong.
     """
-    return Space.from_declaration(config["space"], asked_for=not config["space"])
+    return Space.from_declaration(config["space"])
 
 
 def signs_in(config: Mapping[str, Any]) -> Signs:

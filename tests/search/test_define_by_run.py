@@ -14,7 +14,7 @@ from propulate_like.search.optimizer import IslandPlace
 
 
 class Trial:
-    """Gives the values of an individual, and draws what it does not have."""
+    """Suggests the values of an individual, and draws what it does not have."""
 
     def __init__(self, individual, generator):
         self.known, self.generator = individual.params, generator

@@ -46,7 +46,7 @@ def suffer(kind: str) -> float:
 
 
 class InTurn(pl.Propagator):
-    """Gives each kind in turn."""
+    """Breeds each kind in turn."""
 
     takes = (0, None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 
 import msgspec
@@ -94,7 +95,7 @@ class CoordinationProtocol:
         self.stopping = Stopping(
             conditions, tickets.total, transport, self.census, self.membership, search, self.clock.now
         )
-        self.unfinished: list[Started] = []
+        self.unfinished: deque[Started] = deque()
         """Evaluations that were begun and not ended, before this session or by dead ranks, and are this rank's now."""
         self.next_exchange = self._counts_due = now
         self.leaves_at = math.inf
@@ -131,7 +132,7 @@ class CoordinationProtocol:
 
     def next_unfinished(self) -> Started:
         """Return one of the `unfinished` evaluations, for which a ticket was taken."""
-        started = self.unfinished.pop(0)
+        started = self.unfinished.popleft()
         self.tickets.reserved = len(self.unfinished)
         return started
 

@@ -62,9 +62,7 @@ class SessionSummary(_Report, frozen=True, kw_only=True):
     @classmethod
     def of(cls, reports: Sequence[FinalReport], dead: tuple[int, ...] = ()) -> SessionSummary:
         """Return the summary of final reports, in whatever order they came."""
-        evaluations = Summary()
-        for report in reports:
-            evaluations.include(report.evaluations)
+        evaluations = Summary.of(report.evaluations for report in reports)
         began, ended = min(report.began for report in reports), max(report.ended for report in reports)
         until = max(report.last_start for report in reports)
         idle = sum(max(min(end, until) - begin, 0.0) for report in reports for begin, end in report.idle)

@@ -53,27 +53,26 @@ def display(total: float | None, *, wanted: bool) -> Display:
         return TerminalBar(total)
     if "ipykernel" in sys.modules and "IPython" in sys.modules:
         return NotebookBar(total)
-    return Lines(_LINE_SECONDS if wanted else _QUIET_SECONDS)
+    return Lines(wanted=wanted)
 
 
 class Lines:
     """A line every few seconds, and one at the end where there was one before, or it was asked for."""
 
-    def __init__(self, first: float) -> None:
-        """Begin after these seconds."""
-        self._eager = first == _LINE_SECONDS
-        self._first = first
+    def __init__(self, *, wanted: bool) -> None:
+        """Begin soon where lines were asked for, and otherwise after a while."""
+        self._wanted = wanted
         self._due = 0.0
         self._shown = -1.0
 
     def start(self) -> None:
         """Begin to count the time."""
-        self._due = time.monotonic() + self._first
+        self._due = time.monotonic() + (_LINE_SECONDS if self._wanted else _QUIET_SECONDS)
 
     def show(self, reached: float, text: str, line: str, *, last: bool) -> None:
         """Print the line if it is time to."""
         now = time.monotonic()
-        if (last and (self._eager or self._shown >= 0)) or (now >= self._due and reached > self._shown):
+        if (last and (self._wanted or self._shown >= 0)) or (now >= self._due and reached > self._shown):
             self._due, self._shown = now + _LINE_SECONDS, reached
             inform(line)
 

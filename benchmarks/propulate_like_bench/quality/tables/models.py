@@ -18,7 +18,7 @@ Params = Mapping[str, Any]
 
 
 Build = Callable[[Params, int], Any]
-"""Gives the untrained model of a point, for a seed."""
+"""A function that returns the untrained model of a point, for a seed."""
 
 _SCALERS: dict[str, Callable[[], Any]] = {
     "none": lambda: "passthrough",
